@@ -1,0 +1,224 @@
+/**
+ * A connection: a live duplex byte stream with who and where, alive as long as its `Scope`.
+ *
+ * Underneath is a `Port`, small and synchronous: transports make one from a socket, codecs make one from another. What a
+ * user holds is the Effect face of the top port: `pull`, `write` and the rest, one operation a batch.
+ */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Pull from "effect/Pull"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import type { Address } from "./Address.ts"
+import type { ConnectionError, ConnectionReason } from "./ConnectionError.ts"
+import { PublicKey } from "./Identity.ts"
+import { Face } from "./internal/face.ts"
+import { Pump } from "./internal/pump.ts"
+import { Limits } from "./Limits.ts"
+
+/** One or more pieces of the byte stream, in order; their boundaries mean nothing. */
+export type Chunks = NonEmptyReadonlyArray<Uint8Array>
+
+// -----------------------------------------------------------------------------
+// peer
+// -----------------------------------------------------------------------------
+
+/** Nothing is known of who is at the other end. */
+export class Anonymous extends Schema.TaggedClass<Anonymous>()("Anonymous", {}) {}
+/** The other end has proved that it holds the secret half of this key. */
+export class Authenticated extends Schema.TaggedClass<Authenticated>()("Authenticated", { publicKey: PublicKey }) {}
+/** The other end is vouched for by where it is: noauth over a unix socket or in memory. */
+export class Trusted extends Schema.TaggedClass<Trusted>()("Trusted", {}) {}
+
+/** Who is at the other end. */
+export const Peer = Schema.Union([Anonymous, Authenticated, Trusted])
+export type Peer = typeof Peer.Type
+
+// -----------------------------------------------------------------------------
+// connection
+// -----------------------------------------------------------------------------
+
+/** What a user holds. */
+export interface Connection {
+  /** What has arrived, as soon as there is some. The clean end is `Cause.Done`. The bytes are the caller's. */
+  readonly pull: Pull.Pull<Chunks, ConnectionError>
+  /**
+   * Writes whole and in order, also among fibers. The bytes are borrowed until it succeeds. Success means accepted within
+   * the bound, not on the wire; a write interrupted when part of it was accepted fails the connection.
+   */
+  readonly write: (chunk: Uint8Array) => Effect.Effect<void, ConnectionError>
+  /** As `write`, for a batch. */
+  readonly writeAll: (chunks: Chunks) => Effect.Effect<void, ConnectionError>
+  /** Waits until the kernel has everything that was written. */
+  readonly flush: Effect.Effect<void, ConnectionError>
+  /** Flushes, then says that all was said; reading goes on where the stack has a half close. */
+  readonly end: Effect.Effect<void, ConnectionError>
+  /** Whether the other end can go on after this one has ended. */
+  readonly halfClose: boolean
+  /** Where the other end is, as reached, with the keys that were proved. Never with a seed. */
+  readonly remote: Address
+  readonly peer: Peer
+}
+
+// -----------------------------------------------------------------------------
+// port
+// -----------------------------------------------------------------------------
+
+/** Who hears from a port. */
+export interface PortListener {
+  /** There is something to take, or an end, or a failure. */
+  readonly readable: () => void
+  /** Everything offered has left user space (`pending` is 0) or never will (`failure` is set), or it is full no more. */
+  readonly drained: () => void
+}
+
+/**
+ * The synchronous side of a connection, for those who write transports. Nothing here throws, blocks or runs a fiber.
+ *
+ * Ownership: bytes from `take` are the taker's, which may write into them. Bytes in `offer` are the offerer's again at once
+ * when it answers `true`, and otherwise as soon as `pending` is 0.
+ */
+export interface Port {
+  readonly remote: Address
+  readonly peer: Peer
+  readonly halfClose: boolean
+  /** Sets who hears from now on. Reading begins with the first one. */
+  readonly listen: (listener: PortListener) => void
+  /** All that has arrived and wasn't taken; `undefined` when there is nothing. Reading pauses while much is untaken. */
+  readonly take: () => Chunks | undefined
+  /** The peer has ended, and everything before that was taken. */
+  readonly ended: boolean
+  /** Set once, when nothing goes any more. What had arrived can still be taken. */
+  readonly failure: ConnectionReason | undefined
+  /** Accepts bytes, always all of them, whatever `full` says. Answers whether they were copied. */
+  readonly offer: (bytes: Uint8Array) => boolean
+  /** Bytes accepted that the kernel has not got. */
+  readonly pending: number
+  /** Enough is pending: offer no more until `drained`. */
+  readonly full: boolean
+  /** Hands what is staged to the next one at once. */
+  readonly flush: () => void
+  /** Nothing more will be offered: half close. */
+  readonly end: () => void
+  /** All was flushed: lets go of what this port holds. A port over another one leaves that to its own close. */
+  readonly close: () => void
+  /** Ends at once, with everything below. */
+  readonly destroy: () => void
+  /** Between these, offers may be held back to go as one write. */
+  readonly cork?: () => void
+  readonly uncork?: () => void
+}
+
+/** How a connection went; final when its scope is closed. */
+export interface Account {
+  readonly bytesRead: number
+  readonly bytesWritten: number
+  /** `end`: both sides said goodbye. `closed`: this side did. Otherwise the tag of the reason for which it failed. */
+  readonly tag: "end" | "closed" | ConnectionReason["_tag"]
+}
+
+/** The face of each connection that `make` made: known by identity, so that no copy of a connection reaches its port. */
+const faces = new WeakMap<Connection, Face>()
+
+/** When the connections that one closing scope takes with it have to be gone, in milliseconds of the clock. */
+const closeDeadlines = new WeakMap<Scope.Scope, number>()
+
+/** How long this scope may still take to close. Connections of one scope close one after another and share its time. */
+const remainingClose = (scope: Scope.Scope): Effect.Effect<number> =>
+  Effect.gen(function* () {
+    let root = scope
+    while (root.parent?.state._tag === "Closed") root = root.parent
+    const now = yield* Clock.currentTimeMillis
+    const deadline = closeDeadlines.get(root) ?? now + Duration.toMillis((yield* Limits).close)
+    closeDeadlines.set(root, deadline)
+    return deadline - now
+  })
+
+/**
+ * The connection over a port, alive as long as the scope.
+ *
+ * When the scope closes after success: flush, goodbye, FIN, waiting while bytes are pending for the kernel and never for the
+ * peer. After a failure or an interruption: it is destroyed at once, without a goodbye.
+ */
+export const make = (port: Port): Effect.Effect<Connection, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const limits = yield* Limits
+    const face = new Face(port)
+    const remaining = Effect.provideService(remainingClose(scope), Limits, limits)
+    yield* Effect.addFinalizer((exit) => face.leave(exit, remaining))
+    const connection: Connection = {
+      pull: face.pull,
+      write: (chunk) => face.write(chunk),
+      writeAll: (chunks) => face.writeAll(chunks),
+      flush: face.flush,
+      end: face.end,
+      halfClose: port.halfClose,
+      remote: port.remote,
+      peer: port.peer
+    }
+    faces.set(connection, face)
+    return connection
+  })
+
+/**
+ * Takes a connection's port, for a transform that works below Effect. The connection is consumed: from now on it fails
+ * with `LocallyClosed`. A connection without a port gets one with a bounded pump.
+ */
+export const takePort = (connection: Connection): Effect.Effect<Port, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const face = faces.get(connection)
+    return face === undefined
+      ? Effect.map(fromEffects(connection), (own) => (faces.get(own) as Face).consume())
+      : Effect.succeed(face.consume())
+  })
+
+/** What a connection has carried and how it ended. `undefined` for one that `make` didn't make. */
+export const account = (connection: Connection): Account | undefined => faces.get(connection)?.account()
+
+/** Tells the holder of a connection to finish: `pull` delivers what there is and then fails `LocallyClosed(draining)`. */
+export const drain = (connection: Connection): void => faces.get(connection)?.drain()
+
+// -----------------------------------------------------------------------------
+// connections made of effects
+// -----------------------------------------------------------------------------
+
+/** What `fromEffects` is given: the parts of a `Connection` that carry bytes. */
+export type Effects = Pick<Connection, "pull" | "writeAll" | "end" | "halfClose" | "remote" | "peer"> & {
+  /** Ends at once. Without it, closing the scope of what is wrapped has to. */
+  readonly destroy?: () => void
+}
+
+/**
+ * A connection from effects, for transforms that can't work on a port (zlib) and for foreign byte streams. A pump with
+ * bounded buffers runs behind its port.
+ */
+export const fromEffects = (effects: Effects): Effect.Effect<Connection, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const pump = new Pump(effects)
+    yield* Effect.forkScoped(pump.reading, { startImmediately: true })
+    yield* Effect.forkScoped(pump.writing, { startImmediately: true })
+    return yield* make(pump)
+  })
+
+/** The same connection, or one over it with a pump when it has no port of its own. */
+export const withPort = (connection: Connection): Effect.Effect<Connection, never, Scope.Scope> =>
+  faces.has(connection) ? Effect.succeed(connection) : fromEffects(connection)
+
+// -----------------------------------------------------------------------------
+// views
+// -----------------------------------------------------------------------------
+
+/** What arrives, as a stream that ends at the peer's goodbye. */
+export const stream = (connection: Connection): Stream.Stream<Uint8Array, ConnectionError> =>
+  Stream.fromPull(Effect.succeed(connection.pull))
+
+/** Writes what it is given, and ends this side when that ends. */
+export const sink = (connection: Connection): Sink.Sink<void, Uint8Array, never, ConnectionError> =>
+  Sink.forEachArray((chunks: Chunks) => connection.writeAll(chunks)).pipe(
+    Sink.mapEffect(() => connection.end)
+  )

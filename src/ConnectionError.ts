@@ -1,0 +1,86 @@
+/** Why an open connection failed: one tagged error with a closed set of reasons. */
+import * as Schema from "effect/Schema"
+
+/** The stream ended without the goodbye that says that all was said. */
+export class Truncated extends Schema.TaggedError<Truncated>()("Truncated", {}) {
+  override get message(): string {
+    return "the stream ended without a goodbye: the peer vanished, or somebody cut it; what came may not be all"
+  }
+  get isRetryable(): boolean {
+    return true
+  }
+}
+/** Bytes arrived that the peer can't have sealed. */
+export class Tampered extends Schema.TaggedError<Tampered>()("Tampered", {}) {
+  override get message(): string {
+    return "what arrived was not sealed by the peer: it was changed on the way"
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+/** The operating system reports the connection broken; `code` is its word for it. */
+export class Reset extends Schema.TaggedError<Reset>()("Reset", { code: Schema.String }) {
+  override get message(): string {
+    return `the connection was broken off (${this.code})`
+  }
+  get isRetryable(): boolean {
+    return true
+  }
+}
+/** The peer is who it says, and breaks the protocol. */
+export class ProtocolViolation extends Schema.TaggedError<ProtocolViolation>()("ProtocolViolation", {
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `the peer broke the protocol: ${this.detail}`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+/** The peer stopped answering, or did not take what was left to send in time. */
+export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", {}) {
+  override get message(): string {
+    return "the peer stopped answering"
+  }
+  get isRetryable(): boolean {
+    return true
+  }
+}
+/** This side closed it. */
+export class LocallyClosed extends Schema.TaggedError<LocallyClosed>()("LocallyClosed", {
+  /**
+   * `closed`: its scope was closed. `draining`: its listener stops, so finish what you owe and return. `ended`: a write
+   * after `end`. `consumed`: a transform works on it. `interrupted`: a write was interrupted when part of it was accepted.
+   */
+  why: Schema.Literals(["closed", "draining", "ended", "consumed", "interrupted"])
+}) {
+  override get message(): string {
+    return `closed by this side (${this.why})`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+const ConnectionReason = Schema.Union([Truncated, Tampered, Reset, ProtocolViolation, TimedOut, LocallyClosed])
+export type ConnectionReason = typeof ConnectionReason.Type
+
+/** An open connection failed. */
+export class ConnectionError extends Schema.TaggedError<ConnectionError>("effect-multiserver/ConnectionError")(
+  "ConnectionError",
+  {
+    /** The address of the other end, as text without a seed. */
+    remote: Schema.String,
+    reason: ConnectionReason
+  }
+) {
+  override get message(): string {
+    return `connection with ${this.remote}: ${this.reason.message}`
+  }
+  /** Whether dialing again can help. */
+  get isRetryable(): boolean {
+    return this.reason.isRetryable
+  }
+}

@@ -1,0 +1,110 @@
+/** Why a handshake failed: which protocol, in which phase, and who is to blame. */
+import * as Schema from "effect/Schema"
+
+/** The peer sent what no honest peer of this network sends. */
+export class PeerMisbehaved extends Schema.TaggedError<PeerMisbehaved>()("PeerMisbehaved", { detail: Schema.String }) {
+  override get message(): string {
+    return `the peer misbehaved: ${this.detail}`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/** The peer uses another app key, or doesn't speak this protocol. */
+export class WrongNetwork extends Schema.TaggedError<WrongNetwork>()("WrongNetwork", {}) {
+  override get message(): string {
+    return "the peer is of another network (its app key is not ours), or speaks another protocol"
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/** The peer proved to be somebody else than the address says. */
+export class WrongPeer extends Schema.TaggedError<WrongPeer>()("WrongPeer", {}) {
+  override get message(): string {
+    return "the peer does not hold the key that the address names"
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/** Our own `authorize` said no, or failed. */
+export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAuthorized", {
+  /** The peer's public key, base64. */
+  publicKey: Schema.String,
+  /** Whether `authorize` failed or died instead of answering. */
+  failed: Schema.Boolean
+}) {
+  override get message(): string {
+    return this.failed ? `authorize failed for ${this.publicKey}` : `the key ${this.publicKey} is not allowed`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/** The peer hung up instead of answering. */
+export class Rejected extends Schema.TaggedError<Rejected>()("Rejected", {
+  /** The last message that we had sent; `connect` when it was none. */
+  after: Schema.Literals(["connect", "hello", "auth"])
+}) {
+  override get message(): string {
+    switch (this.after) {
+      case "connect":
+        return "the peer hung up before it said anything"
+      case "hello":
+        return "the peer hung up after our hello: it is of another network, busy, or speaks another protocol"
+      case "auth":
+        return "the peer hung up after we authenticated: it refuses our key, or does not hold the key of the address"
+    }
+  }
+  /** Not after we authenticated: the same keys get the same answer. */
+  get isRetryable(): boolean {
+    return this.after !== "auth"
+  }
+}
+
+/** The deadline for all handshakes of the connection passed. */
+export class HandshakeTimedOut extends Schema.TaggedError<HandshakeTimedOut>()("TimedOut", {
+  millis: Schema.Number
+}) {
+  override get message(): string {
+    return `not finished within ${this.millis} ms`
+  }
+  get isRetryable(): boolean {
+    return true
+  }
+}
+
+const HandshakeReason = Schema.Union([
+  PeerMisbehaved,
+  WrongNetwork,
+  WrongPeer,
+  NotAuthorized,
+  Rejected,
+  HandshakeTimedOut
+])
+export type HandshakeReason = typeof HandshakeReason.Type
+
+/** A transform's handshake failed. */
+export class HandshakeError extends Schema.TaggedError<HandshakeError>("effect-multiserver/HandshakeError")(
+  "HandshakeError",
+  {
+    /** The transform's name: `shs`. */
+    protocol: Schema.String,
+    /** The message that was waited for or examined, in the protocol's own words. */
+    phase: Schema.String,
+    reason: HandshakeReason
+  }
+) {
+  override get message(): string {
+    return `${this.protocol} handshake, at ${this.phase}: ${this.reason.message}`
+  }
+  /** Whether dialing again can help. */
+  get isRetryable(): boolean {
+    return this.reason.isRetryable
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * The cryptographic primitives that every protocol is built on, as a service. A layer of it (`Sodium.layer` on Node)
+ * is the only code that touches a crypto library.
+ *
+ * Rules of the boundary: only `Uint8Array`s go in, lengths are the caller's duty, and whatever a peer can provoke (a bad
+ * point, a forged signature, a wrong MAC) comes back as a value and is never thrown.
+ */
+import * as Context from "effect/Context"
+
+/** An X25519 or Ed25519 pair of raw keys. */
+export interface KeyPairBytes {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array
+  /** X25519: 32 bytes. Ed25519: 64 bytes, seed then public key. */
+  readonly secretKey: Uint8Array
+}
+
+export class Primitives extends Context.Service<
+  Primitives,
+  {
+    /** Cryptographically random bytes. */
+    readonly random: (length: number) => Uint8Array
+    /** A fresh X25519 pair. */
+    readonly x25519KeyPair: () => KeyPairBytes
+    /** X25519. `undefined` when the shared secret would be all zero: the point has small order. */
+    readonly x25519: (secretKey: Uint8Array, publicKey: Uint8Array) => Uint8Array | undefined
+    /** The Ed25519 pair of a 32-byte seed. */
+    readonly ed25519KeyPair: (seed: Uint8Array) => KeyPairBytes
+    /** A detached Ed25519 signature, 64 bytes. `secretKey` is 64 bytes. */
+    readonly sign: (message: Uint8Array, secretKey: Uint8Array) => Uint8Array
+    /** Strict, cofactorless verification: canonical S and key, no small order (wire.md 1.7). */
+    readonly verify: (signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array) => boolean
+    /**
+     * The X25519 form of an Ed25519 public key. `undefined` when the key is no point, has small order or is outside the
+     * main subgroup.
+     */
+    readonly x25519FromPublicKey: (publicKey: Uint8Array) => Uint8Array | undefined
+    /** The X25519 form of a 64-byte Ed25519 secret key. */
+    readonly x25519FromSecretKey: (secretKey: Uint8Array) => Uint8Array
+    /** HMAC-SHA-512 cut to its first 32 bytes (libsodium's `crypto_auth`). */
+    readonly hmac: (key: Uint8Array, message: Uint8Array) => Uint8Array
+    /** SHA-256. */
+    readonly sha256: (message: Uint8Array) => Uint8Array
+    /** XSalsa20-Poly1305, 16-byte MAC first: fills `box`, which is 16 bytes longer than `message`. */
+    readonly boxSeal: (box: Uint8Array, message: Uint8Array, nonce: Uint8Array, key: Uint8Array) => void
+    /** Opens `box` into `message`, 16 bytes shorter. `false`: forged, and `message` is meaningless. */
+    readonly boxOpen: (message: Uint8Array, box: Uint8Array, nonce: Uint8Array, key: Uint8Array) => boolean
+    /** As `boxSeal` with the MAC apart. `cipher` and `message` have one length and may be the same bytes. */
+    readonly boxSealDetached: (
+      cipher: Uint8Array,
+      mac: Uint8Array,
+      message: Uint8Array,
+      nonce: Uint8Array,
+      key: Uint8Array
+    ) => void
+    /** As `boxOpen` with the MAC apart. `message` and `cipher` may overlap. */
+    readonly boxOpenDetached: (
+      message: Uint8Array,
+      cipher: Uint8Array,
+      mac: Uint8Array,
+      nonce: Uint8Array,
+      key: Uint8Array
+    ) => boolean
+    /** Compares in constant time. Different lengths are not equal. */
+    readonly equal: (a: Uint8Array, b: Uint8Array) => boolean
+    /** Overwrites with zeros. */
+    readonly wipe: (bytes: Uint8Array) => void
+  }
+>()("effect-multiserver/Primitives") {}

@@ -1,0 +1,204 @@
+/** The port of a codec over the port below: seals what is offered, once a tick, and opens what has arrived, once a take. */
+import { isArrayNonEmpty } from "effect/Array"
+import type { Address } from "../Address.ts"
+import type { Codec, Sealer } from "../Codec.ts"
+import type { Chunks, Peer, Port, PortListener } from "../Connection.ts"
+import { type ConnectionReason, LocallyClosed, ProtocolViolation, Tampered, Truncated } from "../ConnectionError.ts"
+import { giveStage, stageBytes, takeStage } from "./stage.ts"
+
+export class CodecPort implements Port {
+  readonly remote: Address
+  readonly peer: Peer
+  /** The sealed end is the half close. */
+  readonly halfClose = true
+  private readonly lower: Port
+  private readonly codec: Codec
+  private listener: PortListener | undefined
+  private own: ConnectionReason | undefined
+
+  /** What the handshake had read too much of. */
+  private leftover: Array<Uint8Array>
+  private peerEnded = false
+
+  private stage: Uint8Array | undefined
+  /** Where in the stage the open frame begins, and how much plaintext is in it. */
+  private frame = 0
+  private fill = 0
+  private endSealed = false
+  private scheduled = false
+  /** Stages that the lower port has not copied. */
+  private readonly lent: Array<Uint8Array> = []
+
+  constructor(lower: Port, codec: Codec, who: { readonly remote: Address; readonly peer: Peer }, leftover: Array<Uint8Array>) {
+    this.lower = lower
+    this.codec = codec
+    this.remote = who.remote
+    this.peer = who.peer
+    this.leftover = leftover
+  }
+
+  listen(listener: PortListener): void {
+    this.listener = listener
+    this.lower.listen({ readable: () => listener.readable(), drained: () => this.lowerDrained() })
+  }
+
+  get failure(): ConnectionReason | undefined {
+    return this.own ?? this.lower.failure
+  }
+
+  get ended(): boolean {
+    return this.peerEnded
+  }
+
+  // ---- reading ----
+
+  take(): Chunks | undefined {
+    const out: Array<Uint8Array> = []
+    while (out.length === 0 && !this.peerEnded && this.own === undefined) {
+      const input = this.nextInput()
+      if (input === undefined) {
+        if (this.lower.ended) this.fail(new Truncated())
+        break
+      }
+      for (const chunk of input) {
+        if (!this.open(chunk, out)) break
+      }
+    }
+    return isArrayNonEmpty(out) ? out : undefined
+  }
+
+  private nextInput(): ReadonlyArray<Uint8Array> | undefined {
+    if (this.leftover.length === 0) return this.lower.take()
+    const input = this.leftover
+    this.leftover = []
+    return input
+  }
+
+  private open(chunk: Uint8Array, out: Array<Uint8Array>): boolean {
+    switch (this.codec.opener.open(chunk, out)) {
+      case "more":
+        return true
+      case "end":
+        this.peerEnded = true
+        // Both have said goodbye: now comes the FIN, and not before, because a 3.8.2 peer drops what it owes at a FIN.
+        if (this.endSealed) this.lower.end()
+        return false
+      case "tampered":
+        this.fail(new Tampered())
+        return false
+      case "violation":
+        this.fail(new ProtocolViolation({ detail: "a frame longer than this side reads" }))
+        return false
+    }
+  }
+
+  /** Nothing more goes out: an attacker learns nothing from an answer. */
+  private fail(reason: ConnectionReason): void {
+    this.own = reason
+    this.letGo()
+    this.lower.destroy()
+    this.listener?.drained()
+  }
+
+  // ---- writing ----
+
+  offer(bytes: Uint8Array): boolean {
+    if (this.failure !== undefined || this.endSealed) return true
+    const { head, maxBody } = this.codec.sealer
+    let from = 0
+    while (from < bytes.length) {
+      this.stage ??= takeStage()
+      const length = Math.min(maxBody - this.fill, bytes.length - from)
+      const part = length === bytes.length ? bytes : bytes.subarray(from, from + length)
+      this.stage.set(part, this.frame + head + this.fill)
+      this.fill += length
+      from += length
+      if (this.fill === maxBody) this.sealFrame(this.stage)
+    }
+    if (!this.scheduled && this.stage !== undefined) {
+      this.scheduled = true
+      queueMicrotask(this.onTick)
+    }
+    return true
+  }
+
+  private readonly onTick = (): void => {
+    this.scheduled = false
+    this.flush()
+  }
+
+  private sealFrame(stage: Uint8Array): void {
+    const { sealer } = this.codec
+    sealer.seal(stage, this.frame, this.fill)
+    this.frame += sealer.head + this.fill + sealer.tail
+    this.fill = 0
+    if (this.frame + frameBytes(sealer) > stageBytes) this.sendStage(stage)
+  }
+
+  private sendStage(stage: Uint8Array): void {
+    const sealed = stage.subarray(0, this.frame)
+    this.stage = undefined
+    this.frame = 0
+    if (this.lower.offer(sealed)) giveStage(stage)
+    else this.lent.push(stage)
+  }
+
+  flush(): void {
+    if (this.stage !== undefined && this.fill > 0) this.sealFrame(this.stage)
+    if (this.stage !== undefined) this.sendStage(this.stage)
+    this.lower.flush()
+  }
+
+  end(): void {
+    if (this.endSealed || this.failure !== undefined) return
+    if (this.stage !== undefined && this.fill > 0) this.sealFrame(this.stage)
+    this.endSealed = true
+    const stage = this.stage ?? takeStage()
+    this.codec.sealer.sealEnd(stage, this.frame)
+    this.frame += this.codec.sealer.endLength
+    this.sendStage(stage)
+    this.lower.flush()
+    if (this.peerEnded) this.lower.end()
+  }
+
+  get pending(): number {
+    return this.frame + this.fill + this.lower.pending
+  }
+
+  get full(): boolean {
+    return this.lower.full
+  }
+
+  private lowerDrained(): void {
+    if (this.lower.pending === 0) {
+      for (const stage of this.lent) giveStage(stage)
+      this.lent.length = 0
+    }
+    this.listener?.drained()
+  }
+
+  // ---- leaving ----
+
+  close(): void {
+    this.own ??= new LocallyClosed({ why: "closed" })
+    this.letGo()
+  }
+
+  destroy(): void {
+    this.own ??= this.lower.failure ?? new LocallyClosed({ why: "closed" })
+    this.letGo()
+    this.lower.destroy()
+  }
+
+  /** Stages may hold plaintext, or belong to the kernel still: they don't go back to the pool. */
+  private letGo(): void {
+    this.codec.wipe()
+    this.stage = undefined
+    this.frame = 0
+    this.fill = 0
+    this.lent.length = 0
+  }
+}
+
+/** The most that one frame takes, and room for the end after it. */
+const frameBytes = (sealer: Sealer): number => sealer.head + sealer.maxBody + sealer.tail

@@ -1,0 +1,280 @@
+/** The Effect face of a port: who waits to read, who waits to write, and how it is left. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type * as Pull from "effect/Pull"
+import { format } from "../Address.ts"
+import type { Account, Chunks, Port, PortListener } from "../Connection.ts"
+import { ConnectionError, type ConnectionReason, LocallyClosed } from "../ConnectionError.ts"
+
+/** A big chunk is offered in slices of this size, so that a stalled peer stops it within the bound. */
+const sliceBytes = 64 * 1024
+
+/** A write, flush or end that waits for its turn or for the port. */
+interface Job {
+  readonly chunks: ReadonlyArray<Uint8Array>
+  /** Done once, after the chunks. */
+  readonly last: (() => void) | undefined
+  index: number
+  offset: number
+  /** Whether it ends only when everything has left user space. */
+  held: boolean
+  lastDone: boolean
+  resume: (effect: Effect.Effect<void, ConnectionError>) => void
+}
+
+/** The state behind one `Connection`. */
+export class Face implements PortListener {
+  readonly port: Port
+  private readers: Array<(effect: Pull.Pull<Chunks, ConnectionError>) => void> = []
+  private jobs: Array<Job> = []
+  private advancing = false
+  private closed: LocallyClosed["why"] | undefined
+  private draining = false
+  private endSaid = false
+  private leaving: ((effect: Effect.Effect<void>) => void) | undefined
+  private left: Account["tag"] | undefined
+  private bytesRead = 0
+  private bytesWritten = 0
+
+  constructor(port: Port) {
+    this.port = port
+    port.listen(this)
+  }
+
+  account(): Account {
+    const { port } = this
+    const tag = this.left ?? port.failure?._tag ?? (port.ended && this.endSaid ? "end" : "closed")
+    return { bytesRead: this.bytesRead, bytesWritten: this.bytesWritten, tag }
+  }
+
+  private error(reason: ConnectionReason): ConnectionError {
+    return new ConnectionError({ remote: format(this.port.remote), reason })
+  }
+
+  private localError(why: LocallyClosed["why"]): ConnectionError {
+    return this.error(new LocallyClosed({ why }))
+  }
+
+  // ---- reading ----
+
+  /** What a pull ends with now; `undefined`: nothing yet. */
+  private poll(): Pull.Pull<Chunks, ConnectionError> | undefined {
+    if (this.closed !== undefined) return Effect.fail(this.localError(this.closed))
+    const { port } = this
+    const chunks = port.take()
+    if (chunks !== undefined) {
+      for (const chunk of chunks) this.bytesRead += chunk.length
+      return Effect.succeed(chunks)
+    }
+    if (port.ended) return Cause.done()
+    if (port.failure !== undefined) return Effect.fail(this.error(port.failure))
+    return this.draining ? Effect.fail(this.localError("draining")) : undefined
+  }
+
+  readable(): void {
+    while (this.readers.length > 0) {
+      const outcome = this.poll()
+      if (outcome === undefined) return
+      this.readers.shift()?.(outcome)
+    }
+  }
+
+  readonly pull: Pull.Pull<Chunks, ConnectionError> = Effect.callback((resume) => {
+    if (this.readers.length === 0) {
+      const outcome = this.poll()
+      if (outcome !== undefined) return resume(outcome)
+    }
+    this.readers.push(resume)
+    return Effect.sync(() => {
+      this.readers = this.readers.filter((other) => other !== resume)
+    })
+  })
+
+  // ---- writing ----
+
+  private refusal(): Effect.Effect<never, ConnectionError> | undefined {
+    if (this.closed !== undefined) return Effect.fail(this.localError(this.closed))
+    if (this.port.failure !== undefined) return Effect.fail(this.error(this.port.failure))
+    return undefined
+  }
+
+  /** Does what can be done of a job now. `undefined`: not finished. */
+  private step(job: Job): Effect.Effect<void, ConnectionError> | undefined {
+    const refused = this.refusal()
+    if (refused !== undefined) return refused
+    if (this.endSaid && job.chunks.length > 0 && !job.held) return Effect.fail(this.localError("ended"))
+    const { port } = this
+    if (job.index < job.chunks.length && !port.full) {
+      port.cork?.()
+      this.offer(job)
+      port.uncork?.()
+    }
+    if (job.index < job.chunks.length) return undefined
+    if (!job.lastDone) {
+      job.lastDone = true
+      job.last?.()
+    }
+    return job.held && port.pending > 0 ? undefined : (this.refusal() ?? Effect.void)
+  }
+
+  private offer(job: Job): void {
+    const { port } = this
+    while (job.index < job.chunks.length && !port.full) {
+      const chunk = job.chunks[job.index] as Uint8Array
+      const slice =
+        chunk.length <= sliceBytes ? chunk : chunk.subarray(job.offset, Math.min(job.offset + sliceBytes, chunk.length))
+      if (slice.length > 0 && !port.offer(slice)) job.held = true
+      this.bytesWritten += slice.length
+      job.offset += slice.length
+      if (job.offset === chunk.length) {
+        job.index++
+        job.offset = 0
+      }
+    }
+  }
+
+  drained(): void {
+    if (!this.advancing) {
+      this.advancing = true
+      for (let job = this.jobs[0]; job !== undefined; job = this.jobs[0]) {
+        const outcome = this.step(job)
+        if (outcome === undefined) break
+        this.jobs.shift()
+        job.resume(outcome)
+      }
+      this.advancing = false
+    }
+    if (this.leaving !== undefined && (this.port.pending === 0 || this.port.failure !== undefined)) {
+      this.leaving(Effect.void)
+    }
+  }
+
+  private submit(chunks: ReadonlyArray<Uint8Array>, last?: () => void): Effect.Effect<void, ConnectionError> {
+    return Effect.callback((resume) => {
+      const held = last !== undefined
+      const job: Job = { chunks, last, index: 0, offset: 0, held, lastDone: false, resume }
+      this.jobs.push(job)
+      this.drained()
+      return Effect.sync(() => this.cancel(job))
+    })
+  }
+
+  private cancel(job: Job): void {
+    const at = this.jobs.indexOf(job)
+    if (at < 0) return
+    this.jobs.splice(at, 1)
+    // A stream with a hole in it, or with bytes that their owner may change now, can't go on.
+    if (job.last === undefined && (job.index > 0 || job.offset > 0)) this.shut("interrupted")
+    else this.drained()
+  }
+
+  write(chunk: Uint8Array): Effect.Effect<void, ConnectionError> {
+    return Effect.suspend(() => {
+      const { port } = this
+      // The common case in one operation: nobody waits, and the port copies.
+      if (this.jobs.length === 0 && !this.endSaid && !port.full && chunk.length <= sliceBytes) {
+        const refused = this.refusal()
+        if (refused !== undefined) return refused
+        this.bytesWritten += chunk.length
+        if (chunk.length === 0 || port.offer(chunk)) return Effect.void
+        return this.awaitHeld(chunk)
+      }
+      return this.submit([chunk])
+    })
+  }
+
+  /** The port has all of the chunk, but not copied: its owner waits. */
+  private awaitHeld(chunk: Uint8Array): Effect.Effect<void, ConnectionError> {
+    return Effect.callback((resume) => {
+      const job: Job = { chunks: [chunk], last: undefined, index: 1, offset: 0, held: true, lastDone: false, resume }
+      this.jobs.push(job)
+      this.drained()
+      return Effect.sync(() => this.cancel(job))
+    })
+  }
+
+  writeAll(chunks: Chunks): Effect.Effect<void, ConnectionError> {
+    return Effect.suspend(() => this.submit(chunks))
+  }
+
+  readonly flush: Effect.Effect<void, ConnectionError> = Effect.suspend(() => this.submit([], () => this.port.flush()))
+
+  readonly end: Effect.Effect<void, ConnectionError> = Effect.suspend(() => this.submit([], () => this.sayEnd()))
+
+  private sayEnd(): void {
+    if (this.endSaid) return
+    this.endSaid = true
+    this.port.end()
+  }
+
+  // ---- leaving ----
+
+  /** Fails everything that waits, and whatever is asked from now on. */
+  private refuse(why: LocallyClosed["why"]): void {
+    this.closed ??= why
+    this.readable()
+    this.drained()
+  }
+
+  private shut(why: LocallyClosed["why"]): void {
+    this.left ??= "LocallyClosed"
+    this.port.destroy()
+    this.refuse(why)
+  }
+
+  /** A transform takes the port over. */
+  consume(): Port {
+    this.refuse("consumed")
+    return this.port
+  }
+
+  drain(): void {
+    this.draining = true
+    this.readable()
+  }
+
+  /** The end of the connection's scope. */
+  leave(exit: Exit.Exit<unknown, unknown>, remaining: Effect.Effect<number>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { port } = this
+      const unfinished = this.jobs.some((job) => job.index > 0 || job.offset > 0)
+      if (Exit.isFailure(exit) || unfinished || port.failure !== undefined || this.closed === "interrupted") {
+        this.left ??= port.failure?._tag ?? "LocallyClosed"
+        port.destroy()
+        this.refuse("closed")
+        return Effect.void
+      }
+      this.refuse("closed")
+      this.sayEnd()
+      return port.pending === 0 ? Effect.sync(() => this.depart()) : this.linger(remaining)
+    })
+  }
+
+  /** Waits for the kernel, not for the peer. */
+  private linger(remaining: Effect.Effect<number>): Effect.Effect<void> {
+    const drained = Effect.callback<void>((resume) => {
+      this.leaving = resume
+      this.drained()
+      return Effect.sync(() => {
+        this.leaving = undefined
+      })
+    })
+    return remaining.pipe(
+      Effect.flatMap((millis) => (millis > 0 ? Effect.timeoutOption(drained, millis) : Effect.succeedNone)),
+      Effect.map((inTime) => {
+        this.leaving = undefined
+        if (Option.isSome(inTime)) return this.depart()
+        this.left = "TimedOut"
+        this.port.destroy()
+      })
+    )
+  }
+
+  private depart(): void {
+    this.left = this.port.failure?._tag ?? (this.port.ended ? "end" : "closed")
+    if (this.port.failure === undefined) this.port.close()
+    else this.port.destroy()
+  }
+}

@@ -1,0 +1,148 @@
+/** A port over effects: two fibers, one that reads ahead within a bound and one that writes what was offered. */
+import { isReadonlyArrayNonEmpty } from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Pull from "effect/Pull"
+import type { Chunks, Effects, Port, PortListener } from "../Connection.ts"
+import { type ConnectionError, type ConnectionReason, LocallyClosed } from "../ConnectionError.ts"
+
+/** Reading pauses, and `full` is said, when this many bytes wait. */
+export const highWater = 128 * 1024
+
+const bytesOf = (chunks: ReadonlyArray<Uint8Array>): number => chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+
+export class Pump implements Port {
+  readonly remote
+  readonly peer
+  readonly halfClose
+  readonly reading: Effect.Effect<void>
+  readonly writing: Effect.Effect<void>
+  failure: ConnectionReason | undefined
+  private readonly effects: Effects
+  private listener: PortListener | undefined
+  private incoming: Array<Uint8Array> = []
+  private incomingBytes = 0
+  private inputEnded = false
+  private readonly roomToRead = Latch.makeUnsafe(false)
+  private outgoing: Array<Uint8Array> = []
+  private outgoingBytes = 0
+  private readonly workToWrite = Latch.makeUnsafe(false)
+  private ending: "no" | "asked" | "done" = "no"
+  private stopped = Latch.makeUnsafe(false)
+
+  constructor(effects: Effects) {
+    this.effects = effects
+    this.remote = effects.remote
+    this.peer = effects.peer
+    this.halfClose = effects.halfClose
+    const untilStopped = <A, E>(effect: Effect.Effect<A, E>) => Effect.raceFirst(effect, this.stopped.await)
+    this.reading = this.roomToRead.whenOpen(effects.pull).pipe(
+      Effect.map((chunks) => this.received(chunks)),
+      Effect.forever({ disableYield: true }),
+      Pull.catchDone(() =>
+        Effect.sync(() => {
+          this.inputEnded = true
+          this.listener?.readable()
+        })
+      ),
+      Effect.catch((error) => this.failed(error)),
+      untilStopped,
+      Effect.asVoid
+    )
+    this.writing = this.workToWrite.whenOpen(Effect.suspend(() => this.writeOnce())).pipe(
+      Effect.forever({ disableYield: true }),
+      Effect.catch((error) => this.failed(error)),
+      untilStopped,
+      Effect.asVoid
+    )
+  }
+
+  private received(chunks: Chunks): void {
+    this.incoming.push(...chunks)
+    this.incomingBytes += bytesOf(chunks)
+    if (this.incomingBytes >= highWater) this.roomToRead.closeUnsafe()
+    this.listener?.readable()
+  }
+
+  private writeOnce(): Effect.Effect<void, ConnectionError> {
+    this.workToWrite.closeUnsafe()
+    const batch = this.outgoing
+    this.outgoing = []
+    if (isReadonlyArrayNonEmpty(batch)) {
+      return Effect.map(this.effects.writeAll(batch), () => {
+        this.outgoingBytes -= bytesOf(batch)
+        this.wrote()
+      })
+    }
+    if (this.ending !== "asked") return Effect.void
+    return Effect.map(this.effects.end, () => {
+      this.ending = "done"
+      this.wrote()
+    })
+  }
+
+  private wrote(): void {
+    if (this.outgoing.length > 0 || this.ending === "asked") this.workToWrite.openUnsafe()
+    this.listener?.drained()
+  }
+
+  private failed(error: ConnectionError): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.failure ??= error.reason
+      this.listener?.readable()
+      this.listener?.drained()
+    })
+  }
+
+  listen(listener: PortListener): void {
+    this.listener = listener
+    if (this.incomingBytes < highWater) this.roomToRead.openUnsafe()
+  }
+
+  take(): Chunks | undefined {
+    const { incoming } = this
+    if (!isReadonlyArrayNonEmpty(incoming)) return undefined
+    this.incoming = []
+    this.incomingBytes = 0
+    this.roomToRead.openUnsafe()
+    return incoming
+  }
+
+  get ended(): boolean {
+    return this.inputEnded && this.incoming.length === 0
+  }
+
+  offer(bytes: Uint8Array): boolean {
+    this.outgoing.push(bytes.slice())
+    this.outgoingBytes += bytes.length
+    this.workToWrite.openUnsafe()
+    return true
+  }
+
+  get pending(): number {
+    return this.outgoingBytes + (this.ending === "asked" ? 1 : 0)
+  }
+
+  get full(): boolean {
+    return this.outgoingBytes >= highWater
+  }
+
+  flush(): void {}
+
+  end(): void {
+    if (this.ending !== "no") return
+    this.ending = "asked"
+    this.workToWrite.openUnsafe()
+  }
+
+  close(): void {
+    this.stopped.openUnsafe()
+  }
+
+  destroy(): void {
+    this.failure ??= new LocallyClosed({ why: "closed" })
+    this.outgoing = []
+    this.stopped.openUnsafe()
+    this.effects.destroy?.()
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * The shs1 handshake as pure steps (wire.md 1.1 to 1.4): each takes a message and gives the next one with what the step after
+ * it needs, or a failure. No I/O, no clock; randomness comes in as the ephemeral pair, so that every byte can be tested.
+ *
+ * ```
+ * client                                        server
+ * hello      HMAC(K,a) a            64 ->
+ *                                    <- 64      challenge  HMAC(K,b) b
+ * auth       box(sigA A)           112 ->
+ *                                    <- 80      accept     box(sigB)
+ * ```
+ */
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
+import { type KeyPair, PublicKey } from "../Identity.ts"
+import type { Direction } from "./BoxStream.ts"
+
+/** The lengths of the four messages. */
+export const lengths = { hello: 64, challenge: 64, auth: 112, accept: 80 } as const
+
+/** What one side brings to a handshake. */
+export interface Local {
+  readonly primitives: Primitives["Service"]
+  /** 32 bytes that name the network. */
+  readonly appKey: Uint8Array
+  readonly identity: KeyPair
+  /** A fresh X25519 pair. */
+  readonly ephemeral: KeyPairBytes
+}
+
+/** What both sides come to: one box stream each way. */
+export interface Session {
+  readonly encrypt: Direction
+  readonly decrypt: Direction
+}
+
+/** `network`: another app key, or no shs at all. Otherwise what an honest peer does not do. */
+export type Failure = { readonly _tag: "network" } | { readonly _tag: "misbehaved"; readonly detail: string }
+
+type Step<A> = Result.Result<A, Failure>
+
+const wrongNetwork = Result.fail<Failure>({ _tag: "network" })
+const misbehaved = (detail: string): Result.Result<never, Failure> => Result.fail({ _tag: "misbehaved", detail })
+
+const zeroNonce = new Uint8Array(24)
+
+const concat = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    out.set(part, at)
+    at += part.length
+  }
+  return out
+}
+
+/** SHA-256 over secrets joined, which are wiped afterwards where they were joined. */
+const hashSecret = (primitives: Primitives["Service"], ...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const joined = concat(...parts)
+  const hash = primitives.sha256(joined)
+  primitives.wipe(joined)
+  return hash
+}
+
+/** HMAC(K, ephemeral) ‖ ephemeral: the hello and the challenge. */
+const greeting = ({ appKey, ephemeral, primitives }: Local): Uint8Array =>
+  concat(primitives.hmac(appKey, ephemeral.publicKey), ephemeral.publicKey)
+
+/** The peer's ephemeral key from its greeting and the secret shared with it. */
+const readGreeting = (
+  { appKey, ephemeral, primitives }: Local,
+  message: Uint8Array
+): Step<{ readonly key: Uint8Array; readonly shared: Uint8Array }> => {
+  const key = message.slice(32, 64)
+  if (!primitives.equal(primitives.hmac(appKey, key), message.subarray(0, 32))) return wrongNetwork
+  const shared = primitives.x25519(ephemeral.secretKey, key)
+  return shared === undefined ? misbehaved("its ephemeral key is a point of small order") : Result.succeed({ key, shared })
+}
+
+const session = (
+  { appKey, ephemeral, identity, primitives }: Local,
+  remote: { readonly publicKey: Uint8Array; readonly ephemeral: Uint8Array },
+  acceptKey: Uint8Array
+): Session => {
+  const secret = primitives.sha256(acceptKey)
+  const direction = (longTerm: Uint8Array, ephemeralKey: Uint8Array): Direction => ({
+    key: hashSecret(primitives, secret, longTerm),
+    nonce: primitives.hmac(appKey, ephemeralKey).slice(0, 24)
+  })
+  const keys = {
+    encrypt: direction(remote.publicKey, remote.ephemeral),
+    decrypt: direction(identity.publicKey, ephemeral.publicKey)
+  }
+  for (const spent of [secret, acceptKey, ephemeral.secretKey]) primitives.wipe(spent)
+  return keys
+}
+
+const withX25519 = <A>({ identity, primitives }: Local, use: (secretKey: Uint8Array) => A): A => {
+  const secretKey = primitives.x25519FromSecretKey(Redacted.value(identity.secretKey))
+  const out = use(secretKey)
+  primitives.wipe(secretKey)
+  return out
+}
+
+const sign = ({ identity, primitives }: Local, message: Uint8Array): Uint8Array =>
+  primitives.sign(message, Redacted.value(identity.secretKey))
+
+// -----------------------------------------------------------------------------
+// client
+// -----------------------------------------------------------------------------
+
+/** The client has sent its hello. */
+export interface AwaitChallenge {
+  readonly local: Local
+  readonly server: PublicKey
+}
+
+/** The client has authenticated. */
+export interface AwaitAccept {
+  readonly local: Local
+  readonly server: PublicKey
+  readonly serverEphemeral: Uint8Array
+  /** sigA ‖ A, which the server signs. */
+  readonly hello: Uint8Array
+  /** SHA-256 of the ephemeral secret. */
+  readonly sharedHash: Uint8Array
+  readonly acceptKey: Uint8Array
+}
+
+export const clientHello = (
+  local: Local,
+  server: PublicKey
+): { readonly message: Uint8Array; readonly next: AwaitChallenge } => ({
+  message: greeting(local),
+  next: { local, server }
+})
+
+/** From the challenge to the auth message. */
+export const clientAuth = (
+  { local, server }: AwaitChallenge,
+  challenge: Uint8Array
+): Step<{ readonly message: Uint8Array; readonly next: AwaitAccept }> => {
+  const { appKey, ephemeral, identity, primitives } = local
+  return Result.flatMap(readGreeting(local, challenge), ({ key: serverEphemeral, shared }) => {
+    const serverX25519 = primitives.x25519FromPublicKey(server)
+    if (serverX25519 === undefined) return misbehaved("the key of the address is no point that anybody can hold")
+    const sharedLong = primitives.x25519(ephemeral.secretKey, serverX25519)
+    const sharedAccept = withX25519(local, (secretKey) => primitives.x25519(secretKey, serverEphemeral))
+    if (sharedLong === undefined || sharedAccept === undefined) return misbehaved("a key is a point of small order")
+    const sharedHash = primitives.sha256(shared)
+    const hello = concat(sign(local, concat(appKey, server, sharedHash)), identity.publicKey)
+    const authKey = hashSecret(primitives, appKey, shared, sharedLong)
+    const message = new Uint8Array(lengths.auth)
+    primitives.boxSeal(message, hello, zeroNonce, authKey)
+    const acceptKey = hashSecret(primitives, appKey, shared, sharedLong, sharedAccept)
+    for (const spent of [shared, sharedLong, sharedAccept, authKey]) primitives.wipe(spent)
+    return Result.succeed({ message, next: { local, server, serverEphemeral, hello, sharedHash, acceptKey } })
+  })
+}
+
+/** From the accept message to the session: the server holds the key of the address, and has let us in. */
+export const clientFinish = (state: AwaitAccept, accept: Uint8Array): Step<Session> => {
+  const { acceptKey, hello, local, server, serverEphemeral, sharedHash } = state
+  const { appKey, primitives } = local
+  const signature = new Uint8Array(64)
+  if (!primitives.boxOpen(signature, accept, zeroNonce, acceptKey)) return misbehaved("its accept message does not open")
+  if (!primitives.verify(signature, concat(appKey, hello, sharedHash), server)) {
+    return misbehaved("its signature does not hold")
+  }
+  return Result.succeed(session(local, { publicKey: server, ephemeral: serverEphemeral }, acceptKey))
+}
+
+// -----------------------------------------------------------------------------
+// server
+// -----------------------------------------------------------------------------
+
+/** The server has sent its challenge. */
+export interface AwaitAuth {
+  readonly local: Local
+  readonly clientEphemeral: Uint8Array
+  readonly shared: Uint8Array
+}
+
+/** The client is who it says; whether it may come in is for `authorize`. */
+export interface AwaitDecision {
+  readonly local: Local
+  readonly client: PublicKey
+  readonly clientEphemeral: Uint8Array
+  readonly hello: Uint8Array
+  readonly sharedHash: Uint8Array
+  readonly acceptKey: Uint8Array
+}
+
+/** From the hello to the challenge: nothing is answered to who does not know the app key. */
+export const serverChallenge = (
+  local: Local,
+  hello: Uint8Array
+): Step<{ readonly message: Uint8Array; readonly next: AwaitAuth }> =>
+  Result.map(readGreeting(local, hello), ({ key: clientEphemeral, shared }) => ({
+    message: greeting(local),
+    next: { local, clientEphemeral, shared }
+  }))
+
+/** From the auth message to the client's proved key. */
+export const serverVerify = ({ clientEphemeral, local, shared }: AwaitAuth, auth: Uint8Array): Step<AwaitDecision> => {
+  const { appKey, ephemeral, identity, primitives } = local
+  const sharedLong = withX25519(local, (secretKey) => primitives.x25519(secretKey, clientEphemeral))
+  if (sharedLong === undefined) return misbehaved("its ephemeral key is a point of small order")
+  const authKey = hashSecret(primitives, appKey, shared, sharedLong)
+  const hello = new Uint8Array(96)
+  const opened = primitives.boxOpen(hello, auth, zeroNonce, authKey)
+  primitives.wipe(authKey)
+  if (!opened) return misbehaved("its auth message does not open: it dialed another key than ours, or was changed")
+  const client = PublicKey.make(hello.slice(64), { disableChecks: true })
+  const clientX25519 = primitives.x25519FromPublicKey(client)
+  if (clientX25519 === undefined) return misbehaved("its public key is no point that anybody can hold")
+  const sharedHash = primitives.sha256(shared)
+  const signed = concat(appKey, identity.publicKey, sharedHash)
+  if (!primitives.verify(hello.subarray(0, 64), signed, client)) return misbehaved("its signature does not hold")
+  const sharedAccept = primitives.x25519(ephemeral.secretKey, clientX25519)
+  if (sharedAccept === undefined) return misbehaved("its public key is a point of small order")
+  const acceptKey = hashSecret(primitives, appKey, shared, sharedLong, sharedAccept)
+  for (const spent of [shared, sharedLong, sharedAccept]) primitives.wipe(spent)
+  return Result.succeed({ local, client, clientEphemeral, hello, sharedHash, acceptKey })
+}
+
+/** The client may come in: the accept message, and the session. */
+export const serverAccept = (
+  state: AwaitDecision
+): { readonly message: Uint8Array; readonly session: Session } => {
+  const { acceptKey, client, clientEphemeral, hello, local, sharedHash } = state
+  const message = new Uint8Array(lengths.accept)
+  const signature = sign(local, concat(local.appKey, hello, sharedHash))
+  local.primitives.boxSeal(message, signature, zeroNonce, acceptKey)
+  return { message, session: session(local, { publicKey: client, ephemeral: clientEphemeral }, acceptKey) }
+}
