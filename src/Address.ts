@@ -43,7 +43,9 @@ const findForbidden = (text: string): number => (/^[\x21-\x7e]*$/.test(text) ? -
 
 /** What can stand in a section: `;` would end the address, and there is no escape for it. */
 const Written = Schema.NonEmptyString.check(
-  Schema.makeFilter((text: string) => (!text.includes(";") && findForbidden(text) < 0) || "expected no ; and no white space")
+  Schema.makeFilter(
+    (text: string) => (!text.includes(";") && findForbidden(text) < 0) || "expected no ; and no white space"
+  )
 )
 
 /** Names, IPv4, and IPv6 without brackets, with a zone perhaps. */
@@ -305,7 +307,11 @@ const parseHost = (piece: Piece, start: number, text: string, onion: boolean): P
   }
   return /\.onion\.?$/i.test(text) === onion
     ? Result.succeed(text)
-    : fail(BadHost, piece.offset(start), onion ? "a host that ends in .onion" : "no .onion name: those are onion:NAME:PORT")
+    : fail(
+        BadHost,
+        piece.offset(start),
+        onion ? "a host that ends in .onion" : "no .onion name: those are onion:NAME:PORT"
+      )
 }
 
 /** `HOST:PORT` at `start`: the last colon splits, so that IPv6 needs no brackets; brackets are read all the same. */
@@ -343,7 +349,8 @@ const parseWebSocket = (piece: Piece, start: number, defaultPort: number): Parse
       : parsePort(piece, from + authority.length - portText.length, portText)
   if (Result.isFailure(port)) return Result.fail(port.failure)
   const hash = rest.indexOf("#")
-  if (hash >= 0) return fail(BadPath, piece.offset(from + authority.length + hash), "no #fragment: it never leaves a client")
+  if (hash >= 0)
+    return fail(BadPath, piece.offset(from + authority.length + hash), "no #fragment: it never leaves a client")
   const path = rest.startsWith("/") ? rest : `/${rest}`
   return Result.succeed({ host: host.success, port: port.success, path })
 }
@@ -431,7 +438,8 @@ const parseOne = (raw: string, start: number): Parsed<Address> => {
     }
     if (i < raw.length && raw[i] !== "~") continue
     const end = Math.min(i, raw.length)
-    if (sections.length === maxSections) return fail(TooLong, start + from, `at most ${maxSections} sections an address`)
+    if (sections.length === maxSections)
+      return fail(TooLong, start + from, `at most ${maxSections} sections an address`)
     if (end === from) return fail(Syntax, start + from, "a section")
     const parsed = parseSection(unescape(raw.slice(from, end), start + from))
     if (Result.isFailure(parsed)) return Result.fail(parsed.failure)

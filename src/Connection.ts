@@ -219,6 +219,4 @@ export const stream = (connection: Connection): Stream.Stream<Uint8Array, Connec
 
 /** Writes what it is given, and ends this side when that ends. */
 export const sink = (connection: Connection): Sink.Sink<void, Uint8Array, never, ConnectionError> =>
-  Sink.forEachArray((chunks: Chunks) => connection.writeAll(chunks)).pipe(
-    Sink.mapEffect(() => connection.end)
-  )
+  Sink.forEachArray((chunks: Chunks) => connection.writeAll(chunks)).pipe(Sink.mapEffect(() => connection.end))

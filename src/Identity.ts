@@ -115,10 +115,7 @@ export class IdentityError extends Schema.TaggedError<IdentityError>("effect-mul
 const redact = (bytes: Uint8Array): SecretKey => Redacted.make(bytes, { label: "secret key" })
 
 /** The pair of a 32-byte seed. */
-export const fromSeed = (
-  primitives: Primitives["Service"],
-  seed: Redacted.Redacted<Uint8Array>
-): KeyPair => {
+export const fromSeed = (primitives: Primitives["Service"], seed: Redacted.Redacted<Uint8Array>): KeyPair => {
   const pair = primitives.ed25519KeyPair(Redacted.value(seed))
   return { publicKey: PublicKey.make(pair.publicKey), secretKey: redact(pair.secretKey) }
 }

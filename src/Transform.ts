@@ -72,8 +72,7 @@ export const make = <A>(definition: Definition<A>): Shape => {
           ? Result.succeed((connection) => definition.outbound(connection, own))
           : Result.fail(reason)
       }),
-    inbound: (section) =>
-      Result.map(decoded(section), (own) => (connection) => definition.inbound(connection, own)),
+    inbound: (section) => Result.map(decoded(section), (own) => (connection) => definition.inbound(connection, own)),
     advertise: (section) => {
       const own = decoded(section)
       return Result.isSuccess(own) ? (definition.advertise?.(own.success) ?? section) : section

@@ -29,7 +29,12 @@ export class CodecPort implements Port {
   /** Stages that the lower port has not copied. */
   private readonly lent: Array<Uint8Array> = []
 
-  constructor(lower: Port, codec: Codec, who: { readonly remote: Address; readonly peer: Peer }, leftover: Array<Uint8Array>) {
+  constructor(
+    lower: Port,
+    codec: Codec,
+    who: { readonly remote: Address; readonly peer: Peer },
+    leftover: Array<Uint8Array>
+  ) {
     this.lower = lower
     this.codec = codec
     this.remote = who.remote

@@ -33,6 +33,8 @@ export class Face implements PortListener {
   private closed: LocallyClosed["why"] | undefined
   private draining = false
   private endSaid = false
+  /** The end has left user space. */
+  private endFlushed = false
   private leaving: ((effect: Effect.Effect<void>) => void) | undefined
   private left: Account["tag"] | undefined
   private bytesRead = 0
@@ -44,9 +46,13 @@ export class Face implements PortListener {
   }
 
   account(): Account {
+    return { bytesRead: this.bytesRead, bytesWritten: this.bytesWritten, tag: this.left ?? this.tag() }
+  }
+
+  private tag(): Account["tag"] {
     const { port } = this
-    const tag = this.left ?? port.failure?._tag ?? (port.ended && this.endSaid ? "end" : "closed")
-    return { bytesRead: this.bytesRead, bytesWritten: this.bytesWritten, tag }
+    // When both have said that all was said, what becomes of the socket afterwards is no failure.
+    return port.ended && this.endFlushed ? "end" : (port.failure?._tag ?? "closed")
   }
 
   private error(reason: ConnectionReason): ConnectionError {
@@ -116,7 +122,9 @@ export class Face implements PortListener {
       job.lastDone = true
       job.last?.()
     }
-    return job.held && port.pending > 0 ? undefined : (this.refusal() ?? Effect.void)
+    if (job.held && port.pending > 0) return undefined
+    if (this.endSaid && port.failure === undefined) this.endFlushed = true
+    return this.refusal() ?? Effect.void
   }
 
   private offer(job: Job): void {
@@ -241,7 +249,8 @@ export class Face implements PortListener {
       const { port } = this
       const unfinished = this.jobs.some((job) => job.index > 0 || job.offset > 0)
       if (Exit.isFailure(exit) || unfinished || port.failure !== undefined || this.closed === "interrupted") {
-        this.left ??= port.failure?._tag ?? "LocallyClosed"
+        const tag = this.tag()
+        this.left ??= tag === "closed" ? "LocallyClosed" : tag
         port.destroy()
         this.refuse("closed")
         return Effect.void
@@ -273,7 +282,8 @@ export class Face implements PortListener {
   }
 
   private depart(): void {
-    this.left = this.port.failure?._tag ?? (this.port.ended ? "end" : "closed")
+    if (this.port.failure === undefined) this.endFlushed = true
+    this.left = this.tag()
     if (this.port.failure === undefined) this.port.close()
     else this.port.destroy()
   }

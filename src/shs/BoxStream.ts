@@ -132,7 +132,6 @@ export class BoxOpener implements Opener {
       return
     }
     increment(this.nonce)
-    increment(this.nonce)
     const length = ((header[0] as number) << 8) | (header[1] as number)
     if (length > this.longest) this.result = "violation"
     else if (length > 0) this.due = length

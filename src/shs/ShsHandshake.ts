@@ -75,7 +75,9 @@ const readGreeting = (
   const key = message.slice(32, 64)
   if (!primitives.equal(primitives.hmac(appKey, key), message.subarray(0, 32))) return wrongNetwork
   const shared = primitives.x25519(ephemeral.secretKey, key)
-  return shared === undefined ? misbehaved("its ephemeral key is a point of small order") : Result.succeed({ key, shared })
+  return shared === undefined
+    ? misbehaved("its ephemeral key is a point of small order")
+    : Result.succeed({ key, shared })
 }
 
 const session = (
@@ -164,7 +166,8 @@ export const clientFinish = (state: AwaitAccept, accept: Uint8Array): Step<Sessi
   const { acceptKey, hello, local, server, serverEphemeral, sharedHash } = state
   const { appKey, primitives } = local
   const signature = new Uint8Array(64)
-  if (!primitives.boxOpen(signature, accept, zeroNonce, acceptKey)) return misbehaved("its accept message does not open")
+  if (!primitives.boxOpen(signature, accept, zeroNonce, acceptKey))
+    return misbehaved("its accept message does not open")
   if (!primitives.verify(signature, concat(appKey, hello, sharedHash), server)) {
     return misbehaved("its signature does not hold")
   }
@@ -226,9 +229,7 @@ export const serverVerify = ({ clientEphemeral, local, shared }: AwaitAuth, auth
 }
 
 /** The client may come in: the accept message, and the session. */
-export const serverAccept = (
-  state: AwaitDecision
-): { readonly message: Uint8Array; readonly session: Session } => {
+export const serverAccept = (state: AwaitDecision): { readonly message: Uint8Array; readonly session: Session } => {
   const { acceptKey, client, clientEphemeral, hello, local, sharedHash } = state
   const message = new Uint8Array(lengths.accept)
   const signature = sign(local, concat(local.appKey, hello, sharedHash))

@@ -1,0 +1,166 @@
+/** Why a dial failed: one tagged error, each reason saying what, where and what to do. */
+import * as Schema from "effect/Schema"
+import { HandshakeError } from "./HandshakeError.ts"
+
+/** The address's stack isn't among those that this Multiserver speaks. */
+export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported", {
+  stack: Schema.String,
+  /** The stacks of the layer. */
+  spoken: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `the stack ${this.stack} is not spoken here, only ${this.spoken.join(", ")}; add it to Multiserver.layer([...])`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/** The address is one to listen on, or lacks something that a dial needs. */
+export class NotDialable extends Schema.TaggedError<NotDialable>()("NotDialable", { detail: Schema.String }) {
+  override get message(): string {
+    return `not an address to dial: ${this.detail}`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/** The stack would be open to others than the peer. */
+export class Insecure extends Schema.TaggedError<Insecure>()("Insecure", { detail: Schema.String }) {
+  override get message(): string {
+    return this.detail
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/** The `Policy` of this process does not allow it. */
+export class DeniedByPolicy extends Schema.TaggedError<DeniedByPolicy>()("DeniedByPolicy", { detail: Schema.String }) {
+  override get message(): string {
+    return `denied by policy: ${this.detail}`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/** The host name has no address. */
+export class NameNotFound extends Schema.TaggedError<NameNotFound>()("NameNotFound", {
+  host: Schema.String,
+  /** `ENOTFOUND`: there is no such name. `EAI_AGAIN`: the resolver did not answer. */
+  code: Schema.String
+}) {
+  override get message(): string {
+    return `the name ${this.host} was not found (${this.code})`
+  }
+  get isRetryable(): boolean {
+    return this.code === "EAI_AGAIN"
+  }
+}
+
+/** Nothing listens there. */
+export class Refused extends Schema.TaggedError<Refused>()("Refused", {}) {
+  override get message(): string {
+    return "connection refused: nothing listens there, or it is full"
+  }
+  get isRetryable(): boolean {
+    return true
+  }
+}
+
+/** No way there. `code` is the system's word. */
+export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", { code: Schema.String }) {
+  override get message(): string {
+    return `unreachable (${this.code})`
+  }
+  get isRetryable(): boolean {
+    return true
+  }
+}
+
+/** A proxy on the way is absent, refuses, or can't reach the host. */
+export class Proxy extends Schema.TaggedError<Proxy>()("Proxy", {
+  detail: Schema.String,
+  isRetryable: Schema.Boolean
+}) {
+  override get message(): string {
+    return `proxy: ${this.detail}`
+  }
+}
+
+/** The deadline of one phase passed. */
+export class DialTimedOut extends Schema.TaggedError<DialTimedOut>()("TimedOut", {
+  phase: Schema.Literals(["connect", "handshake"]),
+  millis: Schema.Number
+}) {
+  override get message(): string {
+    return `no ${this.phase === "connect" ? "connection" : "finished handshake"} within ${this.millis} ms`
+  }
+  get isRetryable(): boolean {
+    return true
+  }
+}
+
+/** TLS could not be set up. */
+export class Tls extends Schema.TaggedError<Tls>()("Tls", { code: Schema.String, detail: Schema.String }) {
+  override get message(): string {
+    return `TLS: ${this.detail} (${this.code})`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/** What a transport's dial fails with. */
+export const TransportReason = Schema.Union([
+  NotDialable,
+  DeniedByPolicy,
+  NameNotFound,
+  Refused,
+  Unreachable,
+  Proxy,
+  DialTimedOut,
+  Tls
+])
+export type TransportReason = typeof TransportReason.Type
+
+const AttemptReason = Schema.Union([...TransportReason.members, Unsupported, Insecure, HandshakeError])
+/** Why one attempt failed. */
+export type AttemptReason = typeof AttemptReason.Type
+
+/** One address of several, and why it failed. */
+export const Attempt = Schema.Struct({
+  /** The address as text, without its seed. */
+  address: Schema.String,
+  reason: AttemptReason
+})
+export type Attempt = typeof Attempt.Type
+
+/** Each of several addresses failed. */
+export class AllFailed extends Schema.TaggedError<AllFailed>()("AllFailed", { attempts: Schema.Array(Attempt) }) {
+  override get message(): string {
+    const each = this.attempts.map(({ address, reason }) => `${address}: ${reason.message}`)
+    return `all ${each.length} addresses failed:\n  ${each.join("\n  ")}`
+  }
+  /** When one of them is. */
+  get isRetryable(): boolean {
+    return this.attempts.some(({ reason }) => reason.isRetryable)
+  }
+}
+
+/** A dial failed. */
+export class DialError extends Schema.TaggedError<DialError>("effect-multiserver/DialError")("DialError", {
+  /** The address, or the addresses, as text without a seed. */
+  address: Schema.String,
+  reason: Schema.Union([...AttemptReason.members, AllFailed])
+}) {
+  override get message(): string {
+    return `dial ${this.address}: ${this.reason.message}`
+  }
+  /** Whether dialing again can help: `Effect.retry({ while: (error) => error.isRetryable })`. */
+  get isRetryable(): boolean {
+    return this.reason.isRetryable
+  }
+}

@@ -1,0 +1,64 @@
+/** Why an address can't be listened on. */
+import * as Schema from "effect/Schema"
+import { Insecure, Unsupported } from "./DialError.ts"
+
+/** Somebody listens there already. */
+export class AddressInUse extends Schema.TaggedError<AddressInUse>()("AddressInUse", {}) {
+  override get message(): string {
+    return "somebody listens there already; take another one, or port 0 for any that is free"
+  }
+  get isRetryable(): boolean {
+    return true
+  }
+}
+
+/** The host is none of this machine's. `code` is the system's word. */
+export class AddressNotAvailable extends Schema.TaggedError<AddressNotAvailable>()("AddressNotAvailable", {
+  code: Schema.String
+}) {
+  override get message(): string {
+    return `not an address of this machine (${this.code})`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/** The system doesn't allow it. `code` is its word. */
+export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("PermissionDenied", {
+  code: Schema.String
+}) {
+  override get message(): string {
+    return `not permitted (${this.code}); ports below 1024 need a privilege`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/** The address is one to dial, or its transport can't listen. */
+export class NotListenable extends Schema.TaggedError<NotListenable>()("NotListenable", { detail: Schema.String }) {
+  override get message(): string {
+    return `not an address to listen on: ${this.detail}`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/** What a transport's listen fails with. */
+export const BindReason = Schema.Union([AddressInUse, AddressNotAvailable, PermissionDenied, NotListenable])
+export type BindReason = typeof BindReason.Type
+
+/** An address could not be listened on; none of those asked for with it is. */
+export class ListenError extends Schema.TaggedError<ListenError>("effect-multiserver/ListenError")("ListenError", {
+  address: Schema.String,
+  reason: Schema.Union([...BindReason.members, Unsupported, Insecure])
+}) {
+  override get message(): string {
+    return `listen on ${this.address}: ${this.reason.message}`
+  }
+  get isRetryable(): boolean {
+    return this.reason.isRetryable
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * Listening: from addresses to handlers, the walk of `Dialer` from the other end.
+ *
+ * Accept → policy and limits → each transform's inbound side → the handler. Each connection has a fiber and a scope of its
+ * own, so a handler that fails or dies ends its own connection and nothing else. A listener that stops drains: no newcomers,
+ * unfinished handshakes are ended, handlers are told and given the grace time.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberSet from "effect/FiberSet"
+import * as Latch from "effect/Latch"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import { Address, format, type MultiAddress } from "./Address.ts"
+import * as Connection from "./Connection.ts"
+import { ConnectionError } from "./ConnectionError.ts"
+import { Unsupported } from "./DialError.ts"
+import type { Environment } from "./Dialer.ts"
+import type * as Events from "./Events.ts"
+import { HandshakeError, HandshakeTimedOut } from "./HandshakeError.ts"
+import { inOwnScope } from "./internal/inOwnScope.ts"
+import { observed } from "./internal/observed.ts"
+import { type BindReason, ListenError, NotListenable } from "./ListenError.ts"
+import * as Stack from "./Stack.ts"
+import type * as Transport from "./Transport.ts"
+
+/** What is done with each connection, in its own scope: when it returns, the connection says goodbye. */
+export type Handler<E, R> = (connection: Connection.Connection) => Effect.Effect<unknown, E, R>
+
+/** Addresses that are listened on, as long as the scope that it was made in. */
+export interface Listener {
+  /** What is bound, as it can be dialed from within a scope, with real ports and keys. By default from this device. */
+  readonly addresses: (scope?: Transport.Reach) => ReadonlyArray<Address>
+  /** Succeeds when the listener begins to stop. */
+  readonly draining: Effect.Effect<void>
+  /** Gives connections to the handler until it is interrupted; then drains. What came before it waited. */
+  readonly run: <E, R>(handler: Handler<E, R>) => Effect.Effect<never, never, Exclude<R, Scope.Scope>>
+}
+
+/** One address that can be bound. */
+interface Plan {
+  readonly address: Address
+  readonly stack: Stack.Stack
+  readonly bind: (onAccepted: Transport.OnAccepted) => Effect.Effect<Transport.Bound, BindReason, Scope.Scope>
+  readonly upgrade: Stack.Upgrade
+}
+
+const plan = ({ stacks }: Environment, address: Address): Result.Result<Plan, ListenError> => {
+  const fail = (reason: ListenError["reason"]) => new ListenError({ address: format(address), reason })
+  const stack = stacks.get(address.stack)
+  if (stack === undefined) {
+    return Result.fail(fail(new Unsupported({ stack: address.stack, spoken: [...stacks.keys()] })))
+  }
+  const notListenable = (detail: string) => fail(new NotListenable({ detail }))
+  return Result.gen(function* () {
+    const bind = yield* Result.mapError(stack.transport.listen(address.transport), notListenable)
+    const upgrade = yield* Result.mapError(Stack.upgrade(stack, address, "inbound"), notListenable)
+    return { address, stack, bind, upgrade }
+  })
+}
+
+/** The bound address as others dial it. */
+const advertise = (
+  { address, stack }: Plan,
+  bound: Transport.Bound,
+  scope: Transport.Reach
+): ReadonlyArray<Address> => {
+  const transforms = stack.transforms.map((shape, i) => {
+    const own = address.transforms[i]
+    return own === undefined ? [] : [shape.advertise(own)]
+  })
+  return stack.transport
+    .advertise(bound.section, scope)
+    .map((transport) => new Address({ transport, transforms: transforms.flat() }))
+}
+
+// -----------------------------------------------------------------------------
+// connections
+// -----------------------------------------------------------------------------
+
+type Serve = (connection: Connection.Connection) => Effect.Effect<unknown, unknown, Scope.Scope>
+
+/** A handler that fails with just what draining made of its `pull` has finished. */
+const isDrained = (error: unknown): boolean =>
+  error instanceof ConnectionError && error.reason._tag === "LocallyClosed" && error.reason.why === "draining"
+
+/** What a handler left unhandled: the network's doings are ordinary, its own are not. */
+const logUnhandled = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
+  if (Cause.hasInterruptsOnly(cause)) return Effect.void
+  if (Cause.hasDies(cause)) return Effect.logError("a connection's handler died", cause)
+  const ordinary = cause.reasons.every(
+    (reason) =>
+      !Cause.isFailReason(reason) || reason.error instanceof ConnectionError || reason.error instanceof HandshakeError
+  )
+  return ordinary
+    ? Effect.logDebug("a connection failed", cause)
+    : Effect.logWarning("a connection's handler failed", cause)
+}
+
+/** The connections of one listener, each in a fiber of `fibers`. */
+class Connections {
+  readonly draining = Latch.makeUnsafe(false)
+  readonly handler = Deferred.makeUnsafe<Serve>()
+  private readonly environment: Environment
+  private readonly fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
+  /** Accepted and not yet in their handler. */
+  private readonly arriving = new Set<Fiber.Fiber<void>>()
+  private readonly open = new Set<Connection.Connection>()
+  private stopping = false
+
+  constructor(environment: Environment, fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>) {
+    this.environment = environment
+    this.fork = fork
+  }
+
+  /** A newcomer: a fiber of its own, or no for an answer. */
+  accept(plan: Plan, accepted: Transport.Accepted, source: string | undefined): boolean {
+    const refusal = this.refusal(source)
+    if (refusal !== undefined) {
+      this.fork(this.environment.emit({ event: "refused", stack: plan.stack.name, source, tag: refusal }))
+      return false
+    }
+    const arrived = { source, done: () => {} }
+    const fiber = this.fork(this.live(plan, accepted, arrived))
+    this.arriving.add(fiber)
+    arrived.done = () => this.arriving.delete(fiber)
+    fiber.addObserver(arrived.done)
+    return true
+  }
+
+  private refusal(source: string | undefined): Events.Refused["tag"] | undefined {
+    const { limits, policy } = this.environment
+    if (this.stopping) return "Draining"
+    if (!policy.mayConnect(source)) return "DeniedByPolicy"
+    return this.arriving.size >= limits.pendingHandshakes ? "TooMany" : undefined
+  }
+
+  /** The whole life of one connection. */
+  private live(plan: Plan, accepted: Transport.Accepted, arrived: { readonly done: () => void }): Effect.Effect<void> {
+    const { emit } = this.environment
+    const stack = plan.stack.name
+    return Effect.gen({ self: this }, function* () {
+      const connection = yield* observed({ emit, role: "listen", stack }, this.handshaken(plan, accepted))
+      const handler = yield* Deferred.await(this.handler)
+      arrived.done()
+      yield* Effect.acquireRelease(
+        Effect.sync(() => this.open.add(connection)),
+        () => Effect.sync(() => this.open.delete(connection))
+      )
+      yield* Effect.catchIf(handler(connection), isDrained, () => Effect.void)
+    }).pipe(Effect.scoped, Effect.catchCause(logUnhandled))
+  }
+
+  /** Through all handshakes within the deadline, or one event that says why not. */
+  private handshaken(
+    { stack, upgrade }: Plan,
+    accepted: Transport.Accepted
+  ): Effect.Effect<Connection.Connection, HandshakeError, Scope.Scope> {
+    const { emit, limits } = this.environment
+    let remote = ""
+    const failed = (started: number) => (error: HandshakeError) =>
+      Effect.gen(function* () {
+        const millis = (yield* Clock.currentTimeMillis) - started
+        yield* Effect.logDebug("a handshake failed").pipe(
+          Effect.annotateLogs({ remote, stack: stack.name, error: error.message })
+        )
+        const tag = error.reason._tag
+        yield* emit({ event: "handshake-failed", role: "listen", stack: stack.name, remote, millis, tag, error })
+      })
+    const tooLate = Effect.suspend(() => {
+      const reason = new HandshakeTimedOut({ millis: Duration.toMillis(limits.handshake) })
+      const [, ...protocols] = stack.name.split("~")
+      return Effect.fail(new HandshakeError({ protocol: protocols.join("~"), phase: "deadline", reason }))
+    })
+    return Effect.flatMap(Clock.currentTimeMillis, (started) =>
+      accepted.pipe(
+        Effect.tap((connection) => Effect.sync(() => (remote = format(connection.remote)))),
+        Effect.flatMap(upgrade),
+        Effect.timeoutOrElse({ duration: limits.handshake, orElse: () => tooLate }),
+        Effect.tapError(failed(started))
+      )
+    )
+  }
+
+  /** No newcomers; who has not arrived is ended, and who has is told to finish. */
+  stop(): void {
+    this.stopping = true
+    for (const fiber of this.arriving) fiber.interruptUnsafe()
+    for (const connection of this.open) Connection.drain(connection)
+    this.draining.openUnsafe()
+  }
+}
+
+// -----------------------------------------------------------------------------
+// listen
+// -----------------------------------------------------------------------------
+
+/** Listens on all addresses, or on none: the error says which one could not be bound. */
+export const listen = (
+  environment: Environment,
+  addresses: MultiAddress
+): Effect.Effect<Listener, ListenError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const plans = yield* Effect.fromResult(Result.all(addresses.map((address) => plan(environment, address))))
+    // Finalizers run in reverse: the transports stop accepting, then the connections drain, then what is left is ended.
+    const fibers = yield* FiberSet.make<void>()
+    const connections = new Connections(environment, yield* FiberSet.runtime(fibers)())
+    yield* Effect.addFinalizer(() =>
+      Effect.andThen(
+        Effect.sync(() => connections.stop()),
+        Effect.timeoutOption(FiberSet.awaitEmpty(fibers), environment.limits.grace)
+      )
+    )
+    const bound = yield* Effect.forEach(plans, (each) =>
+      each
+        .bind((accepted, source) => connections.accept(each, accepted, source))
+        .pipe(
+          Effect.mapError((reason) => new ListenError({ address: format(each.address), reason })),
+          Effect.map((own) => ({ plan: each, own }))
+        )
+    )
+    return { bound, connections }
+  }).pipe(
+    inOwnScope,
+    Effect.map(({ scope, value: { bound, connections } }): Listener => {
+      const stop = Scope.close(scope, Exit.void)
+      return {
+        addresses: (within = "device") => bound.flatMap(({ own, plan }) => advertise(plan, own, within)),
+        draining: connections.draining.await,
+        run: <E, R>(handler: Handler<E, R>) =>
+          Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) => {
+            // The connection's own scope stands, whatever scope the one who runs this is in.
+            const serve: Serve = (connection) =>
+              Effect.updateContext(
+                handler(connection),
+                (own: Context.Context<Scope.Scope>) => Context.merge(context, own) as Context.Context<R>
+              )
+            Deferred.doneUnsafe(connections.handler, Effect.succeed(serve))
+            return Effect.ensuring(Effect.never, stop)
+          })
+      }
+    })
+  )

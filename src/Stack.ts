@@ -1,0 +1,67 @@
+/**
+ * Stacks: which protocols a Multiserver speaks, by name. `net~shs` is the transport `net` with the transform `shs` on it.
+ *
+ * The names are literal types, and what a list of stacks requires is computed from them: a protocol whose layer is not
+ * given doesn't compile.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { Address, Section } from "./Address.ts"
+import * as Transform from "./Transform.ts"
+import * as Transport from "./Transport.ts"
+
+type Transforms<Names extends string> = Names extends `${infer First}~${infer Rest}`
+  ? Transform.Transform<First> | Transforms<Rest>
+  : Transform.Transform<Names>
+
+/** The services that a stack needs: `Transport<"net"> | Transform<"shs">` for `net~shs`. */
+export type Requires<Stack extends string> = Stack extends `${infer First}~${infer Rest}`
+  ? Transport.Transport<First> | Transforms<Rest>
+  : Transport.Transport<Stack>
+
+/**
+ * Every one of some stacks under every one of some transforms, so that long lists stay short.
+ *
+ * @example product(["net", "ws"], ["shs", "noise"]) // net~shs, net~noise, ws~shs, ws~noise
+ */
+export const product = <const Below extends string, const Above extends string>(
+  below: ReadonlyArray<Below>,
+  above: ReadonlyArray<Above>
+): ReadonlyArray<`${Below}~${Above}`> =>
+  below.flatMap((under) => above.map((over): `${Below}~${Above}` => `${under}~${over}`))
+
+/** A stack with its protocols. */
+export interface Stack {
+  readonly name: string
+  readonly transport: Transport.Shape
+  readonly transforms: ReadonlyArray<Transform.Shape>
+}
+
+/** Finds a stack's protocols among what the layer was given. */
+export const resolve = <Name extends string>(context: Context.Context<Requires<Name>>, name: Name): Stack => {
+  const [transport, ...transforms] = name.split("~")
+  // The list's type has made sure that they are there; what that type can't follow is the splitting of a string.
+  const given = context as Context.Context<unknown>
+  const find = <I, S>(service: Context.Service<I, S>): S => Context.getUnsafe(given, service)
+  return {
+    name,
+    transport: find(Transport.Transport(transport ?? "")),
+    transforms: transforms.map((each) => find(Transform.Transform(each)))
+  }
+}
+
+/** What a connection goes through for one address: each transform's side, over what the one before it made. */
+export type Upgrade = Transform.Wrap
+
+/** The upgrade for the sections of an address of this stack; a failure says which section can't be used, and why. */
+export const upgrade = (stack: Stack, address: Address, side: "outbound" | "inbound"): Result.Result<Upgrade, string> =>
+  Result.map(
+    Result.all(stack.transforms.map((shape, i) => shape[side](address.transforms[i] as Section))),
+    (wraps): Upgrade =>
+      (connection) =>
+        wraps.reduce<ReturnType<Transform.Wrap>>(
+          (below, wrap) => Effect.flatMap(below, wrap),
+          Effect.succeed(connection)
+        )
+  )

@@ -1,0 +1,122 @@
+/**
+ * The contract of a transport: a protocol that opens and accepts byte connections.
+ *
+ * A transport makes its connection from a synchronous `Port` with `Connection.make`, or from effects with
+ * `Connection.fromEffects`. Deadlines, limits, policy and events are around it. Nothing happens before the effects run, and
+ * interruption takes everything back.
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { Section } from "./Address.ts"
+import type { Connection } from "./Connection.ts"
+import type { TransportReason } from "./DialError.ts"
+import type { BindReason } from "./ListenError.ts"
+
+/** The identifier of the transport called `Name`. */
+export interface Transport<in out Name extends string> {
+  readonly "~effect-multiserver/Transport": Name
+}
+
+/** From how far away an address can be reached: this device, its local network, or anywhere. */
+export type Reach = "device" | "local" | "public"
+
+/** Whether what reaches as far as `reach` can be dialed from within `scope`. */
+export const within = (scope: Reach, reach: Reach): boolean => distances[scope] <= distances[reach]
+const distances: Record<Reach, number> = { device: 0, local: 1, public: 2 }
+
+/** What the dialer tells a transport. */
+export interface DialOptions {
+  /** Whether policy allows this resolved IP; to be asked after name lookup, for each. */
+  readonly permits: (ip: string) => boolean
+}
+
+/** A connection that has arrived. Running the effect, once, takes it over. */
+export type Accepted = Effect.Effect<Connection, never, Scope.Scope>
+
+/** What is bound, until the scope closes: closing it stops accepting, and leaves accepted connections alone. */
+export interface Bound {
+  /** The section with what the system has chosen, such as the port. */
+  readonly section: Section
+}
+
+/**
+ * Hears of each newcomer: `source` is the IP that it comes from, `undefined` where there is none. On `false` the transport
+ * closes it at once; on `true` the hearer runs `accepted`.
+ */
+export type OnAccepted = (accepted: Accepted, source: string | undefined) => boolean
+
+type Dial = (options: DialOptions) => Effect.Effect<Connection, TransportReason, Scope.Scope>
+type Listen = (onAccepted: OnAccepted) => Effect.Effect<Bound, BindReason, Scope.Scope>
+
+/** What a transport gives to a Multiserver. Made by `make`. */
+export interface Shape {
+  /** How long one attempt to connect may take. */
+  readonly connectTimeout: Duration.Duration
+  /** How far the section reaches, when it is bound. */
+  readonly reach: (section: Section) => Reach
+  /** A bound section as others can dial it from within `scope`; empty when they can't. */
+  readonly advertise: (section: Section, scope: Reach) => ReadonlyArray<Section>
+  /** A failure says why the section can't be dialed. */
+  readonly dial: (section: Section) => Result.Result<Dial, string>
+  /** A failure says why the section can't be listened on. */
+  readonly listen: (section: Section) => Result.Result<Listen, string>
+}
+
+/** The service of the transport called `name`. */
+export const Transport = <const Name extends string>(name: Name): Context.Service<Transport<Name>, Shape> =>
+  Context.Service<Transport<Name>, Shape>(`effect-multiserver/Transport/${name}`)
+
+/** What the author of a transport says. `A` is the section, decoded. */
+export interface Definition<A> {
+  /** Decodes the section: `Schema.toType(Address.Net)`, or `Address.section(name, schema)` for a protocol of your own. */
+  readonly section: Schema.Codec<A, Section>
+  /** By default 6 seconds. */
+  readonly connectTimeout?: Duration.Input
+  readonly reach: (section: A) => Reach
+  /** By default the section itself, in each scope that it reaches. */
+  readonly advertise?: (section: A, scope: Reach) => ReadonlyArray<Section>
+  readonly dial: (section: A, options: DialOptions) => ReturnType<Dial>
+  /** Without it, the transport only dials. */
+  readonly listen?: (section: A, onAccepted: OnAccepted) => ReturnType<Listen>
+  /** Why a section that decodes can't be dialed all the same, before any I/O. By default any can. */
+  readonly notDialable?: (section: A) => string | undefined
+}
+
+/** Makes a transport from its definition. */
+export const make = <A>(definition: Definition<A>): Shape => {
+  const decode = Schema.decodeUnknownResult(definition.section)
+  const decoded = (section: Section): Result.Result<A, string> =>
+    Result.mapError(decode(section), (error) => error.message)
+  return {
+    connectTimeout: Duration.fromInputUnsafe(definition.connectTimeout ?? "6 seconds"),
+    reach: (section) => Result.match(decoded(section), { onSuccess: definition.reach, onFailure: () => "public" }),
+    advertise: (section, scope) => {
+      const own = decoded(section)
+      if (Result.isFailure(own)) return []
+      if (definition.advertise !== undefined) return definition.advertise(own.success, scope)
+      return within(scope, definition.reach(own.success)) ? [section] : []
+    },
+    dial: (section) =>
+      Result.flatMap(decoded(section), (own) => {
+        const reason = definition.notDialable?.(own)
+        return reason === undefined ? Result.succeed((options) => definition.dial(own, options)) : Result.fail(reason)
+      }),
+    listen: (section) => {
+      const { listen } = definition
+      return listen === undefined
+        ? Result.fail("its transport only dials")
+        : Result.map(decoded(section), (own) => (onAccepted) => listen(own, onAccepted))
+    }
+  }
+}
+
+/** The layer of a transport whose definition needs nothing. */
+export const layer = <const Name extends string, A>(
+  name: Name,
+  definition: Definition<A>
+): Layer.Layer<Transport<Name>> => Layer.succeed(Transport(name), make(definition))

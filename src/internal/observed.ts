@@ -1,0 +1,45 @@
+/** The events of one connection's life, the same for who dials and who listens. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { format } from "../Address.ts"
+import * as Connection from "../Connection.ts"
+import type * as Events from "../Events.ts"
+import { formatPublicKey } from "../Identity.ts"
+
+interface Observer {
+  readonly emit: Events.Sink
+  readonly role: "dial" | "listen"
+  readonly stack: string
+}
+
+const peerText = (peer: Connection.Peer): string | undefined =>
+  peer._tag === "Authenticated" ? formatPublicKey(peer.publicKey) : undefined
+
+/** Opens a connection, says so, and says how it went when the scope is closed. */
+export const observed = <E, R>(
+  { emit, role, stack }: Observer,
+  open: Effect.Effect<Connection.Connection, E, R>
+): Effect.Effect<Connection.Connection, E, R | Scope.Scope> =>
+  Effect.gen(function* () {
+    const started = yield* Clock.currentTimeMillis
+    const fields = ({ peer, remote }: Connection.Connection) =>
+      Effect.map(Clock.currentTimeMillis, (now) => ({
+        role,
+        stack,
+        remote: format(remote),
+        peer: peerText(peer),
+        millis: now - started
+      }))
+    let connected: Connection.Connection | undefined
+    // Registered before anything that opens: it runs last, when it is known how the connection ended.
+    yield* Effect.addFinalizer(() => {
+      const account = connected === undefined ? undefined : Connection.account(connected)
+      if (connected === undefined || account === undefined) return Effect.void
+      return Effect.flatMap(fields(connected), (common) => emit({ event: "closed", ...common, ...account }))
+    })
+    const connection = yield* Effect.flatMap(open, Connection.withPort)
+    connected = connection
+    yield* Effect.flatMap(fields(connection), (common) => emit({ event: "connected", ...common }))
+    return connection
+  })

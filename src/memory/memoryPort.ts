@@ -1,0 +1,118 @@
+/** Two ports, each the other's end, with the manners of a socket: bounded, and heard on a later turn. */
+import { isArrayNonEmpty } from "effect/Array"
+import type { Address } from "../Address.ts"
+import { Anonymous, type Chunks, type Port, type PortListener } from "../Connection.ts"
+import { type ConnectionReason, LocallyClosed, Reset } from "../ConnectionError.ts"
+
+/** Full when this many bytes wait at the other end. */
+const highWater = 128 * 1024
+
+class MemoryPort implements Port {
+  readonly remote: Address
+  readonly peer = new Anonymous()
+  readonly halfClose = true
+  failure: ConnectionReason | undefined
+  /** The other end; set by `memoryPair` before anything is done with either. */
+  other: MemoryPort | undefined
+  private listener: PortListener | undefined
+  private incoming: Array<Uint8Array> = []
+  private incomingBytes = 0
+  private inputEnded = false
+  private endSaid = false
+  private scheduled = false
+
+  constructor(remote: Address) {
+    this.remote = remote
+  }
+
+  listen(listener: PortListener): void {
+    this.listener = listener
+    this.notify()
+  }
+
+  /** On a microtask, so that no side runs inside the other's call. */
+  private notify(): void {
+    if (this.scheduled) return
+    this.scheduled = true
+    queueMicrotask(() => {
+      this.scheduled = false
+      this.listener?.readable()
+      if (!this.full) this.listener?.drained()
+    })
+  }
+
+  take(): Chunks | undefined {
+    const { incoming } = this
+    if (!isArrayNonEmpty(incoming)) return undefined
+    this.incoming = []
+    this.incomingBytes = 0
+    this.other?.notify()
+    return incoming
+  }
+
+  get ended(): boolean {
+    return this.inputEnded && this.incoming.length === 0
+  }
+
+  offer(bytes: Uint8Array): boolean {
+    if (this.failure !== undefined || this.endSaid) return true
+    this.other?.receive(bytes.slice())
+    return true
+  }
+
+  private receive(bytes: Uint8Array): void {
+    if (this.failure !== undefined) return
+    this.incoming.push(bytes)
+    this.incomingBytes += bytes.length
+    this.notify()
+  }
+
+  /** What was offered is where the kernel would be: at the other end. */
+  get pending(): number {
+    return 0
+  }
+
+  get full(): boolean {
+    return this.failure === undefined && this.other !== undefined && this.other.incomingBytes >= highWater
+  }
+
+  flush(): void {}
+
+  end(): void {
+    if (this.endSaid || this.failure !== undefined) return
+    this.endSaid = true
+    this.other?.receiveEnd()
+  }
+
+  private receiveEnd(): void {
+    this.inputEnded = true
+    this.notify()
+  }
+
+  close(): void {
+    this.end()
+    this.failure ??= new LocallyClosed({ why: "closed" })
+    this.other?.peerGone(true)
+  }
+
+  destroy(): void {
+    if (this.failure !== undefined) return
+    this.failure = new LocallyClosed({ why: "closed" })
+    this.other?.peerGone(false)
+  }
+
+  /** As a kernel answers: who still writes to a closed end is told so, and what had arrived can be read. */
+  private peerGone(clean: boolean): void {
+    if (!clean || !this.endSaid) this.failure ??= new Reset({ code: clean ? "EPIPE" : "ECONNRESET" })
+    this.notify()
+  }
+}
+
+/** Two connected ports. `far` is the remote address that the first one shows, `near` the second's. */
+export const memoryPair = (far: Address, near: Address): readonly [Port, Port] => {
+  const left = new MemoryPort(far)
+  const right = new MemoryPort(near)
+  left.other = right
+  right.other = left
+  return [left, right]
+}

@@ -1,0 +1,32 @@
+/** What an IP or a host name says about how far it reaches. */
+import * as os from "node:os"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
+import type { Reach } from "../Transport.ts"
+
+/** An IP as it is written elsewhere: without the mapping of IPv4 into IPv6. */
+export const plainIp = (ip: string): string => (/^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(ip) ? ip.slice(7) : ip)
+
+/** Whether binding it binds every interface. */
+export const isWildcard = (host: string): boolean => host === "0.0.0.0" || host === "::"
+
+const classify = (ip: NetAddress.IpAddress): Reach => {
+  if (NetAddress.isLoopback(ip)) return "device"
+  const local = NetAddress.isIpv4Address(ip) ? NetAddress.isPrivate(ip) : NetAddress.isUniqueLocal(ip)
+  return local || NetAddress.isLinkLocal(ip) ? "local" : "public"
+}
+
+/** How far a host reaches. A name that is not `localhost` counts as public. */
+export const reachOf = (host: string): Reach => {
+  if (host === "localhost") return "device"
+  if (isWildcard(host)) return "public"
+  const ip = NetAddress.ipFromString(plainIp(host).replace(/%.*$/, ""))
+  return Result.isSuccess(ip) ? classify(ip.success) : "public"
+}
+
+/** This machine's own IPs that reach exactly as far: what a wildcard stands for. */
+export const interfaceHosts = (wildcard: string, reach: Reach): ReadonlyArray<string> =>
+  Object.values(os.networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ address, family }) => (wildcard === "::" || family === "IPv4") && reachOf(address) === reach)
+    .map(({ address }) => address)

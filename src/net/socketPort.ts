@@ -1,0 +1,141 @@
+/** The port of a Node stream socket: TCP or a unix socket. */
+import type { Socket } from "node:net"
+import { isArrayNonEmpty } from "effect/Array"
+import type { Address } from "../Address.ts"
+import { Anonymous, type Chunks, type Port, type PortListener } from "../Connection.ts"
+import { type ConnectionReason, LocallyClosed, Reset, TimedOut } from "../ConnectionError.ts"
+
+/** Reading pauses when this many bytes wait to be taken; two of Node's reads. */
+const readHighWater = 128 * 1024
+/** Full when this many bytes wait for the kernel. */
+const writeHighWater = 128 * 1024
+
+export class SocketPort implements Port {
+  readonly remote: Address
+  readonly peer = new Anonymous()
+  readonly halfClose = true
+  failure: ConnectionReason | undefined
+  private readonly socket: Socket
+  private listener: PortListener | undefined
+  private incoming: Array<Uint8Array> = []
+  private incomingBytes = 0
+  private paused = true
+  private inputEnded = false
+
+  constructor(socket: Socket, remote: Address) {
+    this.socket = socket
+    this.remote = remote
+    socket.removeAllListeners("error")
+    socket.on("error", this.onError)
+    socket.on("close", this.onClose)
+    if (socket.destroyed) this.onClose()
+  }
+
+  // ---- reading ----
+
+  listen(listener: PortListener): void {
+    const first = this.listener === undefined
+    this.listener = listener
+    if (!first) return
+    this.socket.on("data", this.onData)
+    this.socket.on("end", this.onEnd)
+    this.resume()
+  }
+
+  private readonly onData = (chunk: Uint8Array): void => {
+    this.incoming.push(chunk)
+    this.incomingBytes += chunk.length
+    this.listener?.readable()
+    if (this.incomingBytes >= readHighWater && !this.paused) {
+      this.paused = true
+      this.socket.pause()
+    }
+  }
+
+  private resume(): void {
+    if (!this.paused) return
+    this.paused = false
+    this.socket.resume()
+  }
+
+  private readonly onEnd = (): void => {
+    this.inputEnded = true
+    this.listener?.readable()
+  }
+
+  take(): Chunks | undefined {
+    const { incoming } = this
+    if (!isArrayNonEmpty(incoming)) return undefined
+    this.incoming = []
+    this.incomingBytes = 0
+    this.resume()
+    return incoming
+  }
+
+  get ended(): boolean {
+    return this.inputEnded && this.incoming.length === 0
+  }
+
+  // ---- writing ----
+
+  offer(bytes: Uint8Array): boolean {
+    if (this.failure !== undefined || !this.socket.writable) return true
+    this.socket.write(bytes, this.onWritten)
+    // The kernel took it at once, as it mostly does: then nobody holds the bytes any more.
+    return this.socket.writableLength === 0
+  }
+
+  private readonly onWritten = (): void => {
+    if (this.socket.writableLength === 0) this.listener?.drained()
+  }
+
+  get pending(): number {
+    return this.failure === undefined ? this.socket.writableLength : 0
+  }
+
+  get full(): boolean {
+    return this.socket.writableLength >= writeHighWater && this.failure === undefined
+  }
+
+  cork(): void {
+    this.socket.cork()
+  }
+
+  uncork(): void {
+    this.socket.uncork()
+  }
+
+  flush(): void {}
+
+  end(): void {
+    if (this.socket.writable) this.socket.end()
+  }
+
+  // ---- failing and leaving ----
+
+  private readonly onError = (error: NodeJS.ErrnoException): void => {
+    const code = error.code ?? "UNKNOWN"
+    this.fail(code === "ETIMEDOUT" ? new TimedOut() : new Reset({ code }))
+  }
+
+  private readonly onClose = (): void => {
+    // After both ends it is just over.
+    if (!this.inputEnded || !this.socket.writableFinished) this.fail(new Reset({ code: "EPIPE" }))
+  }
+
+  private fail(reason: ConnectionReason): void {
+    if (this.failure !== undefined) return
+    this.failure = reason
+    this.listener?.readable()
+    this.listener?.drained()
+  }
+
+  close(): void {
+    this.destroy()
+  }
+
+  destroy(): void {
+    this.failure ??= new LocallyClosed({ why: "closed" })
+    this.socket.destroy()
+  }
+}

@@ -1,0 +1,4 @@
+/** Node's door: everything, and Node's own protocols. */
+export * as Sodium from "./crypto/Sodium.ts"
+export * from "./index.ts"
+export * as Net from "./net/Net.ts"
