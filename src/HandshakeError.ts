@@ -52,19 +52,18 @@ export class Rejected extends Schema.TaggedError<Rejected>()("Rejected", {
   after: Schema.Literals(["connect", "hello", "auth"])
 }) {
   override get message(): string {
-    switch (this.after) {
-      case "connect":
-        return "the peer hung up before it said anything"
-      case "hello":
-        return "the peer hung up after our hello: it is of another network, busy, or speaks another protocol"
-      case "auth":
-        return "the peer hung up after we authenticated: it refuses our key, or does not hold the key of the address"
-    }
+    return `the peer hung up ${rejections[this.after]}`
   }
   /** Not after we authenticated: the same keys get the same answer. */
   get isRetryable(): boolean {
     return this.after !== "auth"
   }
+}
+
+const rejections = {
+  connect: "before it said anything",
+  hello: "after our hello: it is of another network, busy, or speaks another protocol",
+  auth: "after we authenticated: it refuses our key, or does not hold the key of the address"
 }
 
 /** The deadline for all handshakes of the connection passed. */

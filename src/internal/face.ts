@@ -274,9 +274,12 @@ export class Face implements PortListener {
       Effect.flatMap((millis) => (millis > 0 ? Effect.timeoutOption(drained, millis) : Effect.succeedNone)),
       Effect.map((inTime) => {
         this.leaving = undefined
-        if (Option.isSome(inTime)) return this.depart()
-        this.left = "TimedOut"
-        this.port.destroy()
+        if (Option.isSome(inTime)) {
+          this.depart()
+        } else {
+          this.left = "TimedOut"
+          this.port.destroy()
+        }
       })
     )
   }
