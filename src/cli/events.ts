@@ -1,0 +1,154 @@
+/** What the command says on stderr: one line an event, for people, or one JSON object a line with `--json`. */
+import * as Cause from "effect/Cause"
+import * as Console from "effect/Console"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Stdio from "effect/Stdio"
+import type * as Events from "../Events.ts"
+import { attemptsOf, type CommandError, reasonOf } from "./exit.ts"
+
+interface OfConnection {
+  /** The other end, as reached, with the key that it proved. */
+  readonly address: string
+  readonly stack: string
+  /** Since it was accepted, or its dial began. */
+  readonly millis: number
+}
+
+/** The public key that the peer has proved, base64; `null` where the stack doesn't authenticate. */
+interface OfPeer {
+  readonly peer: string | null
+}
+
+/** The shapes of `--json`; docs/cli.md describes them. */
+export type Event =
+  | { readonly event: "listening"; readonly addresses: ReadonlyArray<string> }
+  | ({ readonly event: "connected" } & OfConnection & OfPeer)
+  | ({
+      readonly event: "closed"
+      readonly bytesRead: number
+      readonly bytesWritten: number
+      readonly reason: string
+    } & OfConnection &
+      OfPeer)
+  | ({ readonly event: "handshake-failed"; readonly reason: string; readonly message: string } & OfConnection)
+  | { readonly event: "refused"; readonly source: string | null; readonly stack: string; readonly reason: string }
+  | { readonly event: "draining" }
+  | { readonly event: "created"; readonly file: string; readonly key: string }
+  | { readonly event: "warning"; readonly message: string }
+  | { readonly event: "log"; readonly level: string; readonly message: string }
+  | {
+      readonly event: "error"
+      readonly tag: string
+      readonly reason: string
+      readonly message: string
+      readonly attempts?: ReadonlyArray<{ readonly address: string; readonly reason: string; readonly message: string }>
+    }
+
+// -----------------------------------------------------------------------------
+// events from elsewhere
+// -----------------------------------------------------------------------------
+
+/** The library's events. A failed dial is said once, as the command's error. */
+export const fromLibrary = (event: Events.Event): Event | undefined => {
+  switch (event.event) {
+    case "connected":
+    case "closed": {
+      const { millis, peer = null, remote: address, stack } = event
+      if (event.event === "connected") return { event: "connected", address, peer, stack, millis }
+      const { bytesRead, bytesWritten, tag: reason } = event
+      return { event: "closed", address, peer, stack, millis, bytesRead, bytesWritten, reason }
+    }
+    case "handshake-failed": {
+      const { error, millis, remote: address, stack, tag: reason } = event
+      return { event: "handshake-failed", address, stack, millis, reason, message: error.message }
+    }
+    case "refused":
+      return { event: "refused", source: event.source ?? null, stack: event.stack, reason: event.tag }
+    case "dial-failed":
+      return undefined
+  }
+}
+
+export const fromError = (error: CommandError): Event => {
+  const attempts = attemptsOf(error)
+  const { _tag: tag, message } = error
+  return { event: "error", tag, reason: reasonOf(error), message, ...(attempts === undefined ? {} : { attempts }) }
+}
+
+/** A defect: a fault of this program, and of nobody else. */
+export const fromDefect = (cause: Cause.Cause<unknown>): Event => ({
+  event: "error",
+  tag: "Defect",
+  reason: "Defect",
+  message: `a fault of this program, please report it: ${Cause.pretty(cause)}`
+})
+
+// -----------------------------------------------------------------------------
+// rendering
+// -----------------------------------------------------------------------------
+
+const count = (bytes: number): string => `${bytes} byte${bytes === 1 ? "" : "s"}`
+
+/** One event as a person reads it. */
+export const formatLine = (event: Event): string => {
+  switch (event.event) {
+    case "listening":
+      return event.addresses.map((address) => `listening on ${address}`).join("\n")
+    case "connected":
+      return `connected with ${event.address}`
+    case "closed": {
+      const amounts = `${count(event.bytesRead)} in, ${count(event.bytesWritten)} out`
+      return `closed ${event.address}: ${amounts}, ${event.reason}`
+    }
+    case "handshake-failed":
+      return `refused ${event.address}: ${event.message}`
+    case "refused":
+      return `refused ${event.source ?? event.stack}: ${event.reason}`
+    case "draining":
+      return "stopping; a second signal ends at once"
+    case "created":
+      return `a new key is in ${event.file}: keep it secret`
+    case "warning":
+      return `warning: ${event.message}`
+    case "log":
+      return `${event.level.toLowerCase()}: ${event.message}`
+    case "error":
+      return `error: ${event.message}`
+  }
+}
+
+/** Says an event on stderr. */
+export class Reporter extends Context.Service<Reporter, (event: Event) => Effect.Effect<void>>()(
+  "effect-multiserver/cli/Reporter"
+) {}
+
+/** Whether `--json` is given: known before the arguments are parsed, because a usage error is an event too. */
+const wantsJson = (args: ReadonlyArray<string>): boolean => {
+  const end = args.indexOf("--")
+  return args.slice(0, end < 0 ? args.length : end).some((arg) => arg === "--json" || arg === "--json=true")
+}
+
+export const layer: Layer.Layer<Reporter, never, Stdio.Stdio> = Layer.effect(
+  Reporter,
+  Effect.gen(function* () {
+    const { args } = yield* Stdio.Stdio
+    const render = wantsJson(yield* args) ? JSON.stringify : formatLine
+    return (event) => Console.error(render(event))
+  })
+)
+
+export const report = (event: Event): Effect.Effect<void, never, Reporter> => Reporter.use((say) => say(event))
+
+/** What Effect logs, as events: stdout is for payload only. */
+export const layerLogger: Layer.Layer<never, never, Reporter> = Logger.layer([
+  Effect.map(Reporter, (say) =>
+    Logger.make<unknown, void>(({ cause, fiber, logLevel, message }) => {
+      const texts = [message].flat().map(String)
+      if (cause.reasons.length > 0) texts.push(Cause.pretty(cause))
+      Effect.runForkWith(fiber.context)(say({ event: "log", level: logLevel, message: texts.join(" ") }))
+    })
+  )
+])

@@ -1,0 +1,139 @@
+/** What becomes of the command: each failure that it can end with, its exit code, and what is said of it. */
+import * as Schema from "effect/Schema"
+import type { AddressError } from "../Address.ts"
+import type { ConnectionError } from "../ConnectionError.ts"
+import type { AttemptReason, DialError } from "../DialError.ts"
+import type { HandshakeError } from "../HandshakeError.ts"
+import type { IdentityError } from "../Identity.ts"
+import type { ListenError } from "../ListenError.ts"
+
+/** The exit codes; 128 + N is for signal N. Of 2 to 7, the higher got further. */
+export const codes = {
+  ok: 0,
+  /** This machine: a file, stdin or stdout, a port that can't be bound. */
+  local: 1,
+  /** A wrong flag or argument, an address that is none, or one that this command doesn't speak. */
+  usage: 2,
+  unreachable: 3,
+  timedOut: 4,
+  handshake: 5,
+  /** After we have authenticated: it refuses our key, or doesn't hold the key of the address. */
+  rejected: 6,
+  /** An open connection broke, or ended without a goodbye. */
+  broken: 7
+} as const
+
+/** The command was given what it can't use. The message never holds a value that may be secret. */
+export class UsageError extends Schema.TaggedError<UsageError>("effect-multiserver/cli/UsageError")("UsageError", {
+  /** What is wrong, as one word: `BadValue`, `MissingArgument`. */
+  kind: Schema.String,
+  message: Schema.String
+}) {}
+
+/** A file, stdin or stdout failed. */
+export class LocalError extends Schema.TaggedError<LocalError>("effect-multiserver/cli/LocalError")("LocalError", {
+  /** The system's word: `NotFound`, `PermissionDenied`. */
+  kind: Schema.String,
+  message: Schema.String
+}) {}
+
+export type CommandError =
+  | UsageError
+  | LocalError
+  | AddressError
+  | DialError
+  | ListenError
+  | IdentityError
+  | ConnectionError
+
+const handshakeCode = ({ reason }: HandshakeError): number => {
+  switch (reason._tag) {
+    case "TimedOut":
+      return codes.timedOut
+    case "WrongPeer":
+      return codes.rejected
+    case "Rejected":
+      return reason.after === "auth" ? codes.rejected : codes.handshake
+    default:
+      return codes.handshake
+  }
+}
+
+const attemptCode = (reason: AttemptReason): number => {
+  switch (reason._tag) {
+    case "Unsupported":
+    case "NotDialable":
+    case "Insecure":
+      return codes.usage
+    case "TimedOut":
+      return codes.timedOut
+    case "HandshakeError":
+      return handshakeCode(reason)
+    default:
+      return codes.unreachable
+  }
+}
+
+/** When several addresses failed, the one that got furthest says most. */
+const dialCode = ({ reason }: DialError): number =>
+  reason._tag === "AllFailed"
+    ? Math.max(...reason.attempts.map((attempt) => attemptCode(attempt.reason)))
+    : attemptCode(reason)
+
+const listenCode = ({ reason }: ListenError): number => {
+  switch (reason._tag) {
+    case "Unsupported":
+    case "NotListenable":
+    case "Insecure":
+      return codes.usage
+    default:
+      return codes.local
+  }
+}
+
+/** The exit code of a failure. */
+export const codeOf = (error: CommandError): number => {
+  switch (error._tag) {
+    case "UsageError":
+    case "AddressError":
+      return codes.usage
+    case "LocalError":
+    case "IdentityError":
+      return codes.local
+    case "DialError":
+      return dialCode(error)
+    case "ListenError":
+      return listenCode(error)
+    case "ConnectionError":
+      return codes.broken
+  }
+}
+
+/** The innermost reason's tag: `Rejected`, and not that a handshake failed. */
+const tagOf = (reason: AttemptReason): string =>
+  reason._tag === "HandshakeError" ? reason.reason._tag : reason._tag
+
+/** One word for why, within the error's own tag. */
+export const reasonOf = (error: CommandError): string => {
+  switch (error._tag) {
+    case "UsageError":
+    case "LocalError":
+      return error.kind
+    case "DialError":
+      return error.reason._tag === "AllFailed" ? "AllFailed" : tagOf(error.reason)
+    default:
+      return error.reason._tag
+  }
+}
+
+/** Each address of a dial that tried several. */
+export const attemptsOf = (
+  error: CommandError
+): ReadonlyArray<{ readonly address: string; readonly reason: string; readonly message: string }> | undefined =>
+  error._tag === "DialError" && error.reason._tag === "AllFailed"
+    ? error.reason.attempts.map(({ address, reason }) => ({
+        address,
+        reason: tagOf(reason),
+        message: reason.message
+      }))
+    : undefined

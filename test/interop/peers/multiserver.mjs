@@ -1,0 +1,121 @@
+/**
+ * A peer on npm multiserver. It does what the JSON lines on its stdin say and tells what happens in JSON lines on its stdout:
+ *
+ * {"serve": {stack, reply, ...}}     ->  listening; then for each connection exchanged or failed
+ * {"dial": {address, body, ...}}     ->  exchanged or failed
+ *
+ * Both take `seed` (its identity) and `appKey`, `serve` also `allow` (public keys), all base64.
+ */
+import { createHash } from "node:crypto"
+import { createInterface } from "node:readline"
+import MultiServer from "multiserver"
+import Net from "multiserver/plugins/net.js"
+import Shs from "multiserver/plugins/shs.js"
+import pull from "pull-stream"
+
+const say = (event) => process.stdout.write(`${JSON.stringify(event)}\n`)
+
+/** Counts and hashes what passes. */
+const tally = (onEnd) => {
+  const hash = createHash("sha256")
+  let bytes = 0
+  return {
+    through: pull.through((chunk) => {
+      bytes += chunk.length
+      hash.update(chunk)
+    }, onEnd),
+    total: () => ({ bytes, sha256: hash.digest("hex") })
+  }
+}
+
+const exchanged = (stream, received, sent, error) =>
+  say({
+    event: "exchanged",
+    remote: stream.remote === undefined ? null : stream.remote.toString("base64"),
+    received: received.total(),
+    sent: sent.total(),
+    error: error ? String(error) : null
+  })
+
+const multiserver = (stack, port, { seed, appKey, allow }) => {
+  // Bare net needs the half close, or the plugin drops what it owes when our FIN comes. Under shs our goodbye is no FIN.
+  const net = Net({ host: "127.0.0.1", port, allowHalfOpen: stack === "net" })
+  const auth = (id, callback) => callback(null, allow === undefined || allow.includes(id.toString("base64")))
+  const shs = () => Shs({ seed: Buffer.from(seed, "base64"), appKey, auth })
+  return MultiServer([stack === "net" ? [net] : [net, shs()]])
+}
+
+// ---- as a server ----
+
+const replies = {
+  /** Reads to the end before it writes the first byte: everything is owed when the end comes. */
+  whole: (stream) => {
+    const received = tally()
+    const collected = pull.collect((error, chunks) => {
+      const sent = tally(() => exchanged(stream, received, sent, error))
+      pull(error ? pull.error(error) : pull.values(chunks), sent.through, stream.sink)
+    })
+    pull(stream.source, received.through, collected)
+  },
+  /** Writes what arrives as it arrives. */
+  stream: (stream) => {
+    const received = tally()
+    const sent = tally((error) => exchanged(stream, received, sent, error))
+    pull(stream.source, received.through, sent.through, stream.sink)
+  }
+}
+
+const serve = (options) => {
+  const server = multiserver(options.stack, 10_000 + Math.floor(Math.random() * 22_000), options)
+  server.server(
+    (stream) => replies[options.reply](stream),
+    (error) => say({ event: "failed", error: error.message }),
+    (error) => {
+      if (error?.code === "EADDRINUSE") serve(options)
+      else if (error) throw error
+      else say({ event: "listening", address: server.stringify() })
+    }
+  )
+}
+
+// ---- as a client ----
+
+const randomFrom = (seed) => {
+  let state = seed
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * below)
+  }
+}
+
+/** A body that can be made again, in pieces of random sizes. */
+const makeBody = ({ bytes, seed }) => {
+  const random = randomFrom(seed)
+  const body = Buffer.alloc(bytes).map(() => random(256))
+  const pieces = []
+  for (let at = 0; at < bytes; at += pieces.at(-1).length) {
+    pieces.push(body.subarray(at, at + 1 + random([10, 1000, 100_000][random(3)])))
+  }
+  return pieces
+}
+
+const dial = (options) => {
+  const client = multiserver(options.address.includes("~shs:") ? "net~shs" : "net", undefined, options)
+  client.client(options.address, (error, stream) => {
+    if (error) return say({ event: "failed", error: error.message })
+    const sent = tally()
+    const received = tally()
+    pull(pull.values(makeBody(options.body)), sent.through, stream.sink)
+    pull(
+      stream.source,
+      received.through,
+      pull.onEnd((error) => exchanged(stream, received, sent, error))
+    )
+  })
+}
+
+createInterface({ input: process.stdin }).on("line", (line) => {
+  const command = JSON.parse(line)
+  if (command.serve) serve(command.serve)
+  else dial(command.dial)
+})

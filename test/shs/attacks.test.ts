@@ -1,0 +1,151 @@
+/** Somebody between two of ours: every byte of the handshake flipped and cut, and what happens after it. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import type { ConnectionError } from "../../src/ConnectionError.ts"
+import * as Sodium from "../../src/crypto/Sodium.ts"
+import type * as Events from "../../src/Events.ts"
+import * as Identity from "../../src/Identity.ts"
+import * as Multiserver from "../../src/Multiserver.ts"
+import * as Shs from "../../src/shs/Shs.ts"
+import { echo, pattern, readAll, recorder, sameBytes, served } from "../support/servers.ts"
+import * as Tamper from "../support/tamper.ts"
+
+const clientBytes = 64 + 112
+const serverBytes = 64 + 80
+
+const setup = Effect.gen(function* () {
+  const attacks: { current: Tamper.Attack } = { current: {} }
+  const events: Array<Events.Event> = []
+  const context = yield* Layer.build(
+    Multiserver.layer(["tamper~shs"]).pipe(
+      Layer.provide([Tamper.layer(attacks), Shs.layer()]),
+      Layer.provide([Identity.layerEphemeral, recorder(events)]),
+      Layer.provide(Sodium.layer)
+    )
+  )
+  const [address] = yield* Effect.provide(served("tamper:x~shs", echo), context)
+  const exchange = (attack: Tamper.Attack, bytes = pattern(10)) =>
+    Effect.gen(function* () {
+      attacks.current = attack
+      events.length = 0
+      const outcome = yield* Effect.gen(function* () {
+        const connection = yield* Multiserver.dial(address as NonNullable<typeof address>)
+        yield* connection.write(bytes)
+        yield* connection.end
+        return yield* readAll(connection)
+      }).pipe(Effect.scoped, Effect.provide(context), Effect.result)
+      // The server's side of it may end a little later.
+      yield* Effect.sleep(0).pipe(
+        Effect.repeat({ until: () => events.some((event) => "role" in event && event.role === "listen" && event.event !== "connected") })
+      )
+      const server = events.filter((event) => "role" in event && event.role === "listen" && event.event !== "connected")
+      return { outcome, server: server.map((event) => ("tag" in event ? `${event.event}:${event.tag}` : event.event)) }
+    })
+  return exchange
+})
+
+type Outcome = Effect.Success<ReturnType<Effect.Success<typeof setup>>>
+
+/** The client's reason, as `protocol reason` or, for handshakes, with what it followed. */
+const clientReason = ({ outcome }: Outcome): string => {
+  if (Result.isSuccess(outcome)) return "ok"
+  const error = outcome.failure
+  if (error._tag !== "DialError") return error._tag === "ConnectionError" ? connectionReason(error) : error._tag
+  const reason = error.reason
+  if (reason._tag !== "HandshakeError") return reason._tag
+  return reason.reason._tag === "Rejected" ? `Rejected(${reason.reason.after})` : reason.reason._tag
+}
+const connectionReason = (error: ConnectionError) => `connection ${error.reason._tag}`
+
+const honest = (exchange: Effect.Success<typeof setup>) =>
+  Effect.gen(function* () {
+    const bytes = pattern(100_000)
+    const { outcome, server } = yield* exchange({}, bytes)
+    assert.isTrue(Result.isSuccess(outcome) && sameBytes(outcome.success, bytes))
+    assert.deepStrictEqual(server, ["closed:end"])
+  })
+
+describe("shs with somebody in the middle", () => {
+  it.live("answers a flip in each byte of the client's messages with one typed error on each side", () =>
+    Effect.gen(function* () {
+      const exchange = yield* setup
+      for (let at = 0; at < clientBytes; at++) {
+        const outcome = yield* exchange({ toServer: { at, what: "flip" } })
+        assert.strictEqual(clientReason(outcome), at < 64 ? "Rejected(hello)" : "Rejected(auth)", `byte ${at}`)
+        const tag = at < 64 ? "WrongNetwork" : "PeerMisbehaved"
+        assert.deepStrictEqual(outcome.server, [`handshake-failed:${tag}`], `byte ${at}`)
+      }
+      yield* honest(exchange)
+    })
+  )
+
+  it.live("answers a flip in each byte of the server's messages with one typed error on each side", () =>
+    Effect.gen(function* () {
+      const exchange = yield* setup
+      for (let at = 0; at < serverBytes; at++) {
+        const outcome = yield* exchange({ toClient: { at, what: "flip" } })
+        assert.strictEqual(clientReason(outcome), at < 64 ? "WrongNetwork" : "PeerMisbehaved", `byte ${at}`)
+        // With its accept sent, the server is done: that the client vanished shows on the connection.
+        const tag = at < 64 ? "handshake-failed:Rejected" : "closed:Reset"
+        assert.deepStrictEqual(outcome.server, [tag], `byte ${at}`)
+      }
+      yield* honest(exchange)
+    })
+  )
+
+  for (const what of ["end", "reset"] as const) {
+    it.live(`answers the stream's ${what} at each byte of the client's messages with one typed error`, () =>
+      Effect.gen(function* () {
+        const exchange = yield* setup
+        for (let at = 0; at < clientBytes; at++) {
+          const outcome = yield* exchange({ toServer: { at, what } })
+          assert.deepStrictEqual(outcome.server, ["handshake-failed:Rejected"], `byte ${at}`)
+          // An end right behind the hello closes the connection before the client can authenticate.
+          const authenticated = at > 64 || (at === 64 && what === "reset")
+          assert.strictEqual(clientReason(outcome), authenticated ? "Rejected(auth)" : "Rejected(hello)", `byte ${at}`)
+        }
+        yield* honest(exchange)
+      })
+    )
+
+    it.live(`answers the stream's ${what} at each byte of the server's messages with one typed error`, () =>
+      Effect.gen(function* () {
+        const exchange = yield* setup
+        for (let at = 0; at < serverBytes; at++) {
+          const outcome = yield* exchange({ toClient: { at, what } })
+          assert.strictEqual(clientReason(outcome), at < 64 ? "Rejected(hello)" : "Rejected(auth)", `byte ${at}`)
+          assert.strictEqual(outcome.server.length, 1, `byte ${at}`)
+        }
+        yield* honest(exchange)
+      })
+    )
+  }
+
+  it.live("answers a flip after the handshake with Tampered, and gives nothing of it to the reader", () =>
+    Effect.gen(function* () {
+      const exchange = yield* setup
+      for (let at = 0; at < 34 + 10 + 34; at++) {
+        const toServer = yield* exchange({ toServer: { at: clientBytes + at, what: "flip" } })
+        assert.deepStrictEqual(toServer.server, ["closed:Tampered"], `byte ${at}`)
+        const toClient = yield* exchange({ toClient: { at: serverBytes + at, what: "flip" } })
+        assert.strictEqual(clientReason(toClient), "connection Tampered", `byte ${at}`)
+      }
+      yield* honest(exchange)
+    })
+  )
+
+  it.live("answers an end anywhere but after the goodbye with Truncated", () =>
+    Effect.gen(function* () {
+      const exchange = yield* setup
+      for (let at = 0; at < 34 + 10 + 34; at++) {
+        const toServer = yield* exchange({ toServer: { at: clientBytes + at, what: "end" } })
+        assert.deepStrictEqual(toServer.server, ["closed:Truncated"], `byte ${at}`)
+        const toClient = yield* exchange({ toClient: { at: serverBytes + at, what: "end" } })
+        assert.strictEqual(clientReason(toClient), "connection Truncated", `byte ${at}`)
+      }
+      yield* honest(exchange)
+    })
+  )
+})

@@ -1,0 +1,91 @@
+/** What most tests need: a Multiserver with an identity of its own, its events, and the usual handlers. */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Connection from "../../src/Connection.ts"
+import type { ConnectionError } from "../../src/ConnectionError.ts"
+import * as Sodium from "../../src/crypto/Sodium.ts"
+import * as Events from "../../src/Events.ts"
+import * as Identity from "../../src/Identity.ts"
+import * as Limits from "../../src/Limits.ts"
+import type * as Listener from "../../src/Listener.ts"
+import * as Memory from "../../src/memory/Memory.ts"
+import * as Multiserver from "../../src/Multiserver.ts"
+import * as Net from "../../src/net/Net.ts"
+import * as Shs from "../../src/shs/Shs.ts"
+
+/** A Multiserver for `net`, `memory`, each bare and with shs, and a new identity; its listeners have little grace. */
+export const multiserver = <E = never, R = never>(options: Shs.Options<E, R> = {}) =>
+  Multiserver.layer(["net~shs", "memory~shs", "net", "memory"]).pipe(
+    Layer.provide([Net.layer, Memory.layer, Shs.layer(options)]),
+    Layer.provide(Layer.succeed(Limits.Limits, { ...Limits.defaults, grace: Duration.millis(50) })),
+    Layer.provideMerge(Identity.layerEphemeral),
+    Layer.provide(Sodium.layer)
+  )
+
+/** Collects events. */
+export const recorder = (events: Array<Events.Event>) =>
+  Layer.succeed(Events.Events, (event) => Effect.sync(() => void events.push(event)))
+
+/** Everything until the peer's goodbye. */
+export const readAll = (connection: Connection.Connection): Effect.Effect<Uint8Array, ConnectionError> =>
+  Effect.gen(function* () {
+    const chunks: Array<Uint8Array> = []
+    return yield* connection.pull.pipe(
+      Effect.map((batch) => void chunks.push(...batch)),
+      Effect.forever({ disableYield: true }),
+      Effect.catchIf(Cause.isDone, () => Effect.sync(() => new Uint8Array(Buffer.concat(chunks))))
+    )
+  })
+
+/** Writes back what arrives, then the goodbye. */
+export const echo = (connection: Connection.Connection): Effect.Effect<void, ConnectionError> =>
+  connection.pull.pipe(
+    Effect.flatMap(connection.writeAll),
+    Effect.forever({ disableYield: true }),
+    Effect.catchIf(Cause.isDone, () => connection.end)
+  )
+
+/** Listens, runs the handler as long as the test, and gives the addresses. */
+export const served = <E, R>(targets: Multiserver.Targets, handler: Listener.Handler<E, R>) =>
+  Effect.gen(function* () {
+    const listener = yield* Multiserver.listen(targets)
+    yield* Effect.forkScoped(listener.run(handler))
+    return listener.addresses()
+  })
+
+/** Both ends of a connection over the address: the dialer's, and the listener's, which stays open as long as the test. */
+export const pair = (target: Multiserver.Target) =>
+  Effect.gen(function* () {
+    let accepted: ((connection: Connection.Connection) => void) | undefined
+    const far = new Promise<Connection.Connection>((resolve) => {
+      accepted = resolve
+    })
+    const [address] = yield* served(target, (connection) =>
+      Effect.andThen(
+        Effect.sync(() => accepted?.(connection)),
+        Effect.never
+      )
+    )
+    const near = yield* Multiserver.dial(address as NonNullable<typeof address>)
+    return [near, yield* Effect.promise(() => far)] as const
+  })
+
+/** Random-looking bytes that can be made again: byte i of the stream `seed`. */
+export const pattern = (length: number, seed = 1): Uint8Array => {
+  const out = new Uint8Array(length)
+  let state = seed >>> 0 || 1
+  for (let i = 0; i < length; i++) {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    out[i] = state & 0xff
+  }
+  return out
+}
+
+export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
+
+/** A turn of the event loop, in which microtasks and what hangs on them run. */
+export const turn: Effect.Effect<void> = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
