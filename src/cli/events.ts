@@ -35,7 +35,6 @@ export type Event =
       OfPeer)
   | ({ readonly event: "handshake-failed"; readonly reason: string; readonly message: string } & OfConnection)
   | { readonly event: "refused"; readonly source: string | null; readonly stack: string; readonly reason: string }
-  | { readonly event: "draining" }
   | { readonly event: "created"; readonly file: string; readonly key: string }
   | { readonly event: "warning"; readonly message: string }
   | { readonly event: "log"; readonly level: string; readonly message: string }
@@ -107,8 +106,6 @@ export const formatLine = (event: Event): string => {
       return `refused ${event.address}: ${event.message}`
     case "refused":
       return `refused ${event.source ?? event.stack}: ${event.reason}`
-    case "draining":
-      return "stopping; a second signal ends at once"
     case "created":
       return `a new key is in ${event.file}: keep it secret`
     case "warning":
@@ -120,10 +117,16 @@ export const formatLine = (event: Event): string => {
   }
 }
 
-/** Says an event on stderr. */
-export class Reporter extends Context.Service<Reporter, (event: Event) => Effect.Effect<void>>()(
-  "effect-multiserver/cli/Reporter"
-) {}
+/** Where events go. */
+export class Reporter extends Context.Service<
+  Reporter,
+  {
+    /** Whether output is for programs. */
+    readonly json: boolean
+    /** Says an event on stderr. */
+    readonly say: (event: Event) => Effect.Effect<void>
+  }
+>()("effect-multiserver/cli/Reporter") {}
 
 /** Whether `--json` is given: known before the arguments are parsed, because a usage error is an event too. */
 const wantsJson = (args: ReadonlyArray<string>): boolean => {
@@ -135,20 +138,21 @@ export const layer: Layer.Layer<Reporter, never, Stdio.Stdio> = Layer.effect(
   Reporter,
   Effect.gen(function* () {
     const { args } = yield* Stdio.Stdio
-    const render = wantsJson(yield* args) ? JSON.stringify : formatLine
-    return (event) => Console.error(render(event))
+    const json = wantsJson(yield* args)
+    const render = json ? JSON.stringify : formatLine
+    return { json, say: (event) => Console.error(render(event)) }
   })
 )
 
-export const report = (event: Event): Effect.Effect<void, never, Reporter> => Reporter.use((say) => say(event))
+export const report = (event: Event): Effect.Effect<void, never, Reporter> => Reporter.use(({ say }) => say(event))
 
 /** What Effect logs, as events: stdout is for payload only. */
 export const layerLogger: Layer.Layer<never, never, Reporter> = Logger.layer([
-  Effect.map(Reporter, (say) =>
+  Effect.map(Reporter, ({ say }) =>
     Logger.make<unknown, void>(({ cause, fiber, logLevel, message }) => {
       const texts = [message].flat().map(String)
       if (cause.reasons.length > 0) texts.push(Cause.pretty(cause))
-      Effect.runForkWith(fiber.context)(say({ event: "log", level: logLevel, message: texts.join(" ") }))
+      Effect.runSyncWith(fiber.context)(say({ event: "log", level: logLevel, message: texts.join(" ") }))
     })
   )
 ])

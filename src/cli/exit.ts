@@ -1,4 +1,5 @@
 /** What becomes of the command: each failure that it can end with, its exit code, and what is said of it. */
+import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 import type { AddressError } from "../Address.ts"
 import type { ConnectionError } from "../ConnectionError.ts"
@@ -36,6 +37,21 @@ export class LocalError extends Schema.TaggedError<LocalError>("effect-multiserv
   kind: Schema.String,
   message: Schema.String
 }) {}
+
+/** The system's own word for why: `ENOENT`, `EPIPE`. */
+export const systemCode = ({ reason }: PlatformError): string | undefined =>
+  reason.cause instanceof Error && "code" in reason.cause && typeof reason.cause.code === "string"
+    ? reason.cause.code
+    : undefined
+
+/** A failure of the platform at what the command was about to do. */
+export const localError =
+  (what: string) =>
+  (error: PlatformError): LocalError => {
+    const kind = error.reason._tag
+    const code = systemCode(error)
+    return new LocalError({ kind, message: `${what}: ${kind}${code === undefined ? "" : ` (${code})`}` })
+  }
 
 export type CommandError =
   | UsageError
@@ -110,8 +126,7 @@ export const codeOf = (error: CommandError): number => {
 }
 
 /** The innermost reason's tag: `Rejected`, and not that a handshake failed. */
-const tagOf = (reason: AttemptReason): string =>
-  reason._tag === "HandshakeError" ? reason.reason._tag : reason._tag
+const tagOf = (reason: AttemptReason): string => (reason._tag === "HandshakeError" ? reason.reason._tag : reason._tag)
 
 /** One word for why, within the error's own tag. */
 export const reasonOf = (error: CommandError): string => {

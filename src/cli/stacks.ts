@@ -18,6 +18,6 @@ export const authenticates = ({ transforms }: Address): boolean =>
 
 /** A Multiserver that speaks all of them. */
 export const layer = (
-  options: Shs.Options = {}
+  options: Shs.Options<never, Primitives>
 ): Layer.Layer<Multiserver.Multiserver, never, Identity | Primitives> =>
   Multiserver.layer(stacks).pipe(Layer.provide([Net.layer, Shs.layer(options)]))

@@ -2,11 +2,12 @@
 import * as Effect from "effect/Effect"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
+import * as Sink from "effect/Sink"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Connection from "../Connection.ts"
 import type { ConnectionError } from "../ConnectionError.ts"
-import { LocalError } from "./exit.ts"
+import { type LocalError, localError, systemCode } from "./exit.ts"
 
 /** Who read stdout has closed it: `| head`. Nothing is wrong, and nothing more is wanted. */
 export class StdoutClosed extends Schema.TaggedError<StdoutClosed>("effect-multiserver/cli/StdoutClosed")(
@@ -14,20 +15,11 @@ export class StdoutClosed extends Schema.TaggedError<StdoutClosed>("effect-multi
   {}
 ) {}
 
-const failed =
-  (what: string) =>
-  ({ reason }: PlatformError): LocalError =>
-    new LocalError({ kind: reason._tag, message: `${what}: ${codeOf(reason.cause) ?? reason.message}` })
-
-/** The system's word for why: `EPIPE`. */
-const codeOf = (cause: unknown): string | undefined =>
-  cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : undefined
-
 const stdoutFailed = (error: PlatformError): StdoutClosed | LocalError =>
-  codeOf(error.reason.cause) === "EPIPE" ? new StdoutClosed() : failed("stdout")(error)
+  systemCode(error) === "EPIPE" ? new StdoutClosed() : localError("cannot write stdout")(error)
 
-const isDraining = ({ reason }: ConnectionError): boolean =>
-  reason._tag === "LocallyClosed" && reason.why === "draining"
+const isDraining = (error: ConnectionError | StdoutClosed | LocalError): boolean =>
+  error._tag === "ConnectionError" && error.reason._tag === "LocallyClosed" && error.reason.why === "draining"
 
 /**
  * stdin to the peer, the peer to stdout, until both have ended: the end of stdin is this side's goodbye, and reading goes
@@ -42,12 +34,12 @@ export const bridge = (
     const stdio = yield* Stdio.Stdio
     const interactive = yield* stdio.stdinIsTerminal
     const send = stdio.stdin.pipe(
-      Stream.mapError(failed("stdin")),
+      Stream.mapError(localError("cannot read stdin")),
       Stream.runForEachArray(connection.writeAll),
       Effect.andThen(connection.end)
     )
-    const receive = Connection.stream(connection).pipe(Stream.run(mapSinkError(stdio.stdout())))
+    const receive = Stream.run(Connection.stream(connection), Sink.mapError(stdio.stdout(), stdoutFailed))
     if (interactive) return yield* Effect.raceFirst(receive, Effect.andThen(send, Effect.never))
-    const drained = Effect.catchIf(receive, (error) => error._tag === "ConnectionError" && isDraining(error), () => Effect.void)
+    const drained = Effect.catchIf(receive, isDraining, () => Effect.void)
     yield* Effect.all([send, drained], { concurrency: "unbounded", discard: true })
   })

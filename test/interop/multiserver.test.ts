@@ -1,15 +1,11 @@
 /** Bytes between npm multiserver 3.8.2 and us: each dials the other, over net~shs and over bare net. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import * as References from "effect/References"
 import { format } from "../../src/Address.ts"
 import type { Connection } from "../../src/Connection.ts"
-import { formatPublicKey, fromSeed } from "../../src/Identity.ts"
-import { primitives } from "../support/primitives.ts"
 import { echo, pattern, readAll, sameBytes } from "../support/servers.ts"
-import { base64 } from "../support/vectors.ts"
-import { exchange, ours, refusal, replyWhole, sizes, theirs, total } from "./setup.ts"
+import { exchange, identity, ours, refusal, replyWhole, sizes, theirs, total } from "./setup.ts"
 
 const largest = Math.max(...sizes)
 
@@ -103,13 +99,12 @@ describe("net~shs", () => {
     Effect.gen(function* () {
       const { next, serve } = yield* theirs
       const us = yield* ours()
-      const seed = pattern(32, 7)
-      const invited = formatPublicKey(fromSeed(primitives, Redacted.make(seed)).publicKey)
-      const address = yield* serve({ allow: [invited] })
-      const connection = yield* us.dial(`${address}:${base64(seed)}`)
+      const invited = identity(7)
+      const address = yield* serve({ allow: [invited.publicKey] })
+      const connection = yield* us.dial(`${address}:${invited.seed}`)
       assert.strictEqual(format(connection.remote), address)
       yield* exchange(connection, pattern(10))
-      assert.strictEqual((yield* next("exchanged")).remote, invited)
+      assert.strictEqual((yield* next("exchanged")).remote, invited.publicKey)
 
       assert.strictEqual(yield* refusal(us.dial(address)), "Rejected(auth)")
     })

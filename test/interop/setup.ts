@@ -12,8 +12,9 @@ import * as Events from "../../src/Events.ts"
 import * as Identity from "../../src/Identity.ts"
 import type * as Listener from "../../src/Listener.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
-import * as Shs from "../../src/shs/Shs.ts"
+import type * as Shs from "../../src/shs/Shs.ts"
 import * as ChildPeer from "../support/childPeer.ts"
+import { primitives } from "../support/primitives.ts"
 import { multiserver, pattern, readAll, served } from "../support/servers.ts"
 import { base64 } from "../support/vectors.ts"
 
@@ -26,7 +27,14 @@ export const appKeyBytes = pattern(32, 101)
 const appKey = base64(appKeyBytes)
 /** Another network's. */
 export const otherAppKey = base64(pattern(32, 102))
-const seed = base64(pattern(32, 103))
+
+/** Somebody, as npm multiserver takes it: the seed of the key pair, and the public key. */
+export const identity = (n: number) => {
+  const seed = pattern(32, n)
+  const { publicKey } = Identity.fromSeed(primitives, Redacted.make(seed))
+  return { seed: base64(seed), publicKey: Identity.formatPublicKey(publicKey) }
+}
+const { seed } = identity(103)
 
 interface ServeOptions {
   readonly stack?: "net~shs" | "net"
@@ -39,6 +47,7 @@ interface ServeOptions {
 
 interface DialOptions {
   readonly appKey?: string
+  readonly seed?: string
   /** What it writes before it ends. */
   readonly body?: { readonly bytes: number; readonly seed: number }
 }
@@ -102,6 +111,12 @@ const cut = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
   }
   return pieces
 }
+
+/** As the peer counts and hashes it. */
+export const total = (bytes: Uint8Array) => ({
+  bytes: bytes.length,
+  sha256: createHash("sha256").update(bytes).digest("hex")
+})
 
 const writeInPieces = (connection: Connection.Connection, body: Uint8Array) =>
   Effect.andThen(

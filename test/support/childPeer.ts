@@ -43,9 +43,7 @@ export const expectNext = <A extends { readonly event: string }, const E extends
 
 export interface Peer {
   readonly tell: (command: object) => Effect.Effect<void>
-  readonly next: <const E extends Message["event"]>(
-    event: E
-  ) => Effect.Effect<Extract<Message, { readonly event: E }>>
+  readonly next: <const E extends Message["event"]>(event: E) => Effect.Effect<Extract<Message, { readonly event: E }>>
 }
 
 /** Starts a script with the Node that runs the tests, for as long as the scope. A peer that dies fails who waits for it. */

@@ -15,13 +15,18 @@ import * as Multiserver from "../../src/Multiserver.ts"
 import * as Net from "../../src/net/Net.ts"
 import * as Shs from "../../src/shs/Shs.ts"
 
+/** `net`, `memory` and `shs`, with a new identity. */
+export const protocols = <E = never, R = never>(options: Shs.Options<E, R> = {}) =>
+  Layer.mergeAll(Net.layer, Memory.layer, Shs.layer(options)).pipe(
+    Layer.provideMerge(Identity.layerEphemeral),
+    Layer.provide(Sodium.layer)
+  )
+
 /** A Multiserver for `net`, `memory`, each bare and with shs, and a new identity; its listeners have little grace. */
 export const multiserver = <E = never, R = never>(options: Shs.Options<E, R> = {}) =>
   Multiserver.layer(["net~shs", "memory~shs", "net", "memory"]).pipe(
-    Layer.provide([Net.layer, Memory.layer, Shs.layer(options)]),
-    Layer.provide(Layer.succeed(Limits.Limits, { ...Limits.defaults, grace: Duration.millis(50) })),
-    Layer.provideMerge(Identity.layerEphemeral),
-    Layer.provide(Sodium.layer)
+    Layer.provideMerge(protocols(options)),
+    Layer.provide(Layer.succeed(Limits.Limits, { ...Limits.defaults, grace: Duration.millis(50) }))
   )
 
 /** Collects events. */

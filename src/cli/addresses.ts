@@ -1,0 +1,68 @@
+/** Where the command's addresses come from: arguments, a file, or the environment. */
+import * as Config from "effect/Config"
+import * as Argument from "effect/cli/Argument"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Address from "../Address.ts"
+import { type LocalError, UsageError } from "./exit.ts"
+import { readValue } from "./files.ts"
+
+const variable = "MULTISERVER_ADDRESS"
+
+/** Addresses are taken as they are and parsed by the handler: the parser of arguments would echo a bad one, seed and all. */
+export const address = Argument.String("address")
+
+export const fileFlag = Flag.String("address-file").pipe(
+  Flag.withMetavar("FILE"),
+  Flag.withDescription(`Read the address from a file; without both, from ${variable}`),
+  Flag.optional
+)
+
+export interface Given {
+  readonly addresses: Address.MultiAddress
+  /** A seed was in the arguments, where every user of this machine can read it. */
+  readonly exposed: boolean
+}
+
+const parse = (texts: ReadonlyArray<string>): Effect.Effect<Address.MultiAddress, Address.AddressError | UsageError> =>
+  Effect.flatMap(
+    Effect.forEach(texts, (text) => Effect.fromResult(Address.parse(text))),
+    (parsed) => {
+      const [first, ...rest] = parsed.flat()
+      return first === undefined
+        ? Effect.fail(
+            new UsageError({
+              kind: "MissingArgument",
+              message: `an ADDRESS is missing: give it as an argument, with --address-file, or in ${variable}`
+            })
+          )
+        : Effect.succeed([first, ...rest] as const)
+    }
+  )
+
+/** The addresses that were given, from the first place that has some. */
+export const given = (
+  texts: ReadonlyArray<string>,
+  file: Option.Option<string>
+): Effect.Effect<Given, Address.AddressError | UsageError | LocalError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    if (texts.length > 0) {
+      if (Option.isSome(file)) {
+        return yield* new UsageError({ kind: "Conflict", message: "both ADDRESS and --address-file: take one of them" })
+      }
+      const addresses = yield* parse(texts)
+      return { addresses, exposed: addresses.some((each) => Address.withoutSeed(each) !== each) }
+    }
+    const text = Option.isSome(file)
+      ? yield* readValue(file.value)
+      : yield* Effect.orElseSucceed(Config.String(variable), () => "")
+    return { addresses: yield* parse(text === "" ? [] : [text]), exposed: false }
+  })
+
+/** Said when `exposed`. */
+export const exposedWarning = {
+  event: "warning",
+  message: `a seed on the command line can be read by every user of this machine: use --address-file or ${variable}`
+} as const

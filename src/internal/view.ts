@@ -1,0 +1,62 @@
+/**
+ * What the views for worlds of callbacks share: effects run from callbacks, no longer than the scope, and an end at once.
+ *
+ * What a callback throws is its author's: it never runs inside the connection, whose state it would break.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
+import * as Pull from "effect/Pull"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { format } from "../Address.ts"
+import * as Connection from "../Connection.ts"
+import { ConnectionError, LocallyClosed } from "../ConnectionError.ts"
+
+export interface View {
+  /** What has arrived; `undefined` at the peer's end. */
+  readonly read: Effect.Effect<Connection.Chunks | undefined, ConnectionError>
+  /** Runs the effect and says how it went: at once when it was done at once, otherwise on a microtask of its own. */
+  readonly run: <A, E>(effect: Effect.Effect<A, E>, done: (outcome: Result.Result<A, Error>) => void) => void
+  /** Ends the connection at once, without a goodbye. */
+  readonly destroy: () => void
+  /** What everything fails with that the end of the scope cuts off. */
+  readonly closed: () => ConnectionError
+}
+
+/** A reason to finish, and not to break off: the listener stops. */
+export const isDraining = (error: unknown): boolean =>
+  error instanceof ConnectionError && error.reason._tag === "LocallyClosed" && error.reason.why === "draining"
+
+const toError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)))
+
+/**
+ * Ends a connection at once, without a goodbye. One without a port of its own, a copy for example, ends only with the scope
+ * of what it is over.
+ */
+export const destroy = (connection: Connection.Connection): Effect.Effect<void> =>
+  Effect.scoped(Effect.map(Connection.takePort(connection), (port) => port.destroy()))
+
+export const make = (connection: Connection.Connection): Effect.Effect<View, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const context = yield* Effect.context<never>()
+    const fork = yield* FiberSet.runtime(yield* FiberSet.make())()
+    const closed = () =>
+      new ConnectionError({ remote: format(connection.remote), reason: new LocallyClosed({ why: "closed" }) })
+    const outcome = <A, E>(exit: Exit.Exit<A, E>): Result.Result<A, Error> => {
+      if (Exit.isSuccess(exit)) return Result.succeed(exit.value)
+      return Result.fail(Cause.hasInterruptsOnly(exit.cause) ? closed() : toError(Cause.squash(exit.cause)))
+    }
+    return {
+      read: Pull.catchDone(connection.pull, () => Effect.undefined),
+      run: (effect, done) => {
+        const fiber = fork(effect)
+        const exit = fiber.pollUnsafe()
+        if (exit !== undefined) done(outcome(exit))
+        else fiber.addObserver((later) => queueMicrotask(() => done(outcome(later))))
+      },
+      destroy: () => void Effect.runForkWith(context)(destroy(connection)),
+      closed
+    }
+  })

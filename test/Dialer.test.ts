@@ -1,0 +1,280 @@
+import * as net from "node:net"
+import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
+import * as Address from "../src/Address.ts"
+import { DialError } from "../src/DialError.ts"
+import type * as Events from "../src/Events.ts"
+import { formatPublicKey, PublicKey } from "../src/Identity.ts"
+import * as Multiserver from "../src/Multiserver.ts"
+import * as Policy from "../src/Policy.ts"
+import * as Transport from "../src/Transport.ts"
+import { primitives } from "./support/primitives.ts"
+import { echo, multiserver, pattern, protocols, readAll, recorder, sameBytes, served, turn } from "./support/servers.ts"
+
+const somebody = formatPublicKey(PublicKey.make(primitives.ed25519KeyPair(pattern(32)).publicKey))
+
+/** A TCP server that accepts and says nothing. */
+const silent = Effect.acquireRelease(
+  Effect.callback<{ readonly port: number; readonly sockets: Set<net.Socket>; readonly server: net.Server }>((resume) => {
+    const sockets = new Set<net.Socket>()
+    const server = net.createServer((socket) => {
+      sockets.add(socket)
+      socket.on("error", () => {})
+      socket.on("close", () => sockets.delete(socket))
+      socket.resume()
+    })
+    server.listen(0, "127.0.0.1", () => {
+      resume(Effect.succeed({ port: (server.address() as net.AddressInfo).port, sockets, server }))
+    })
+  }),
+  ({ server, sockets }) =>
+    Effect.sync(() => {
+      server.close()
+      for (const socket of sockets) socket.destroy()
+    })
+)
+
+const reasonOf = (error: Address.AddressError | DialError): string => error.reason._tag
+
+describe("dial", () => {
+  it.live("fails with the address and a reason that says whether a retry can help", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* silent
+      server.close()
+      const cases: ReadonlyArray<readonly [string, string, boolean]> = [
+        [`net:127.0.0.1:${port}~shs:${somebody}`, "Refused", true],
+        [`net:name.invalid:1~shs:${somebody}`, "NameNotFound", false],
+        [`ws://127.0.0.1~shs:${somebody}`, "Unsupported", false],
+        ["net:127.0.0.1:1~shs", "NotDialable", false],
+        [`net:127.0.0.1:0~shs:${somebody}`, "NotDialable", false],
+        ["memory:nobody", "Refused", true]
+      ]
+      for (const [address, expected, retryable] of cases) {
+        const error = yield* Effect.flip(Multiserver.dial(address))
+        // A resolver that can't be asked says so, and then a retry can help.
+        const noResolver = expected === "NameNotFound" && error.message.includes("EAI_AGAIN")
+        assert.strictEqual(reasonOf(error), expected, address)
+        assert.strictEqual(error.isRetryable, retryable || noResolver, address)
+        assert.strictEqual(error._tag === "DialError" ? error.address : "", address)
+        assert.isAbove(error.message.length, address.length)
+      }
+      const bad = yield* Effect.flip(Multiserver.dial("net:127.0.0.1:99999"))
+      assert.strictEqual(bad._tag, "AddressError")
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("speaks no more than its stacks: sections match one by one, and none goes missing", () =>
+    Effect.gen(function* () {
+      const { port } = yield* silent
+      for (const stack of ["", "~shs:KEY~shs:KEY", "~noauth", "~shs:KEY~noauth", "~other"]) {
+        const address = `net:127.0.0.1:${port}${stack.replaceAll("KEY", somebody)}`
+        const only = Multiserver.layer(["net~shs"]).pipe(Layer.provide(protocols()))
+        const error = yield* Effect.flip(Multiserver.dial(address)).pipe(Effect.provide(only))
+        assert.strictEqual(reasonOf(error), "Unsupported", address)
+        assert.include(error.message, "net~shs")
+      }
+    })
+  )
+
+  it.live("takes the next address when one fails, and tells of each when all do", () =>
+    Effect.gen(function* () {
+      const [address] = yield* served("memory:m~shs", echo)
+      const dead = `memory:nobody~shs:${somebody}`
+      const list = `ws://127.0.0.1:1~shs:${somebody};${dead};${address}`
+      const connection = yield* Multiserver.dial(list)
+      yield* Effect.andThen(connection.write(pattern(10)), connection.end)
+      assert.isTrue(sameBytes(yield* readAll(connection), pattern(10)))
+
+      const all = yield* Effect.flip(Multiserver.dial(`${dead};${dead}`))
+      assert.isTrue(all.reason._tag === "AllFailed" && all.isRetryable)
+      if (all.reason._tag === "AllFailed") {
+        assert.deepStrictEqual(
+          all.reason.attempts.map((attempt) => [attempt.address, attempt.reason._tag]),
+          [
+            [dead, "Refused"],
+            [dead, "Refused"]
+          ]
+        )
+      }
+      // One that was tried, among others that are not spoken: its reason is the reason.
+      const one = yield* Effect.flip(Multiserver.dial(`ws://127.0.0.1:1~shs:${somebody};${dead}`))
+      assert.strictEqual(reasonOf(one), "Refused")
+      const first = yield* Effect.flip(
+        Multiserver.dial(`ws://127.0.0.1:1~shs:${somebody};${dead};${address}`, { plan: "firstUnderstood" })
+      )
+      assert.strictEqual(reasonOf(first), "Refused")
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("lets catchReason reach in, and survives encoding", () =>
+    Effect.gen(function* () {
+      const address = `memory:nobody~shs:${somebody}`
+      const caught = yield* Multiserver.dial(address).pipe(
+        Effect.as("connected"),
+        Effect.catchReason("DialError", "Refused", () => Effect.succeed("refused"))
+      )
+      assert.strictEqual(caught, "refused")
+      const error = yield* Effect.flip(Multiserver.dial(`${address};${address}`))
+      const codec = Schema.toCodecJson(DialError)
+      if (error._tag !== "DialError") return assert.fail("not a DialError")
+      const back = yield* Schema.decodeUnknownEffect(codec)(
+        JSON.parse(JSON.stringify(yield* Schema.encodeEffect(codec)(error)))
+      )
+      assert.strictEqual(back.message, error.message)
+      assert.strictEqual(back.isRetryable, error.isRetryable)
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.effect("gives up on a transport that does not connect within 6 seconds", () =>
+    Effect.gen(function* () {
+      const never = Transport.layer("never", {
+        section: Address.section("never", Schema.String),
+        reach: () => "device",
+        dial: () => Effect.never
+      })
+      const layer = Multiserver.layer(["never"]).pipe(Layer.provide(never))
+      yield* Effect.gen(function* () {
+        const connect = yield* Effect.forkChild(Effect.flip(Multiserver.dial("never")))
+        yield* TestClock.adjust("5999 millis")
+        assert.isUndefined(connect.pollUnsafe())
+        yield* TestClock.adjust("1 millis")
+        const error = yield* Fiber.join(connect)
+        assert.isTrue(error.reason._tag === "TimedOut" && error.reason.phase === "connect")
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.effect("counts the handshake's deadline in total, however the peer drips", () =>
+    Effect.gen(function* () {
+      // Bare memory serves as a peer that never finishes an shs handshake, and sends a byte a second.
+      const context = yield* Layer.build(multiserver())
+      yield* Effect.gen(function* () {
+        yield* served("memory:m", (connection) =>
+          Effect.forever(Effect.andThen(connection.write(Uint8Array.of(7)), Effect.sleep("1 second")))
+        )
+        const dial = yield* Effect.forkChild(Effect.flip(Multiserver.dial(`memory:m~shs:${somebody}`)))
+        for (let second = 0; second < 10; second++) {
+          yield* turn
+          assert.isUndefined(dial.pollUnsafe())
+          yield* TestClock.adjust("1 second")
+        }
+        yield* turn
+        const error = yield* Fiber.join(dial)
+        assert.isTrue(error.reason._tag === "TimedOut" && error.reason.phase === "handshake")
+        assert.isTrue(error.isRetryable)
+      }).pipe(Effect.provide(context))
+    })
+  )
+
+  it.live("destroys its socket when interrupted, in the name lookup, the connect and the handshake", () =>
+    Effect.gen(function* () {
+      const { port, sockets } = yield* silent
+      const dial = yield* Effect.forkChild(Multiserver.dial(`net:localhost:${port}~shs:${somebody}`))
+      yield* Effect.sleep("50 millis")
+      assert.strictEqual(sockets.size, 1)
+      yield* Fiber.interrupt(dial)
+      yield* Effect.sleep("20 millis")
+      assert.strictEqual(sockets.size, 0)
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(dial)))
+      // At once: nothing has been looked up yet.
+      const early = yield* Effect.forkChild(Multiserver.dial(`net:localhost:${port}~shs:${somebody}`), {
+        startImmediately: true
+      })
+      yield* Fiber.interrupt(early)
+      yield* Effect.sleep("20 millis")
+      assert.strictEqual(sockets.size, 0)
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("works from a method of a service whose layers are given by Layer.provide, and obeys the policy given there", () =>
+    Effect.gen(function* () {
+      class Gossip extends Context.Service<
+        Gossip,
+        { readonly hello: (address: string) => Effect.Effect<Uint8Array, string> }
+      >()("test/Gossip") {
+        static readonly layer = Layer.effect(
+          Gossip,
+          Effect.gen(function* () {
+            const multiserver = yield* Multiserver.Multiserver
+            return {
+              hello: (address) =>
+                multiserver.dial(address).pipe(
+                  Effect.tap((connection) => Effect.andThen(connection.write(pattern(5)), connection.end)),
+                  Effect.flatMap(readAll),
+                  Effect.scoped,
+                  Effect.mapError((error) => error.reason._tag)
+                )
+            }
+          })
+        )
+      }
+      const [address] = yield* served("net:127.0.0.1:0~shs", echo)
+      const outcome = (policy: Partial<Policy.PolicyRules>) =>
+        Gossip.use((gossip) => gossip.hello(String(address))).pipe(
+          Effect.provide(
+            Gossip.layer.pipe(
+              Layer.provide(multiserver()),
+              Layer.provide(Layer.succeed(Policy.Policy, { ...Policy.allowAll, ...policy }))
+            )
+          ),
+          Effect.result
+        )
+      const allowed = yield* outcome({})
+      assert.isTrue(Result.isSuccess(allowed) && sameBytes(allowed.success, pattern(5)))
+      assert.deepStrictEqual(yield* outcome({ mayDial: () => false }), Result.fail("DeniedByPolicy"))
+      assert.deepStrictEqual(yield* outcome({ mayDialIp: (ip) => ip !== "127.0.0.1" }), Result.fail("DeniedByPolicy"))
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("asks the policy for each resolved IP", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const policy = Layer.succeed(Policy.Policy, {
+        ...Policy.allowAll,
+        mayDialIp: (ip: string) => {
+          asked.push(ip)
+          return false
+        }
+      })
+      const error = yield* Effect.flip(Multiserver.dial(`net:localhost:1~shs:${somebody}`)).pipe(
+        Effect.provide(multiserver().pipe(Layer.provide(policy)))
+      )
+      assert.strictEqual(reasonOf(error), "DeniedByPolicy")
+      assert.include(asked, "127.0.0.1")
+    })
+  )
+
+  it.live("emits one event when it connects and one when it is over, or one for a dial that failed", () =>
+    Effect.gen(function* () {
+      const events: Array<Events.Event> = []
+      yield* Effect.gen(function* () {
+        const [address] = yield* served("memory:m~shs", echo)
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const connection = yield* Multiserver.dial(address as Address.Address)
+            yield* Effect.andThen(connection.write(pattern(10)), connection.end)
+            yield* readAll(connection)
+          })
+        )
+        yield* Effect.flip(Multiserver.dial("memory:nobody"))
+      }).pipe(Effect.provide(multiserver().pipe(Layer.provide(recorder(events)))))
+      const own = events.filter((event) => event.event === "dial-failed" || ("role" in event && event.role === "dial"))
+      assert.deepStrictEqual(
+        own.map((event) => event.event),
+        ["connected", "closed", "dial-failed"]
+      )
+      const closed = own[1]
+      if (closed?.event !== "closed") return assert.fail("not closed")
+      assert.deepStrictEqual([closed.bytesRead, closed.bytesWritten, closed.tag], [10, 10, "end"])
+      assert.strictEqual(closed.stack, "memory~shs")
+      assert.match(closed.remote, /^memory:m~shs:/)
+    })
+  )
+})

@@ -1,0 +1,347 @@
+import * as net from "node:net"
+import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as References from "effect/References"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
+import type * as Address from "../src/Address.ts"
+import type { ConnectionError } from "../src/ConnectionError.ts"
+import type * as Events from "../src/Events.ts"
+import * as Limits from "../src/Limits.ts"
+import * as Multiserver from "../src/Multiserver.ts"
+import * as Policy from "../src/Policy.ts"
+import { echo, multiserver, pattern, protocols, readAll, recorder, sameBytes, served, turn } from "./support/servers.ts"
+
+const reason = (error: ConnectionError | Cause.Done): string =>
+  Cause.isDone(error) ? "Done" : error.reason._tag === "LocallyClosed" ? error.reason.why : error.reason._tag
+
+/** Dials, sends, and reads until the end: whether the server serves. */
+const exchange = (address: Multiserver.Target) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const connection = yield* Multiserver.dial(address)
+      yield* Effect.andThen(connection.write(pattern(100)), connection.end)
+      assert.isTrue(sameBytes(yield* readAll(connection), pattern(100)))
+    })
+  )
+
+describe("listen", () => {
+  it.live("advertises real ports and keys, and binds nothing but what the address says", () =>
+    Effect.gen(function* () {
+      const listener = yield* Multiserver.listen(["net:127.0.0.1:0~shs", "net:::1:0~shs", "memory:m", "net:0.0.0.0:0~shs"])
+      const device = listener.addresses().map(String)
+      assert.match(device[0] ?? "", /^net:127\.0\.0\.1:[1-9]\d+~shs:[A-Za-z0-9+/]{43}=$/)
+      assert.match(device[1] ?? "", /^net:::1:[1-9]\d+~shs:/)
+      assert.strictEqual(device[2], "memory:m")
+      // A wildcard is advertised as what it stands for, and never as itself.
+      assert.match(device[3] ?? "", /^net:localhost:[1-9]\d+~shs:/)
+      const public_ = listener.addresses("public").map(String)
+      assert.isFalse(public_.some((address) => /127\.0\.0\.1|::1|memory|0\.0\.0\.0|localhost/.test(address)))
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("is all or nothing, and names the address that could not be bound", () =>
+    Effect.gen(function* () {
+      const [taken] = (yield* Multiserver.listen("net:127.0.0.1:0")).addresses()
+      const port = taken?.transport._tag === "net" ? taken.transport.port : 0
+      const free = yield* Effect.scoped(
+        Effect.map(Multiserver.listen("net:127.0.0.1:0"), (listener) => listener.addresses().map(String)[0] ?? "")
+      )
+      const error = yield* Effect.flip(Multiserver.listen(["memory:a", free, `net:127.0.0.1:${port}`, "memory:b"]))
+      assert.isTrue(error._tag === "ListenError" && error.reason._tag === "AddressInUse")
+      assert.strictEqual(error._tag === "ListenError" ? error.address : "", `net:127.0.0.1:${port}`)
+      // Those before it are free again.
+      yield* Multiserver.listen(["memory:a", free])
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("refuses what it can't bind with a typed error, before it binds anything", () =>
+    Effect.gen(function* () {
+      const cases: ReadonlyArray<readonly [string, string]> = [
+        ["ws://127.0.0.1~shs", "Unsupported"],
+        ["net:127.0.0.1:0~noauth", "Unsupported"],
+        ["net:192.0.2.77:0", "AddressNotAvailable"]
+      ]
+      for (const [address, expected] of cases) {
+        const error = yield* Effect.flip(Multiserver.listen(["memory:a", address]))
+        assert.strictEqual(error.reason._tag, expected, address)
+        yield* Effect.scoped(Multiserver.listen("memory:a"))
+      }
+    }).pipe(Effect.provide(multiserver()))
+  )
+})
+
+describe("serve", () => {
+  it.live("ends only the connection of a handler that fails, dies or never returns", () =>
+    Effect.gen(function* () {
+      let turnOf = 0
+      const [address] = yield* served("net:127.0.0.1:0~shs", (connection): Effect.Effect<void, ConnectionError | string> => {
+        turnOf++
+        if (turnOf === 1) return Effect.fail("broken")
+        if (turnOf === 2) return Effect.die(new Error("worse"))
+        if (turnOf === 3) throw new Error("worst")
+        return turnOf === 4 ? Effect.never : echo(connection)
+      })
+      for (let i = 0; i < 3; i++) {
+        const end = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const connection = yield* Multiserver.dial(address as Address.Address)
+            return yield* connection.pull.pipe(Effect.flip)
+          })
+        )
+        assert.include(["Truncated", "Reset"], reason(end))
+      }
+      yield* Multiserver.dial(address as Address.Address)
+      yield* exchange(address as Address.Address)
+    }).pipe(Effect.provide(multiserver()), Effect.provide(quiet))
+  )
+
+  it.live("lets in whom authorize lets in: asked once, with the proved key; a no, a failure and a defect refuse", () =>
+    Effect.gen(function* () {
+      const events: Array<Events.Event> = []
+      let answer: Effect.Effect<boolean, string> = Effect.succeed(true)
+      let asked = 0
+      const layer = multiserver({
+        authorize: ({ publicKey, remote }) =>
+          Effect.suspend(() => {
+            asked++
+            assert.strictEqual(publicKey.length, 32)
+            assert.match(String(remote), /^net:127\.0\.0\.1:\d+$/)
+            return answer
+          })
+      }).pipe(Layer.provide(recorder(events)))
+      yield* Effect.gen(function* () {
+        const [address] = yield* served("net:127.0.0.1:0~shs", echo)
+        yield* exchange(address as Address.Address)
+        assert.strictEqual(asked, 1)
+        const answers = [Effect.succeed(false), Effect.fail("no answer"), Effect.die(new Error("broken"))]
+        for (const [i, each] of answers.entries()) {
+          answer = each
+          const error = yield* Effect.flip(exchange(address as Address.Address))
+          assert.isTrue(error._tag === "DialError" && error.reason._tag === "HandshakeError")
+          assert.match(error.message, /hung up after we authenticated/)
+          assert.isFalse(error.isRetryable)
+          yield* Effect.sleep("10 millis")
+          const refusals = events.filter((event) => event.event === "handshake-failed")
+          assert.strictEqual(refusals.length, i + 1)
+          assert.strictEqual(refusals[i]?.tag, "NotAuthorized")
+        }
+        answer = Effect.succeed(true)
+        yield* exchange(address as Address.Address)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.effect("ends a handshake whose authorize never answers at the deadline, and interrupts it", () =>
+    Effect.gen(function* () {
+      let interrupted = false
+      const events: Array<Events.Event> = []
+      const never = Effect.onInterrupt(Effect.never, () => Effect.sync(() => void (interrupted = true)))
+      yield* Effect.gen(function* () {
+        const [address] = yield* served("memory:m~shs", echo)
+        const dial = yield* Effect.forkChild(Effect.flip(Multiserver.dial(address as Address.Address)))
+        for (let i = 0; i < 20; i++) yield* turn
+        yield* TestClock.adjust("10 seconds")
+        for (let i = 0; i < 20; i++) yield* turn
+        yield* Fiber.join(dial)
+        assert.isTrue(interrupted)
+        const failed = events.find((event) => event.event === "handshake-failed")
+        assert.strictEqual(failed?.event === "handshake-failed" ? failed.tag : "", "TimedOut")
+      }).pipe(Effect.provide(multiserver({ authorize: () => never }).pipe(Layer.provide(recorder(events)))))
+    })
+  )
+
+  it.live("turns newcomers away by policy and by the limit of pending handshakes, cheaply and with an event", () =>
+    Effect.gen(function* () {
+      const events: Array<Events.Event> = []
+      let allowed = false
+      const layer = Multiserver.layer(["net~shs"]).pipe(
+        Layer.provide(protocols()),
+        Layer.provide(Layer.succeed(Policy.Policy, { ...Policy.allowAll, mayConnect: () => allowed })),
+        Layer.provide(Layer.succeed(Limits.Limits, { ...Limits.defaults, pendingHandshakes: 1 })),
+        Layer.provide(recorder(events))
+      )
+      yield* Effect.gen(function* () {
+        const [address] = yield* served("net:127.0.0.1:0~shs", echo)
+        const error = yield* Effect.flip(exchange(address as Address.Address))
+        assert.strictEqual(error._tag, "DialError")
+        allowed = true
+        const port = address?.transport._tag === "net" ? address.transport.port : 0
+        const idle = yield* Effect.acquireRelease(
+          Effect.sync(() => net.connect(port, "127.0.0.1").on("error", () => {})),
+          (socket) => Effect.sync(() => socket.destroy())
+        )
+        yield* Effect.sleep("30 millis")
+        yield* Effect.flip(exchange(address as Address.Address))
+        idle.destroy()
+        yield* Effect.sleep("30 millis")
+        yield* exchange(address as Address.Address)
+        const tags = events.flatMap((event) => (event.event === "refused" ? [event.tag] : []))
+        assert.deepStrictEqual(tags, ["DeniedByPolicy", "TooMany"])
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.live("logs no failed handshake and no broken connection above debug", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const logger = Logger.layer([Logger.make(({ logLevel }) => lines.push(logLevel))])
+      yield* Effect.gen(function* () {
+        const [address] = yield* served("net:127.0.0.1:0~shs", echo)
+        const port = address?.transport._tag === "net" ? address.transport.port : 0
+        for (const bytes of [pattern(64), pattern(1), pattern(5000)]) {
+          yield* Effect.callback<void>((resume) => {
+            const socket = net.connect(port, "127.0.0.1")
+            socket.on("error", () => {})
+            socket.on("close", () => resume(Effect.void))
+            socket.end(bytes)
+          })
+        }
+        const dial = yield* Effect.forkChild(
+          Effect.scoped(Effect.andThen(Multiserver.dial(address as Address.Address), Effect.never))
+        )
+        yield* Effect.sleep("50 millis")
+        yield* Fiber.interrupt(dial)
+        yield* Effect.sleep("50 millis")
+      }).pipe(
+        Effect.provide(multiserver()),
+        Effect.provide([logger, Layer.succeed(References.MinimumLogLevel, "All")])
+      )
+      assert.isAbove(lines.length, 2)
+      assert.deepStrictEqual([...new Set(lines)], ["Debug"])
+    })
+  )
+})
+
+describe("draining", () => {
+  const withGrace = (grace: Duration.Input) =>
+    Multiserver.layer(["net~shs", "memory~shs", "memory"]).pipe(
+      Layer.provide(protocols()),
+      Layer.provide(Layer.succeed(Limits.Limits, { ...Limits.defaults, grace: Duration.fromInputUnsafe(grace) }))
+    )
+
+  it.live("tells handlers, delivers what has arrived, lets them finish, and says goodbye", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const listener = yield* Multiserver.listen("net:127.0.0.1:0~shs").pipe(Scope.provide(scope))
+      const ended = yield* Deferred.make<string>()
+      yield* Effect.forkChild(
+        listener.run((connection) =>
+          Effect.gen(function* () {
+            yield* listener.draining
+            // What has arrived is delivered first; then the pull says what to do, and writes go on.
+            const chunks = yield* connection.pull
+            yield* Deferred.succeed(ended, reason(yield* Effect.flip(connection.pull)))
+            yield* Effect.sleep("50 millis")
+            yield* connection.writeAll(chunks)
+          })
+        )
+      )
+      const [address] = listener.addresses()
+      const connection = yield* Multiserver.dial(address as Address.Address)
+      yield* connection.write(pattern(100))
+      yield* Effect.sleep("50 millis")
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(yield* Deferred.await(ended), "draining")
+      assert.isTrue(sameBytes(yield* readAll(connection), pattern(100)))
+      const refused = yield* Effect.flip(Multiserver.dial(address as Address.Address))
+      assert.strictEqual(refused.reason._tag, "Refused")
+    }).pipe(Effect.provide(withGrace("2 seconds")))
+  )
+
+  it.live("counts a handler that fails with just what draining made of its pull as finished", () =>
+    Effect.gen(function* () {
+      const serving = yield* Deferred.make<Address.Address>()
+      const server = yield* Effect.forkChild(
+        Effect.scoped(
+          Effect.gen(function* () {
+            const listener = yield* Multiserver.listen("net:127.0.0.1:0~shs")
+            yield* Deferred.succeed(serving, listener.addresses()[0] as Address.Address)
+            return yield* listener.run(echo)
+          })
+        )
+      )
+      const connection = yield* Multiserver.dial(yield* Deferred.await(serving))
+      yield* connection.write(pattern(10))
+      yield* connection.pull
+      yield* Fiber.interrupt(server)
+      // A goodbye: the echo was pulling, with nothing owed.
+      assert.strictEqual((yield* readAll(connection)).length, 0)
+    }).pipe(Effect.provide(withGrace("2 seconds")))
+  )
+
+  it.live("interrupts handlers after the grace time, without a goodbye", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const listener = yield* Multiserver.listen("net:127.0.0.1:0~shs").pipe(Scope.provide(scope))
+      yield* Effect.forkChild(listener.run(() => Effect.never))
+      const connection = yield* Multiserver.dial(listener.addresses()[0] as Address.Address)
+      yield* Scope.close(scope, Exit.void)
+      assert.include(["Truncated", "Reset"], reason(yield* Effect.flip(connection.pull)))
+    }).pipe(Effect.provide(withGrace("50 millis")))
+  )
+
+  it.live("ends unfinished handshakes and connections that no handler has got", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const listener = yield* Multiserver.listen("net:127.0.0.1:0~shs").pipe(Scope.provide(scope))
+      const [address] = listener.addresses()
+      const port = address?.transport._tag === "net" ? address.transport.port : 0
+      const closed = yield* Deferred.make<void>()
+      const socket = net.connect(port, "127.0.0.1")
+      socket.on("error", () => {})
+      socket.on("close", () => Deferred.doneUnsafe(closed, Effect.void))
+      socket.resume()
+      const waiting = yield* Multiserver.dial(address as Address.Address)
+      yield* Effect.sleep("50 millis")
+      yield* Scope.close(scope, Exit.void)
+      yield* Deferred.await(closed)
+      assert.include(["Truncated", "Reset"], reason(yield* Effect.flip(waiting.pull)))
+    }).pipe(Effect.provide(withGrace("10 seconds")))
+  )
+
+  it.live("starts again on the same port at once", () =>
+    Effect.gen(function* () {
+      let target: Multiserver.Target = "net:127.0.0.1:0~shs"
+      for (let i = 0; i < 5; i++) {
+        target = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const [address] = yield* served(target, echo)
+            yield* exchange(address as Address.Address)
+            return address as Address.Address
+          })
+        )
+        target = `${String(target.transport._tag)}:127.0.0.1:${target.transport._tag === "net" ? target.transport.port : 0}~shs`
+      }
+    }).pipe(Effect.provide(withGrace("1 second")))
+  )
+})
+
+describe("layerServer", () => {
+  it.live("is bound when it is built, and drained when it is released", () =>
+    Effect.gen(function* () {
+      const multi = yield* Layer.build(multiserver())
+      const server = Multiserver.layerServer("memory:m~shs", echo)
+      const scope = yield* Scope.make()
+      yield* Layer.buildWithScope(server, scope).pipe(Effect.provide(multi))
+      const [address] = yield* Effect.scoped(
+        Effect.map(Multiserver.listen("memory:other~shs"), (listener) => listener.addresses())
+      ).pipe(Effect.provide(multi))
+      const target = String(address).replace("other", "m")
+      yield* Effect.provide(exchange(target), multi)
+      yield* Scope.close(scope, Exit.void)
+      const gone = yield* Effect.result(Effect.provide(exchange(target), multi))
+      assert.isTrue(Result.isFailure(gone))
+    })
+  )
+})
+
+const quiet = Logger.layer([])
