@@ -14,22 +14,43 @@
  */
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
+import { NodeInspectSymbol } from "effect/Inspectable"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
+import {
+  AddressError,
+  type AddressReason,
+  BadHost,
+  BadKey,
+  BadPath,
+  BadPort,
+  BadSeed,
+  MissingSection,
+  Syntax,
+  TooLong
+} from "./AddressError.ts"
 import { formatPublicKey, PublicKey, parsePublicKey } from "./Identity.ts"
 import { decodeExactly } from "./internal/base64.ts"
+import { kindOfHost, toUrlHost } from "./internal/host.ts"
+
+export * from "./AddressError.ts"
 
 // -----------------------------------------------------------------------------
 // limits
 // -----------------------------------------------------------------------------
 
-/** What an address may measure: text from gossip costs linear time and little of it. */
+/** What an address may measure in UTF-8: text from gossip costs linear time and little of it. */
 export const maxAddressBytes = 2048
 export const maxAddresses = 16
 export const maxSections = 8
+
+const encoder = new TextEncoder()
+const fits = (address: string): boolean =>
+  address.length <= maxAddressBytes / 3 || encoder.encode(address).length <= maxAddressBytes
 
 // -----------------------------------------------------------------------------
 // sections
@@ -41,17 +62,26 @@ const forbidden = /[\p{C}\p{Z}]/u
 /** Index of the first character that can't be in an address, or -1. */
 const findForbidden = (text: string): number => (/^[\x21-\x7e]*$/.test(text) ? -1 : text.search(forbidden))
 
+/** What has to be percent-encoded in the path of a URL, or would end it. */
+const notInPath = /["#'<>\\^`{|}]/
+
 /** What can stand in a section: `;` would end the address, and there is no escape for it. */
-const Written = Schema.NonEmptyString.check(
-  Schema.makeFilter(
-    (text: string) => (!text.includes(";") && findForbidden(text) < 0) || "expected no ; and no white space"
-  )
+const isWritable = (text: string): boolean => !text.includes(";") && findForbidden(text) < 0
+
+const text = (expected: string, accepts: (text: string) => boolean) =>
+  Schema.String.check(Schema.makeFilter((text: string) => accepts(text) || `expected ${expected}`))
+
+const Host = text("a host name or a bare IP address, not .onion", (host) => kindOfHost(host) === "clear")
+const OnionHost = text("a host that ends in .onion", (host) => kindOfHost(host) === "onion")
+const UrlHost = text(
+  "a host name in lower case and ASCII or a bare IP address, not .onion",
+  (host) => kindOfHost(host) === "clear" && toUrlHost(host) === host
 )
-
-/** Names, IPv4, and IPv6 without brackets, with a zone perhaps. */
-const hostPattern = /^[\p{L}\p{M}\p{N}._:-]+(%[A-Za-z0-9._-]+)?$/u
-const Host = Schema.String.check(Schema.isPattern(hostPattern), Schema.isMaxLength(255))
-
+const UrlPath = text(
+  "a percent-encoded path that begins with /",
+  (path) => path.startsWith("/") && !notInPath.test(path) && isWritable(path)
+)
+const Written = text("a character at least, no ; and no white space", (text) => text !== "" && isWritable(text))
 const Port = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))
 
 /** `net:HOST:PORT`, TCP. The host is bare, also when it is IPv6; port 0 is for listening only: the system picks. */
@@ -60,13 +90,22 @@ export class Net extends Schema.TaggedClass<Net>("effect-multiserver/Net")("net"
   port: Port
 }) {}
 
-const webSocketFields = { host: Host, port: Port, path: Written }
+/**
+ * `ws://HOST[:PORT][/path?query]`, port 80 when none is written. The host is in lower case and ASCII; `path` begins with `/`
+ * and holds the query.
+ */
+export class Ws extends Schema.TaggedClass<Ws>("effect-multiserver/Ws")("ws", {
+  host: UrlHost,
+  port: Port,
+  path: UrlPath
+}) {}
 
-/** `ws://HOST[:PORT][/path?query]`, port 80 when none is written. `path` begins with `/` and holds the query. */
-export class Ws extends Schema.TaggedClass<Ws>("effect-multiserver/Ws")("ws", webSocketFields) {}
-
-/** `wss://HOST[:PORT][/path?query]`, port 443 when none is written. */
-export class Wss extends Schema.TaggedClass<Wss>("effect-multiserver/Wss")("wss", webSocketFields) {}
+/** As `Ws` over TLS: `wss://HOST[:PORT][/path?query]`, port 443 when none is written. */
+export class Wss extends Schema.TaggedClass<Wss>("effect-multiserver/Wss")("wss", {
+  host: UrlHost,
+  port: Port,
+  path: UrlPath
+}) {}
 
 /** `unix:PATH`: everything after the first `:`. */
 export class Unix extends Schema.TaggedClass<Unix>("effect-multiserver/Unix")("unix", {
@@ -75,7 +114,7 @@ export class Unix extends Schema.TaggedClass<Unix>("effect-multiserver/Unix")("u
 
 /** `onion:HOST:PORT`, a Tor onion service. The host ends in `.onion`. */
 export class Onion extends Schema.TaggedClass<Onion>("effect-multiserver/Onion")("onion", {
-  host: Host,
+  host: OnionHost,
   port: Port
 }) {}
 
@@ -84,27 +123,46 @@ export class Memory extends Schema.TaggedClass<Memory>("effect-multiserver/Memor
   name: Written
 }) {}
 
-const Seed = Schema.Redacted(
+const RedactedSeed = Schema.Redacted(
   Schema.Uint8Array.check(Schema.makeFilter((bytes: Uint8Array) => bytes.length === 32 || "expected 32 bytes")),
-  { label: "seed", disallowJsonEncode: true }
+  { label: "seed" }
+)
+
+const seedIsSecret = new SchemaIssue.Forbidden({ message: "an address with a seed is a secret and is not encoded" })
+
+/** A seed that no schema encodes, neither as itself nor as JSON. */
+const Seed = RedactedSeed.pipe(
+  Schema.decodeTo(Schema.toType(RedactedSeed), {
+    decode: SchemaGetter.passthrough(),
+    encode: SchemaGetter.transformEffect(() => Effect.fail(seedIsSecret))
+  })
 )
 
 /**
  * `shs:KEY[:SEED]`. Without a key it is what a listener is given: the key is filled in when the address is advertised.
  * The seed is a private key: a dial with it speaks as the key pair of that seed.
  */
-export class Shs extends Schema.TaggedClass<Shs>("effect-multiserver/Shs")("shs", {
-  publicKey: Schema.optionalKey(PublicKey),
-  seed: Schema.optionalKey(Seed)
-}) {}
+export class Shs extends Schema.TaggedClass<Shs>("effect-multiserver/Shs")(
+  "shs",
+  Schema.Struct({ publicKey: Schema.optionalKey(PublicKey), seed: Schema.optionalKey(Seed) }).check(
+    Schema.makeFilter(({ publicKey, seed }) => publicKey !== undefined || seed === undefined || "a seed needs a key")
+  )
+) {}
 
 /** `noauth`: no encryption and no authentication. A key in it is read and forgotten. */
 export class Noauth extends Schema.TaggedClass<Noauth>("effect-multiserver/Noauth")("noauth", {}) {}
 
+const builtIn: ReadonlySet<string> = new Set(["net", "ws", "wss", "unix", "onion", "memory", "shs", "noauth"])
+
+const nameExpected = "a protocol's name: lower-case letters, digits and -"
+const isName = (name: string): boolean => /^[a-z][a-z0-9-]*$/.test(name)
+
 /** A section that no built-in protocol knows, kept as it was. `data` is what follows the name, with its colon. */
 export class Opaque extends Schema.TaggedClass<Opaque>("effect-multiserver/Opaque")("opaque", {
-  name: Schema.NonEmptyString,
-  data: Schema.String
+  name: text(`${nameExpected}, not of a built-in protocol`, (name) => isName(name) && !builtIn.has(name)),
+  data: text("nothing or a colon and what follows it, no ; and no white space", (data) =>
+    data === "" ? true : data.startsWith(":") && isWritable(data)
+  )
 }) {}
 
 /** One protocol's part of an address. */
@@ -113,6 +171,10 @@ export type Section = typeof Section.Type
 
 /** The protocol's name, as written. */
 export const sectionName = (section: Section): string => (section._tag === "opaque" ? section.name : section._tag)
+
+/** What a section can be in an address; of an opaque one it isn't known. */
+const isTransform = (section: Section): boolean => section._tag === "shs" || section._tag === "noauth"
+const isTransport = (section: Section): boolean => section._tag !== "opaque" && !isTransform(section)
 
 /**
  * For protocols of other authors: their own codec over what follows `NAME:` in the address, as a codec over the section.
@@ -128,7 +190,7 @@ export const section = <A>(name: string, data: Schema.Codec<A, string>): Schema.
           opaque.name === name
             ? Effect.succeed(opaque.data.slice(1))
             : Effect.fail(new SchemaIssue.InvalidValue({ message: `expected a section ${name}` })),
-        encode: (text: string) => Effect.succeed(new Opaque({ name, data: text === "" ? "" : `:${text}` }))
+        encode: (text: string) => Opaque.makeEffect({ name, data: text === "" ? "" : `:${text}` })
       })
     )
   )
@@ -137,11 +199,16 @@ export const section = <A>(name: string, data: Schema.Codec<A, string>): Schema.
 // addresses
 // -----------------------------------------------------------------------------
 
+const AddressFields = Schema.Struct({ transport: Section, transforms: Schema.Array(Section) }).check(
+  Schema.makeFilter(({ transforms, transport }) => {
+    if (isTransform(transport)) return `expected a transport, not ${transport._tag}`
+    if (transforms.some(isTransport)) return "expected transforms after the transport, not another transport"
+    return transforms.length < maxSections || `expected at most ${maxSections} sections`
+  })
+)
+
 /** One way to reach a peer. Prints without its seed. */
-export class Address extends Schema.Class<Address>("effect-multiserver/Address")({
-  transport: Section,
-  transforms: Schema.Array(Section)
-}) {
+export class Address extends Schema.Class<Address>("effect-multiserver/Address")(AddressFields) {
   /** The names of the sections, joined: `net~shs`. */
   get stack(): string {
     return [this.transport, ...this.transforms].map(sectionName).join("~")
@@ -156,66 +223,23 @@ export class Address extends Schema.Class<Address>("effect-multiserver/Address")
   toJSON(): string {
     return format(this)
   }
-  get [Symbol.for("nodejs.util.inspect.custom")](): () => string {
-    return () => format(this)
+  [NodeInspectSymbol](): string {
+    return format(this)
   }
 }
 
 /** Addresses of the same peer, in order of preference. */
-export const MultiAddress = Schema.NonEmptyArray(Address)
+export const MultiAddress = Schema.NonEmptyArray(Address).check(Schema.isMaxLength(maxAddresses))
 export type MultiAddress = typeof MultiAddress.Type
-
-// -----------------------------------------------------------------------------
-// errors
-// -----------------------------------------------------------------------------
-
-const where = {
-  /** Index in the decoded text, in UTF-16 code units. */
-  offset: Schema.Int,
-  /** What would have been right there. */
-  expected: Schema.String
-}
-
-/** The text does not follow the grammar. */
-export class Syntax extends Schema.TaggedError<Syntax>()("Syntax", where) {}
-/** A host that is empty, has characters that no host has, or ends in `.onion` outside an `onion` section. */
-export class BadHost extends Schema.TaggedError<BadHost>()("BadHost", where) {}
-/** A port that is no decimal number from 0 to 65535. */
-export class BadPort extends Schema.TaggedError<BadPort>()("BadPort", where) {}
-/** A path that is empty or can't be written in an address. */
-export class BadPath extends Schema.TaggedError<BadPath>()("BadPath", where) {}
-/** A public key that is no canonical base64 of 32 bytes. */
-export class BadKey extends Schema.TaggedError<BadKey>()("BadKey", where) {}
-/** A seed that is no canonical base64 of 32 bytes. */
-export class BadSeed extends Schema.TaggedError<BadSeed>()("BadSeed", where) {}
-/** A transform where a transport is needed, or the other way round. */
-export class MissingSection extends Schema.TaggedError<MissingSection>()("MissingSection", where) {}
-/** More than the limits allow. */
-export class TooLong extends Schema.TaggedError<TooLong>()("TooLong", where) {}
-
-const AddressErrorReason = Schema.Union([Syntax, BadHost, BadPort, BadPath, BadKey, BadSeed, MissingSection, TooLong])
-
-/** Text that is no address. It never holds the text itself, which may hold a seed. */
-export class AddressError extends Schema.TaggedError<AddressError>("effect-multiserver/AddressError")("AddressError", {
-  reason: AddressErrorReason
-}) {
-  override get message(): string {
-    return `not an address: at character ${this.reason.offset}, expected ${this.reason.expected}`
-  }
-  /** Never: the same text fails again. */
-  get isRetryable(): boolean {
-    return false
-  }
-}
 
 // -----------------------------------------------------------------------------
 // printing
 // -----------------------------------------------------------------------------
 
-const joinHost = (host: string): string => (host.includes(":") ? `[${host}]` : host)
-
-const formatWebSocket = (name: "ws" | "wss", { host, path, port }: Ws | Wss, defaultPort: number): string =>
-  `${name}://${joinHost(host)}${port === defaultPort ? "" : `:${port}`}${path === "/" ? "" : path}`
+const formatWebSocket = ({ _tag, host, path, port }: Ws | Wss, defaultPort: number): string => {
+  const authority = host.includes(":") ? `[${host}]` : host
+  return `${_tag}://${authority}${port === defaultPort ? "" : `:${port}`}${path === "/" ? "" : path}`
+}
 
 type SeedText = (seed: Redacted.Redacted<Uint8Array>) => string
 
@@ -225,9 +249,9 @@ const formatSection = (self: Section, seedText: SeedText): string => {
     case "onion":
       return `${self._tag}:${self.host}:${self.port}`
     case "ws":
-      return formatWebSocket("ws", self, 80)
+      return formatWebSocket(self, 80)
     case "wss":
-      return formatWebSocket("wss", self, 443)
+      return formatWebSocket(self, 443)
     case "unix":
       return `unix:${self.path}`
     case "memory":
@@ -248,7 +272,10 @@ const formatWith =
   (seedText: SeedText) =>
   (self: Address | MultiAddress): string =>
     self instanceof Address
-      ? [self.transport, ...self.transforms].map((part) => escape(formatSection(part, seedText))).join("~")
+      ? self.transforms.reduce(
+          (before, transform) => `${before}~${escape(formatSection(transform, seedText))}`,
+          escape(formatSection(self.transport, seedText))
+        )
       : self.map(formatWith(seedText)).join(";")
 
 /** The text of an address, with `<redacted>` in the place of a seed: for people, logs and errors. */
@@ -279,207 +306,239 @@ export const withoutSeed = (self: Address): Address =>
 // reading
 // -----------------------------------------------------------------------------
 
-type Parsed<A> = Result.Result<A, AddressError>
+type ReasonClass = new (fields: { readonly offset: number; readonly expected: string }) => AddressReason
 
-/** The unescaped text of one section, and how its indices map back to the text that the caller gave. */
-interface Piece {
-  readonly text: string
-  readonly offset: (index: number) => number
+/** A fault at an index of the text that was parsed; whoever knows where that text begins turns it into an offset. */
+interface Fault {
+  readonly Reason: ReasonClass
+  readonly index: number
+  readonly expected: string
 }
 
-type Reason = typeof AddressErrorReason.Type
-type ReasonClass = new (fields: { readonly offset: number; readonly expected: string }) => Reason
+type Parsed<A> = Result.Result<A, Fault>
 
-const fail = (Reason: ReasonClass, offset: number, expected: string): Result.Result<never, AddressError> =>
-  Result.fail(new AddressError({ reason: new Reason({ offset, expected }) }))
+const fault = (Reason: ReasonClass, index: number, expected: string): Result.Result<never, Fault> =>
+  Result.fail({ Reason, index, expected })
 
-/** Constructors run without their checks here: what they would check has just been parsed. */
-const trusted = { disableChecks: true }
+/**
+ * An instance without the constructor's pass over its schema: what that would check has just been parsed, and it takes
+ * longer than the parsing.
+ */
+const trusted = <A, Fields extends Schema.Struct.Fields>(
+  Class: { readonly prototype: A; readonly fields: Fields },
+  fields: Schema.Struct.Type<Fields>
+): A => Object.assign(Object.create(Class.prototype), fields)
 
-const parsePort = (piece: Piece, start: number, text: string): Parsed<number> =>
-  /^(0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65535
-    ? Result.succeed(Number(text))
-    : fail(BadPort, piece.offset(start), "a decimal port, 0 (to listen) to 65535")
-
-const parseHost = (piece: Piece, start: number, text: string, onion: boolean): Parsed<string> => {
-  if (text.length > 255 || !hostPattern.test(text)) {
-    return fail(BadHost, piece.offset(start), "a host name or an IP address")
-  }
-  return /\.onion\.?$/i.test(text) === onion
-    ? Result.succeed(text)
-    : fail(
-        BadHost,
-        piece.offset(start),
-        onion ? "a host that ends in .onion" : "no .onion name: those are onion:NAME:PORT"
-      )
+const parsePort = (text: string, start: number): Parsed<number> => {
+  const digits = text.slice(start)
+  const port = /^(?:0|[1-9]\d{0,4})$/.test(digits) ? Number(digits) : Number.NaN
+  return port <= 65535 ? Result.succeed(port) : fault(BadPort, start, "a decimal port, 0 (to listen) to 65535")
 }
+
+const parseHost = (host: string, index: number, wanted: "clear" | "onion"): Parsed<string> => {
+  const kind = kindOfHost(host)
+  if (kind === wanted) return Result.succeed(host)
+  if (wanted === "onion") return fault(BadHost, index, "a host that ends in .onion")
+  return kind === "onion"
+    ? fault(BadHost, index, "no .onion name: those are onion:NAME:PORT")
+    : fault(BadHost, index, "a host name or an IP address")
+}
+
+const withoutBrackets = (host: string): string =>
+  host.startsWith("[") && host.endsWith("]") && host.includes(":") ? host.slice(1, -1) : host
 
 /** `HOST:PORT` at `start`: the last colon splits, so that IPv6 needs no brackets; brackets are read all the same. */
 const parseHostPort = (
-  piece: Piece,
+  text: string,
   start: number,
-  onion: boolean
+  kind: "clear" | "onion"
 ): Parsed<{ readonly host: string; readonly port: number }> => {
-  const colon = piece.text.lastIndexOf(":")
-  if (colon < start) return fail(BadPort, piece.offset(piece.text.length), "a port, as in HOST:PORT")
-  const port = parsePort(piece, colon + 1, piece.text.slice(colon + 1))
+  const colon = text.lastIndexOf(":")
+  if (colon < start) return fault(BadPort, text.length, "a port, as in HOST:PORT")
+  const port = parsePort(text, colon + 1)
   if (Result.isFailure(port)) return Result.fail(port.failure)
-  const written = piece.text.slice(start, colon)
-  const bracketed = /^\[([^[\]]*:[^[\]]*)\]$/.exec(written)
+  const written = text.slice(start, colon)
   // `net::8008` is localhost, as 3.8.2 has it.
-  const host = parseHost(piece, start, bracketed?.[1] ?? (written === "" && !onion ? "localhost" : written), onion)
-  return Result.map(host, (host) => ({ host, port: port.success }))
+  const host = written === "" && kind === "clear" ? "localhost" : withoutBrackets(written)
+  return Result.map(parseHost(host, start, kind), (host) => ({ host, port: port.success }))
 }
 
-const parseWebSocket = (piece: Piece, start: number, defaultPort: number): Parsed<typeof webSocketParts.Type> => {
-  if (!piece.text.startsWith("//", start)) return fail(Syntax, piece.offset(start), "//HOST[:PORT][/path]")
+/** HOST or [IPv6], then :PORT, then the path, query and fragment. */
+const authorityAndPath = /^(\[[^[\]]*\]|[^:/?#[\]]*)(?::([^/?#]*))?([/?#].*)?$/s
+
+const parseWebSocket = (
+  text: string,
+  start: number,
+  defaultPort: number
+): Parsed<{ readonly host: string; readonly port: number; readonly path: string }> => {
+  if (!text.startsWith("//", start)) return fault(Syntax, start, "//HOST[:PORT][/path]")
   const from = start + 2
-  const end = piece.text.slice(from).search(/[/?#]/)
-  const authority = end < 0 ? piece.text.slice(from) : piece.text.slice(from, from + end)
-  const rest = end < 0 ? "" : piece.text.slice(from + end)
-  const split = /^(\[[^[\]]+\]|[^:[\]]*)(?::(.*))?$/.exec(authority)
-  const written = split?.[1]
-  if (written === undefined) return fail(BadHost, piece.offset(from), "HOST or HOST:PORT, IPv6 in brackets")
-  const host = parseHost(piece, from, written.startsWith("[") ? written.slice(1, -1) : written, false)
+  const match = authorityAndPath.exec(text.slice(from))
+  if (match === null) return fault(BadHost, from, "HOST or HOST:PORT, IPv6 in brackets")
+  const [, written = "", portText, rest = ""] = match
+  const host = parseHost(withoutBrackets(written), from, "clear")
   if (Result.isFailure(host)) return Result.fail(host.failure)
-  const portText = split?.[2]
-  const port =
-    portText === undefined
-      ? Result.succeed(defaultPort)
-      : parsePort(piece, from + authority.length - portText.length, portText)
-  if (Result.isFailure(port)) return Result.fail(port.failure)
-  const hash = rest.indexOf("#")
-  if (hash >= 0)
-    return fail(BadPath, piece.offset(from + authority.length + hash), "no #fragment: it never leaves a client")
-  const path = rest.startsWith("/") ? rest : `/${rest}`
-  return Result.succeed({ host: host.success, port: port.success, path })
+  const urlHost = parseHost(toUrlHost(host.success), from, "clear")
+  if (Result.isFailure(urlHost)) return Result.fail(urlHost.failure)
+  const port = portText === undefined ? Result.succeed(defaultPort) : parsePort(portText, 0)
+  if (Result.isFailure(port)) {
+    return fault(port.failure.Reason, from + written.length + 1, port.failure.expected)
+  }
+  const odd = rest.search(notInPath)
+  if (odd >= 0) {
+    return fault(BadPath, text.length - rest.length + odd, "no fragment, and \" ' < > \\ ^ ` { | } as %xx")
+  }
+  return Result.succeed({
+    host: urlHost.success,
+    port: port.success,
+    path: rest.startsWith("/") ? rest : `/${rest}`
+  })
 }
-const webSocketParts = Schema.Struct(webSocketFields)
 
 const keyExpected = "base64 of a 32-byte public key"
 
-const parseShs = (piece: Piece, start: number): Parsed<Shs> => {
-  if (start > piece.text.length) return Result.succeed(new Shs({}, trusted))
-  const colon = piece.text.indexOf(":", start)
-  const publicKey = parsePublicKey(piece.text.slice(start, colon < 0 ? undefined : colon))
-  if (publicKey === undefined) return fail(BadKey, piece.offset(start), keyExpected)
-  if (colon < 0) return Result.succeed(new Shs({ publicKey }, trusted))
-  const seed = decodeExactly(piece.text.slice(colon + 1), 32)
-  if (seed === undefined) return fail(BadSeed, piece.offset(colon + 1), "base64 of a 32-byte seed")
-  return Result.succeed(new Shs({ publicKey, seed: Redacted.make(seed, { label: "seed" }) }, trusted))
+const parseShs = (text: string, start: number): Parsed<Shs> => {
+  if (start > text.length) return Result.succeed(trusted(Shs, { _tag: "shs" }))
+  const colon = text.indexOf(":", start)
+  const publicKey = parsePublicKey(text.slice(start, colon < 0 ? undefined : colon))
+  if (publicKey === undefined) return fault(BadKey, start, keyExpected)
+  if (colon < 0) return Result.succeed(trusted(Shs, { _tag: "shs", publicKey }))
+  const seed = decodeExactly(text.slice(colon + 1), 32)
+  if (seed === undefined) return fault(BadSeed, colon + 1, "base64 of a 32-byte seed")
+  return Result.succeed(trusted(Shs, { _tag: "shs", publicKey, seed: Redacted.make(seed, { label: "seed" }) }))
 }
 
-const parseNoauth = (piece: Piece, start: number): Parsed<Noauth> =>
-  start > piece.text.length || parsePublicKey(piece.text.slice(start)) !== undefined
-    ? Result.succeed(new Noauth({}, trusted))
-    : fail(BadKey, piece.offset(start), keyExpected)
+const parseNoauth = (text: string, start: number): Parsed<Noauth> =>
+  start > text.length || parsePublicKey(text.slice(start)) !== undefined
+    ? Result.succeed(trusted(Noauth, { _tag: "noauth" }))
+    : fault(BadKey, start, keyExpected)
 
-const parseWritten = (piece: Piece, start: number, Reason: ReasonClass, expected: string): Parsed<string> =>
-  start < piece.text.length
-    ? Result.succeed(piece.text.slice(start))
-    : fail(Reason, piece.offset(piece.text.length), expected)
-
-const nameExpected = "a protocol's name: lower-case letters, digits and -"
+const parseRest = (text: string, start: number, Reason: ReasonClass, expected: string): Parsed<string> =>
+  start < text.length ? Result.succeed(text.slice(start)) : fault(Reason, text.length, expected)
 
 /** `start` is where the data begins: after the colon, or past the end when there is none. */
-const parseSection = (piece: Piece): Parsed<Section> => {
-  const colon = piece.text.indexOf(":")
-  const name = colon < 0 ? piece.text : piece.text.slice(0, colon)
+const parseSection = (text: string): Parsed<Section> => {
+  const colon = text.indexOf(":")
+  const name = colon < 0 ? text : text.slice(0, colon)
   const start = name.length + 1
   switch (name) {
     case "net":
-      return Result.map(parseHostPort(piece, start, false), (fields) => new Net(fields, trusted))
+      return Result.map(parseHostPort(text, start, "clear"), ({ host, port }) =>
+        trusted(Net, { _tag: "net", host, port })
+      )
     case "onion":
-      return Result.map(parseHostPort(piece, start, true), (fields) => new Onion(fields, trusted))
+      return Result.map(parseHostPort(text, start, "onion"), ({ host, port }) =>
+        trusted(Onion, { _tag: "onion", host, port })
+      )
     case "ws":
-      return Result.map(parseWebSocket(piece, start, 80), (fields) => new Ws(fields, trusted))
+      return Result.map(parseWebSocket(text, start, 80), ({ host, path, port }) =>
+        trusted(Ws, { _tag: "ws", host, port, path })
+      )
     case "wss":
-      return Result.map(parseWebSocket(piece, start, 443), (fields) => new Wss(fields, trusted))
+      return Result.map(parseWebSocket(text, start, 443), ({ host, path, port }) =>
+        trusted(Wss, { _tag: "wss", host, port, path })
+      )
     case "unix":
-      return Result.map(parseWritten(piece, start, BadPath, "a path"), (path) => new Unix({ path }, trusted))
+      return Result.map(parseRest(text, start, BadPath, "a path"), (path) => trusted(Unix, { _tag: "unix", path }))
     case "memory":
-      return Result.map(parseWritten(piece, start, Syntax, "a name"), (name) => new Memory({ name }, trusted))
+      return Result.map(parseRest(text, start, Syntax, "a name"), (name) => trusted(Memory, { _tag: "memory", name }))
     case "shs":
-      return parseShs(piece, start)
+      return parseShs(text, start)
     case "noauth":
-      return parseNoauth(piece, start)
+      return parseNoauth(text, start)
     default:
-      return /^[a-z][a-z0-9-]*$/.test(name)
-        ? Result.succeed(new Opaque({ name, data: piece.text.slice(name.length) }, trusted))
-        : fail(Syntax, piece.offset(0), nameExpected)
+      return isName(name)
+        ? Result.succeed(trusted(Opaque, { _tag: "opaque", name, data: text.slice(name.length) }))
+        : fault(Syntax, 0, nameExpected)
   }
 }
 
-const isTransform = (part: Section): boolean => part._tag === "shs" || part._tag === "noauth"
+const tilde = 0x7e
+const bang = 0x21
 
-/** Unescapes: `!` makes the next character stand for itself; at the end it stands for itself. */
-const unescape = (raw: string, start: number): Piece => {
-  if (!raw.includes("!")) return { text: raw, offset: (index) => start + index }
-  const text = raw.replace(/!(.)/gsu, "$1")
-  const offset = (index: number): number => {
-    let at = 0
-    for (let seen = 0; seen < index && at < raw.length; seen++) at += raw[at] === "!" && at + 1 < raw.length ? 2 : 1
-    return start + at
-  }
-  return { text, offset }
+/** Index of the next `~` without a `!` before it, or the length. */
+const endOfSection = (raw: string, from: number): number => {
+  let i = from
+  while (i < raw.length && raw.charCodeAt(i) !== tilde) i += raw.charCodeAt(i) === bang ? 2 : 1
+  return Math.min(i, raw.length)
 }
 
-/** One address, `start` characters into the text. */
-const parseOne = (raw: string, start: number): Parsed<Address> => {
-  if (raw.length > maxAddressBytes || new TextEncoder().encode(raw).length > maxAddressBytes) {
-    return fail(TooLong, start, `at most ${maxAddressBytes} bytes an address`)
+/** `!` makes the next character stand for itself; at the end it stands for itself. */
+const unescape = (raw: string): string => (raw.includes("!") ? raw.replace(/!(.)/gs, "$1") : raw)
+
+/** Where in `raw` the character is that has this index when it is unescaped. */
+const escapedIndex = (raw: string, index: number): number => {
+  let at = 0
+  for (let seen = 0; seen < index; seen++) at += raw.charCodeAt(at) === bang && at + 1 < raw.length ? 2 : 1
+  return at
+}
+
+const misplaced = (section: Section, index: number, from: number): Result.Result<never, Fault> | undefined => {
+  if (index === 0 && isTransform(section)) {
+    return fault(MissingSection, from, `a transport such as net:HOST:PORT before ${section._tag}`)
   }
+  if (index > 0 && isTransport(section)) {
+    return fault(MissingSection, from, `a transform such as shs:KEY, not the transport ${section._tag}`)
+  }
+  return undefined
+}
+
+/** One address. */
+const parseOne = (raw: string): Parsed<Address> => {
+  const tooLong = () => fault(TooLong, 0, `at most ${maxAddressBytes} bytes an address`)
+  if (!fits(raw)) return tooLong()
   const sections: Array<Section> = []
-  let from = 0
-  for (let i = 0; i <= raw.length; i++) {
-    if (raw[i] === "!") {
-      i++
-      if (i < raw.length) continue
+  for (let from = 0; from <= raw.length; ) {
+    if (sections.length === maxSections) return fault(TooLong, from, `at most ${maxSections} sections an address`)
+    const end = endOfSection(raw, from)
+    if (end === from) return fault(Syntax, from, "a section")
+    const rawSection = raw.slice(from, end)
+    const parsed = parseSection(unescape(rawSection))
+    if (Result.isFailure(parsed)) {
+      const { expected, index, Reason } = parsed.failure
+      return fault(Reason, from + escapedIndex(rawSection, index), expected)
     }
-    if (i < raw.length && raw[i] !== "~") continue
-    const end = Math.min(i, raw.length)
-    if (sections.length === maxSections)
-      return fail(TooLong, start + from, `at most ${maxSections} sections an address`)
-    if (end === from) return fail(Syntax, start + from, "a section")
-    const parsed = parseSection(unescape(raw.slice(from, end), start + from))
-    if (Result.isFailure(parsed)) return Result.fail(parsed.failure)
-    const part = parsed.success
-    if (sections.length === 0 && isTransform(part)) {
-      return fail(MissingSection, start + from, `a transport such as net:HOST:PORT before ${sectionName(part)}`)
-    }
-    if (sections.length > 0 && part._tag !== "opaque" && !isTransform(part)) {
-      return fail(MissingSection, start + from, `a transform such as shs:KEY, not the transport ${sectionName(part)}`)
-    }
-    sections.push(part)
+    const wrong = misplaced(parsed.success, sections.length, from)
+    if (wrong !== undefined) return wrong
+    sections.push(parsed.success)
     from = end + 1
   }
   const [transport, ...transforms] = sections
-  return transport === undefined
-    ? fail(Syntax, start, "an address")
-    : Result.succeed(new Address({ transport, transforms }, trusted))
+  if (transport === undefined) return fault(Syntax, 0, "an address")
+  const address = trusted(Address, { transport, transforms })
+  // As it is written it may be a little longer than it was: what was read has to be readable again.
+  return raw.length > maxAddressBytes / 4 && !fits(formatWithSecrets(address)) ? tooLong() : Result.succeed(address)
 }
 
-/** Reads a multi-address. Never throws, whatever the text; linear in its length. */
-export const parse = (text: string): Result.Result<MultiAddress, AddressError> => {
+const parseAll = (text: string): Parsed<MultiAddress> => {
   if (text.length > maxAddresses * (maxAddressBytes + 1)) {
-    return fail(TooLong, 0, `at most ${maxAddresses} addresses of ${maxAddressBytes} bytes`)
+    return fault(TooLong, 0, `at most ${maxAddresses} addresses of ${maxAddressBytes} bytes`)
   }
   const bad = findForbidden(text)
-  if (bad >= 0) return fail(Syntax, bad, "no white space and no control character")
+  if (bad >= 0) return fault(Syntax, bad, "no white space and no control character")
   const addresses: Array<Address> = []
-  let from = 0
-  while (from <= text.length) {
+  for (let from = 0; from <= text.length; ) {
+    if (addresses.length === maxAddresses) return fault(TooLong, from, `at most ${maxAddresses} addresses`)
     const semicolon = text.indexOf(";", from)
     const end = semicolon < 0 ? text.length : semicolon
-    if (addresses.length === maxAddresses) return fail(TooLong, from, `at most ${maxAddresses} addresses`)
-    const parsed = parseOne(text.slice(from, end), from)
-    if (Result.isFailure(parsed)) return Result.fail(parsed.failure)
+    const parsed = parseOne(text.slice(from, end))
+    if (Result.isFailure(parsed)) {
+      const { expected, index, Reason } = parsed.failure
+      return fault(Reason, from + index, expected)
+    }
     addresses.push(parsed.success)
     from = end + 1
   }
   const [first, ...rest] = addresses
-  return first === undefined ? fail(Syntax, 0, "an address") : Result.succeed([first, ...rest])
+  return first === undefined ? fault(Syntax, 0, "an address") : Result.succeed([first, ...rest])
 }
+
+/** Reads a multi-address. Never throws, whatever the text; linear in its length. */
+export const parse = (text: string): Result.Result<MultiAddress, AddressError> =>
+  Result.mapError(
+    parseAll(text),
+    ({ expected, index, Reason }) => new AddressError({ reason: new Reason({ offset: index, expected }) })
+  )
 
 /**
  * Text from and to a multi-address. Encoding fails when an address has a seed, so that no log, RPC or file can hold one by
@@ -493,10 +552,12 @@ export const MultiAddressFromString: Schema.Codec<MultiAddress, string> = Schema
         Effect.fromResult(parse(text)).pipe(
           Effect.mapError((error) => new SchemaIssue.InvalidValue({ message: error.message }))
         ),
-      encode: (addresses: MultiAddress) =>
-        addresses.some(hasSeed)
-          ? Effect.fail(new SchemaIssue.Forbidden({ message: "an address with a seed is a secret and is not encoded" }))
-          : Effect.succeed(format(addresses))
+      encode: (addresses: MultiAddress) => {
+        if (addresses.some(hasSeed)) return Effect.fail(seedIsSecret)
+        return addresses.every((each) => fits(format(each)))
+          ? Effect.succeed(format(addresses))
+          : Effect.fail(new SchemaIssue.InvalidValue({ message: `an address is longer than ${maxAddressBytes} bytes` }))
+      }
     })
   )
 )

@@ -180,7 +180,11 @@ class Connections {
     })
     return Effect.flatMap(Clock.currentTimeMillis, (started) =>
       accepted.pipe(
-        Effect.tap((connection) => Effect.sync(() => (remote = format(connection.remote)))),
+        Effect.tap((connection) =>
+          Effect.sync(() => {
+            remote = format(connection.remote)
+          })
+        ),
         Effect.flatMap(upgrade),
         Effect.timeoutOrElse({ duration: limits.handshake, orElse: () => tooLate }),
         Effect.tapError(failed(started))

@@ -11,8 +11,8 @@ import * as Address from "../src/Address.ts"
 import * as Connection from "../src/Connection.ts"
 import type { ConnectionError } from "../src/ConnectionError.ts"
 import { Identity } from "../src/Identity.ts"
-import { memoryPair } from "../src/memory/memoryPort.ts"
 import * as Multiserver from "../src/Multiserver.ts"
+import { memoryPair } from "../src/memory/memoryPort.ts"
 import { echo, multiserver, pair, pattern, readAll, sameBytes, served, turn } from "./support/servers.ts"
 
 const stacks = ["net:127.0.0.1:0~shs", "memory:m~shs", "net:127.0.0.1:0", "memory:m"]

@@ -22,18 +22,20 @@ const somebody = formatPublicKey(PublicKey.make(primitives.ed25519KeyPair(patter
 
 /** A TCP server that accepts and says nothing. */
 const silent = Effect.acquireRelease(
-  Effect.callback<{ readonly port: number; readonly sockets: Set<net.Socket>; readonly server: net.Server }>((resume) => {
-    const sockets = new Set<net.Socket>()
-    const server = net.createServer((socket) => {
-      sockets.add(socket)
-      socket.on("error", () => {})
-      socket.on("close", () => sockets.delete(socket))
-      socket.resume()
-    })
-    server.listen(0, "127.0.0.1", () => {
-      resume(Effect.succeed({ port: (server.address() as net.AddressInfo).port, sockets, server }))
-    })
-  }),
+  Effect.callback<{ readonly port: number; readonly sockets: Set<net.Socket>; readonly server: net.Server }>(
+    (resume) => {
+      const sockets = new Set<net.Socket>()
+      const server = net.createServer((socket) => {
+        sockets.add(socket)
+        socket.on("error", () => {})
+        socket.on("close", () => sockets.delete(socket))
+        socket.resume()
+      })
+      server.listen(0, "127.0.0.1", () => {
+        resume(Effect.succeed({ port: (server.address() as net.AddressInfo).port, sockets, server }))
+      })
+    }
+  ),
   ({ server, sockets }) =>
     Effect.sync(() => {
       server.close()
@@ -193,44 +195,46 @@ describe("dial", () => {
     }).pipe(Effect.provide(multiserver()))
   )
 
-  it.live("works from a method of a service whose layers are given by Layer.provide, and obeys the policy given there", () =>
-    Effect.gen(function* () {
-      class Gossip extends Context.Service<
-        Gossip,
-        { readonly hello: (address: string) => Effect.Effect<Uint8Array, string> }
-      >()("test/Gossip") {
-        static readonly layer = Layer.effect(
+  it.live(
+    "works from a method of a service whose layers are given by Layer.provide, and obeys the policy given there",
+    () =>
+      Effect.gen(function* () {
+        class Gossip extends Context.Service<
           Gossip,
-          Effect.gen(function* () {
-            const multiserver = yield* Multiserver.Multiserver
-            return {
-              hello: (address) =>
-                multiserver.dial(address).pipe(
-                  Effect.tap((connection) => Effect.andThen(connection.write(pattern(5)), connection.end)),
-                  Effect.flatMap(readAll),
-                  Effect.scoped,
-                  Effect.mapError((error) => error.reason._tag)
-                )
-            }
-          })
-        )
-      }
-      const [address] = yield* served("net:127.0.0.1:0~shs", echo)
-      const outcome = (policy: Partial<Policy.PolicyRules>) =>
-        Gossip.use((gossip) => gossip.hello(String(address))).pipe(
-          Effect.provide(
-            Gossip.layer.pipe(
-              Layer.provide(multiserver()),
-              Layer.provide(Layer.succeed(Policy.Policy, { ...Policy.allowAll, ...policy }))
-            )
-          ),
-          Effect.result
-        )
-      const allowed = yield* outcome({})
-      assert.isTrue(Result.isSuccess(allowed) && sameBytes(allowed.success, pattern(5)))
-      assert.deepStrictEqual(yield* outcome({ mayDial: () => false }), Result.fail("DeniedByPolicy"))
-      assert.deepStrictEqual(yield* outcome({ mayDialIp: (ip) => ip !== "127.0.0.1" }), Result.fail("DeniedByPolicy"))
-    }).pipe(Effect.provide(multiserver()))
+          { readonly hello: (address: string) => Effect.Effect<Uint8Array, string> }
+        >()("test/Gossip") {
+          static readonly layer = Layer.effect(
+            Gossip,
+            Effect.gen(function* () {
+              const multiserver = yield* Multiserver.Multiserver
+              return {
+                hello: (address) =>
+                  multiserver.dial(address).pipe(
+                    Effect.tap((connection) => Effect.andThen(connection.write(pattern(5)), connection.end)),
+                    Effect.flatMap(readAll),
+                    Effect.scoped,
+                    Effect.mapError((error) => error.reason._tag)
+                  )
+              }
+            })
+          )
+        }
+        const [address] = yield* served("net:127.0.0.1:0~shs", echo)
+        const outcome = (policy: Partial<Policy.PolicyRules>) =>
+          Gossip.use((gossip) => gossip.hello(String(address))).pipe(
+            Effect.provide(
+              Gossip.layer.pipe(
+                Layer.provide(multiserver()),
+                Layer.provide(Layer.succeed(Policy.Policy, { ...Policy.allowAll, ...policy }))
+              )
+            ),
+            Effect.result
+          )
+        const allowed = yield* outcome({})
+        assert.isTrue(Result.isSuccess(allowed) && sameBytes(allowed.success, pattern(5)))
+        assert.deepStrictEqual(yield* outcome({ mayDial: () => false }), Result.fail("DeniedByPolicy"))
+        assert.deepStrictEqual(yield* outcome({ mayDialIp: (ip) => ip !== "127.0.0.1" }), Result.fail("DeniedByPolicy"))
+      }).pipe(Effect.provide(multiserver()))
   )
 
   it.live("asks the policy for each resolved IP", () =>

@@ -36,7 +36,12 @@ const exchange = (address: Multiserver.Target) =>
 describe("listen", () => {
   it.live("advertises real ports and keys, and binds nothing but what the address says", () =>
     Effect.gen(function* () {
-      const listener = yield* Multiserver.listen(["net:127.0.0.1:0~shs", "net:::1:0~shs", "memory:m", "net:0.0.0.0:0~shs"])
+      const listener = yield* Multiserver.listen([
+        "net:127.0.0.1:0~shs",
+        "net:::1:0~shs",
+        "memory:m",
+        "net:0.0.0.0:0~shs"
+      ])
       const device = listener.addresses().map(String)
       assert.match(device[0] ?? "", /^net:127\.0\.0\.1:[1-9]\d+~shs:[A-Za-z0-9+/]{43}=$/)
       assert.match(device[1] ?? "", /^net:::1:[1-9]\d+~shs:/)
@@ -83,13 +88,16 @@ describe("serve", () => {
   it.live("ends only the connection of a handler that fails, dies or never returns", () =>
     Effect.gen(function* () {
       let turnOf = 0
-      const [address] = yield* served("net:127.0.0.1:0~shs", (connection): Effect.Effect<void, ConnectionError | string> => {
-        turnOf++
-        if (turnOf === 1) return Effect.fail("broken")
-        if (turnOf === 2) return Effect.die(new Error("worse"))
-        if (turnOf === 3) throw new Error("worst")
-        return turnOf === 4 ? Effect.never : echo(connection)
-      })
+      const [address] = yield* served(
+        "net:127.0.0.1:0~shs",
+        (connection): Effect.Effect<void, ConnectionError | string> => {
+          turnOf++
+          if (turnOf === 1) return Effect.fail("broken")
+          if (turnOf === 2) return Effect.die(new Error("worse"))
+          if (turnOf === 3) throw new Error("worst")
+          return turnOf === 4 ? Effect.never : echo(connection)
+        }
+      )
       for (let i = 0; i < 3; i++) {
         const end = yield* Effect.scoped(
           Effect.gen(function* () {
@@ -144,7 +152,11 @@ describe("serve", () => {
     Effect.gen(function* () {
       let interrupted = false
       const events: Array<Events.Event> = []
-      const never = Effect.onInterrupt(Effect.never, () => Effect.sync(() => void (interrupted = true)))
+      const never = Effect.onInterrupt(Effect.never, () =>
+        Effect.sync(() => {
+          interrupted = true
+        })
+      )
       yield* Effect.gen(function* () {
         const [address] = yield* served("memory:m~shs", echo)
         const dial = yield* Effect.forkChild(Effect.flip(Multiserver.dial(address as Address.Address)))
@@ -211,10 +223,7 @@ describe("serve", () => {
         yield* Effect.sleep("50 millis")
         yield* Fiber.interrupt(dial)
         yield* Effect.sleep("50 millis")
-      }).pipe(
-        Effect.provide(multiserver()),
-        Effect.provide([logger, Layer.succeed(References.MinimumLogLevel, "All")])
-      )
+      }).pipe(Effect.provide(multiserver()), Effect.provide([logger, Layer.succeed(References.MinimumLogLevel, "All")]))
       assert.isAbove(lines.length, 2)
       assert.deepStrictEqual([...new Set(lines)], ["Debug"])
     })

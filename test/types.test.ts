@@ -21,10 +21,9 @@ describe("types", () => {
     const bare = Multiserver.layer(["net"])
     same<Layer.Services<typeof bare>, Transport<"net">>(true)
     const product = Multiserver.layer(Stack.product(["net", "ws"], ["shs", "noise"]))
-    same<
-      Layer.Services<typeof product>,
-      Transport<"net"> | Transport<"ws"> | Transform<"shs"> | Transform<"noise">
-    >(true)
+    same<Layer.Services<typeof product>, Transport<"net"> | Transport<"ws"> | Transform<"shs"> | Transform<"noise">>(
+      true
+    )
     assert.deepStrictEqual(Stack.product(["net", "ws"], ["shs", "noise"]), [
       "net~shs",
       "net~noise",

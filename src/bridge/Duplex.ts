@@ -1,42 +1,61 @@
 /**
  * A connection as Node's `stream.Duplex`. For Node only.
  *
- * `end()` says that all was said, and reading goes on. `destroy()`, and an error on the way, ends the connection at once
- * without a goodbye. The error of a broken connection is its `ConnectionError`. The stream is destroyed with the scope: wait
- * for `finish` before, because bytes that the stream still holds by then take the goodbye with them.
+ * `end()` says that all was said, and reading goes on. `destroy()` ends the connection at once without a goodbye, and so does
+ * an error on the way. What breaks the connection is the stream's error, a `ConnectionError`. The stream is destroyed with
+ * the scope: wait for `finish` before, because bytes that it still holds by then take the goodbye with them.
  */
 import { Duplex } from "node:stream"
 import { isReadonlyArrayNonEmpty } from "effect/Array"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import type { Chunks, Connection } from "../Connection.ts"
+import type { Connection } from "../Connection.ts"
 import * as View from "../internal/view.ts"
 
-class ConnectionDuplex extends Duplex {
-  private readonly connection: Connection
-  private readonly view: View.View
-  /** Whether the reader wants more. */
-  private readonly demand = Latch.makeUnsafe(false)
-  private scopeClosed = false
+/** The view, as long as the scope. */
+export const toDuplex = (connection: Connection): Effect.Effect<Duplex, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const view = yield* View.make(connection)
+    let reading = false
+    let wanted = false
+    let scopeClosed = false
 
-  constructor(connection: Connection, view: View.View) {
-    super()
-    this.connection = connection
-    this.view = view
-    view.run(this.reading, (outcome) => {
-      if (Result.isFailure(outcome)) this.destroy(outcome.failure)
+    const read = (): void => {
+      // Node may ask again while a batch is being pushed: the next one comes after it.
+      wanted = reading
+      if (reading) return
+      reading = true
+      view.run(view.read, (outcome) => {
+        if (Result.isFailure(outcome)) duplex.destroy(outcome.failure)
+        if (Result.isFailure(outcome) || duplex.destroyed) return
+        for (const chunk of outcome.success ?? [null]) duplex.push(chunk)
+        reading = false
+        if (wanted) read()
+      })
+    }
+
+    const finish = <E>(effect: Effect.Effect<void, E>, callback: (error?: Error) => void): void =>
+      view.run(effect, (outcome) => (Result.isFailure(outcome) ? callback(outcome.failure) : callback()))
+
+    const duplex: Duplex = new Duplex({
+      read,
+      writev: (batch, callback) => {
+        const chunks = batch.map(({ chunk }) => chunk)
+        finish(isReadonlyArrayNonEmpty(chunks) ? connection.writeAll(chunks) : Effect.void, callback)
+      },
+      final: (callback) => finish(connection.end, callback),
+      destroy: (error, callback) => {
+        const over = scopeClosed || (duplex.readableEnded && duplex.writableFinished) || View.isDraining(error)
+        if (!over || duplex.writableLength > 0) view.destroy()
+        callback(error)
+      }
     })
-  }
-
-  /** One fiber reads, so that chunks stay in order whenever `_read` is called. */
-  private get reading(): Effect.Effect<void, Error> {
-    return this.demand.whenOpen(this.view.read).pipe(
-      Effect.flatMap((chunks) => {
-        this.demand.closeUnsafe()
-        return chunks === undefined ? this.view.ended(this.push(null)) : Effect.void
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        scopeClosed = true
+        duplex.destroy()
       })
     )
-  }
-}
+    return duplex
+  })

@@ -6,7 +6,9 @@ import * as Runtime from "effect/Runtime"
 const flushMillis = 1000
 
 /** Calls back when stdout and stderr have been written, as far as anybody reads them. */
-const flushed = (done: () => void): void => process.stdout.write("", () => process.stderr.write("", () => done()))
+const flushed = (done: () => void): void => {
+  process.stdout.write("", () => process.stderr.write("", () => done()))
+}
 
 /**
  * Runs an effect that succeeds with the exit code. The first SIGINT or SIGTERM interrupts it, and what it has to finish is

@@ -35,20 +35,23 @@ const assertOutcome = (session: Handshake.Session, expected: (typeof handshakes)
 }
 
 describe("shs handshake steps", () => {
-  it.each(handshakes.map((vector) => [vector.id, vector] as const))("follow vector %s to the byte, both roles", (_, v) => {
-    const hello = Handshake.clientHello(local(v.app_key, v.client), PublicKey.make(v.server.longterm_pk))
-    assert.strictEqual(hex(hello.message), hex(v.msg1))
-    const challenge = Result.getOrThrow(Handshake.serverChallenge(local(v.app_key, v.server), hello.message))
-    assert.strictEqual(hex(challenge.message), hex(v.msg2))
-    const auth = Result.getOrThrow(Handshake.clientAuth(hello.next, challenge.message))
-    assert.strictEqual(hex(auth.message), hex(v.msg3))
-    const decision = Result.getOrThrow(Handshake.serverVerify(challenge.next, auth.message))
-    assert.strictEqual(hex(decision.client), hex(v.client.longterm_pk))
-    const accept = Handshake.serverAccept(decision)
-    assert.strictEqual(hex(accept.message), hex(v.msg4))
-    assertOutcome(accept.session, v.outcome.server)
-    assertOutcome(Result.getOrThrow(Handshake.clientFinish(auth.next, accept.message)), v.outcome.client)
-  })
+  it.each(handshakes.map((vector) => [vector.id, vector] as const))(
+    "follow vector %s to the byte, both roles",
+    (_, v) => {
+      const hello = Handshake.clientHello(local(v.app_key, v.client), PublicKey.make(v.server.longterm_pk))
+      assert.strictEqual(hex(hello.message), hex(v.msg1))
+      const challenge = Result.getOrThrow(Handshake.serverChallenge(local(v.app_key, v.server), hello.message))
+      assert.strictEqual(hex(challenge.message), hex(v.msg2))
+      const auth = Result.getOrThrow(Handshake.clientAuth(hello.next, challenge.message))
+      assert.strictEqual(hex(auth.message), hex(v.msg3))
+      const decision = Result.getOrThrow(Handshake.serverVerify(challenge.next, auth.message))
+      assert.strictEqual(hex(decision.client), hex(v.client.longterm_pk))
+      const accept = Handshake.serverAccept(decision)
+      assert.strictEqual(hex(accept.message), hex(v.msg4))
+      assertOutcome(accept.session, v.outcome.server)
+      assertOutcome(Result.getOrThrow(Handshake.clientFinish(auth.next, accept.message)), v.outcome.client)
+    }
+  )
 
   it("wipes the ephemeral secret when the session stands", () => {
     const vector = handshakes[0] as (typeof handshakes)[number]

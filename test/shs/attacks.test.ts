@@ -38,7 +38,9 @@ const setup = Effect.gen(function* () {
       }).pipe(Effect.scoped, Effect.provide(context), Effect.result)
       // The server's side of it may end a little later.
       yield* Effect.sleep(0).pipe(
-        Effect.repeat({ until: () => events.some((event) => "role" in event && event.role === "listen" && event.event !== "connected") })
+        Effect.repeat({
+          until: () => events.some((event) => "role" in event && event.role === "listen" && event.event !== "connected")
+        })
       )
       const server = events.filter((event) => "role" in event && event.role === "listen" && event.event !== "connected")
       return { outcome, server: server.map((event) => ("tag" in event ? `${event.event}:${event.tag}` : event.event)) }

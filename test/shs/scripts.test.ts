@@ -60,10 +60,9 @@ const run = (script: Script) =>
     const publicKey = PublicKey.make(script.server_longterm_pk ?? new Uint8Array(32))
     const section = script.role === "client" ? new Address.Shs({ publicKey }) : new Address.Shs({})
     const wrap = Result.getOrThrow(script.role === "client" ? shape.outbound(section) : shape.inbound(section))
-    const fiber = yield* Effect.forkChild(
-      Effect.result(wrap(connection)).pipe(Effect.timeoutOption("10 seconds")),
-      { startImmediately: true }
-    )
+    const fiber = yield* Effect.forkChild(Effect.result(wrap(connection)).pipe(Effect.timeoutOption("10 seconds")), {
+      startImmediately: true
+    })
     for (const chunk of script.incoming) {
       yield* turn
       far.offer(chunk)

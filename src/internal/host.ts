@@ -1,0 +1,37 @@
+/** Hosts as they stand in addresses: names, IPv4, and IPv6 without brackets, with a zone perhaps. */
+
+const maxLength = 255
+
+const asciiName = /^[A-Za-z0-9._-]+$/
+const anyName = /^[\p{L}\p{M}\p{N}._-]+$/u
+const ipv6 = /^([0-9A-Fa-f:.]+)(?:%[A-Za-z0-9._-]+)?$/
+
+const isIpv6 = (text: string): boolean => {
+  const ip = ipv6.exec(text)?.[1]
+  return ip !== undefined && URL.canParse(`ws://[${ip}]`)
+}
+
+/** A name as DNS is asked for it: letters beyond ASCII become `xn--` and, where they only look different, ASCII. */
+const toAscii = (name: string): string | undefined => {
+  if (asciiName.test(name)) return name
+  const url = `ws://${name}`
+  const ascii = anyName.test(name) && URL.canParse(url) ? new URL(url).hostname : ""
+  return asciiName.test(ascii) ? ascii : undefined
+}
+
+/**
+ * What a text is as a host. `onion` names must never reach DNS, however they are written: `ｏnion` is looked up as `onion`,
+ * and is no host at all.
+ */
+export const kindOfHost = (text: string): "clear" | "onion" | undefined => {
+  if (text.length > maxLength) return undefined
+  if (text.includes(":")) return isIpv6(text) ? "clear" : undefined
+  const ascii = toAscii(text)
+  if (ascii === undefined) return undefined
+  if (!/\.onion\.*$/i.test(ascii)) return "clear"
+  return ascii === text ? "onion" : undefined
+}
+
+/** A host of `kindOfHost` as URLs have it: ASCII, in lower case up to an IPv6 zone. */
+export const toUrlHost = (host: string): string =>
+  host.includes(":") ? host.replace(/^[^%]*/, (ip) => ip.toLowerCase()) : (toAscii(host) ?? host).toLowerCase()

@@ -1,0 +1,155 @@
+import * as net from "node:net"
+import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Address from "../../src/Address.ts"
+import * as Multiserver from "../../src/Multiserver.ts"
+import { reachOf } from "../../src/net/ip.ts"
+import { echo, multiserver, pair, pattern, readAll, sameBytes, served } from "../support/servers.ts"
+
+/** A plain TCP server of Node's, and the sockets it accepts. */
+const plainServer = (onSocket: (socket: net.Socket) => void, host = "127.0.0.1", options: net.ServerOpts = {}) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly server: net.Server; readonly port: number; readonly sockets: Set<net.Socket> }>(
+      (resume) => {
+        const sockets = new Set<net.Socket>()
+        const server = net.createServer(options, (socket) => {
+          sockets.add(socket)
+          socket.on("error", () => {})
+          onSocket(socket)
+        })
+        server.listen(0, host, () =>
+          resume(Effect.succeed({ server, sockets, port: (server.address() as net.AddressInfo).port }))
+        )
+      }
+    ),
+    ({ server, sockets }) =>
+      Effect.sync(() => {
+        server.close()
+        for (const socket of sockets) socket.destroy()
+      })
+  )
+
+describe("net", () => {
+  it.live("goes on reading after its FIN, as the peer does after ours", () =>
+    Effect.gen(function* () {
+      // Node's default would close at our FIN and drop what it owes; half-open on both sides loses nothing.
+      const { port } = yield* plainServer(
+        (socket) => {
+          const chunks: Array<Buffer> = []
+          socket.on("data", (chunk) => chunks.push(chunk))
+          socket.on("end", () => setTimeout(() => socket.end(Buffer.concat(chunks)), 20))
+        },
+        "127.0.0.1",
+        { allowHalfOpen: true }
+      )
+      const connection = yield* Multiserver.dial(`net:127.0.0.1:${port}`)
+      yield* Effect.forkChild(Effect.andThen(connection.write(pattern(2 << 20)), connection.end))
+      assert.isTrue(sameBytes(yield* readAll(connection), pattern(2 << 20)))
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("sends a batch as one write", () =>
+    Effect.gen(function* () {
+      let writes = 0
+      const { port } = yield* plainServer((socket) => socket.on("data", () => writes++))
+      const connection = yield* Multiserver.dial(`net:127.0.0.1:${port}`)
+      yield* connection.writeAll([pattern(10), pattern(20), pattern(30)])
+      yield* connection.flush
+      yield* Effect.sleep("50 millis")
+      assert.strictEqual(writes, 1)
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("reaches IPv6, bare and in brackets, and a name that has both families", () =>
+    Effect.gen(function* () {
+      const [six] = yield* served("net:::1:0~shs", echo)
+      assert.match(String(six), /^net:::1:\d+~shs:/)
+      for (const text of [String(six), String(six).replace("net:::1:", "net:[::1]:")]) {
+        const connection = yield* Multiserver.dial(text)
+        assert.match(String(connection.remote), /^net:::1:\d+~shs:/)
+      }
+      // localhost may be ::1 first: the family that answers wins.
+      const [four] = yield* served("net:127.0.0.1:0~shs", echo)
+      const connection = yield* Multiserver.dial(String(four).replace("127.0.0.1", "localhost"))
+      assert.match(String(connection.remote), /^net:127\.0\.0\.1:/)
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("writes an IPv4 peer of an IPv6 listener as IPv4", () =>
+    Effect.gen(function* () {
+      const remotes: Array<string> = []
+      const [address] = yield* served("net::::0", (connection) =>
+        Effect.sync(() => void remotes.push(String(connection.remote)))
+      )
+      const port = address?.transport._tag === "net" ? address.transport.port : 0
+      const connection = yield* Multiserver.dial(`net:127.0.0.1:${port}`)
+      yield* Effect.flip(connection.pull)
+      assert.match(remotes[0] ?? "", /^net:127\.0\.0\.1:\d+$/)
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("has no delay: small questions and answers take no 40 ms each", () =>
+    Effect.gen(function* () {
+      const [near, far] = yield* pair("net:127.0.0.1:0~shs")
+      yield* Effect.forkScoped(echo(far))
+      const questions = Effect.gen(function* () {
+        for (let i = 0; i < 200; i++) {
+          yield* near.write(pattern(10))
+          yield* near.pull
+        }
+      })
+      // With Nagle and delayed acknowledgements this takes 17 s; without, some 20 ms.
+      assert.isTrue(Option.isSome(yield* Effect.timeoutOption(questions, "5 seconds")))
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("keeps its memory flat while a peer doesn't read, and the peer's reader while nobody pulls", () =>
+    Effect.gen(function* () {
+      const { port } = yield* plainServer((socket) => socket.pause())
+      const connection = yield* Multiserver.dial(`net:127.0.0.1:${port}`)
+      const offered = yield* Effect.forkChild(Effect.forever(connection.write(new Uint8Array(256 * 1024))))
+      yield* Effect.sleep("200 millis")
+      const before = process.memoryUsage()
+      yield* Effect.sleep("300 millis")
+      const after = process.memoryUsage()
+      assert.isUndefined(offered.pollUnsafe())
+      assert.isBelow(after.external + after.arrayBuffers - before.external - before.arrayBuffers, 16 << 20)
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("tells of a reset while nobody reads, on the next write", () =>
+    Effect.gen(function* () {
+      const { port } = yield* plainServer((socket) => setTimeout(() => socket.resetAndDestroy(), 20))
+      const connection = yield* Multiserver.dial(`net:127.0.0.1:${port}`)
+      yield* Effect.sleep("100 millis")
+      const error = yield* Effect.flip(connection.write(pattern(10)))
+      assert.strictEqual(error.reason._tag, "Reset")
+      const end = yield* Effect.flip(connection.pull)
+      assert.isTrue(!Cause.isDone(end) && end.reason._tag === "Reset" && end.isRetryable)
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it("knows how far an address reaches", () => {
+    const hosts: ReadonlyArray<readonly [string, string]> = [
+      ["localhost", "device"],
+      ["127.0.0.1", "device"],
+      ["127.9.9.9", "device"],
+      ["::1", "device"],
+      ["::ffff:127.0.0.1", "device"],
+      ["10.1.2.3", "local"],
+      ["192.168.0.1", "local"],
+      ["::ffff:192.168.0.1", "local"],
+      ["fe80::1%eth0", "local"],
+      ["fd00::1", "local"],
+      ["169.254.1.1", "local"],
+      ["8.8.8.8", "public"],
+      ["2001:4860:4860::8888", "public"],
+      ["0.0.0.0", "public"],
+      ["pub.example", "public"]
+    ]
+    for (const [host, reach] of hosts) assert.strictEqual(reachOf(host), reach, host)
+    assert.isTrue(Address.maxSections > 1)
+  })
+})
