@@ -18,7 +18,6 @@ import { NodeInspectSymbol } from "effect/Inspectable"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import {
@@ -123,19 +122,36 @@ export class Memory extends Schema.TaggedClass<Memory>("effect-multiserver/Memor
   name: Written
 }) {}
 
-const RedactedSeed = Schema.Redacted(
-  Schema.Uint8Array.check(Schema.makeFilter((bytes: Uint8Array) => bytes.length === 32 || "expected 32 bytes")),
-  { label: "seed" }
-)
-
+const seedExpected = "base64 of a 32-byte seed"
 const seedIsSecret = new SchemaIssue.Forbidden({ message: "an address with a seed is a secret and is not encoded" })
 
-/** A seed that no schema encodes, neither as itself nor as JSON. */
-const Seed = RedactedSeed.pipe(
-  Schema.decodeTo(Schema.toType(RedactedSeed), {
-    decode: SchemaGetter.passthrough(),
-    encode: SchemaGetter.transformEffect(() => Effect.fail(seedIsSecret))
-  })
+const parseSeed = (text: string): Redacted.Redacted<Uint8Array> | undefined => {
+  const bytes = decodeExactly(text, 32)
+  return bytes === undefined ? undefined : Redacted.make(bytes, { label: "seed" })
+}
+
+const isSeed = (u: unknown): u is Redacted.Redacted<Uint8Array> => {
+  const bytes: unknown = Redacted.isRedacted(u) ? Redacted.value(u) : undefined
+  return bytes instanceof Uint8Array && bytes.length === 32
+}
+
+const seedFromString = SchemaTransformation.transformEffect({
+  decode: (text: string) =>
+    Effect.fromNullishOr(parseSeed(text)).pipe(
+      Effect.mapError(() => new SchemaIssue.InvalidValue({ message: `expected ${seedExpected}` }))
+    ),
+  encode: (_seed: Redacted.Redacted<Uint8Array>) => Effect.fail(seedIsSecret)
+})
+
+/** A seed can be decoded from text. No schema that it is part of encodes it, and no codec derived from one. */
+const Seed = Schema.String.pipe(
+  Schema.decodeTo(
+    Schema.declare(isSeed, {
+      expected: "a redacted seed of 32 bytes",
+      toCodecJson: () => Schema.link<Redacted.Redacted<Uint8Array>>()(Schema.String, seedFromString)
+    }),
+    seedFromString
+  )
 )
 
 /**
@@ -324,7 +340,7 @@ const fault = (Reason: ReasonClass, index: number, expected: string): Result.Res
  * An instance without the constructor's pass over its schema: what that would check has just been parsed, and it takes
  * longer than the parsing.
  */
-const trusted = <A, Fields extends Schema.Struct.Fields>(
+const trusted = <A extends object, Fields extends Schema.Struct.Fields>(
   Class: { readonly prototype: A; readonly fields: Fields },
   fields: Schema.Struct.Type<Fields>
 ): A => Object.assign(Object.create(Class.prototype), fields)
@@ -403,9 +419,9 @@ const parseShs = (text: string, start: number): Parsed<Shs> => {
   const publicKey = parsePublicKey(text.slice(start, colon < 0 ? undefined : colon))
   if (publicKey === undefined) return fault(BadKey, start, keyExpected)
   if (colon < 0) return Result.succeed(trusted(Shs, { _tag: "shs", publicKey }))
-  const seed = decodeExactly(text.slice(colon + 1), 32)
-  if (seed === undefined) return fault(BadSeed, colon + 1, "base64 of a 32-byte seed")
-  return Result.succeed(trusted(Shs, { _tag: "shs", publicKey, seed: Redacted.make(seed, { label: "seed" }) }))
+  const seed = parseSeed(text.slice(colon + 1))
+  if (seed === undefined) return fault(BadSeed, colon + 1, seedExpected)
+  return Result.succeed(trusted(Shs, { _tag: "shs", publicKey, seed }))
 }
 
 const parseNoauth = (text: string, start: number): Parsed<Noauth> =>

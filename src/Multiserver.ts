@@ -20,11 +20,8 @@ import * as Listener from "./Listener.ts"
 import { Policy } from "./Policy.ts"
 import * as Stack from "./Stack.ts"
 
-/** Text, an address, or several of the same peer. */
-export type Target = string | Address.Address | Address.MultiAddress
-
-/** What to listen on: texts or addresses. */
-export type Targets = Target | readonly [Target, ...ReadonlyArray<Target>]
+/** Addresses as text or decoded, one or several. */
+export type Target = string | Address.Address | ReadonlyArray<string | Address.Address>
 
 export class Multiserver extends Context.Service<
   Multiserver,
@@ -34,22 +31,21 @@ export class Multiserver extends Context.Service<
       options?: Dialer.DialOptions
     ) => Effect.Effect<Connection.Connection, Address.AddressError | DialError, Scope.Scope>
     readonly listen: (
-      targets: Targets
+      target: Target
     ) => Effect.Effect<Listener.Listener, Address.AddressError | ListenError, Scope.Scope>
   }
 >()("effect-multiserver/Multiserver") {}
 
-const isAddress = (target: unknown): target is Address.Address => target instanceof Address.Address
+const parseOne = (part: string | Address.Address): Effect.Effect<ReadonlyArray<Address.Address>, Address.AddressError> =>
+  typeof part === "string" ? Effect.fromResult(Address.parse(part)) : Effect.succeed([part])
 
-const parse = (targets: Targets): Effect.Effect<Address.MultiAddress, Address.AddressError> => {
-  if (typeof targets === "string") return Effect.fromResult(Address.parse(targets))
-  if (isAddress(targets)) return Effect.succeed([targets])
-  const [first, ...rest] = targets
-  return Effect.gen(function* () {
-    const [head, ...tail] = yield* parse(first)
-    return [head, ...tail, ...(yield* Effect.forEach(rest, parse)).flat()] as const
+const parse = (target: Target): Effect.Effect<Address.MultiAddress, Address.AddressError> =>
+  Effect.gen(function* () {
+    const parts = typeof target === "string" || target instanceof Address.Address ? [target] : target
+    const [first, ...rest] = (yield* Effect.forEach(parts, parseOne)).flat()
+    if (first !== undefined) return [first, ...rest] as const
+    return yield* new Address.AddressError({ reason: new Address.Syntax({ offset: 0, expected: "an address" }) })
   })
-}
 
 /**
  * A Multiserver that speaks these stacks. It requires their protocols, each as its layer: `Transport<"net">` and
@@ -74,8 +70,8 @@ export const layer = <const Names extends string>(
           Effect.flatMap(parse(target), (addresses) => Dialer.dial(environment, addresses, options)).pipe(
             Effect.provideService(Limits, limits)
           ),
-        listen: (targets) =>
-          Effect.flatMap(parse(targets), (addresses) => Listener.listen(environment, addresses)).pipe(
+        listen: (target) =>
+          Effect.flatMap(parse(target), (addresses) => Listener.listen(environment, addresses)).pipe(
             Effect.provideService(Limits, limits)
           )
       }
@@ -94,20 +90,20 @@ export const dial = (
 
 /** Binds all addresses, or none, as long as the scope. Connections come with `run`. */
 export const listen = (
-  targets: Targets
+  target: Target
 ): Effect.Effect<Listener.Listener, Address.AddressError | ListenError, Multiserver | Scope.Scope> =>
-  Multiserver.use((self) => self.listen(targets))
+  Multiserver.use((self) => self.listen(target))
 
 /** Listens, and gives each connection to the handler until interrupted. */
 export const serve = <E, R>(
-  targets: Targets,
+  target: Target,
   handler: Listener.Handler<E, R>
 ): Effect.Effect<never, Address.AddressError | ListenError, Multiserver | Exclude<R, Scope.Scope>> =>
-  Effect.scoped(Effect.flatMap(listen(targets), (listener) => listener.run(handler)))
+  Effect.scoped(Effect.flatMap(listen(target), (listener) => listener.run(handler)))
 
 /** `serve` as a layer to launch: bound when it is built, drained when it is released. */
 export const layerServer = <E, R>(
-  targets: Targets,
+  target: Target,
   handler: Listener.Handler<E, R>
 ): Layer.Layer<never, Address.AddressError | ListenError, Multiserver | Exclude<R, Scope.Scope>> =>
-  Layer.effectDiscard(Effect.flatMap(listen(targets), (listener) => Effect.forkScoped(listener.run(handler))))
+  Layer.effectDiscard(Effect.flatMap(listen(target), (listener) => Effect.forkScoped(listener.run(handler))))

@@ -4,12 +4,14 @@
  * The dialer has to know the listener's key; the listener learns the dialer's and asks `authorize` whether to let it in.
  * Specification: wire.md, section 1. Known limits: no rekeying, no post-quantum part, sizes and timing are visible.
  */
+import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
 import * as Address from "../Address.ts"
 import { Authenticated } from "../Connection.ts"
 import type { ConnectionReason } from "../ConnectionError.ts"
@@ -42,6 +44,20 @@ export const parseAppKey = (text: string): AppKey | undefined => {
   const bytes = decodeExactly(text, 32)
   return bytes === undefined ? undefined : Redacted.make(bytes, { label: "app key" })
 }
+
+/** An app key from configuration, base64 of 32 bytes; by default `MULTISERVER_APP_KEY`. */
+export const configAppKey = (
+  config: Config.Config<Redacted.Redacted<string>> = Config.Redacted("MULTISERVER_APP_KEY")
+): Config.Config<AppKey> =>
+  config.pipe(
+    Config.mapEffect((text) => {
+      const appKey = parseAppKey(Redacted.value(text))
+      return appKey === undefined
+        ? Effect.fail(new Config.ConfigError(notAnAppKey))
+        : Effect.succeed(appKey)
+    })
+  )
+const notAnAppKey = new Schema.SchemaError(new SchemaIssue.InvalidValue({ message: "expected base64 of a 32-byte app key" }))
 
 /** Who asks to come in, with its key already proved. */
 export interface Applicant {

@@ -53,7 +53,7 @@ export const echo = (connection: Connection.Connection): Effect.Effect<void, Con
   )
 
 /** Listens, runs the handler as long as the test, and gives the addresses. */
-export const served = <E, R>(targets: Multiserver.Targets, handler: Listener.Handler<E, R>) =>
+export const served = <E, R>(targets: Multiserver.Target, handler: Listener.Handler<E, R>) =>
   Effect.gen(function* () {
     const listener = yield* Multiserver.listen(targets)
     yield* Effect.forkScoped(listener.run(handler))
