@@ -11,6 +11,12 @@ import ssbKeys from "ssb-keys"
 const [address, keyFile, bytes] = process.argv.slice(2)
 const mainNetwork = "1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan/s="
 
+/** As secret-stack does it: sodium takes bytes, the file holds base64. */
+const sodiumKeys = ({ private: secret, public: key }) => ({
+  publicKey: Buffer.from(key.replace(".ed25519", ""), "base64"),
+  secretKey: Buffer.from(secret.replace(".ed25519", ""), "base64")
+})
+
 /** Bytes and a hash of what passes. */
 const meter = () => {
   const hash = createHash("sha256")
@@ -33,7 +39,11 @@ const orDie = (error) => {
 const peer = MultiServer([
   [
     net({ port: 1 }),
-    shs({ keys: ssbKeys.loadSync(keyFile), appKey: mainNetwork, auth: (_key, callback) => callback(null, true) })
+    shs({
+      keys: sodiumKeys(ssbKeys.loadSync(keyFile)),
+      appKey: mainNetwork,
+      auth: (_key, callback) => callback(null, true)
+    })
   ]
 ])
 

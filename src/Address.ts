@@ -392,10 +392,8 @@ const parseWebSocket = (
   const match = authorityAndPath.exec(text.slice(from))
   if (match === null) return fault(BadHost, from, "HOST or HOST:PORT, IPv6 in brackets")
   const [, written = "", portText, rest = ""] = match
-  const host = parseHost(withoutBrackets(written), from, "clear")
+  const host = parseHost(toUrlHost(withoutBrackets(written)), from, "clear")
   if (Result.isFailure(host)) return Result.fail(host.failure)
-  const urlHost = parseHost(toUrlHost(host.success), from, "clear")
-  if (Result.isFailure(urlHost)) return Result.fail(urlHost.failure)
   const port = portText === undefined ? Result.succeed(defaultPort) : parsePort(portText, 0)
   if (Result.isFailure(port)) {
     return fault(port.failure.Reason, from + written.length + 1, port.failure.expected)
@@ -405,7 +403,7 @@ const parseWebSocket = (
     return fault(BadPath, text.length - rest.length + odd, "no fragment, and \" ' < > \\ ^ ` { | } as %xx")
   }
   return Result.succeed({
-    host: urlHost.success,
+    host: host.success,
     port: port.success,
     path: rest.startsWith("/") ? rest : `/${rest}`
   })
@@ -469,13 +467,15 @@ const parseSection = (text: string): Parsed<Section> => {
   }
 }
 
-const tilde = 0x7e
-const bang = 0x21
+const indexOrEnd = (text: string, character: string, from: number): number => {
+  const index = text.indexOf(character, from)
+  return index < 0 ? text.length : index
+}
 
-/** Index of the next `~` without a `!` before it, or the length. */
+/** Index of the next `~` that no `!` escapes, or the length. */
 const endOfSection = (raw: string, from: number): number => {
   let i = from
-  while (i < raw.length && raw.charCodeAt(i) !== tilde) i += raw.charCodeAt(i) === bang ? 2 : 1
+  while (i < raw.length && raw[i] !== "~") i += raw[i] === "!" ? 2 : 1
   return Math.min(i, raw.length)
 }
 
@@ -485,7 +485,7 @@ const unescape = (raw: string): string => (raw.includes("!") ? raw.replace(/!(.)
 /** Where in `raw` the character is that has this index when it is unescaped. */
 const escapedIndex = (raw: string, index: number): number => {
   let at = 0
-  for (let seen = 0; seen < index; seen++) at += raw.charCodeAt(at) === bang && at + 1 < raw.length ? 2 : 1
+  for (let seen = 0; seen < index; seen++) at += raw[at] === "!" && at + 1 < raw.length ? 2 : 1
   return at
 }
 
@@ -504,9 +504,10 @@ const parseOne = (raw: string): Parsed<Address> => {
   const tooLong = () => fault(TooLong, 0, `at most ${maxAddressBytes} bytes an address`)
   if (!fits(raw)) return tooLong()
   const sections: Array<Section> = []
+  const escaped = raw.includes("!")
   for (let from = 0; from <= raw.length; ) {
     if (sections.length === maxSections) return fault(TooLong, from, `at most ${maxSections} sections an address`)
-    const end = endOfSection(raw, from)
+    const end = escaped ? endOfSection(raw, from) : indexOrEnd(raw, "~", from)
     if (end === from) return fault(Syntax, from, "a section")
     const rawSection = raw.slice(from, end)
     const parsed = parseSection(unescape(rawSection))
@@ -535,8 +536,7 @@ const parseAll = (text: string): Parsed<MultiAddress> => {
   const addresses: Array<Address> = []
   for (let from = 0; from <= text.length; ) {
     if (addresses.length === maxAddresses) return fault(TooLong, from, `at most ${maxAddresses} addresses`)
-    const semicolon = text.indexOf(";", from)
-    const end = semicolon < 0 ? text.length : semicolon
+    const end = indexOrEnd(text, ";", from)
     const parsed = parseOne(text.slice(from, end))
     if (Result.isFailure(parsed)) {
       const { expected, index, Reason } = parsed.failure

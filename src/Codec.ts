@@ -1,13 +1,16 @@
 /**
  * A codec: what is left of a transform once its handshake is over. Synchronous functions on bytes, one set for each
- * connection, driven by the port that `Transform.fromCodec` puts over the one below.
+ * connection and direction, driven by the port that `Transform.fromCodec` puts over the one below.
+ *
+ * The stream is cut into frames: a head, from which the body's length is known, and the body. Either may be sealed.
  */
+import { FrameOpener } from "./internal/frameOpener.ts"
 
 /** Seals what is written into frames: `head` bytes, then the body in place of its plaintext, then `tail` bytes. */
 export interface Sealer {
   readonly head: number
   readonly tail: number
-  /** The longest body of one frame; with head and tail at most 65,560 bytes. */
+  /** The longest plaintext of one frame; with head and tail at most 65,560 bytes. */
   readonly maxBody: number
   /** Length of the sealed end. */
   readonly endLength: number
@@ -17,8 +20,21 @@ export interface Sealer {
   readonly sealEnd: (stage: Uint8Array, offset: number) => void
 }
 
-/** `more`: all went well so far. `end`: the authenticated end, and what follows it is ignored. */
-export type Opened = "more" | "end" | "tampered" | "violation"
+/** `end`: the authenticated end, and what follows it is ignored. The others fail the connection. */
+export type Verdict = "end" | "tampered" | "violation"
+
+/** Opens whole frames; `opener` finds them in what arrives. */
+export interface Frames {
+  /** Length of a head. */
+  readonly head: number
+  /** Opens a head: the length of the body that follows, which may be 0, or a verdict. The bytes may be written to. */
+  readonly openHead: (sealed: Uint8Array) => number | Verdict
+  /**
+   * Opens a body into `plain`, which is as long and may overlap it. Answers the plaintext's length; `undefined` when the body is
+   * tampered with.
+   */
+  readonly openBody: (sealed: Uint8Array, plain: Uint8Array) => number | undefined
+}
 
 /** Opens what arrives, however it is cut. */
 export interface Opener {
@@ -26,7 +42,7 @@ export interface Opener {
    * Opens all whole frames, in place: `input` is the opener's and later the reader's. Plaintext is appended to `out`, in as
    * few pieces as can be. What is left of an unfinished frame is kept until the next call.
    */
-  readonly open: (input: Uint8Array, out: Array<Uint8Array>) => Opened
+  readonly open: (input: Uint8Array, out: Array<Uint8Array>) => "more" | Verdict
 }
 
 export interface Codec {
@@ -35,3 +51,6 @@ export interface Codec {
   /** Overwrites the keys. Nothing is sealed or opened afterwards. */
   readonly wipe: () => void
 }
+
+/** The opener of frames. */
+export const opener = (frames: Frames): Opener => new FrameOpener(frames)

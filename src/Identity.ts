@@ -4,6 +4,7 @@
  * The file format is the `secret` file of Secure Scuttlebutt (npm `ssb-keys`): `#` comments around one JSON object with
  * `curve`, `public`, `private` and `id`.
  */
+import * as Brand from "effect/Brand"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -43,15 +44,15 @@ export interface KeyPair {
 /** The key as padded standard base64, 44 characters. */
 export const formatPublicKey = (key: PublicKey): string => Base64.encode(key)
 
+const branded = Brand.nominal<PublicKey>()
+
 /**
  * Reads a public key: canonical base64 of 32 bytes, padded or not, standard or URL-safe, with or without SSB's leading
  * `@` and trailing `.ed25519`. `undefined` when it is none.
  */
 export const parsePublicKey = (text: string): PublicKey | undefined => {
-  const start = text.startsWith("@") ? 1 : 0
-  const end = text.endsWith(".ed25519") ? text.length - ".ed25519".length : text.length
-  const bytes = decodeExactly(text.slice(start, end), 32)
-  return bytes === undefined ? undefined : PublicKey.make(bytes, { disableChecks: true })
+  const bytes = decodeExactly(text, 32) ?? decodeExactly(text.replace(/^@/, "").replace(/\.ed25519$/, ""), 32)
+  return bytes === undefined ? undefined : branded(bytes)
 }
 
 /** `PublicKey` from and to text. */
@@ -62,7 +63,7 @@ export const PublicKeyFromString: Schema.Codec<PublicKey, string> = Schema.Strin
       decode: (text: string) => {
         const key = parsePublicKey(text)
         return key === undefined
-          ? Effect.fail(new SchemaIssue.InvalidValue({ message: "expected base64 of a 32-byte public key" }, text))
+          ? Effect.fail(new SchemaIssue.InvalidValue({ message: "expected base64 of a 32-byte public key" }))
           : Effect.succeed(key)
       },
       encode: (key: Uint8Array) => Effect.succeed(Base64.encode(key))
@@ -76,35 +77,59 @@ export const PublicKeyFromString: Schema.Codec<PublicKey, string> = Schema.Strin
 
 /** The key file is readable by others, so the key has to be counted as known to them. */
 export class Exposed extends Schema.TaggedError<Exposed>()("Exposed", { mode: Schema.String }) {
-  override get message() {
-    return `its mode is ${this.mode}, group or others can read it: run chmod 600 on it, or make a new key if they have`
+  override get message(): string {
+    return `its mode is ${this.mode}, group or others can get at it: run chmod 600 on it, or make a new key if they have`
+  }
+  get isRetryable(): boolean {
+    return false
   }
 }
 
-/** The text is not a secret file of SSB's form. */
+/** What was read is not a secret key in a form of SSB's. */
 export class Malformed extends Schema.TaggedError<Malformed>()("Malformed", { expected: Schema.String }) {
-  override get message() {
-    return `not a secret file: expected ${this.expected}`
+  override get message(): string {
+    return `not a secret key: expected ${this.expected}`
+  }
+  get isRetryable(): boolean {
+    return false
   }
 }
 
-/** The system refused to read or write the file. */
+/** The file can't be read or written. */
 export class FileFailure extends Schema.TaggedError<FileFailure>()("FileFailure", {
+  /** `NotFound`, `AlreadyExists`, `PermissionDenied`, ...: the tags of Effect's `PlatformError`. */
   kind: Schema.String,
   detail: Schema.String
 }) {
-  override get message() {
-    return this.kind === "AlreadyExists" ? "it exists already, and a key is never overwritten" : this.detail
+  override get message(): string {
+    switch (this.kind) {
+      case "AlreadyExists":
+        return "it exists already, and a key is never overwritten"
+      case "NotFound":
+        return "there is no such file or directory"
+      default:
+        return this.detail
+    }
+  }
+  get isRetryable(): boolean {
+    return this.kind === "Busy"
   }
 }
 
 /** An identity could not be read or kept. Never holds any part of a secret. */
 export class IdentityError extends Schema.TaggedError<IdentityError>("effect-multiserver/IdentityError")(
   "IdentityError",
-  { source: Schema.String, reason: Schema.Union([Exposed, Malformed, FileFailure]) }
+  {
+    /** The path of the file, or `configuration`. */
+    source: Schema.String,
+    reason: Schema.Union([Exposed, Malformed, FileFailure])
+  }
 ) {
-  override get message() {
+  override get message(): string {
     return `identity ${this.source}: ${this.reason.message}`
+  }
+  get isRetryable(): boolean {
+    return this.reason.isRetryable
   }
 }
 
@@ -112,12 +137,21 @@ export class IdentityError extends Schema.TaggedError<IdentityError>("effect-mul
 // key pairs
 // -----------------------------------------------------------------------------
 
-const redact = (bytes: Uint8Array): SecretKey => Redacted.make(bytes, { label: "secret key" })
+const fromSecretKey = (secretKey: Uint8Array): KeyPair => ({
+  publicKey: branded(secretKey.slice(32)),
+  secretKey: Redacted.make(secretKey, { label: "secret key" })
+})
+
+/** Reads the text of a secret key: base64 of 64 bytes, with or without SSB's trailing `.ed25519`. */
+const parseSecretKey = (text: string): Uint8Array | undefined => decodeExactly(text.replace(/\.ed25519$/, ""), 64)
+
+const isKeyOf = (publicKey: PublicKey, pair: KeyPair): boolean =>
+  publicKey.every((byte, i) => byte === pair.publicKey[i])
 
 /** The pair of a 32-byte seed. */
 export const fromSeed = (primitives: Primitives["Service"], seed: Redacted.Redacted<Uint8Array>): KeyPair => {
   const pair = primitives.ed25519KeyPair(Redacted.value(seed))
-  return { publicKey: PublicKey.make(pair.publicKey), secretKey: redact(pair.secretKey) }
+  return fromSecretKey(pair.secretKey)
 }
 
 /** A new random pair. */
@@ -141,26 +175,28 @@ const SecretFile = Schema.fromJsonString(
 )
 const decodeSecretFile = Schema.decodeUnknownEffect(SecretFile)
 
-/** Reads the text of a secret file. `source` names it in the error. */
+const fileExpected = "a JSON object with curve ed25519, public and private, and # comments"
+
+/**
+ * Reads the text of a secret file, or of one that old versions of `ssb-keys` wrote, which is the private key alone.
+ * `source` names it in the error.
+ */
 export const parseSecretFile = (source: string, text: string): Effect.Effect<KeyPair, IdentityError> => {
   const malformed = (expected: string) => new IdentityError({ source, reason: new Malformed({ expected }) })
-  const json = text
-    .split("\n")
-    .filter((line) => !line.trimStart().startsWith("#"))
-    .join("\n")
-  return decodeSecretFile(json).pipe(
-    Effect.mapError(() => malformed("a JSON object with curve ed25519, public and private, and # comments")),
-    Effect.flatMap((file) => {
-      const publicKey = parsePublicKey(file.public)
-      if (publicKey === undefined) return Effect.fail(malformed("public to be base64 of 32 bytes"))
-      const secretKey = decodeExactly(file.private.replace(/\.ed25519$/, ""), 64)
-      if (secretKey === undefined) return Effect.fail(malformed("private to be base64 of 64 bytes"))
-      // Both halves are in the file; a secret key that ends in another public key would sign for nobody.
-      return secretKey.subarray(32).every((byte, i) => byte === publicKey[i])
-        ? Effect.succeed({ publicKey, secretKey: redact(secretKey) })
-        : Effect.fail(malformed("private to belong to public"))
-    })
-  )
+  const pairOf = (privateKey: string, otherwise: string): Effect.Effect<KeyPair, IdentityError> => {
+    const secretKey = parseSecretKey(privateKey)
+    return secretKey === undefined ? Effect.fail(malformed(otherwise)) : Effect.succeed(fromSecretKey(secretKey))
+  }
+  const content = text.replace(/#.*/g, "").trim()
+  if (!content.startsWith("{")) return pairOf(content, fileExpected)
+  return Effect.gen(function* () {
+    const file = yield* Effect.mapError(decodeSecretFile(content), () => malformed(fileExpected))
+    const publicKey = parsePublicKey(file.public)
+    if (publicKey === undefined) return yield* malformed("public to be base64 of 32 bytes")
+    const pair = yield* pairOf(file.private, "private to be base64 of 64 bytes")
+    // A secret key that ends in another public key would sign for nobody.
+    return isKeyOf(publicKey, pair) ? pair : yield* malformed("private to belong to public")
+  })
 }
 
 /** The text of a secret file. It holds the secret key: this is the one function that shows it. */
@@ -188,25 +224,33 @@ const fileError = (source: string) => (error: PlatformError.PlatformError) =>
     reason: new FileFailure({ kind: error.reason._tag, detail: error.reason.message })
   })
 
+/** Many times what a secret file has. */
+const maxFileBytes = 64 * 1024
+
 /**
  * Reads the secret file at `path`. Refused when group or others have any right to it; what is checked and what is read
  * is one open file.
  */
 export const load = Effect.fnUntraced(function* (path: string) {
   const fs = yield* FileSystem.FileSystem
-  const text = yield* Effect.scoped(
-    Effect.gen(function* () {
-      const file = yield* fs.open(path, { flag: "r" })
-      const stat = yield* file.stat
-      if ((stat.mode & 0o077) !== 0) {
-        const reason = new Exposed({ mode: (stat.mode & 0o777).toString(8).padStart(4, "0") })
-        return yield* new IdentityError({ source: path, reason })
-      }
-      const bytes = new Uint8Array(64 * 1024)
-      const size = yield* file.read(bytes)
-      return new TextDecoder().decode(bytes.subarray(0, size))
-    })
-  ).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError(path)(error))))
+  const refuse = (reason: IdentityError["reason"]) => new IdentityError({ source: path, reason })
+  const text = yield* Effect.gen(function* () {
+    // Before it is opened, because to open a pipe is to wait for who writes to it.
+    const { type } = yield* fs.stat(path)
+    if (type !== "File") return yield* refuse(new FileFailure({ kind: "BadResource", detail: "it is no regular file" }))
+    const file = yield* fs.open(path, { flag: "r" })
+    const { mode } = yield* file.stat
+    if ((mode & 0o077) !== 0) {
+      return yield* refuse(new Exposed({ mode: (mode & 0o777).toString(8).padStart(4, "0") }))
+    }
+    const bytes = new Uint8Array(maxFileBytes + 1)
+    const size = yield* file.read(bytes)
+    if (size > maxFileBytes) return yield* refuse(new Malformed({ expected: "at most 64 KiB" }))
+    return new TextDecoder().decode(bytes.subarray(0, Number(size)))
+  }).pipe(
+    Effect.scoped,
+    Effect.catchTag("PlatformError", (error) => Effect.fail(fileError(path)(error)))
+  )
   return yield* parseSecretFile(path, text)
 })
 
@@ -235,6 +279,11 @@ export class Identity extends Context.Service<Identity, KeyPair>()("effect-multi
 export const layerFile = (path: string): Layer.Layer<Identity, IdentityError, FileSystem.FileSystem> =>
   Layer.effect(Identity, load(path))
 
+const isFileFailure =
+  (kind: string) =>
+  ({ reason }: IdentityError): boolean =>
+    reason._tag === "FileFailure" && reason.kind === kind
+
 /** The identity in the secret file at `path`, made and kept there when there is none. */
 export const layerFileOrCreate = (
   path: string
@@ -242,10 +291,9 @@ export const layerFileOrCreate = (
   Layer.effect(
     Identity,
     load(path).pipe(
-      Effect.catchIf(
-        (error) => error.reason._tag === "FileFailure" && error.reason.kind === "NotFound",
-        () => Effect.tap(generate, (pair) => save(path, pair))
-      )
+      Effect.catchIf(isFileFailure("NotFound"), () => Effect.tap(generate, (pair) => save(path, pair))),
+      // Another process has made it in the meantime.
+      Effect.catchIf(isFileFailure("AlreadyExists"), () => load(path))
     )
   )
 
@@ -260,13 +308,15 @@ export const layerConfig = (
     Identity,
     Effect.gen(function* () {
       const primitives = yield* Primitives
-      const text = Redacted.value(yield* config).replace(/\.ed25519$/, "")
-      const seed = decodeExactly(text, 32) ?? decodeExactly(text, 64)?.subarray(0, 32)
-      if (seed === undefined) {
-        const reason = new Malformed({ expected: "base64 of a 32-byte seed or a 64-byte secret key" })
-        return yield* new IdentityError({ source: "configuration", reason })
-      }
-      return fromSeed(primitives, Redacted.make(seed))
+      const malformed = (expected: string) =>
+        new IdentityError({ source: "configuration", reason: new Malformed({ expected }) })
+      const text = Redacted.value(yield* config)
+      const secretKey = parseSecretKey(text)
+      const seed = secretKey?.subarray(0, 32) ?? decodeExactly(text, 32)
+      if (seed === undefined) return yield* malformed("base64 of a 32-byte seed or of a 64-byte secret key")
+      const pair = fromSeed(primitives, Redacted.make(seed))
+      if (secretKey === undefined || isKeyOf(branded(secretKey.subarray(32)), pair)) return pair
+      return yield* malformed("the two halves of the secret key to belong together")
     })
   )
 

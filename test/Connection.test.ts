@@ -5,15 +5,20 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Address from "../src/Address.ts"
 import * as Connection from "../src/Connection.ts"
 import type { ConnectionError } from "../src/ConnectionError.ts"
 import { Identity } from "../src/Identity.ts"
 import * as Multiserver from "../src/Multiserver.ts"
+import * as Memory from "../src/memory/Memory.ts"
 import { memoryPair } from "../src/memory/memoryPort.ts"
-import { echo, multiserver, pair, pattern, readAll, sameBytes, served, turn } from "./support/servers.ts"
+import * as Transport from "../src/Transport.ts"
+import { echo, multiserver, pair, pattern, protocols, readAll, sameBytes, served, turn } from "./support/servers.ts"
 
 const stacks = ["net:127.0.0.1:0~shs", "memory:m~shs", "net:127.0.0.1:0", "memory:m"]
 
@@ -56,6 +61,27 @@ const stalledPort = (): Connection.Port => {
   const [near] = memoryPair(remote, remote)
   return Object.create(near, { pending: { value: 1 } })
 }
+
+/** Memory whose connections are copies, and so have no port of their own. */
+const copied = Layer.effect(
+  Transport.Transport("copied"),
+  Effect.gen(function* () {
+    const memory = yield* Transport.Transport("memory")
+    const dials = (name: string) => Result.getOrThrow(memory.dial(new Address.Memory({ name })))
+    const listens = (name: string) => Result.getOrThrow(memory.listen(new Address.Memory({ name })))
+    const copy = Effect.map((connection: Connection.Connection) => ({ ...connection }))
+    return Transport.make({
+      section: Address.section("copied", Schema.String),
+      reach: () => "device",
+      dial: (name, options) => copy(dials(name)(options)),
+      listen: (name, onAccepted) =>
+        Effect.as(
+          listens(name)((accepted, source) => onAccepted(copy(accepted), source)),
+          { section: new Address.Opaque({ name: "copied", data: `:${name}` }) }
+        )
+    })
+  })
+).pipe(Layer.provide(Memory.layer))
 
 describe.each(stacks)("a connection over %s", (target) => {
   it.live("carries bytes whole and in order both ways, to a clean end", () =>
@@ -309,6 +335,32 @@ describe("a connection", () => {
       assert.strictEqual(written, 1 << 20)
       assert.strictEqual(Connection.account(pumped)?.bytesWritten, 1 << 20)
     }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("over a pump tells who waits when the effects that it was given die", () =>
+    Effect.gen(function* () {
+      const [near] = yield* pair("memory:m")
+      const pumped = yield* Connection.withPort({ ...near, pull: Effect.die(new Error("broken")) })
+      assert.strictEqual(yield* failure(pumped.pull), "Reset")
+      assert.strictEqual(yield* failure(pumped.write(pattern(1))), "Reset")
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("delivers the last bytes before the end, also where the port calls back while it is read", () =>
+    Effect.gen(function* () {
+      // shs over a pump: opening the goodbye ends the connection below, which calls back from within the read.
+      const context = yield* Layer.build(
+        Multiserver.layer(["copied~shs"]).pipe(Layer.provide(copied), Layer.provide(protocols()))
+      )
+      yield* Effect.gen(function* () {
+        const [address] = yield* served("copied:x~shs", echo)
+        for (const size of [1, 4096, 1 << 20]) {
+          const connection = yield* Multiserver.dial(address as Address.Address)
+          yield* Effect.forkChild(Effect.andThen(connection.write(pattern(size)), connection.end))
+          assert.isTrue(sameBytes(yield* readAll(connection), pattern(size)), `${size} bytes`)
+        }
+      }).pipe(Effect.provide(context))
+    })
   )
 
   it.live("over a pump makes the writer wait as any other", () =>

@@ -2,8 +2,11 @@
 
 const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
-/** The value of each ASCII character as a digit, of the standard and of the URL-safe alphabet; 64 for one that is none. */
-const values = new Uint8Array(128).fill(64)
+/** What is no digit has a bit above the six of a digit. */
+const none = 64
+
+/** The value of each character below 256 as a digit of the standard or the URL-safe alphabet. */
+const values = new Uint8Array(256).fill(none)
 for (let i = 0; i < digits.length; i++) values[digits.charCodeAt(i)] = i
 values["-".charCodeAt(0)] = 62
 values["_".charCodeAt(0)] = 63
@@ -19,19 +22,17 @@ export const decodeExactly = (text: string, length: number): Uint8Array | undefi
     return undefined
   }
   const bytes = new Uint8Array(length)
-  let bits = 0
-  let held = 0
   let at = 0
+  let bits = 0
+  let seen = 0
   for (let i = 0; i < count; i++) {
-    const value = values[text.charCodeAt(i)]
-    if (value === undefined || value === 64) return undefined
+    const value = values[text.charCodeAt(i)] ?? none
+    seen |= value
     bits = (bits << 6) | value
-    held += 6
-    if (held < 8) continue
-    held -= 8
-    bytes[at++] = bits >> held
-    bits &= (1 << held) - 1
+    // Of four digits each but the first completes a byte, and has 4, 2 and 0 bits to spare.
+    if ((i & 3) !== 0) bytes[at++] = bits >> (2 * (3 - (i & 3)))
   }
   // Bits that the last digit has to spare must be zero, or two texts would name one key.
-  return bits === 0 ? bytes : undefined
+  const spare = (1 << (count * 6 - length * 8)) - 1
+  return seen < none && (bits & spare) === 0 ? bytes : undefined
 }

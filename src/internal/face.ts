@@ -30,6 +30,8 @@ export class Face implements PortListener {
   private readers: Array<(effect: Pull.Pull<Chunks, ConnectionError>) => void> = []
   private jobs: Array<Job> = []
   private advancing = false
+  private polling = false
+  private heard = false
   private closed: LocallyClosed["why"] | undefined
   private draining = false
   private endSaid = false
@@ -79,9 +81,21 @@ export class Face implements PortListener {
     return this.draining ? Effect.fail(this.localError("draining")) : undefined
   }
 
-  readable(): void {
-    while (this.readers.length > 0) {
+  /** As `poll`, which may make the port call back: what comes of that is for the next turn, behind this one's bytes. */
+  private pollOnce(): Pull.Pull<Chunks, ConnectionError> | undefined {
+    for (;;) {
+      this.polling = true
+      this.heard = false
       const outcome = this.poll()
+      this.polling = false
+      if (outcome !== undefined || !this.heard) return outcome
+    }
+  }
+
+  readable(): void {
+    this.heard = true
+    while (!this.polling && this.readers.length > 0) {
+      const outcome = this.pollOnce()
       if (outcome === undefined) return
       this.readers.shift()?.(outcome)
     }
@@ -89,7 +103,7 @@ export class Face implements PortListener {
 
   readonly pull: Pull.Pull<Chunks, ConnectionError> = Effect.callback((resume) => {
     if (this.readers.length === 0) {
-      const outcome = this.poll()
+      const outcome = this.pollOnce()
       if (outcome !== undefined) return resume(outcome)
     }
     this.readers.push(resume)

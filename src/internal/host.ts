@@ -32,6 +32,6 @@ export const kindOfHost = (text: string): "clear" | "onion" | undefined => {
   return ascii === text ? "onion" : undefined
 }
 
-/** A host of `kindOfHost` as URLs have it: ASCII, in lower case up to an IPv6 zone. */
+/** The host as URLs have it: ASCII, in lower case up to an IPv6 zone. What is no host stays none. */
 export const toUrlHost = (host: string): string =>
   host.includes(":") ? host.replace(/^[^%]*/, (ip) => ip.toLowerCase()) : (toAscii(host) ?? host).toLowerCase()

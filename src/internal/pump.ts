@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Pull from "effect/Pull"
 import type { Chunks, Effects, Port, PortListener } from "../Connection.ts"
-import { type ConnectionError, type ConnectionReason, LocallyClosed } from "../ConnectionError.ts"
+import { type ConnectionError, type ConnectionReason, LocallyClosed, Reset } from "../ConnectionError.ts"
 
 /** Reading pauses, and `full` is said, when this many bytes wait. */
 export const highWater = 128 * 1024
@@ -35,7 +35,19 @@ export class Pump implements Port {
     this.remote = effects.remote
     this.peer = effects.peer
     this.halfClose = effects.halfClose
-    const untilStopped = <A, E>(effect: Effect.Effect<A, E>) => Effect.raceFirst(effect, this.stopped.await)
+    const untilStopped = <A>(effect: Effect.Effect<A, ConnectionError>) =>
+      effect.pipe(
+        Effect.catch((error) => this.failed(error.reason)),
+        // Who waits behind the pump must hear of it when the effects it was given die.
+        Effect.catchDefect((defect) =>
+          Effect.andThen(
+            this.failed(new Reset({ code: "EDEFECT" })),
+            Effect.logError("a wrapped connection died", defect)
+          )
+        ),
+        Effect.raceFirst(this.stopped.await),
+        Effect.asVoid
+      )
     this.reading = this.roomToRead.whenOpen(effects.pull).pipe(
       Effect.map((chunks) => this.received(chunks)),
       Effect.forever({ disableYield: true }),
@@ -45,16 +57,11 @@ export class Pump implements Port {
           this.listener?.readable()
         })
       ),
-      Effect.catch((error) => this.failed(error)),
-      untilStopped,
-      Effect.asVoid
+      untilStopped
     )
-    this.writing = this.workToWrite.whenOpen(Effect.suspend(() => this.writeOnce())).pipe(
-      Effect.forever({ disableYield: true }),
-      Effect.catch((error) => this.failed(error)),
-      untilStopped,
-      Effect.asVoid
-    )
+    this.writing = this.workToWrite
+      .whenOpen(Effect.suspend(() => this.writeOnce()))
+      .pipe(Effect.forever({ disableYield: true }), untilStopped)
   }
 
   private received(chunks: Chunks): void {
@@ -86,9 +93,9 @@ export class Pump implements Port {
     this.listener?.drained()
   }
 
-  private failed(error: ConnectionError): Effect.Effect<void> {
+  private failed(reason: ConnectionReason): Effect.Effect<void> {
     return Effect.sync(() => {
-      this.failure ??= error.reason
+      this.failure ??= reason
       this.listener?.readable()
       this.listener?.drained()
     })

@@ -4,7 +4,7 @@
  * A packet is a sealed header (34 bytes: the body's length and MAC, boxed) and the body. The goodbye is a sealed header of
  * zeros.
  */
-import type { Codec, Opened, Opener, Sealer } from "../Codec.ts"
+import * as Codec from "../Codec.ts"
 import type { Primitives } from "../crypto/Primitives.ts"
 
 const macLength = 16
@@ -29,7 +29,7 @@ const increment = (nonce: Uint8Array): void => {
   }
 }
 
-export class BoxSealer implements Sealer {
+export class BoxSealer implements Codec.Sealer {
   readonly head = headerLength
   readonly tail = 0
   readonly maxBody = maxBody
@@ -65,102 +65,55 @@ export class BoxSealer implements Sealer {
   }
 }
 
-export class BoxOpener implements Opener {
+/** The reading side, packet by packet. */
+class BoxFrames implements Codec.Frames {
+  readonly head = headerLength
   private readonly primitives: Primitives["Service"]
   private readonly key: Uint8Array
   private readonly nonce: Uint8Array
   private readonly longest: number
   private readonly header = new Uint8Array(plainHeaderLength)
   private readonly mac = this.header.subarray(2)
-  /** Length of the body that is due; `undefined` while a header is. */
-  private due: number | undefined
-  /** The part of a header or body that has arrived, when it straddles two inputs: none is held while idle. */
-  private carry: Uint8Array | undefined
-  private carried = 0
-  private result: Opened = "more"
 
-  /** `longest`: the longest body that is read, 4096 to 65535. */
-  constructor(primitives: Primitives["Service"], direction: Direction, longest: number = maxBody) {
+  constructor(primitives: Primitives["Service"], direction: Direction, longest: number) {
     this.primitives = primitives
     this.key = direction.key
     this.nonce = direction.nonce.slice()
     this.longest = longest
   }
 
-  open(input: Uint8Array, out: Array<Uint8Array>): Opened {
-    let from = this.finishCarried(input, out)
-    // Bodies are opened to one place, one after another, so that a read gives one piece of plaintext.
-    const start = from
-    let to = from
-    while (this.result === "more") {
-      const length = this.due ?? headerLength
-      if (input.length - from < length) break
-      const unit = input.subarray(from, from + length)
-      from += length
-      if (this.due === undefined) this.openHeader(unit)
-      else if (this.openBody(unit, input.subarray(to, to + length))) to += length
-    }
-    if (to > start) out.push(input.subarray(start, to))
-    if (this.result === "more" && from < input.length) this.keep(input.subarray(from))
-    return this.result
-  }
-
-  /** Completes what an earlier input began. Answers how much of the input that took. */
-  private finishCarried(input: Uint8Array, out: Array<Uint8Array>): number {
-    const { carry } = this
-    if (carry === undefined || this.result !== "more") return 0
-    const taken = Math.min(carry.length - this.carried, input.length)
-    carry.set(input.subarray(0, taken), this.carried)
-    this.carried += taken
-    if (this.carried < carry.length) return taken
-    this.carry = undefined
-    if (this.due === undefined) this.openHeader(carry)
-    else if (this.openBody(carry, carry)) out.push(carry)
-    return taken
-  }
-
-  private keep(part: Uint8Array): void {
-    this.carry = new Uint8Array(this.due ?? headerLength)
-    this.carry.set(part)
-    this.carried = part.length
-  }
-
-  private openHeader(sealed: Uint8Array): void {
+  openHead(sealed: Uint8Array): number | Codec.Verdict {
     const { header } = this
-    if (!this.primitives.boxOpen(header, sealed, this.nonce, this.key)) {
-      this.result = "tampered"
-      return
-    }
+    if (!this.primitives.boxOpen(header, sealed, this.nonce, this.key)) return "tampered"
     increment(this.nonce)
     const length = ((header[0] as number) << 8) | (header[1] as number)
-    if (length > this.longest) this.result = "violation"
-    else if (length > 0) this.due = length
-    else if (header.every((byte) => byte === 0)) this.result = "end"
-    // An authentic packet without a body still has a MAC, and takes a nonce.
-    else this.openBody(emptyBody, emptyBody)
+    // An authentic packet without a body still has a MAC, and takes a nonce; the goodbye is all zeros.
+    if (length === 0 && header.every((byte) => byte === 0)) return "end"
+    return length > this.longest ? "violation" : length
   }
 
-  private openBody(sealed: Uint8Array, plain: Uint8Array): boolean {
-    this.due = undefined
-    if (!this.primitives.boxOpenDetached(plain, sealed, this.mac, this.nonce, this.key)) {
-      this.result = "tampered"
-      return false
-    }
+  openBody(sealed: Uint8Array, plain: Uint8Array): number | undefined {
+    if (!this.primitives.boxOpenDetached(plain, sealed, this.mac, this.nonce, this.key)) return undefined
     increment(this.nonce)
-    return true
+    return sealed.length
   }
 }
 
-const emptyBody = new Uint8Array(0)
+/** Opens a direction. `longest`: the longest body that is read, 4096 to 65535. */
+export const boxOpener = (
+  primitives: Primitives["Service"],
+  direction: Direction,
+  longest: number = maxBody
+): Codec.Opener => Codec.opener(new BoxFrames(primitives, direction, longest))
 
 /** Both directions of a box stream. */
 export const codec = (
   primitives: Primitives["Service"],
   keys: { readonly encrypt: Direction; readonly decrypt: Direction },
   longest?: number
-): Codec => ({
+): Codec.Codec => ({
   sealer: new BoxSealer(primitives, keys.encrypt),
-  opener: new BoxOpener(primitives, keys.decrypt, longest),
+  opener: boxOpener(primitives, keys.decrypt, longest),
   wipe: () => {
     primitives.wipe(keys.encrypt.key)
     primitives.wipe(keys.decrypt.key)

@@ -52,12 +52,12 @@ export const configAppKey = (
   config.pipe(
     Config.mapEffect((text) => {
       const appKey = parseAppKey(Redacted.value(text))
-      return appKey === undefined
-        ? Effect.fail(new Config.ConfigError(notAnAppKey))
-        : Effect.succeed(appKey)
+      return appKey === undefined ? Effect.fail(new Config.ConfigError(notAnAppKey)) : Effect.succeed(appKey)
     })
   )
-const notAnAppKey = new Schema.SchemaError(new SchemaIssue.InvalidValue({ message: "expected base64 of a 32-byte app key" }))
+const notAnAppKey = new Schema.SchemaError(
+  new SchemaIssue.InvalidValue({ message: "expected base64 of a 32-byte app key" })
+)
 
 /** Who asks to come in, with its key already proved. */
 export interface Applicant {

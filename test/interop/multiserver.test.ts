@@ -5,7 +5,7 @@ import * as References from "effect/References"
 import { format } from "../../src/Address.ts"
 import type { Connection } from "../../src/Connection.ts"
 import { echo, pattern, readAll, sameBytes } from "../support/servers.ts"
-import { exchange, identity, ours, refusal, replyWhole, sizes, theirs, total } from "./setup.ts"
+import { exchange, exchangeInTurn, identity, ours, refusal, replyWhole, sizes, theirs, total } from "./setup.ts"
 
 const largest = Math.max(...sizes)
 
@@ -16,12 +16,12 @@ describe.each(["net~shs", "net"] as const)("%s", (stack) => {
     Effect.gen(function* () {
       const { next, serve } = yield* theirs
       const us = yield* ours()
-      const check = (address: string, size: number) =>
+      const check = (address: string, size: number, talk: typeof exchange) =>
         Effect.gen(function* () {
           const body = pattern(size, size + 1)
           const connection = yield* us.dial(address)
           assert.strictEqual(format(connection.remote), address)
-          assert.isTrue(sameBytes(yield* exchange(connection, body), body), `the echo of ${size} bytes`)
+          assert.isTrue(sameBytes(yield* talk(connection, body), body), `the echo of ${size} bytes`)
           const { error, received, remote } = yield* next("exchanged")
           assert.deepStrictEqual({ error, received }, { error: null, received: total(body) })
           assert.strictEqual(remote, secret ? us.publicKey : null)
@@ -33,8 +33,8 @@ describe.each(["net~shs", "net"] as const)("%s", (stack) => {
           )
         )
       const whole = yield* serve({ stack, reply: "whole" })
-      for (const size of sizes) yield* check(whole, size)
-      yield* check(yield* serve({ stack, reply: "stream" }), largest)
+      for (const size of sizes) yield* check(whole, size, exchangeInTurn(next("answering")))
+      yield* check(yield* serve({ stack }), largest, exchange)
     })
   )
 

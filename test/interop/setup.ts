@@ -38,7 +38,7 @@ const { seed } = identity(103)
 
 interface ServeOptions {
   readonly stack?: "net~shs" | "net"
-  /** `whole`: writes nothing before it has read the end. `stream`: echoes as it reads. */
+  /** `stream`, the default: echoes as it reads. `whole`: reads to the end first, says `answering`, and echoes. */
   readonly reply?: "whole" | "stream"
   readonly appKey?: string
   /** The public keys that it lets in, base64; by default everyone. */
@@ -57,7 +57,7 @@ export const theirs = Effect.map(ChildPeer.start(new URL("./peers/multiserver.mj
   next: peer.next,
   /** Listens, and gives the address. */
   serve: (options: ServeOptions = {}) =>
-    peer.tell({ serve: { stack: "net~shs", reply: "whole", seed, appKey, ...options } }).pipe(
+    peer.tell({ serve: { stack: "net~shs", reply: "stream", seed, appKey, ...options } }).pipe(
       Effect.andThen(peer.next("listening")),
       Effect.map(({ address }) => address)
     ),
@@ -119,18 +119,28 @@ export const total = (bytes: Uint8Array) => ({
 })
 
 const writeInPieces = (connection: Connection.Connection, body: Uint8Array) =>
-  Effect.andThen(
-    Effect.forEach(cut(body), (piece) => connection.write(piece), { discard: true }),
-    connection.end
-  )
+  Effect.forEach(cut(body), (piece) => connection.write(piece), { discard: true })
 
 /** Writes the body and ends at once, while it reads to the end. What came back. */
 export const exchange = (connection: Connection.Connection, body: Uint8Array) =>
-  Effect.all([readAll(connection), writeInPieces(connection, body)], { concurrency: 2 }).pipe(
-    Effect.map(([received]) => received)
-  )
+  Effect.all([readAll(connection), Effect.andThen(writeInPieces(connection, body), connection.end)], {
+    concurrency: 2
+  }).pipe(Effect.map(([received]) => received))
 
-/** A handler that writes nothing before it has read the end, and then everything back. */
+/**
+ * Writes the body and ends at once, and reads nothing until the peer answers into a full pipe: if a FIN went out with the end, a
+ * 3.8.2 peer would drop what it owes.
+ */
+export const exchangeInTurn =
+  (answering: Effect.Effect<unknown>): typeof exchange =>
+  (connection, body) =>
+    writeInPieces(connection, body).pipe(
+      Effect.andThen(connection.end),
+      Effect.andThen(answering),
+      Effect.andThen(readAll(connection))
+    )
+
+/** A handler that writes nothing before it has read the end, then everything back; the goodbye comes with its return. */
 export const replyWhole = (connection: Connection.Connection) =>
   Effect.flatMap(readAll(connection), (body) => writeInPieces(connection, body))
 

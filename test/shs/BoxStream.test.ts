@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
-import type { Opened } from "../../src/Codec.ts"
-import { BoxOpener, BoxSealer, headerLength, maxBody } from "../../src/shs/BoxStream.ts"
+import type { Verdict } from "../../src/Codec.ts"
+import { BoxSealer, boxOpener, headerLength, maxBody } from "../../src/shs/BoxStream.ts"
 import { primitives } from "../support/primitives.ts"
 import { boxFailures, boxStreams, concat, hex, writeBytes } from "../support/vectors.ts"
 
@@ -26,10 +26,10 @@ const open = (
   direction: { key: Uint8Array; nonce: Uint8Array },
   inputs: ReadonlyArray<Uint8Array>,
   longest?: number
-): { readonly result: Opened; readonly plaintext: Uint8Array } => {
-  const opener = new BoxOpener(primitives, direction, longest)
+): { readonly result: "more" | Verdict; readonly plaintext: Uint8Array } => {
+  const opener = boxOpener(primitives, direction, longest)
   const out: Array<Uint8Array> = []
-  let result: Opened = "more"
+  let result: "more" | Verdict = "more"
   for (const input of inputs) {
     result = opener.open(input.slice(), out)
     if (result !== "more") break
@@ -89,7 +89,7 @@ describe("box stream", () => {
     const direction = { key: primitives.random(32), nonce: primitives.random(24) }
     const wire = seal(direction, [new Uint8Array(40_000).fill(7)])
     const out: Array<Uint8Array> = []
-    assert.strictEqual(new BoxOpener(primitives, direction).open(wire, out), "end")
+    assert.strictEqual(boxOpener(primitives, direction).open(wire, out), "end")
     assert.deepStrictEqual(
       out.map((piece) => piece.length),
       [40_000]

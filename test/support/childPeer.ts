@@ -12,6 +12,7 @@ const Total = Schema.Struct({ bytes: Schema.Int, sha256: Schema.String })
 
 const Message = Schema.Union([
   Schema.Struct({ event: Schema.Literal("listening"), address: Schema.String }),
+  Schema.Struct({ event: Schema.Literal("answering") }),
   Schema.Struct({
     event: Schema.Literal("exchanged"),
     /** The public key that we showed. */

@@ -1,7 +1,7 @@
 /**
  * A peer on npm multiserver. It does what the JSON lines on its stdin say and tells what happens in JSON lines on its stdout:
  *
- * {"serve": {stack, reply, ...}}     ->  listening; then for each connection exchanged or failed
+ * {"serve": {stack, reply, ...}}     ->  listening; then for each connection answering (reply whole) and exchanged, or failed
  * {"dial": {address, body, ...}}     ->  exchanged or failed
  *
  * Both take `seed` (its identity) and `appKey`, `serve` also `allow` (public keys), all base64.
@@ -48,20 +48,22 @@ const multiserver = (stack, port, { seed, appKey, allow }) => {
 // ---- as a server ----
 
 const replies = {
-  /** Reads to the end before it writes the first byte: everything is owed when the end comes. */
-  whole: (stream) => {
-    const received = tally()
-    const collected = pull.collect((error, chunks) => {
-      const sent = tally(() => exchanged(stream, received, sent, error))
-      pull(error ? pull.error(error) : pull.values(chunks), sent.through, stream.sink)
-    })
-    pull(stream.source, received.through, collected)
-  },
   /** Writes what arrives as it arrives. */
   stream: (stream) => {
     const received = tally()
     const sent = tally((error) => exchanged(stream, received, sent, error))
     pull(stream.source, received.through, sent.through, stream.sink)
+  },
+  /** Reads to the end before it writes the first byte: everything is owed when the end comes. */
+  whole: (stream) => {
+    const received = tally()
+    const collected = pull.collect((error, chunks) => {
+      const sent = tally(() => setImmediate(exchanged, stream, received, sent, error))
+      pull(error ? pull.error(error) : pull.values(chunks), sent.through, stream.sink)
+      // The pipe has all that it takes. `exchanged` comes later, even if that was everything.
+      say({ event: "answering" })
+    })
+    pull(stream.source, received.through, collected)
   }
 }
 

@@ -1,0 +1,61 @@
+/** The code in the documents is the code in examples/, and it runs. */
+import * as fs from "node:fs"
+import { assert, describe, it, vi } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Address from "../src/Address.ts"
+import * as Multiserver from "../src/Multiserver.ts"
+import { echo, pattern, protocols, readAll, sameBytes, served } from "./support/servers.ts"
+
+const read = (path: string) => fs.readFileSync(new URL(`../${path}`, import.meta.url), "utf8")
+const codeOf = (document: string) => /```ts\n([\s\S]*?)```/.exec(document)?.[1]
+const longestCode = (document: string) =>
+  [...document.matchAll(/```ts\n([\s\S]*?)```/g)].map((match) => match[1] ?? "").sort((a, b) => b.length - a.length)[0]
+
+describe("documents", () => {
+  it("README shows examples/hello.ts, in 20 lines of code, and it says hello", async () => {
+    const code = read("examples/hello.ts")
+    assert.strictEqual(codeOf(read("README.md")), code)
+    const lines = code.split("\n").filter((line) => line.trim() !== "" && !line.trim().startsWith("//"))
+    assert.isAtMost(lines.length, 20)
+    const log = vi.spyOn(console, "log").mockImplementation(() => {})
+    await import("../examples/hello.ts")
+    const said = log.mock.calls.flat().join("\n")
+    log.mockRestore()
+    assert.match(said, /^net:127\.0\.0\.1:\d+~shs:\S+ says hello$/)
+  })
+
+  it("docs/writing-a-protocol.md shows examples/protocol.ts", () => {
+    assert.strictEqual(longestCode(read("docs/writing-a-protocol.md")), read("examples/protocol.ts"))
+  })
+
+  it.live("the protocol that it writes works alone and under shs, and finds damage", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* Effect.promise(() => import("../examples/protocol.ts"))
+      const live = Multiserver.layer(["memory~sum", "net~shs~sum", "memory"]).pipe(Layer.provide([layer, protocols()]))
+      yield* Effect.gen(function* () {
+        for (const target of ["memory:a~sum", "net:127.0.0.1:0~shs~sum"]) {
+          const [address] = yield* served(target, echo)
+          const connection = yield* Multiserver.dial(address as Address.Address)
+          const bytes = pattern(1 << 20)
+          yield* Effect.forkChild(Effect.andThen(connection.write(bytes), connection.end))
+          assert.isTrue(sameBytes(yield* readAll(connection), bytes), target)
+        }
+        // A bare peer that says hello and sends a frame whose sum is wrong.
+        const [address] = yield* served("memory:b", (connection) =>
+          Effect.andThen(
+            connection.writeAll([new TextEncoder().encode("sum1"), Uint8Array.of(0, 1, 0, 0, 0, 0, 65)]),
+            Effect.never
+          )
+        )
+        const error = yield* Effect.flip(
+          Effect.flatMap(Multiserver.dial(`${address}~sum`), (connection) => connection.pull)
+        )
+        assert.isTrue(error._tag === "ConnectionError" && error.reason._tag === "Tampered")
+        const stranger = yield* served("memory:c", (connection) => connection.write(pattern(100)))
+        const refused = yield* Effect.flip(Multiserver.dial(`${stranger[0]}~sum`))
+        assert.include(refused.message, "it does not speak sum1")
+      }).pipe(Effect.provide(live))
+    })
+  )
+})
