@@ -18,6 +18,7 @@ import {
   DeniedByPolicy,
   DialError,
   DialTimedOut,
+  Insecure,
   NotDialable,
   type TransportReason,
   Unsupported
@@ -64,8 +65,10 @@ const plan = ({ policy, stacks }: Environment, address: Address): Result.Result<
   const permits = (ip: string) => policy.mayDialIp(ip, address)
   return Result.gen(function* () {
     const dial = yield* Result.mapError(stack.transport.dial(address.transport), notDialable)
-    const upgrade = yield* Result.mapError(Stack.upgrade(stack, address, "outbound"), notDialable)
-    return { stack, connect: dial({ permits }), upgrade }
+    const upgrade = yield* Result.mapError(Stack.upgrade(stack, address, "outbound"), ({ detail, why }) =>
+      why === "insecure" ? new Insecure({ detail }) : notDialable(detail)
+    )
+    return { stack, connect: dial({ permits, authenticates: Stack.authenticates(stack) }), upgrade }
   })
 }
 

@@ -12,6 +12,7 @@ import * as Base64 from "effect/encoding/Base64"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as PlatformError from "effect/PlatformError"
+import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
@@ -145,7 +146,7 @@ const fromSecretKey = (secretKey: Uint8Array): KeyPair => ({
 /** Reads the text of a secret key: base64 of 64 bytes, with or without SSB's trailing `.ed25519`. */
 const parseSecretKey = (text: string): Uint8Array | undefined => decodeExactly(text.replace(/\.ed25519$/, ""), 64)
 
-const isKeyOf = (publicKey: PublicKey, pair: KeyPair): boolean =>
+const isKeyOf = (publicKey: Uint8Array, pair: KeyPair): boolean =>
   publicKey.every((byte, i) => byte === pair.publicKey[i])
 
 /** The pair of a 32-byte seed. */
@@ -254,19 +255,23 @@ export const load = Effect.fnUntraced(function* (path: string) {
   return yield* parseSecretFile(path, text)
 })
 
-/** Writes the pair to a new file, mode 0600. Fails when the file exists; leaves none behind when it can't be written. */
-export const save = Effect.fnUntraced(function* (path: string, pair: KeyPair) {
-  const fs = yield* FileSystem.FileSystem
-  yield* Effect.scoped(
-    Effect.gen(function* () {
-      const file = yield* fs.open(path, { flag: "wx", mode: 0o600 })
-      yield* file.writeAll(new TextEncoder().encode(formatSecretFile(pair))).pipe(
+/**
+ * Writes the pair to a new file, mode 0600. Fails when the file exists. It appears with all that is in it or not at all:
+ * written under another name and linked, since a link, unlike a rename, never replaces a file.
+ */
+export const save = (path: string, pair: KeyPair): Effect.Effect<void, IdentityError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const draft = `${path}.${(yield* Random.nextInt).toString(36)}`
+    const file = yield* fs.open(draft, { flag: "wx", mode: 0o600 })
+    yield* file
+      .writeAll(new TextEncoder().encode(formatSecretFile(pair)))
+      .pipe(
         Effect.andThen(file.sync),
-        Effect.onError(() => Effect.ignore(fs.remove(path)))
+        Effect.andThen(fs.link(draft, path)),
+        Effect.ensuring(Effect.ignore(fs.remove(draft)))
       )
-    })
-  ).pipe(Effect.mapError(fileError(path)))
-})
+  }).pipe(Effect.scoped, Effect.uninterruptible, Effect.mapError(fileError(path)))
 
 // -----------------------------------------------------------------------------
 // service
@@ -315,7 +320,7 @@ export const layerConfig = (
       const seed = secretKey?.subarray(0, 32) ?? decodeExactly(text, 32)
       if (seed === undefined) return yield* malformed("base64 of a 32-byte seed or of a 64-byte secret key")
       const pair = fromSeed(primitives, Redacted.make(seed))
-      if (secretKey === undefined || isKeyOf(branded(secretKey.subarray(32)), pair)) return pair
+      if (secretKey === undefined || isKeyOf(secretKey.subarray(32), pair)) return pair
       return yield* malformed("the two halves of the secret key to belong together")
     })
   )

@@ -20,7 +20,7 @@ import * as Scope from "effect/Scope"
 import { Address, format, type MultiAddress } from "./Address.ts"
 import * as Connection from "./Connection.ts"
 import { ConnectionError } from "./ConnectionError.ts"
-import { Unsupported } from "./DialError.ts"
+import { Insecure, Unsupported } from "./DialError.ts"
 import type { Environment } from "./Dialer.ts"
 import type * as Events from "./Events.ts"
 import { HandshakeError, HandshakeTimedOut } from "./HandshakeError.ts"
@@ -60,8 +60,11 @@ const plan = ({ stacks }: Environment, address: Address): Result.Result<Plan, Li
   const notListenable = (detail: string) => fail(new NotListenable({ detail }))
   return Result.gen(function* () {
     const bind = yield* Result.mapError(stack.transport.listen(address.transport), notListenable)
-    const upgrade = yield* Result.mapError(Stack.upgrade(stack, address, "inbound"), notListenable)
-    return { address, stack, bind, upgrade }
+    const upgrade = yield* Result.mapError(Stack.upgrade(stack, address, "inbound"), ({ detail, why }) =>
+      why === "insecure" ? fail(new Insecure({ detail })) : notListenable(detail)
+    )
+    const options = { authenticates: Stack.authenticates(stack) }
+    return { address, stack, bind: (onAccepted) => bind(onAccepted, options), upgrade }
   })
 }
 

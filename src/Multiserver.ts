@@ -36,7 +36,9 @@ export class Multiserver extends Context.Service<
   }
 >()("effect-multiserver/Multiserver") {}
 
-const parseOne = (part: string | Address.Address): Effect.Effect<ReadonlyArray<Address.Address>, Address.AddressError> =>
+const parseOne = (
+  part: string | Address.Address
+): Effect.Effect<ReadonlyArray<Address.Address>, Address.AddressError> =>
   typeof part === "string" ? Effect.fromResult(Address.parse(part)) : Effect.succeed([part])
 
 const parse = (target: Target): Effect.Effect<Address.MultiAddress, Address.AddressError> =>

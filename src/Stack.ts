@@ -54,14 +54,23 @@ export const resolve = <Name extends string>(context: Context.Context<Requires<N
 /** What a connection goes through for one address: each transform's side, over what the one before it made. */
 export type Upgrade = Transform.Wrap
 
-/** The upgrade for the sections of an address of this stack; a failure says which section can't be used, and why. */
-export const upgrade = (stack: Stack, address: Address, side: "outbound" | "inbound"): Result.Result<Upgrade, string> =>
-  Result.map(
-    Result.all(stack.transforms.map((shape, i) => shape[side](address.transforms[i] as Section))),
+/** Whether the stack authenticates its peer. */
+export const authenticates = (stack: Stack): boolean => stack.transforms.some((shape) => shape.authenticates)
+
+/** The upgrade for the sections of an address of this stack; a failure says which can't be used, and why. No I/O. */
+export const upgrade = (
+  stack: Stack,
+  address: Address,
+  side: "outbound" | "inbound"
+): Result.Result<Upgrade, Transform.Refusal> => {
+  const below = stack.transport.below(address.transport)
+  return Result.map(
+    Result.all(stack.transforms.map((shape, i) => shape[side](address.transforms[i] as Section, below))),
     (wraps): Upgrade =>
       (connection) =>
         wraps.reduce<ReturnType<Transform.Wrap>>(
-          (below, wrap) => Effect.flatMap(below, wrap),
+          (lower, wrap) => Effect.flatMap(lower, wrap),
           Effect.succeed(connection)
         )
   )
+}

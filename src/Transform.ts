@@ -18,6 +18,7 @@ import type { ConnectionReason } from "./ConnectionError.ts"
 import type { HandshakeError } from "./HandshakeError.ts"
 import { CodecPort } from "./internal/codecPort.ts"
 import { PortWire } from "./internal/portWire.ts"
+import type { Below } from "./Transport.ts"
 
 /** The identifier of the transform called `Name`. */
 export interface Transform<in out Name extends string> {
@@ -29,14 +30,20 @@ export type Wrap = (
   connection: Connection.Connection
 ) => Effect.Effect<Connection.Connection, HandshakeError, Scope.Scope>
 
+/** Why a section can't be used in its stack. */
+export interface Refusal {
+  /** `unusable`: the section itself. `insecure`: what it would be laid over. */
+  readonly why: "unusable" | "insecure"
+  readonly detail: string
+}
+
 /** What a transform gives to a Multiserver. Made by `make`. */
 export interface Shape {
   /** Whether the peer is authenticated, and the stream kept secret and whole, from here on. */
   readonly authenticates: boolean
-  /** The dialing side for a section; a failure says why the section can't be dialed. */
-  readonly outbound: (section: Section) => Result.Result<Wrap, string>
-  /** The listening side for a section; a failure says why the section can't be listened on. */
-  readonly inbound: (section: Section) => Result.Result<Wrap, string>
+  /** One side for a section, over a transport; a failure says why it can't be. Nothing is done yet. */
+  readonly outbound: (section: Section, below: Below) => Result.Result<Wrap, Refusal>
+  readonly inbound: (section: Section, below: Below) => Result.Result<Wrap, Refusal>
   /** The section as it is advertised: with what a dialer has to know filled in, and nothing secret. */
   readonly advertise: (section: Section) => Section
 }
@@ -50,29 +57,38 @@ export interface Definition<A> {
   /** Decodes the section: `Schema.toType(Address.Shs)`, or `Address.section(name, schema)` for a protocol of your own. */
   readonly section: Schema.Codec<A, Section>
   readonly authenticates: boolean
-  readonly outbound: (connection: Connection.Connection, section: A) => ReturnType<Wrap>
-  readonly inbound: (connection: Connection.Connection, section: A) => ReturnType<Wrap>
+  readonly outbound: (connection: Connection.Connection, section: A, below: Below) => ReturnType<Wrap>
+  readonly inbound: (connection: Connection.Connection, section: A, below: Below) => ReturnType<Wrap>
   /** By default as it is. */
   readonly advertise?: (section: A) => Section
   /** Why a section that decodes can't be dialed all the same, before any I/O. By default any can. */
   readonly notDialable?: (section: A) => string | undefined
+  /** Why it would be open to others than the peer, over this transport. By default it never is. */
+  readonly insecure?: (below: Below) => string | undefined
 }
 
 /** Makes a transform from its definition. */
 export const make = <A>(definition: Definition<A>): Shape => {
   const decode = Schema.decodeUnknownResult(definition.section)
-  const decoded = (section: Section): Result.Result<A, string> =>
-    Result.mapError(decode(section), (error) => error.message)
+  const refuse = (why: Refusal["why"]) => (detail: string) => Result.fail({ why, detail })
+  const decoded = (section: Section): Result.Result<A, Refusal> =>
+    Result.mapError(decode(section), (error): Refusal => ({ why: "unusable", detail: error.message }))
+  const checked = (section: Section, below: Below, notUsable?: (section: A) => string | undefined) =>
+    Result.flatMap(decoded(section), (own): Result.Result<A, Refusal> => {
+      const insecure = definition.insecure?.(below)
+      if (insecure !== undefined) return refuse("insecure")(insecure)
+      const unusable = notUsable?.(own)
+      return unusable === undefined ? Result.succeed(own) : refuse("unusable")(unusable)
+    })
   return {
     authenticates: definition.authenticates,
-    outbound: (section) =>
-      Result.flatMap(decoded(section), (own) => {
-        const reason = definition.notDialable?.(own)
-        return reason === undefined
-          ? Result.succeed((connection) => definition.outbound(connection, own))
-          : Result.fail(reason)
-      }),
-    inbound: (section) => Result.map(decoded(section), (own) => (connection) => definition.inbound(connection, own)),
+    outbound: (section, below) =>
+      Result.map(
+        checked(section, below, definition.notDialable),
+        (own) => (connection) => definition.outbound(connection, own, below)
+      ),
+    inbound: (section, below) =>
+      Result.map(checked(section, below), (own) => (connection) => definition.inbound(connection, own, below)),
     advertise: (section) => {
       const own = decoded(section)
       return Result.isSuccess(own) ? (definition.advertise?.(own.success) ?? section) : section

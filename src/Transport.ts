@@ -25,12 +25,26 @@ export interface Transport<in out Name extends string> {
 /** From how far away an address can be reached: this device, its local network, or anywhere. */
 export type Reach = "device" | "local" | "public"
 
+/** Where a connection runs, for the transforms over it to judge. */
+export interface Below {
+  /** How far the section reaches: whoever is that near can dial it, or can be at its other end. */
+  readonly reach: Reach
+  /** Whether only this user's own processes can be at the other end. */
+  readonly trusted: boolean
+}
+
 /** Whether what reaches as far as `reach` can be dialed from within `scope`. */
 export const within = (scope: Reach, reach: Reach): boolean => distances[scope] <= distances[reach]
 const distances: Record<Reach, number> = { device: 0, local: 1, public: 2 }
 
+/** What a transport is told of the stack over it. */
+export interface StackOptions {
+  /** Whether a transform over it authenticates: then what arrives is worth little until that is done. */
+  readonly authenticates: boolean
+}
+
 /** What the dialer tells a transport. */
-export interface DialOptions {
+export interface DialOptions extends StackOptions {
   /** Whether policy allows this resolved IP; to be asked after name lookup, for each. */
   readonly permits: (ip: string) => boolean
 }
@@ -51,14 +65,13 @@ export interface Bound {
 export type OnAccepted = (accepted: Accepted, source: string | undefined) => boolean
 
 type Dial = (options: DialOptions) => Effect.Effect<Connection, TransportReason, Scope.Scope>
-type Listen = (onAccepted: OnAccepted) => Effect.Effect<Bound, BindReason, Scope.Scope>
+type Listen = (onAccepted: OnAccepted, options: StackOptions) => Effect.Effect<Bound, BindReason, Scope.Scope>
 
 /** What a transport gives to a Multiserver. Made by `make`. */
 export interface Shape {
   /** How long one attempt to connect may take. */
   readonly connectTimeout: Duration.Duration
-  /** How far the section reaches, when it is bound. */
-  readonly reach: (section: Section) => Reach
+  readonly below: (section: Section) => Below
   /** A bound section as others can dial it from within `scope`; empty when they can't. */
   readonly advertise: (section: Section, scope: Reach) => ReadonlyArray<Section>
   /** A failure says why the section can't be dialed. */
@@ -77,12 +90,15 @@ export interface Definition<A> {
   readonly section: Schema.Codec<A, Section>
   /** By default 6 seconds. */
   readonly connectTimeout?: Duration.Input
+  /** How far the section reaches. */
   readonly reach: (section: A) => Reach
+  /** Whether only this user's own processes can be at the other end. By default not. */
+  readonly trusted?: boolean
   /** By default the section itself, in each scope that it reaches. */
   readonly advertise?: (section: A, scope: Reach) => ReadonlyArray<Section>
   readonly dial: (section: A, options: DialOptions) => ReturnType<Dial>
   /** Without it, the transport only dials. */
-  readonly listen?: (section: A, onAccepted: OnAccepted) => ReturnType<Listen>
+  readonly listen?: (section: A, onAccepted: OnAccepted, options: StackOptions) => ReturnType<Listen>
   /** Why a section that decodes can't be dialed all the same, before any I/O. By default any can. */
   readonly notDialable?: (section: A) => string | undefined
 }
@@ -94,7 +110,10 @@ export const make = <A>(definition: Definition<A>): Shape => {
     Result.mapError(decode(section), (error) => error.message)
   return {
     connectTimeout: Duration.fromInputUnsafe(definition.connectTimeout ?? "6 seconds"),
-    reach: (section) => Result.match(decoded(section), { onSuccess: definition.reach, onFailure: () => "public" }),
+    below: (section) => ({
+      reach: Result.match(decoded(section), { onSuccess: definition.reach, onFailure: () => "public" }),
+      trusted: definition.trusted ?? false
+    }),
     advertise: (section, scope) => {
       const own = decoded(section)
       if (Result.isFailure(own)) return []
@@ -110,7 +129,7 @@ export const make = <A>(definition: Definition<A>): Shape => {
       const { listen } = definition
       return listen === undefined
         ? Result.fail("its transport only dials")
-        : Result.map(decoded(section), (own) => (onAccepted) => listen(own, onAccepted))
+        : Result.map(decoded(section), (own) => (onAccepted, options) => listen(own, onAccepted, options))
     }
   }
 }

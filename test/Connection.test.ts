@@ -74,9 +74,9 @@ const copied = Layer.effect(
       section: Address.section("copied", Schema.String),
       reach: () => "device",
       dial: (name, options) => copy(dials(name)(options)),
-      listen: (name, onAccepted) =>
+      listen: (name, onAccepted, options) =>
         Effect.as(
-          listens(name)((accepted, source) => onAccepted(copy(accepted), source)),
+          listens(name)((accepted, source) => onAccepted(copy(accepted), source), options),
           { section: new Address.Opaque({ name: "copied", data: `:${name}` }) }
         )
     })

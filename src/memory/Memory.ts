@@ -27,6 +27,7 @@ const make = (listeners: Listeners): Transport.Shape =>
   Transport.make({
     section: Schema.toType(Address.Memory),
     reach: () => "device",
+    trusted: true,
     dial: ({ name }) =>
       Effect.suspend(() => {
         const onAccepted = listeners.get(name)

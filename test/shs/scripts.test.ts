@@ -40,6 +40,7 @@ const authorize = (script: Script, called: Array<string>) => ({
     })
 })
 
+const below = { reach: "device", trusted: true } as const
 const at = new Address.Address({ transport: new Address.Memory({ name: "script" }), transforms: [] })
 
 /** A turn of the event loop, in which microtasks and what hangs on them run. */
@@ -59,7 +60,9 @@ const run = (script: Script) =>
     const connection = yield* Connection.make(near)
     const publicKey = PublicKey.make(script.server_longterm_pk ?? new Uint8Array(32))
     const section = script.role === "client" ? new Address.Shs({ publicKey }) : new Address.Shs({})
-    const wrap = Result.getOrThrow(script.role === "client" ? shape.outbound(section) : shape.inbound(section))
+    const wrap = Result.getOrThrow(
+      script.role === "client" ? shape.outbound(section, below) : shape.inbound(section, below)
+    )
     const fiber = yield* Effect.forkChild(Effect.result(wrap(connection)).pipe(Effect.timeoutOption("10 seconds")), {
       startImmediately: true
     })
