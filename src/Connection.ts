@@ -83,8 +83,6 @@ export interface PortListener {
  * when it answers `true`, and otherwise as soon as `pending` is 0.
  */
 export interface Port {
-  readonly remote: Address
-  readonly peer: Peer
   readonly halfClose: boolean
   /** Sets who hears from now on. Reading begins with the first one. */
   readonly listen: (listener: PortListener) => void
@@ -138,17 +136,20 @@ const remainingClose = (scope: Scope.Scope): Effect.Effect<number> =>
     return deadline - now
   })
 
+/** Who is at the other end, and where. */
+export type Who = Pick<Connection, "peer" | "remote">
+
 /**
  * The connection over a port, alive as long as the scope.
  *
  * When the scope closes after success: flush, goodbye, FIN, waiting while bytes are pending for the kernel and never for the
  * peer. After a failure or an interruption: it is destroyed at once, without a goodbye.
  */
-export const make = (port: Port): Effect.Effect<Connection, never, Scope.Scope> =>
+export const make = (port: Port, who: Who): Effect.Effect<Connection, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
     const limits = yield* Limits
-    const face = new Face(port)
+    const face = new Face(port, who.remote)
     const remaining = Effect.provideService(remainingClose(scope), Limits, limits)
     yield* Effect.addFinalizer((exit) => face.leave(exit, remaining))
     const connection: Connection = {
@@ -158,8 +159,8 @@ export const make = (port: Port): Effect.Effect<Connection, never, Scope.Scope> 
       flush: face.flush,
       end: face.end,
       halfClose: port.halfClose,
-      remote: port.remote,
-      peer: port.peer
+      remote: who.remote,
+      peer: who.peer
     }
     faces.set(connection, face)
     return connection
@@ -202,7 +203,7 @@ export const fromEffects = (effects: Effects): Effect.Effect<Connection, never, 
     const pump = new Pump(effects)
     yield* Effect.forkScoped(pump.reading, { startImmediately: true })
     yield* Effect.forkScoped(pump.writing, { startImmediately: true })
-    return yield* make(pump)
+    return yield* make(pump, effects)
   })
 
 /** The same connection, or one over it with a pump when it has no port of its own. */

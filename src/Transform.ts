@@ -131,6 +131,6 @@ export const fromCodec = <E, R>(
     const port = yield* Connection.takePort(connection)
     const wire = new PortWire(port)
     const { codec, peer, remote } = yield* handshake(wire)
-    const who = { peer, remote: port.remote.with(remote) }
-    return yield* Connection.make(new CodecPort(port, codec, who, wire.leftover()))
+    const who = { peer, remote: connection.remote.with(remote) }
+    return yield* Connection.make(new CodecPort(port, codec, wire.leftover()), who)
   })

@@ -55,10 +55,14 @@ const stall = (connection: Connection.Connection) =>
     return fiber
   })
 
+const stalled: Connection.Who = {
+  remote: new Address.Address({ transport: new Address.Memory({ name: "stalled" }), transforms: [] }),
+  peer: new Connection.Anonymous()
+}
+
 /** A port whose kernel never takes a byte. */
 const stalledPort = (): Connection.Port => {
-  const remote = new Address.Address({ transport: new Address.Memory({ name: "stalled" }), transforms: [] })
-  const [near] = memoryPair(remote, remote)
+  const [near] = memoryPair()
   return Object.create(near, { pending: { value: 1 } })
 }
 
@@ -396,9 +400,9 @@ describe("a connection", () => {
       }
       for (let i = 0; i < 500; i++) {
         const own = yield* Scope.fork(scope)
-        yield* Effect.flatMap(Connection.make(stalledPort()), (connection) => connection.write(pattern(1))).pipe(
-          Scope.provide(own)
-        )
+        yield* Effect.flatMap(Connection.make(stalledPort(), stalled), (connection) =>
+          connection.write(pattern(1))
+        ).pipe(Scope.provide(own))
       }
       yield* Effect.sleep("300 millis")
       const started = yield* Clock.currentTimeMillis

@@ -1,14 +1,11 @@
 /** The port of a codec over the port below: seals what is offered, once a tick, and opens what has arrived, once a take. */
 import { isArrayNonEmpty } from "effect/Array"
-import type { Address } from "../Address.ts"
 import type { Codec, Sealer } from "../Codec.ts"
-import type { Chunks, Peer, Port, PortListener } from "../Connection.ts"
+import type { Chunks, Port, PortListener } from "../Connection.ts"
 import { type ConnectionReason, LocallyClosed, ProtocolViolation, Tampered, Truncated } from "../ConnectionError.ts"
 import { giveStage, stageBytes, takeStage } from "./stage.ts"
 
 export class CodecPort implements Port {
-  readonly remote: Address
-  readonly peer: Peer
   /** The sealed end is the half close. */
   readonly halfClose = true
   private readonly lower: Port
@@ -29,16 +26,9 @@ export class CodecPort implements Port {
   /** Stages that the lower port has not copied. */
   private readonly lent: Array<Uint8Array> = []
 
-  constructor(
-    lower: Port,
-    codec: Codec,
-    who: { readonly remote: Address; readonly peer: Peer },
-    leftover: Array<Uint8Array>
-  ) {
+  constructor(lower: Port, codec: Codec, leftover: Array<Uint8Array>) {
     this.lower = lower
     this.codec = codec
-    this.remote = who.remote
-    this.peer = who.peer
     this.leftover = leftover
   }
 

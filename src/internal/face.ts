@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Pull from "effect/Pull"
-import { format } from "../Address.ts"
+import { type Address, format } from "../Address.ts"
 import type { Account, Chunks, Port, PortListener } from "../Connection.ts"
 import { ConnectionError, type ConnectionReason, LocallyClosed } from "../ConnectionError.ts"
 
@@ -27,6 +27,7 @@ interface Job {
 /** The state behind one `Connection`. */
 export class Face implements PortListener {
   readonly port: Port
+  private readonly remote: Address
   private readers: Array<(effect: Pull.Pull<Chunks, ConnectionError>) => void> = []
   private jobs: Array<Job> = []
   private advancing = false
@@ -42,8 +43,9 @@ export class Face implements PortListener {
   private bytesRead = 0
   private bytesWritten = 0
 
-  constructor(port: Port) {
+  constructor(port: Port, remote: Address) {
     this.port = port
+    this.remote = remote
     port.listen(this)
   }
 
@@ -58,7 +60,7 @@ export class Face implements PortListener {
   }
 
   private error(reason: ConnectionReason): ConnectionError {
-    return new ConnectionError({ remote: format(this.port.remote), reason })
+    return new ConnectionError({ remote: format(this.remote), reason })
   }
 
   private localError(why: LocallyClosed["why"]): ConnectionError {

@@ -12,8 +12,6 @@ export const highWater = 128 * 1024
 const bytesOf = (chunks: ReadonlyArray<Uint8Array>): number => chunks.reduce((sum, chunk) => sum + chunk.length, 0)
 
 export class Pump implements Port {
-  readonly remote
-  readonly peer
   readonly halfClose
   readonly reading: Effect.Effect<void>
   readonly writing: Effect.Effect<void>
@@ -32,8 +30,6 @@ export class Pump implements Port {
 
   constructor(effects: Effects) {
     this.effects = effects
-    this.remote = effects.remote
-    this.peer = effects.peer
     this.halfClose = effects.halfClose
     const untilStopped = <A>(effect: Effect.Effect<A, ConnectionError>) =>
       effect.pipe(

@@ -18,9 +18,12 @@ type Listeners = Map<string, Transport.OnAccepted>
 const at = (name: string) => new Address.Address({ transport: new Address.Memory({ name }), transforms: [] })
 
 /** Destroyed with the scope whatever happens, as a socket is. */
-const take = (port: Connection.Port): Effect.Effect<Connection.Connection, never, Scope.Scope> =>
+const take = (
+  port: Connection.Port,
+  remote: Address.Address
+): Effect.Effect<Connection.Connection, never, Scope.Scope> =>
   Effect.acquireRelease(Effect.succeed(port), () => Effect.sync(() => port.destroy())).pipe(
-    Effect.flatMap(Connection.make)
+    Effect.flatMap(() => Connection.make(port, { remote, peer: new Connection.Anonymous() }))
   )
 
 const make = (listeners: Listeners): Transport.Shape =>
@@ -32,8 +35,10 @@ const make = (listeners: Listeners): Transport.Shape =>
       Effect.suspend(() => {
         const onAccepted = listeners.get(name)
         if (onAccepted === undefined) return Effect.fail(new Refused())
-        const [near, far] = memoryPair(at(name), at(`${name}-dialer`))
-        return onAccepted(take(far), undefined) ? take(near) : Effect.fail(new Refused())
+        const [near, far] = memoryPair()
+        return onAccepted(take(far, at(`${name}-dialer`)), undefined)
+          ? take(near, at(name))
+          : Effect.fail(new Refused())
       }),
     listen: ({ name }, onAccepted) =>
       Effect.acquireRelease(

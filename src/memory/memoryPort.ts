@@ -1,15 +1,12 @@
 /** Two ports, each the other's end, with the manners of a socket: bounded, and heard on a later turn. */
 import { isArrayNonEmpty } from "effect/Array"
-import type { Address } from "../Address.ts"
-import { Anonymous, type Chunks, type Port, type PortListener } from "../Connection.ts"
+import type { Chunks, Port, PortListener } from "../Connection.ts"
 import { type ConnectionReason, LocallyClosed, Reset } from "../ConnectionError.ts"
 
 /** Full when this many bytes wait at the other end. */
 const highWater = 128 * 1024
 
 class MemoryPort implements Port {
-  readonly remote: Address
-  readonly peer = new Anonymous()
   readonly halfClose = true
   failure: ConnectionReason | undefined
   /** The other end; set by `memoryPair` before anything is done with either. */
@@ -20,10 +17,6 @@ class MemoryPort implements Port {
   private inputEnded = false
   private endSaid = false
   private scheduled = false
-
-  constructor(remote: Address) {
-    this.remote = remote
-  }
 
   listen(listener: PortListener): void {
     this.listener = listener
@@ -108,10 +101,10 @@ class MemoryPort implements Port {
   }
 }
 
-/** Two connected ports. `far` is the remote address that the first one shows, `near` the second's. */
-export const memoryPair = (far: Address, near: Address): readonly [Port, Port] => {
-  const left = new MemoryPort(far)
-  const right = new MemoryPort(near)
+/** Two connected ports. */
+export const memoryPair = (): readonly [Port, Port] => {
+  const left = new MemoryPort()
+  const right = new MemoryPort()
   left.other = right
   right.other = left
   return [left, right]

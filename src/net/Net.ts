@@ -66,7 +66,8 @@ const fromSocket = (socket: net.Socket): Effect.Effect<Connection.Connection, ne
   Effect.suspend(() => {
     const host = plainIp(socket.remoteAddress ?? "0.0.0.0")
     const transport = new Address.Net({ host, port: socket.remotePort ?? 0 })
-    return Connection.make(new SocketPort(socket, new Address.Address({ transport, transforms: [] })))
+    const remote = new Address.Address({ transport, transforms: [] })
+    return Connection.make(new SocketPort(socket), { remote, peer: new Connection.Anonymous() })
   })
 
 const dial = (

@@ -1,8 +1,7 @@
 /** The port of a Node stream socket: TCP or a unix socket. */
 import type { Socket } from "node:net"
 import { isArrayNonEmpty } from "effect/Array"
-import type { Address } from "../Address.ts"
-import { Anonymous, type Chunks, type Port, type PortListener } from "../Connection.ts"
+import type { Chunks, Port, PortListener } from "../Connection.ts"
 import { type ConnectionReason, LocallyClosed, Reset, TimedOut } from "../ConnectionError.ts"
 
 /** Reading pauses when this many bytes wait to be taken; two of Node's reads. */
@@ -11,8 +10,6 @@ const readHighWater = 128 * 1024
 const writeHighWater = 128 * 1024
 
 export class SocketPort implements Port {
-  readonly remote: Address
-  readonly peer = new Anonymous()
   readonly halfClose = true
   failure: ConnectionReason | undefined
   private readonly socket: Socket
@@ -22,9 +19,8 @@ export class SocketPort implements Port {
   private paused = true
   private inputEnded = false
 
-  constructor(socket: Socket, remote: Address) {
+  constructor(socket: Socket) {
     this.socket = socket
-    this.remote = remote
     socket.removeAllListeners("error")
     socket.on("error", this.onError)
     socket.on("close", this.onClose)

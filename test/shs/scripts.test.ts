@@ -49,7 +49,7 @@ const turn = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)
 const run = (script: Script) =>
   Effect.gen(function* () {
     const called: Array<string> = []
-    const [near, far] = memoryPair(at, at)
+    const [near, far] = memoryPair()
     const sent: Array<Uint8Array> = []
     const collect = () => {
       for (let chunks = far.take(); chunks !== undefined; chunks = far.take()) sent.push(...chunks)
@@ -57,7 +57,7 @@ const run = (script: Script) =>
     far.listen({ readable: collect, drained: () => {} })
     const options = { appKey: Redacted.make(script.app_key), ...authorize(script, called) }
     const shape = yield* Shs.make(options)
-    const connection = yield* Connection.make(near)
+    const connection = yield* Connection.make(near, { remote: at, peer: new Connection.Anonymous() })
     const publicKey = PublicKey.make(script.server_longterm_pk ?? new Uint8Array(32))
     const section = script.role === "client" ? new Address.Shs({ publicKey }) : new Address.Shs({})
     const wrap = Result.getOrThrow(

@@ -59,9 +59,9 @@ const relay = (from: Connection.Port, to: Connection.Port, attack: Attack["toSer
 /** The transport, with what is to be done to each connection. */
 export const layer = (attacks: { current: Attack }) => {
   const listeners = new Map<string, Transport.OnAccepted>()
-  const take = (port: Connection.Port) =>
+  const take = (port: Connection.Port, name: string) =>
     Effect.acquireRelease(Effect.succeed(port), () => Effect.sync(() => port.destroy())).pipe(
-      Effect.flatMap(Connection.make)
+      Effect.flatMap(() => Connection.make(port, { remote: at(name), peer: new Connection.Anonymous() }))
     )
   return Transport.layer("tamper", {
     section: Address.section("tamper", Schema.NonEmptyString),
@@ -70,11 +70,11 @@ export const layer = (attacks: { current: Attack }) => {
       Effect.suspend(() => {
         const onAccepted = listeners.get(name)
         if (onAccepted === undefined) return Effect.fail(new Refused())
-        const [client, nearMiddle] = memoryPair(at(name), at("dialer"))
-        const [farMiddle, server] = memoryPair(at(name), at("dialer"))
+        const [client, nearMiddle] = memoryPair()
+        const [farMiddle, server] = memoryPair()
         nearMiddle.listen(relay(nearMiddle, farMiddle, attacks.current.toServer))
         farMiddle.listen(relay(farMiddle, nearMiddle, attacks.current.toClient))
-        return onAccepted(take(server), undefined) ? take(client) : Effect.fail(new Refused())
+        return onAccepted(take(server, "dialer"), undefined) ? take(client, name) : Effect.fail(new Refused())
       }),
     listen: (name, onAccepted) =>
       Effect.acquireRelease(
