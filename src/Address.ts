@@ -304,7 +304,8 @@ export const formatWithSecrets: (self: Address | MultiAddress) => string = forma
   Base64.encode(Redacted.value(seed))
 )
 
-const hasSeed = (self: Address): boolean =>
+/** Whether the address holds a private key. */
+export const hasSeed = (self: Address): boolean =>
   self.transforms.some((part) => part._tag === "shs" && part.seed !== undefined)
 
 /** The same address without its seed. */

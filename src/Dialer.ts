@@ -8,12 +8,16 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
-import { type Address, format, type MultiAddress } from "./Address.ts"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { type Address, format, hasSeed, type MultiAddress } from "./Address.ts"
 import type * as Connection from "./Connection.ts"
 import {
   AllFailed,
+  type Attempt,
   type AttemptReason,
   DeniedByPolicy,
   DialError,
@@ -38,9 +42,24 @@ export interface Environment {
   readonly emit: Events.Sink
 }
 
+/**
+ * In which order addresses are dialed.
+ *
+ * - `inOrder`: the next when one fails.
+ * - `race`: several connect at once, cheaper transports first, each 250 ms after the one before it or when that has failed; one at
+ *   a time does its handshake, and the next after its failure or a second. An address with a seed does its handshake alone.
+ * - `firstUnderstood`: only the first whose stack is spoken, as npm multiserver does.
+ * - a function: from the addresses that are understood to those that are tried, in order.
+ */
+export type DialPlan =
+  | "inOrder"
+  | "race"
+  | "firstUnderstood"
+  | ((understood: ReadonlyArray<Address>) => ReadonlyArray<Address>)
+
 export interface DialOptions {
-  /** `inOrder`: the next address when one fails. `firstUnderstood`: only the first whose stack is spoken. */
-  readonly plan?: "inOrder" | "firstUnderstood"
+  /** By default `inOrder`. */
+  readonly plan?: DialPlan
 }
 
 // -----------------------------------------------------------------------------
@@ -49,13 +68,14 @@ export interface DialOptions {
 
 /** An address that can be tried. */
 interface Candidate {
+  readonly address: Address
   readonly stack: Stack.Stack
   readonly connect: Effect.Effect<Connection.Connection, TransportReason, Scope.Scope>
   readonly upgrade: Stack.Upgrade
 }
 
 /** What becomes of one address before anything is done. */
-const plan = ({ policy, stacks }: Environment, address: Address): Result.Result<Candidate, AttemptReason> => {
+const consider = ({ policy, stacks }: Environment, address: Address): Result.Result<Candidate, AttemptReason> => {
   const stack = stacks.get(address.stack)
   if (stack === undefined) {
     return Result.fail(new Unsupported({ stack: address.stack, spoken: [...stacks.keys()] }))
@@ -68,8 +88,18 @@ const plan = ({ policy, stacks }: Environment, address: Address): Result.Result<
     const upgrade = yield* Result.mapError(Stack.upgrade(stack, address, "outbound"), ({ detail, why }) =>
       why === "insecure" ? new Insecure({ detail }) : notDialable(detail)
     )
-    return { stack, connect: dial({ permits, authenticates: Stack.authenticates(stack) }), upgrade }
+    return { address, stack, connect: dial({ permits, authenticates: Stack.authenticates(stack) }), upgrade }
   })
+}
+
+/** The candidates that are tried, in order. */
+const choose = (plan: DialPlan, candidates: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> => {
+  if (plan === "inOrder") return candidates
+  if (plan === "firstUnderstood") return candidates.slice(0, 1)
+  if (plan === "race") return candidates.toSorted((a, b) => a.stack.transport.cost - b.stack.transport.cost)
+  return plan(candidates.map(({ address }) => address)).flatMap((chosen) =>
+    candidates.filter(({ address }) => address === chosen).slice(0, 1)
+  )
 }
 
 // -----------------------------------------------------------------------------
@@ -86,51 +116,142 @@ const within = <A, E, R>(
     orElse: () => Effect.fail(new DialTimedOut({ phase, millis: Duration.toMillis(duration) }))
   })
 
+type Handshake = Effect.Effect<Connection.Connection, AttemptReason, Scope.Scope>
+
+/** One address, in a scope of its own. `turn` is around the handshakes: those who race take turns at them. */
 const attempt = (
   { emit, limits }: Environment,
-  { connect, stack, upgrade }: Candidate
-): Effect.Effect<Connection.Connection, AttemptReason, Scope.Scope> =>
+  { connect, stack, upgrade }: Candidate,
+  failed: ReadonlyArray<Attempt>,
+  turn: (handshake: Handshake) => Handshake = (handshake) => handshake
+) =>
   within(connect, stack.transport.connectTimeout, "connect").pipe(
-    Effect.flatMap((transport) => within(upgrade(transport), limits.handshake, "handshake")),
-    (open) => observed({ emit, role: "dial", stack: stack.name }, open),
-    inOwnScope,
-    Effect.map(({ value }) => value)
+    Effect.flatMap((transport) => turn(within(upgrade(transport), limits.handshake, "handshake"))),
+    (open) => observed({ emit, role: "dial", stack: stack.name, failed }, open),
+    inOwnScope
   )
+
+/** One after another, until one succeeds. */
+const inOrder = (
+  environment: Environment,
+  candidates: ReadonlyArray<Candidate>,
+  failed: Array<Attempt>
+): Effect.Effect<Connection.Connection | undefined, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    for (const candidate of candidates) {
+      const outcome = yield* Effect.result(attempt(environment, candidate, failed))
+      if (Result.isSuccess(outcome)) return outcome.success.value
+      failed.push({ address: format(candidate.address), reason: outcome.failure })
+    }
+    return undefined
+  })
+
+/** How long after one attempt the next begins, when they race: what browsers wait between two families. */
+const stagger = "250 millis"
+/** How long one handshake keeps the others waiting. */
+const handshakeTurn = "1 second"
+
+/** All at once, staggered; the first that succeeds interrupts the others, of which nothing is left. */
+const race = (
+  environment: Environment,
+  candidates: ReadonlyArray<Candidate>,
+  failed: Array<Attempt>
+): Effect.Effect<Connection.Connection | undefined, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const turn = takeTurns(candidates.length)
+    const gates = candidates.map(() => Latch.makeUnsafe(false))
+    gates[0]?.openUnsafe()
+    const won: Array<Scope.Closeable> = []
+    const racers = candidates.map((candidate, i) => {
+      const next = Effect.sync(() => gates[i + 1]?.openUnsafe())
+      return Effect.gen(function* () {
+        yield* (gates[i] as Latch.Latch).await
+        yield* Effect.forkChild(Effect.delay(next, stagger))
+        const own = yield* attempt(environment, candidate, failed, turn(hasSeed(candidate.address)))
+        won.push(own.scope)
+        return own
+      }).pipe(
+        Effect.tapError((reason) =>
+          Effect.suspend(() => {
+            failed.push({ address: format(candidate.address), reason })
+            return next
+          })
+        )
+      )
+    })
+    return Effect.raceAll(racers).pipe(
+      Effect.tap(({ scope }) =>
+        Effect.forEach(
+          won.filter((other) => other !== scope),
+          (other) => Scope.close(other, Exit.interrupt())
+        )
+      ),
+      Effect.map(({ value }) => value),
+      Effect.catch(() => Effect.undefined)
+    )
+  })
+
+/**
+ * Turns at the handshake. One begins when the one before it has failed or had a second; one with a seed has it all alone, because
+ * a loser's handshake could spend an invite.
+ */
+const takeTurns = (everybody: number) => {
+  const turns = Semaphore.makeUnsafe(1)
+  const handshaking = Semaphore.makeUnsafe(everybody)
+  return (alone: boolean) =>
+    (handshake: Handshake): Handshake =>
+      Effect.suspend(() => {
+        const mine = Latch.makeUnsafe(false)
+        const over = Latch.makeUnsafe(false)
+        const until = alone ? over.await : Effect.timeoutOption(over.await, handshakeTurn)
+        return Effect.gen(function* () {
+          yield* Effect.forkChild(turns.withPermits(1)(Effect.andThen(mine.open, until)), { startImmediately: true })
+          yield* mine.await
+          return yield* handshaking.withPermits(alone ? everybody : 1)(handshake)
+        }).pipe(Effect.ensuring(over.open))
+      })
+}
 
 // -----------------------------------------------------------------------------
 // dial
 // -----------------------------------------------------------------------------
 
-/** Dials addresses of one peer, in order of preference. */
+/** The error of a dial: the reason of the one address that was tried, or the reasons of all. */
+const dialError = (
+  addresses: MultiAddress,
+  failed: ReadonlyArray<Attempt>,
+  tried: ReadonlyArray<Candidate>
+): DialError => {
+  const [only] =
+    tried.length === 1 ? failed.filter(({ address }) => tried.some((each) => format(each.address) === address)) : failed
+  return only !== undefined && (tried.length === 1 || failed.length === 1)
+    ? new DialError(only)
+    : new DialError({ address: format(addresses), reason: new AllFailed({ attempts: failed }) })
+}
+
+/** Dials addresses of one peer. */
 export const dial = (
   environment: Environment,
   addresses: MultiAddress,
-  options: DialOptions = {}
+  { plan = "inOrder" }: DialOptions = {}
 ): Effect.Effect<Connection.Connection, DialError, Scope.Scope> =>
   Effect.gen(function* () {
     const started = yield* Clock.currentTimeMillis
-    const failed: Array<AllFailed["attempts"][number]> = []
-    let tried: AllFailed["attempts"][number] | undefined
-    let tries = 0
+    const failed: Array<Attempt> = []
+    const understood: Array<Candidate> = []
     for (const address of addresses) {
-      const candidate = plan(environment, address)
-      if (Result.isSuccess(candidate)) tries++
-      const outcome = yield* Effect.fromResult(candidate).pipe(
-        Effect.flatMap((each) => attempt(environment, each)),
-        Effect.result
-      )
-      if (Result.isSuccess(outcome)) return outcome.success
-      const failure = { address: format(address), reason: outcome.failure }
-      failed.push(failure)
-      if (Result.isSuccess(candidate)) tried = failure
-      if (options.plan === "firstUnderstood" && outcome.failure._tag !== "Unsupported") break
+      const candidate = consider(environment, address)
+      if (Result.isSuccess(candidate)) understood.push(candidate.success)
+      else failed.push({ address: format(address), reason: candidate.failure })
     }
-    const single = tries === 1 ? tried : failed.length === 1 ? failed[0] : undefined
-    const error =
-      single === undefined
-        ? new DialError({ address: format(addresses), reason: new AllFailed({ attempts: failed }) })
-        : new DialError(single)
+    const tried = choose(plan, understood)
+    const connection = yield* (plan === "race" ? race : inOrder)(environment, tried, failed)
+    if (connection !== undefined) return connection
+    const error = dialError(addresses, failed, tried)
     const millis = (yield* Clock.currentTimeMillis) - started
     yield* environment.emit({ event: "dial-failed", error, millis })
     return yield* error
-  })
+  }).pipe(
+    inOwnScope,
+    Effect.map(({ value }) => value)
+  )

@@ -5,7 +5,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Account } from "./Connection.ts"
-import type { DialError } from "./DialError.ts"
+import type { Attempt, DialError } from "./DialError.ts"
 import type { HandshakeError } from "./HandshakeError.ts"
 
 interface Common {
@@ -24,6 +24,8 @@ export interface Connected extends Common {
   readonly event: "connected"
   /** The peer's public key, base64, when it was proved. */
   readonly peer: string | undefined
+  /** Of a dial: the addresses that had failed before this one won, and why. */
+  readonly failed: ReadonlyArray<Attempt>
 }
 
 /** The connection's scope is closed. */

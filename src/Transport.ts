@@ -71,6 +71,8 @@ type Listen = (onAccepted: OnAccepted, options: StackOptions) => Effect.Effect<B
 export interface Shape {
   /** How long one attempt to connect may take. */
   readonly connectTimeout: Duration.Duration
+  /** When addresses race, the lower goes first. */
+  readonly cost: number
   readonly below: (section: Section) => Below
   /** A bound section as others can dial it from within `scope`; empty when they can't. */
   readonly advertise: (section: Section, scope: Reach) => ReadonlyArray<Section>
@@ -90,6 +92,8 @@ export interface Definition<A> {
   readonly section: Schema.Codec<A, Section>
   /** By default 6 seconds. */
   readonly connectTimeout?: Duration.Input
+  /** What a connection costs, against others: 0 in memory, 2 over TCP, 9 over Tor. By default 5. */
+  readonly cost?: number
   /** How far the section reaches. */
   readonly reach: (section: A) => Reach
   /** Whether only this user's own processes can be at the other end. By default not. */
@@ -109,6 +113,7 @@ export const make = <A>(definition: Definition<A>): Shape => {
   const decoded = (section: Section): Result.Result<A, string> =>
     Result.mapError(decode(section), (error) => error.message)
   return {
+    cost: definition.cost ?? 5,
     connectTimeout: Duration.fromInputUnsafe(definition.connectTimeout ?? "6 seconds"),
     below: (section) => ({
       reach: Result.match(decoded(section), { onSuccess: definition.reach, onFailure: () => "public" }),

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
 import * as Connection from "../Connection.ts"
+import type { Attempt } from "../DialError.ts"
 import type * as Events from "../Events.ts"
 import { formatPublicKey } from "../Identity.ts"
 
@@ -11,6 +12,8 @@ interface Observer {
   readonly emit: Events.Sink
   readonly role: "dial" | "listen"
   readonly stack: string
+  /** Of a dial: the addresses that failed before this one. */
+  readonly failed?: ReadonlyArray<Attempt>
 }
 
 const peerText = (peer: Connection.Peer): string | undefined =>
@@ -18,7 +21,7 @@ const peerText = (peer: Connection.Peer): string | undefined =>
 
 /** Opens a connection, says so, and says how it went when the scope is closed. */
 export const observed = <E, R>(
-  { emit, role, stack }: Observer,
+  { emit, failed = [], role, stack }: Observer,
   open: Effect.Effect<Connection.Connection, E, R>
 ): Effect.Effect<Connection.Connection, E, R | Scope.Scope> =>
   Effect.gen(function* () {
@@ -40,6 +43,6 @@ export const observed = <E, R>(
     })
     const connection = yield* Effect.flatMap(open, Connection.withPort)
     connected = connection
-    yield* Effect.flatMap(fields(connection), (common) => emit({ event: "connected", ...common }))
+    yield* Effect.flatMap(fields(connection), (common) => emit({ event: "connected", ...common, failed: [...failed] }))
     return connection
   })

@@ -48,7 +48,7 @@ export const isCleanEnd = ({ reason }: Socket.SocketError): boolean =>
 export const toReason = (error: Socket.SocketError): ConnectionReason => {
   if (error.reason._tag === "SocketCloseError") return new Truncated()
   const own = connectionError(error)
-  
+  if (own !== undefined) return own.reason
   const cause = causeOf(error)
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "UNKNOWN"
   return new Reset({ code })

@@ -31,6 +31,7 @@ const make = (listeners: Listeners): Transport.Shape =>
     section: Schema.toType(Address.Memory),
     reach: () => "device",
     trusted: true,
+    cost: 0,
     dial: ({ name }) =>
       Effect.suspend(() => {
         const onAccepted = listeners.get(name)

@@ -161,6 +161,7 @@ const listen = (
 /** TCP. */
 export const layer: Layer.Layer<Transport.Transport<"net">> = Transport.layer("net", {
   section: Schema.toType(Address.Net),
+  cost: 2,
   reach: ({ host }) => reachOf(host),
   advertise,
   notDialable: ({ port }) => (port === 0 ? "port 0 is for listening" : undefined),

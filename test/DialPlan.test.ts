@@ -1,0 +1,210 @@
+/** In which order addresses are tried, in virtual time; and once for real. */
+import * as net from "node:net"
+import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
+import * as Address from "../src/Address.ts"
+import * as Connection from "../src/Connection.ts"
+import { Refused } from "../src/DialError.ts"
+import type * as Events from "../src/Events.ts"
+import { HandshakeError, PeerMisbehaved } from "../src/HandshakeError.ts"
+import * as Multiserver from "../src/Multiserver.ts"
+import { memoryPair } from "../src/memory/memoryPort.ts"
+import * as Transform from "../src/Transform.ts"
+import * as Transport from "../src/Transport.ts"
+import { multiserver, recorder, served, turn } from "./support/servers.ts"
+
+/**
+ * `slow:NAME,CONNECT,HANDSHAKE`: connects after so many milliseconds, and with `~h` finishes its handshake after so many; `x` is
+ * never, and an `f` behind a number a failure then.
+ */
+const script = () => {
+  const log: Array<string> = []
+  const wait = <E>(what: string, text: string, error: E) =>
+    Effect.gen(function* () {
+      const now = () => Effect.map(Clock.currentTimeMillis, (millis) => millis)
+      log.push(`${yield* now()} ${what}`)
+      if (text === "x") return yield* Effect.never
+      yield* Effect.sleep(Number(text.replace("f", "")))
+      if (text.endsWith("f")) return yield* Effect.fail(error)
+    }).pipe(
+      Effect.onInterrupt(() =>
+        Effect.map(Clock.currentTimeMillis, (millis) => void log.push(`${millis} ${what} ended`))
+      )
+    )
+  const parts = (text: string) => text.split(",") as [string, string, string]
+  const transport = Transport.layer("slow", {
+    section: Address.section("slow", Schema.String),
+    reach: () => "device",
+    dial: (text) =>
+      Effect.gen(function* () {
+        const [name, connect] = parts(text)
+        yield* wait(`${name} connect`, connect, new Refused())
+        const [near] = memoryPair()
+        yield* Effect.addFinalizer(() => Effect.sync(() => void log.push(`${name} closed`)))
+        const remote = new Address.Address({
+          transport: new Address.Opaque({ name: "slow", data: `:${text}` }),
+          transforms: []
+        })
+        return yield* Connection.make(near, { remote, peer: new Connection.Anonymous() })
+      })
+  })
+  const misbehaved = new HandshakeError({
+    protocol: "h",
+    phase: "h",
+    reason: new PeerMisbehaved({ detail: "scripted" })
+  })
+  const upgrade: Transform.Wrap = (connection) =>
+    Effect.gen(function* () {
+      const [name, , handshake] = parts(String(connection.remote).slice("slow:".length))
+      yield* wait(`${name} handshake`, handshake, misbehaved)
+      return connection
+    })
+  const shs: Transform.Definition<Address.Shs> = {
+    section: Schema.toType(Address.Shs),
+    authenticates: true,
+    outbound: upgrade,
+    inbound: upgrade
+  }
+  const layer = Multiserver.layer(["slow~shs"]).pipe(Layer.provide([transport, Transform.layer("shs", shs)]))
+  return { log, layer }
+}
+
+const key = "A".repeat(43)
+const seed = `:${"B".repeat(42)}A`
+const address = (name: string, connect: string, handshake: string, secret = "") =>
+  `slow:${name},${connect},${handshake}~shs:${key}${secret}`
+
+/** Dials in virtual time; what happened, and who won or why nobody did. */
+const dial = (addresses: ReadonlyArray<string>, plan: "inOrder" | "race") =>
+  Effect.gen(function* () {
+    const { layer, log } = script()
+    const events: Array<Events.Event> = []
+    const outcome = yield* Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(
+        Multiserver.dial(addresses, { plan }).pipe(
+          Effect.flatMap((connection) =>
+            Effect.map(Clock.currentTimeMillis, (now) => `${now} ${/slow:(\w+)/.exec(String(connection.remote))?.[1]}`)
+          ),
+          Effect.catch((error) => Effect.succeed(error.message))
+        )
+      )
+      for (let i = 0; i < 200 && fiber.pollUnsafe() === undefined; i++) {
+        yield* TestClock.adjust("50 millis")
+        // What happens at this moment takes several turns of fibers that wake one another.
+        for (let j = 0; j < 20; j++) yield* turn
+      }
+      return yield* Fiber.join(fiber)
+    }).pipe(Effect.provide(layer.pipe(Layer.provide(recorder(events)))))
+    return { outcome, log, events }
+  })
+
+describe("dial plans", () => {
+  it.effect("inOrder gives a silent address its 6 seconds, and then the next its own", () =>
+    Effect.gen(function* () {
+      const { outcome, events } = yield* dial([address("a", "x", "0"), address("b", "1000", "500")], "inOrder")
+      assert.strictEqual(outcome, "7500 b")
+      const connected = events.find((event) => event.event === "connected")
+      assert.deepStrictEqual(connected?.event === "connected" ? connected.failed.map((each) => each.reason._tag) : [], [
+        "TimedOut"
+      ])
+    })
+  )
+
+  it.effect("race begins the next after 250 ms, or at once when one has failed", () =>
+    Effect.gen(function* () {
+      const { outcome, log } = yield* dial(
+        [address("a", "x", "0"), address("b", "100f", "0"), address("c", "200", "100")],
+        "race"
+      )
+      // a at 0; b at 250, refused at 350; c at 350, connected at 550, done at 650.
+      assert.strictEqual(outcome, "650 c")
+      assert.includeMembers(log, [
+        "0 a connect",
+        "250 b connect",
+        "350 c connect",
+        "550 c handshake",
+        "650 a connect ended"
+      ])
+    })
+  )
+
+  it.effect("race lets one at a time into its handshake, the next after its failure or a second", () =>
+    Effect.gen(function* () {
+      const stuck = yield* dial([address("a", "0", "x"), address("b", "0", "300")], "race")
+      assert.strictEqual(stuck.outcome, "1300 b")
+      assert.includeMembers(stuck.log, ["0 a handshake", "1000 b handshake", "1300 a handshake ended", "a closed"])
+      const failing = yield* dial([address("a", "0", "400f"), address("b", "0", "300")], "race")
+      assert.strictEqual(failing.outcome, "700 b")
+      assert.includeMembers(failing.log, ["400 b handshake", "a closed"])
+    })
+  )
+
+  it.effect("race never lets another into its handshake beside an address with a seed", () =>
+    Effect.gen(function* () {
+      const first = yield* dial([address("a", "0", "2000f", seed), address("b", "0", "100")], "race")
+      assert.strictEqual(first.outcome, "2100 b")
+      assert.includeMembers(first.log, ["2000 b handshake"])
+      const second = yield* dial([address("a", "0", "3000f"), address("b", "0", "100", seed)], "race")
+      assert.strictEqual(second.outcome, "3100 b")
+      assert.includeMembers(second.log, ["3000 b handshake"])
+    })
+  )
+
+  it.effect("race tells of each address when all have failed", () =>
+    Effect.gen(function* () {
+      const { outcome } = yield* dial([address("a", "100f", "0"), address("b", "0", "100f")], "race")
+      assert.match(outcome, /all 2 addresses failed/)
+      assert.match(outcome, /a,100f.*connection refused/)
+      assert.match(outcome, /b,0,100f.*scripted/)
+    })
+  )
+
+  it.live("a plan of one's own chooses among the addresses that are understood", () =>
+    Effect.gen(function* () {
+      const [first] = yield* served("memory:a", () => Effect.never)
+      const [second] = yield* served("memory:b", () => Effect.never)
+      const seen: Array<string> = []
+      const connection = yield* Multiserver.dial([`ws://h`, String(first), String(second)], {
+        plan: (understood) => {
+          seen.push(...understood.map(String))
+          return understood.toReversed()
+        }
+      })
+      assert.deepStrictEqual(seen, ["memory:a", "memory:b"])
+      assert.strictEqual(String(connection.remote), "memory:b")
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("for real: the first hangs, the second refuses, the third wins, and nothing is left of the others", () =>
+    Effect.gen(function* () {
+      const sockets = new Set<net.Socket>()
+      const hanging = yield* Effect.acquireRelease(
+        Effect.callback<net.Server>((resume) => {
+          const server = net.createServer((socket) => {
+            sockets.add(socket)
+            socket.on("error", () => {})
+            socket.on("close", () => sockets.delete(socket))
+            socket.resume()
+          })
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      )
+      const port = (hanging.address() as net.AddressInfo).port
+      const [third] = yield* served("net:127.0.0.1:0~shs", () => Effect.never)
+      const bytes = String(third).replace(/^.*~shs:/, "")
+      const connection = yield* Multiserver.dial(
+        [`net:127.0.0.1:${port}~shs:${bytes}`, `net:127.0.0.1:1~shs:${bytes}`, String(third)],
+        { plan: "race" }
+      )
+      assert.strictEqual(String(connection.remote), String(third))
+      yield* Effect.sleep("50 millis")
+      assert.strictEqual(sockets.size, 0)
+    }).pipe(Effect.provide(multiserver()))
+  )
+})
