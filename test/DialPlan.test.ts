@@ -22,20 +22,16 @@ import { multiserver, recorder, served, turn } from "./support/servers.ts"
  * `slow:NAME,CONNECT,HANDSHAKE`: connects after so many milliseconds, and with `~h` finishes its handshake after so many; `x` is
  * never, and an `f` behind a number a failure then.
  */
-const script = () => {
+const script = (started: number) => {
   const log: Array<string> = []
+  const elapsed = Effect.map(Clock.currentTimeMillis, (now) => now - started)
   const wait = <E>(what: string, text: string, error: E) =>
     Effect.gen(function* () {
-      const now = () => Effect.map(Clock.currentTimeMillis, (millis) => millis)
-      log.push(`${yield* now()} ${what}`)
+      log.push(`${yield* elapsed} ${what}`)
       if (text === "x") return yield* Effect.never
       yield* Effect.sleep(Number(text.replace("f", "")))
       if (text.endsWith("f")) return yield* Effect.fail(error)
-    }).pipe(
-      Effect.onInterrupt(() =>
-        Effect.map(Clock.currentTimeMillis, (millis) => void log.push(`${millis} ${what} ended`))
-      )
-    )
+    }).pipe(Effect.onInterrupt(() => Effect.map(elapsed, (millis) => void log.push(`${millis} ${what} ended`))))
   const parts = (text: string) => text.split(",") as [string, string, string]
   const transport = Transport.layer("slow", {
     section: Address.section("slow", Schema.String),
@@ -71,7 +67,7 @@ const script = () => {
     inbound: upgrade
   }
   const layer = Multiserver.layer(["slow~shs"]).pipe(Layer.provide([transport, Transform.layer("shs", shs)]))
-  return { log, layer }
+  return { log, layer, elapsed }
 }
 
 const key = "A".repeat(43)
@@ -82,13 +78,13 @@ const address = (name: string, connect: string, handshake: string, secret = "") 
 /** Dials in virtual time; what happened, and who won or why nobody did. */
 const dial = (addresses: ReadonlyArray<string>, plan: "inOrder" | "race") =>
   Effect.gen(function* () {
-    const { layer, log } = script()
+    const { elapsed, layer, log } = script(yield* Clock.currentTimeMillis)
     const events: Array<Events.Event> = []
     const outcome = yield* Effect.gen(function* () {
       const fiber = yield* Effect.forkChild(
         Multiserver.dial(addresses, { plan }).pipe(
           Effect.flatMap((connection) =>
-            Effect.map(Clock.currentTimeMillis, (now) => `${now} ${/slow:(\w+)/.exec(String(connection.remote))?.[1]}`)
+            Effect.map(elapsed, (now) => `${now} ${/slow:(\w+)/.exec(String(connection.remote))?.[1]}`)
           ),
           Effect.catch((error) => Effect.succeed(error.message))
         )
