@@ -5,6 +5,7 @@
  * own, so a handler that fails or dies ends its own connection and nothing else. A listener that stops drains: no newcomers,
  * unfinished handshakes are ended, handlers are told and given the grace time.
  */
+import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -16,7 +17,9 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { Address, format, type MultiAddress } from "./Address.ts"
 import * as Connection from "./Connection.ts"
 import { ConnectionError } from "./ConnectionError.ts"
@@ -35,12 +38,22 @@ export type Handler<E, R> = (connection: Connection.Connection) => Effect.Effect
 
 /** Addresses that are listened on, as long as the scope that it was made in. */
 export interface Listener {
-  /** What is bound, as it can be dialed from within a scope, with real ports and keys. By default from this device. */
-  readonly addresses: (scope?: Transport.Reach) => ReadonlyArray<Address>
+  /** What is bound, as it can be dialed from within some scopes, with real ports and keys. By default from this device. */
+  readonly addresses: (scope?: Scopes) => ReadonlyArray<Address>
+  /** `addresses` now, and again whenever they have changed because an interface went up or down. */
+  readonly addressChanges: (scope?: Scopes) => Stream.Stream<ReadonlyArray<Address>>
   /** Succeeds when the listener begins to stop. */
   readonly draining: Effect.Effect<void>
   /** Gives connections to the handler until it is interrupted; then drains. What came before it waited. */
   readonly run: <E, R>(handler: Handler<E, R>) => Effect.Effect<never, never, Exclude<R, Scope.Scope>>
+}
+
+/** From where an address is to be reached: `device`, `local`, `public`, or several of them. */
+export type Scopes = Transport.Reach | ReadonlyArray<Transport.Reach>
+
+export interface ListenOptions {
+  /** The hosts by which the public side reaches this machine: advertised in the scope `public` instead of its interfaces. */
+  readonly external?: string | ReadonlyArray<string>
 }
 
 /** One address that can be bound. */
@@ -72,14 +85,15 @@ const plan = ({ stacks }: Environment, address: Address): Result.Result<Plan, Li
 const advertise = (
   { address, stack }: Plan,
   bound: Transport.Bound,
-  scope: Transport.Reach
+  scope: Transport.Reach,
+  external: ReadonlyArray<string>
 ): ReadonlyArray<Address> => {
   const transforms = stack.transforms.map((shape, i) => {
     const own = address.transforms[i]
     return own === undefined ? [] : [shape.advertise(own)]
   })
   return stack.transport
-    .advertise(bound.section, scope)
+    .advertise(bound.section, scope, external)
     .map((transport) => new Address({ transport, transforms: transforms.flat() }))
 }
 
@@ -204,6 +218,9 @@ class Connections {
   }
 }
 
+/** Systems have no portable way to tell of a change: this is how often interfaces are looked at. */
+const interfacePoll = "5 seconds"
+
 // -----------------------------------------------------------------------------
 // listen
 // -----------------------------------------------------------------------------
@@ -211,7 +228,8 @@ class Connections {
 /** Listens on all addresses, or on none: the error says which one could not be bound. */
 export const listen = (
   environment: Environment,
-  addresses: MultiAddress
+  addresses: MultiAddress,
+  options: ListenOptions = {}
 ): Effect.Effect<Listener, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
     const plans = yield* Effect.fromResult(Result.all(addresses.map((address) => plan(environment, address))))
@@ -237,8 +255,19 @@ export const listen = (
     inOwnScope,
     Effect.map(({ scope, value: { bound, connections } }): Listener => {
       const stop = Scope.close(scope, Exit.void)
+      const external = [options.external ?? []].flat()
+      const advertised = (scopes: Scopes = "device") =>
+        Arr.dedupeWith(
+          [scopes].flat().flatMap((each) => bound.flatMap(({ own, plan }) => advertise(plan, own, each, external))),
+          (a, b) => format(a) === format(b)
+        )
       return {
-        addresses: (within = "device") => bound.flatMap(({ own, plan }) => advertise(plan, own, within)),
+        addresses: advertised,
+        addressChanges: (scopes) =>
+          Stream.fromEffectSchedule(
+            Effect.sync(() => advertised(scopes)),
+            Schedule.spaced(interfacePoll)
+          ).pipe(Stream.changesWith((a, b) => a.map(format).join(";") === b.map(format).join(";"))),
         draining: connections.draining.await,
         run: <E, R>(handler: Handler<E, R>) =>
           Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) => {

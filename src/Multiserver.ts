@@ -31,7 +31,8 @@ export class Multiserver extends Context.Service<
       options?: Dialer.DialOptions
     ) => Effect.Effect<Connection.Connection, Address.AddressError | DialError, Scope.Scope>
     readonly listen: (
-      target: Target
+      target: Target,
+      options?: Listener.ListenOptions
     ) => Effect.Effect<Listener.Listener, Address.AddressError | ListenError, Scope.Scope>
   }
 >()("effect-multiserver/Multiserver") {}
@@ -72,8 +73,8 @@ export const layer = <const Names extends string>(
           Effect.flatMap(parse(target), (addresses) => Dialer.dial(environment, addresses, options)).pipe(
             Effect.provideService(Limits, limits)
           ),
-        listen: (target) =>
-          Effect.flatMap(parse(target), (addresses) => Listener.listen(environment, addresses)).pipe(
+        listen: (target, options) =>
+          Effect.flatMap(parse(target), (addresses) => Listener.listen(environment, addresses, options)).pipe(
             Effect.provideService(Limits, limits)
           )
       }
@@ -92,9 +93,10 @@ export const dial = (
 
 /** Binds all addresses, or none, as long as the scope. Connections come with `run`. */
 export const listen = (
-  target: Target
+  target: Target,
+  options?: Listener.ListenOptions
 ): Effect.Effect<Listener.Listener, Address.AddressError | ListenError, Multiserver | Scope.Scope> =>
-  Multiserver.use((self) => self.listen(target))
+  Multiserver.use((self) => self.listen(target, options))
 
 /** Listens, and gives each connection to the handler until interrupted. */
 export const serve = <E, R>(

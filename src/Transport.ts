@@ -75,7 +75,7 @@ export interface Shape {
   readonly cost: number
   readonly below: (section: Section) => Below
   /** A bound section as others can dial it from within `scope`; empty when they can't. */
-  readonly advertise: (section: Section, scope: Reach) => ReadonlyArray<Section>
+  readonly advertise: (section: Section, scope: Reach, external: ReadonlyArray<string>) => ReadonlyArray<Section>
   /** A failure says why the section can't be dialed. */
   readonly dial: (section: Section) => Result.Result<Dial, string>
   /** A failure says why the section can't be listened on. */
@@ -98,8 +98,11 @@ export interface Definition<A> {
   readonly reach: (section: A) => Reach
   /** Whether only this user's own processes can be at the other end. By default not. */
   readonly trusted?: boolean
-  /** By default the section itself, in each scope that it reaches. */
-  readonly advertise?: (section: A, scope: Reach) => ReadonlyArray<Section>
+  /**
+   * A bound section as others can dial it. `external` are the hosts by which the public side reaches this machine, when that is
+   * known better than its interfaces do. By default the section itself, in each scope that it reaches.
+   */
+  readonly advertise?: (section: A, scope: Reach, external: ReadonlyArray<string>) => ReadonlyArray<Section>
   readonly dial: (section: A, options: DialOptions) => ReturnType<Dial>
   /** Without it, the transport only dials. */
   readonly listen?: (section: A, onAccepted: OnAccepted, options: StackOptions) => ReturnType<Listen>
@@ -119,10 +122,10 @@ export const make = <A>(definition: Definition<A>): Shape => {
       reach: Result.match(decoded(section), { onSuccess: definition.reach, onFailure: () => "public" }),
       trusted: definition.trusted ?? false
     }),
-    advertise: (section, scope) => {
+    advertise: (section, scope, external) => {
       const own = decoded(section)
       if (Result.isFailure(own)) return []
-      if (definition.advertise !== undefined) return definition.advertise(own.success, scope)
+      if (definition.advertise !== undefined) return definition.advertise(own.success, scope, external)
       return within(scope, definition.reach(own.success)) ? [section] : []
     },
     dial: (section) =>

@@ -11,6 +11,7 @@ import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import type * as Address from "../src/Address.ts"
 import type { ConnectionError } from "../src/ConnectionError.ts"
@@ -50,6 +51,33 @@ describe("listen", () => {
       assert.match(device[3] ?? "", /^net:localhost:[1-9]\d+~shs:/)
       const public_ = listener.addresses("public").map(String)
       assert.isFalse(public_.some((address) => /127\.0\.0\.1|::1|memory|0\.0\.0\.0|localhost/.test(address)))
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("advertises an external host in public, several scopes at once, and nothing twice", () =>
+    Effect.gen(function* () {
+      const external = ["pub.example", "2001:db8::7"]
+      const listener = yield* Multiserver.listen(["net:0.0.0.0:0~shs", "net:127.0.0.1:0~shs"], { external })
+      const port = (text: string | undefined) => /:(\d+)~/.exec(text ?? "")?.[1]
+      const all = listener.addresses(["device", "public", "device"]).map(String)
+      const [first, second, third, fourth] = all
+      assert.strictEqual(all.length, 4)
+      assert.match(first ?? "", /^net:localhost:/)
+      assert.match(second ?? "", /^net:127\.0\.0\.1:/)
+      assert.strictEqual(third, first?.replace("localhost", "pub.example"))
+      assert.strictEqual(fourth, first?.replace("localhost", "2001:db8::7"))
+      assert.notStrictEqual(port(first), port(second))
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.effect("tells of its addresses, and of a change of them", () =>
+    Effect.gen(function* () {
+      const listener = yield* Multiserver.listen("memory:m~shs")
+      const [first] = yield* listener.addressChanges().pipe(Stream.take(1), Stream.runCollect)
+      assert.deepStrictEqual(first?.map(String), listener.addresses().map(String))
+      const unchanged = yield* Effect.forkChild(Stream.runCollect(Stream.take(listener.addressChanges(), 2)))
+      yield* TestClock.adjust("1 minute")
+      assert.isUndefined(unchanged.pollUnsafe())
     }).pipe(Effect.provide(multiserver()))
   )
 

@@ -10,7 +10,7 @@ import * as Connection from "../Connection.ts"
 import { DeniedByPolicy, NameNotFound, Refused, type TransportReason, Unreachable } from "../DialError.ts"
 import { AddressInUse, AddressNotAvailable, type BindReason, NotListenable, PermissionDenied } from "../ListenError.ts"
 import * as Transport from "../Transport.ts"
-import { interfaceHosts, isWildcard, plainIp, reachOf } from "./ip.ts"
+import { advertisedHosts, plainIp, reachOf } from "./ip.ts"
 import { SocketPort } from "./socketPort.ts"
 
 /** A vanished peer is noticed by TCP keep-alive after this long. */
@@ -29,17 +29,6 @@ const codeOf = (error: NodeJS.ErrnoException): string => {
     return codes.find((code) => code === "ECONNREFUSED") ?? codes[0] ?? "UNKNOWN"
   }
   return error.code ?? "UNKNOWN"
-}
-
-const advertise = ({ host, port }: Address.Net, scope: Transport.Reach): ReadonlyArray<Address.Net> => {
-  const hosts = !isWildcard(host)
-    ? Transport.within(scope, reachOf(host))
-      ? [host]
-      : []
-    : scope === "device"
-      ? ["localhost"]
-      : interfaceHosts(host, scope)
-  return hosts.map((each) => new Address.Net({ host: each, port }))
 }
 
 // -----------------------------------------------------------------------------
@@ -163,7 +152,8 @@ export const layer: Layer.Layer<Transport.Transport<"net">> = Transport.layer("n
   section: Schema.toType(Address.Net),
   cost: 2,
   reach: ({ host }) => reachOf(host),
-  advertise,
+  advertise: ({ host, port }, scope, external) =>
+    advertisedHosts(host, scope, external).map((each) => new Address.Net({ host: each, port })),
   notDialable: ({ port }) => (port === 0 ? "port 0 is for listening" : undefined),
   dial,
   listen

@@ -2,7 +2,7 @@
 import * as os from "node:os"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
-import type { Reach } from "../Transport.ts"
+import { type Reach, within } from "../Transport.ts"
 
 /** An IP as it is written elsewhere: without the mapping of IPv4 into IPv6. */
 export const plainIp = (ip: string): string => (/^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(ip) ? ip.slice(7) : ip)
@@ -24,9 +24,16 @@ export const reachOf = (host: string): Reach => {
   return Result.isSuccess(ip) ? classify(ip.success) : "public"
 }
 
-/** This machine's own IPs that reach exactly as far: what a wildcard stands for. */
-export const interfaceHosts = (wildcard: string, reach: Reach): ReadonlyArray<string> =>
+/** This machine's own IPs that reach exactly as far: what a wildcard stands for. Without their zones, which mean nothing elsewhere. */
+const interfaceHosts = (wildcard: string, reach: Reach): ReadonlyArray<string> =>
   Object.values(os.networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .filter(({ address, family }) => (wildcard === "::" || family === "IPv4") && reachOf(address) === reach)
-    .map(({ address }) => address)
+    .map(({ address }) => address.replace(/%.*$/, ""))
+
+/** The hosts by which others within `scope` dial what is bound to `host`. A wildcard is never advertised literally. */
+export const advertisedHosts = (host: string, scope: Reach, external: ReadonlyArray<string>): ReadonlyArray<string> => {
+  if (scope === "public" && external.length > 0 && reachOf(host) !== "device") return external
+  if (!isWildcard(host)) return within(scope, reachOf(host)) ? [host.replace(/%.*$/, "")] : []
+  return scope === "device" ? ["localhost"] : interfaceHosts(host, scope)
+}
