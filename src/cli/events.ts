@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Stdio from "effect/Stdio"
 import type * as Events from "../Events.ts"
-import { attemptsOf, type CommandError, reasonOf } from "./exit.ts"
+import { attemptsOf, type CommandError, messageOf, reasonOf } from "./exit.ts"
 
 interface OfConnection {
   /** The other end, as reached, with the key that it proved. */
@@ -73,8 +73,8 @@ export const fromLibrary = (event: Events.Event): Event | undefined => {
 
 export const fromError = (error: CommandError): Event => {
   const attempts = attemptsOf(error)
-  const { _tag: tag, message } = error
-  return { event: "error", tag, reason: reasonOf(error), message, ...(attempts === undefined ? {} : { attempts }) }
+  const said = { tag: error._tag, reason: reasonOf(error), message: messageOf(error) }
+  return { event: "error", ...said, ...(attempts === undefined ? {} : { attempts }) }
 }
 
 /** A defect: a fault of this program, and of nobody else. */
@@ -91,6 +91,13 @@ export const fromDefect = (cause: Cause.Cause<unknown>): Event => ({
 
 const count = (bytes: number): string => `${bytes} byte${bytes === 1 ? "" : "s"}`
 
+/** How a connection ended, where that was not a failure of the network or the peer. */
+const endings: Readonly<Record<string, string>> = {
+  end: "both sides said goodbye",
+  closed: "this side said goodbye",
+  LocallyClosed: "this side broke it off"
+}
+
 /** One event as a person reads it. */
 export const formatLine = (event: Event): string => {
   switch (event.event) {
@@ -100,7 +107,7 @@ export const formatLine = (event: Event): string => {
       return `connected with ${event.address}`
     case "closed": {
       const amounts = `${count(event.bytesRead)} in, ${count(event.bytesWritten)} out`
-      return `closed ${event.address}: ${amounts}, ${event.reason}`
+      return `closed ${event.address}: ${amounts}; ${endings[event.reason] ?? event.reason}`
     }
     case "handshake-failed":
       return `refused ${event.address}: ${event.message}`

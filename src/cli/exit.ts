@@ -49,8 +49,7 @@ export const localError =
   (what: string) =>
   (error: PlatformError): LocalError => {
     const kind = error.reason._tag
-    const code = systemCode(error)
-    return new LocalError({ kind, message: `${what}: ${kind}${code === undefined ? "" : ` (${code})`}` })
+    return new LocalError({ kind, message: `${what}: ${systemCode(error) ?? kind}` })
   }
 
 export type CommandError =
@@ -140,6 +139,12 @@ export const reasonOf = (error: CommandError): string => {
       return error.reason._tag
   }
 }
+
+/** What is said of it. The library's advice on a stack that isn't spoken is for those who write programs. */
+export const messageOf = (error: CommandError): string =>
+  (error._tag === "DialError" || error._tag === "ListenError") && error.reason._tag === "Unsupported"
+    ? `${error.address}: this command does not speak ${error.reason.stack}, only ${error.reason.spoken.join(", ")}`
+    : error.message
 
 /** Each address of a dial that tried several. */
 export const attemptsOf = (

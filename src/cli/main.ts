@@ -30,9 +30,19 @@ const json = GlobalFlag.Setting("json")({
 })
 
 const multiserver = Command.make("multiserver").pipe(
-  Command.withDescription(
-    "Talk to peers over typed addresses, byte for byte as the npm package multiserver does. Payload is on stdout, everything else on stderr. Exit codes: 0 ok, 1 a file or port of this machine, 2 usage or bad address, 3 could not connect, 4 timed out, 5 handshake failed, 6 rejected after we authenticated, 7 connection broken or truncated, 130 and 143 signals."
-  ),
+  Command.withDescription(`Talk to peers over typed addresses, byte for byte as the npm package multiserver does.
+  Payload is on stdout, everything else on stderr.
+
+  Exit codes:
+    0   ok
+    1   a file, a port or stdio of this machine failed
+    2   wrong usage, a bad address, or one that is not spoken
+    3   could not connect
+    4   timed out
+    5   handshake failed
+    6   rejected after we authenticated: it refuses our key, or does not hold the address's
+    7   connection broken or truncated
+    130 SIGINT, 143 SIGTERM`),
   Command.withSubcommands([keygen, listen, connect, address]),
   Command.withGlobalFlags([json])
 )

@@ -28,9 +28,7 @@ const explain = (error: CliError.NonShowHelpErrors): string => {
     case "UnexpectedArgument":
       return "too many arguments"
     case "InvalidValue":
-      return error.kind === "flag"
-        ? `--${error.option} needs a value that it can take`
-        : `${error.option} is no such value`
+      return error.value === "" ? `--${error.option} needs a value` : `--${error.option} can't take this value`
     case "UnknownSubcommand":
       return `unknown command${suggestion(error.suggestions)}`
     case "ValidationError":

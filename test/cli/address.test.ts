@@ -1,0 +1,135 @@
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { eventsOf, folder, run } from "./support.ts"
+
+const key = `${"K".repeat(42)}8=`
+const seed = Buffer.from("a seed that must never be shown!")
+const withSeed = `net:pub.example:8008~shs:${key}:${seed.toString("base64")}`
+
+describe.concurrent("multiserver address", () => {
+  it.live("explains each section to a person", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(["address", `net:pub.example:8008~shs:${key}`])
+      assert.strictEqual(code, 0)
+      assert.strictEqual(stderr, "")
+      for (const part of ["TCP", "pub.example", "8008", "encrypted", key, "This command speaks net~shs"]) {
+        assert.include(String(stdout), part)
+      }
+    })
+  )
+
+  it.live("explains to a program with --json, a multi-address in its order", () =>
+    Effect.gen(function* () {
+      const { code, stdout } = yield* run(["address", "--json", `${withSeed};wss://h/p~zstd:3`])
+      assert.strictEqual(code, 0)
+      assert.deepStrictEqual(JSON.parse(String(stdout)), {
+        addresses: [
+          {
+            address: `net:pub.example:8008~shs:${key}:<redacted>`,
+            stack: "net~shs",
+            spoken: true,
+            sections: [
+              { protocol: "net", host: "pub.example", port: 8008 },
+              { protocol: "shs", key, seed: true }
+            ]
+          },
+          {
+            address: "wss://h/p~zstd:3",
+            stack: "wss~zstd",
+            spoken: false,
+            sections: [
+              { protocol: "wss", host: "h", port: 443, path: "/p" },
+              { protocol: "zstd", data: ":3" }
+            ]
+          }
+        ]
+      })
+    })
+  )
+
+  it.live("points at the character where an address is none, and exits 2", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(["address", "--json", "net:h:80~shs:short"])
+      assert.strictEqual(code, 2)
+      assert.strictEqual(String(stdout), "")
+      const [error, ...more] = eventsOf(stderr)
+      assert.lengthOf(more, 0)
+      assert.deepInclude(error, { event: "error", tag: "AddressError", reason: "BadKey" })
+      assert.include(error?.message, "character 13")
+    })
+  )
+
+  it.live("reads MULTISERVER_ADDRESS and --address-file, and warns of a seed only in arguments", () =>
+    Effect.gen(function* () {
+      const file = join(yield* folder, "address")
+      writeFileSync(file, `\n${withSeed}\n`)
+      const named = yield* run(["address", "--json", withSeed])
+      const fromFile = yield* run(["address", "--json", "--address-file", file])
+      const fromEnvironment = yield* run(["address", "--json"], { env: { MULTISERVER_ADDRESS: withSeed } })
+      assert.strictEqual(fromFile.code, 0)
+      assert.deepStrictEqual(fromFile.stdout, named.stdout)
+      assert.deepStrictEqual(fromEnvironment.stdout, named.stdout)
+      assert.strictEqual(fromFile.stderr + fromEnvironment.stderr, "")
+      const [warning, ...more] = eventsOf(named.stderr)
+      assert.lengthOf(more, 0)
+      assert.strictEqual(warning?.event, "warning")
+    })
+  )
+
+  it.live("prefers the argument to the environment", () =>
+    Effect.gen(function* () {
+      const { stdout } = yield* run(["address", "net:argument:1"], {
+        env: { MULTISERVER_ADDRESS: "net:environment:1" }
+      })
+      assert.include(String(stdout), "argument")
+      assert.notInclude(String(stdout), "environment")
+    })
+  )
+
+  it.live("says which file can't be read, and exits 1", () =>
+    Effect.gen(function* () {
+      const { code, stderr } = yield* run(["address", "--json", "--address-file", "absent"])
+      assert.strictEqual(code, 1)
+      assert.deepInclude(eventsOf(stderr)[0], { event: "error", tag: "LocalError", reason: "NotFound" })
+    })
+  )
+})
+
+describe.concurrent("a seed is nowhere in what is said of", () => {
+  const base64 = seed.toString("base64")
+  const dead = `net:127.0.0.1:1~shs:${key}:${base64}`
+  const cases: ReadonlyArray<{ readonly what: string; readonly args: ReadonlyArray<string> }> = [
+    { what: "a good address, explained", args: ["address", dead] },
+    { what: "a good address, in JSON", args: ["address", dead, "--json"] },
+    { what: "a dial that fails", args: ["connect", dead] },
+    { what: "a dial that fails, in JSON", args: ["connect", dead, "--json"] },
+    { what: "a stack that is not spoken", args: ["connect", `ws://h~shs:${key}:${base64}`] },
+    { what: "an address that can't be bound", args: ["listen", `net:198.51.100.7:0~shs:${key}:${base64}`] },
+    { what: "a bad port", args: ["address", `net:h:99999~shs:${key}:${base64}`] },
+    { what: "something after the seed", args: ["connect", `net:h:1~shs:${key}:${base64}:more`] },
+    { what: "a bad key", args: ["connect", `net:h:1~shs:short:${base64}`] },
+    { what: "a seed in hex", args: ["connect", `net:h:1~shs:${key}:${seed.toString("hex")}`] },
+    { what: "a raw seed", args: ["connect", `net:h:1~shs:${key}:${seed.toString("latin1")}`] },
+    { what: "an address for a command", args: [dead] },
+    { what: "a second address", args: ["connect", "net:h:1", dead] },
+    { what: "an address for a duration", args: ["connect", "net:h:1", "--timeout", dead] },
+    { what: "a seed for a flag", args: ["connect", "net:h:1", `--${base64}`] },
+    { what: "a seed after one dash", args: ["connect", "net:h:1", `-${base64}`] },
+    { what: "a seed for a switch", args: ["listen", "net:127.0.0.1:0~shs", `--echo=${base64}`] },
+    { what: "an address for a key", args: ["listen", "net:127.0.0.1:0~shs", "--allow", dead] }
+  ]
+  it.live.each(cases)("$what", ({ args }) =>
+    Effect.gen(function* () {
+      const { stderr, stdout } = yield* run(args)
+      const said = String(stdout) + stderr
+      assert.isNotEmpty(said)
+      for (const shape of ["base64", "base64url", "hex", "latin1"] as const) {
+        // A part of it would be too much already.
+        assert.notInclude(said, seed.toString(shape).slice(0, 12))
+        assert.notInclude(said, seed.toString(shape).slice(14, 26))
+      }
+    })
+  )
+})

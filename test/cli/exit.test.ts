@@ -1,0 +1,195 @@
+/** The exit code of each failure, and the one event that says why. */
+import { chmodSync } from "node:fs"
+import net from "node:net"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { type Ended, eventsOf, folder, listen, run, start } from "./support.ts"
+
+const key = Buffer.alloc(32, 3).toString("base64")
+
+/** The error of a run, which is the last thing that it says and nothing on stdout. */
+const failure = ({ code, stderr, stdout }: Ended) => {
+  const events = eventsOf(stderr)
+  const errors = events.filter(({ event }) => event === "error")
+  assert.lengthOf(errors, 1)
+  assert.strictEqual(events.at(-1), errors[0])
+  assert.strictEqual(String(stdout), "")
+  const { message, reason, tag } = errors[0] ?? {}
+  assert.isNotEmpty(message)
+  return { code, tag, reason }
+}
+
+/** A TCP server that does this with each connection. */
+const tcp = (onConnection: (socket: net.Socket) => void) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly address: string; readonly close: () => void }>((resume) => {
+      const sockets = new Set<net.Socket>()
+      const server = net.createServer((socket) => {
+        sockets.add(socket)
+        socket.on("error", () => {})
+        onConnection(socket)
+      })
+      server.listen(0, "127.0.0.1", () => {
+        const bound = server.address()
+        const port = typeof bound === "object" ? bound?.port : undefined
+        const close = () => {
+          for (const socket of sockets) socket.destroy()
+          server.close()
+        }
+        resume(Effect.succeed({ address: `net:127.0.0.1:${port}`, close }))
+      })
+    }),
+    ({ close }) => Effect.sync(close)
+  )
+
+describe.concurrent("exit code 1, something of this machine:", () => {
+  it.live("a key file that others can read", () =>
+    Effect.gen(function* () {
+      const file = join(yield* folder, "key")
+      yield* run(["keygen", "--output", file])
+      chmodSync(file, 0o644)
+      const ended = yield* run(["connect", "--json", "--key-file", file, "net:127.0.0.1:1"])
+      assert.deepStrictEqual(failure(ended), { code: 1, tag: "IdentityError", reason: "Exposed" })
+    })
+  )
+
+  it.live("an app key file that is not there", () =>
+    Effect.gen(function* () {
+      const ended = yield* run(["connect", "--json", "--app-key-file", "absent", "net:127.0.0.1:1"])
+      assert.deepStrictEqual(failure(ended), { code: 1, tag: "LocalError", reason: "NotFound" })
+    })
+  )
+
+  it.live("a port that somebody has", () =>
+    Effect.gen(function* () {
+      const { address } = yield* tcp(() => {})
+      const ended = yield* run(["listen", "--json", address])
+      assert.deepStrictEqual(failure(ended), { code: 1, tag: "ListenError", reason: "AddressInUse" })
+    })
+  )
+})
+
+describe.concurrent("exit code 2, what it can't use:", () => {
+  const cases: ReadonlyArray<readonly [string, string, string]> = [
+    ["connect net:h", "AddressError", "BadPort"],
+    ["listen net:127.0.0.1:65536", "AddressError", "BadPort"],
+    ["connect ws://h", "DialError", "Unsupported"],
+    ["connect net:127.0.0.1:1~shs", "DialError", "NotDialable"],
+    ["listen ws://127.0.0.1:0", "ListenError", "Unsupported"]
+  ]
+  it.live.each(cases)("%s", ([args, tag, reason]) =>
+    Effect.gen(function* () {
+      const ended = yield* run([...args.split(" "), "--json"])
+      assert.deepStrictEqual(failure(ended), { code: 2, tag, reason })
+      assert.notInclude(ended.stderr, "Multiserver.layer")
+    })
+  )
+})
+
+describe.concurrent("exit code 3, could not connect:", () => {
+  it.live("nothing listens there", () =>
+    Effect.gen(function* () {
+      const { address, close } = yield* tcp(() => {})
+      close()
+      const ended = yield* run(["connect", "--json", address])
+      assert.deepStrictEqual(failure(ended), { code: 3, tag: "DialError", reason: "Refused" })
+    })
+  )
+
+  it.live("nothing listens at any of several addresses: each is named", () =>
+    Effect.gen(function* () {
+      const ended = yield* run(["connect", "--json", "net:127.0.0.1:1;net:[::1]:1"])
+      assert.deepStrictEqual(failure(ended), { code: 3, tag: "DialError", reason: "AllFailed" })
+      const attempts = eventsOf(ended.stderr)[0]?.attempts?.map(({ address, reason }) => [address, reason])
+      assert.deepStrictEqual(attempts, [
+        ["net:127.0.0.1:1", "Refused"],
+        ["net:::1:1", "Refused"]
+      ])
+    })
+  )
+})
+
+describe.concurrent("exit code 4, timed out:", () => {
+  it.live("over all attempts, however many are left", () =>
+    Effect.gen(function* () {
+      const { address } = yield* tcp(() => {})
+      const silent = `${address}~shs:${key}`
+      const ended = yield* run(["connect", "--json", "--timeout", "700ms", `${silent};${silent};${silent}`])
+      assert.deepStrictEqual(failure(ended), { code: 4, tag: "DialError", reason: "TimedOut" })
+    })
+  )
+})
+
+describe.concurrent("exit code 5, the handshake failed:", () => {
+  it.live("it speaks another protocol", () =>
+    Effect.gen(function* () {
+      const { address } = yield* tcp((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n".repeat(9)))
+      const ended = yield* run(["connect", "--json", `${address}~shs:${key}`])
+      assert.deepStrictEqual(failure(ended), { code: 5, tag: "DialError", reason: "WrongNetwork" })
+    })
+  )
+
+  it.live("it is of another network", () =>
+    Effect.gen(function* () {
+      const { address } = yield* listen("net:127.0.0.1:0~shs", "--app-key", key)
+      const ended = yield* run(["connect", "--json", address])
+      assert.deepStrictEqual(failure(ended), { code: 5, tag: "DialError", reason: "Rejected" })
+    })
+  )
+})
+
+describe.concurrent("exit code 6, rejected after we authenticated:", () => {
+  it.live("it refuses our key, and lets in whom it allows", () =>
+    Effect.gen(function* () {
+      const file = join(yield* folder, "key")
+      const allowed = String((yield* run(["keygen", "--output", file])).stdout).trim()
+      const { address, listener } = yield* listen("net:127.0.0.1:0~shs", "--echo", "--allow", key, "--allow", allowed)
+      const stranger = yield* run(["connect", "--json", address])
+      assert.deepStrictEqual(failure(stranger), { code: 6, tag: "DialError", reason: "Rejected" })
+      assert.deepInclude(yield* listener.event("handshake-failed"), { reason: "NotAuthorized" })
+      const friend = yield* run(["connect", "--key-file", file, address], { input: "let me in" })
+      assert.strictEqual(friend.code, 0)
+      assert.strictEqual(String(friend.stdout), "let me in")
+    })
+  )
+
+  it.live("it does not hold the key of the address, and of several attempts that says most", () =>
+    Effect.gen(function* () {
+      const { address } = yield* listen("net:127.0.0.1:0~shs", "--echo")
+      const { address: other } = yield* listen("net:127.0.0.1:0~shs", "--echo")
+      const wrong = `${address.split("~")[0]}~${other.split("~")[1]}`
+      const alone = yield* run(["connect", "--json", wrong])
+      assert.deepStrictEqual(failure(alone), { code: 6, tag: "DialError", reason: "Rejected" })
+      const among = yield* run(["connect", "--json", `net:127.0.0.1:1;${wrong};net:127.0.0.1:1`])
+      assert.deepStrictEqual(failure(among), { code: 6, tag: "DialError", reason: "AllFailed" })
+    })
+  )
+})
+
+describe.concurrent("exit code 7, broken or truncated:", () => {
+  it.live("the listener is gone without a goodbye", () =>
+    Effect.gen(function* () {
+      const { address, listener } = yield* listen("net:127.0.0.1:0~shs")
+      const connect = yield* start(["connect", "--json", address])
+      yield* connect.event("connected")
+      yield* listener.kill("SIGKILL")
+      assert.deepStrictEqual(failure(yield* connect.exit), { code: 7, tag: "ConnectionError", reason: "Truncated" })
+      assert.deepInclude(yield* connect.event("closed"), { reason: "Truncated" })
+    })
+  )
+
+  it.live("the dialer is gone without a goodbye, in the middle of what it sends", () =>
+    Effect.gen(function* () {
+      const { address, listener } = yield* listen("net:127.0.0.1:0~shs")
+      const connect = yield* start(["connect", address])
+      yield* connect.write("half of wh")
+      yield* listener.received(10)
+      yield* connect.kill("SIGKILL")
+      const { code, stderr, stdout } = yield* listener.exit
+      assert.strictEqual(code, 7)
+      assert.strictEqual(String(stdout), "half of wh")
+      assert.deepInclude(eventsOf(stderr).at(-1), { event: "error", tag: "ConnectionError", reason: "Truncated" })
+    })
+  )
+})

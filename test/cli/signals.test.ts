@@ -1,0 +1,97 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { eventsOf, listen, start } from "./support.ts"
+
+const signals: ReadonlyArray<readonly [NodeJS.Signals, number]> = [
+  ["SIGINT", 130],
+  ["SIGTERM", 143]
+]
+
+describe.concurrent.each(signals)("on %s", (signal, code) => {
+  it.live(`listen --echo gives its peers their goodbye, and exits ${code}`, () =>
+    Effect.gen(function* () {
+      const { address, listener } = yield* listen("net:127.0.0.1:0~shs", "--echo")
+      const peers = yield* Effect.replicateEffect(start(["connect", "--json", address]), 2)
+      for (const peer of peers) {
+        yield* peer.write("hello")
+        yield* peer.received(5)
+      }
+      yield* listener.kill(signal)
+      const ended = yield* listener.exit
+      assert.strictEqual(ended.code, code)
+      const closed = eventsOf(ended.stderr).filter(({ event }) => event === "closed")
+      assert.deepStrictEqual(
+        closed.map(({ bytesRead, bytesWritten }) => [bytesRead, bytesWritten]),
+        [
+          [5, 5],
+          [5, 5]
+        ]
+      )
+      for (const peer of peers) {
+        yield* peer.end()
+        assert.strictEqual((yield* peer.exit).code, 0)
+      }
+    })
+  )
+
+  it.live(`connect ends at once, without a goodbye, and exits ${code}`, () =>
+    Effect.gen(function* () {
+      const { address, listener } = yield* listen("net:127.0.0.1:0~shs")
+      const connect = yield* start(["connect", "--json", address])
+      yield* connect.event("connected")
+      yield* connect.kill(signal)
+      assert.strictEqual((yield* connect.exit).code, code)
+      assert.strictEqual((yield* listener.exit).code, 7)
+    })
+  )
+})
+
+describe.concurrent("a listener whose stdin is open at a signal", () => {
+  it.live("sends what it still has within the grace time, and says goodbye", () =>
+    Effect.gen(function* () {
+      const { address, listener } = yield* listen("net:127.0.0.1:0~shs")
+      const connect = yield* start(["connect", "--json", address])
+      yield* listener.write("what is said before, ")
+      yield* connect.received(21)
+      yield* listener.kill("SIGTERM")
+      yield* Effect.sleep("200 millis")
+      yield* listener.end("and after")
+      yield* connect.end()
+      const connected = yield* connect.exit
+      assert.strictEqual(String(connected.stdout), "what is said before, and after")
+      assert.strictEqual(connected.code, 0)
+      assert.strictEqual((yield* listener.exit).code, 143)
+    })
+  )
+
+  const stopping = Effect.gen(function* () {
+    const { address, listener } = yield* listen("net:127.0.0.1:0~shs")
+    const connect = yield* start(["connect", "--json", address])
+    yield* connect.event("connected")
+    yield* listener.kill("SIGTERM")
+    return { listener, connect }
+  })
+
+  it.live("ends its connection within 10 s, without a goodbye", () =>
+    Effect.gen(function* () {
+      const { connect, listener } = yield* stopping
+      const ended = yield* Effect.timeout(listener.exit, "10 seconds")
+      assert.strictEqual(ended.code, 143)
+      assert.deepInclude(eventsOf(ended.stderr).at(-1), { event: "closed", reason: "LocallyClosed" })
+      assert.strictEqual((yield* connect.exit).code, 7)
+    })
+  )
+
+  it.live("ends at once at a second one", () =>
+    Effect.gen(function* () {
+      const { listener } = yield* stopping
+      yield* Effect.sleep("300 millis")
+      assert.isNull(listener.child.exitCode)
+      yield* listener.kill("SIGINT")
+      const ended = yield* Effect.timeout(listener.exit, "3 seconds")
+      assert.strictEqual(ended.code, 130)
+      // Nothing was waited for: the connection was not even closed.
+      assert.notInclude(ended.stderr, "closed")
+    })
+  )
+})

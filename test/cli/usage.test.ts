@@ -1,0 +1,67 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import manifest from "../../package.json" with { type: "json" }
+import { eventsOf, run } from "./support.ts"
+
+describe.concurrent("wrong usage exits 2, says why on stderr and leaves stdout alone", () => {
+  const wrong: ReadonlyArray<readonly [args: string, reason: string]> = [
+    ["", "MissingCommand"],
+    ["frobnicate", "UnknownSubcommand"],
+    ["connect --frobnicate", "UnrecognizedOption"],
+    ["connect", "MissingArgument"],
+    ["connect net:h:1 net:h:2", "UnexpectedArgument"],
+    ["connect net:h:1 --timeout soon", "BadValue"],
+    ["connect net:h:1 --app-key c2hvcnQ=", "BadValue"],
+    ["connect net:h:1 --app-key a --app-key-file b", "Conflict"],
+    ["listen net:127.0.0.1:0~shs --allow somebody", "BadValue"],
+    [`listen net:127.0.0.1:0 --allow ${"A".repeat(43)}=`, "Conflict"]
+  ]
+  it.live.each(wrong)("multiserver %s", ([args, reason]) =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run([...args.split(" ").filter((arg) => arg !== ""), "--json"])
+      assert.strictEqual(code, 2)
+      assert.strictEqual(String(stdout), "")
+      const events = eventsOf(stderr)
+      assert.lengthOf(events, 1)
+      assert.deepInclude(events[0], { event: "error", tag: "UsageError", reason })
+      assert.isNotEmpty(events[0]?.message)
+    })
+  )
+})
+
+describe.concurrent("help", () => {
+  it.live("is on stdout when it is asked for", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(["listen", "--help"])
+      assert.strictEqual(code, 0)
+      assert.include(String(stdout), "--key-file")
+      assert.strictEqual(stderr, "")
+    })
+  )
+
+  it.live("names the exit codes", () =>
+    Effect.gen(function* () {
+      const { stdout } = yield* run(["--help"])
+      for (const code of [0, 1, 2, 3, 4, 5, 6, 7, 130, 143]) {
+        assert.match(String(stdout), new RegExp(`(^ +|, )${code} +\\w`, "m"))
+      }
+    })
+  )
+
+  it.live("is pointed to by a wrong invocation, in plain lines", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(["lisen"])
+      assert.strictEqual(code, 2)
+      assert.strictEqual(String(stdout), "")
+      assert.include(stderr, "error: unknown command; did you mean listen?")
+      assert.include(stderr, "--help")
+    })
+  )
+
+  it.live("has a version, the package's", () =>
+    Effect.gen(function* () {
+      const { stdout } = yield* run(["--version"])
+      assert.strictEqual(String(stdout), `${manifest.version}\n`)
+    })
+  )
+})
