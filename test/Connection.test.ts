@@ -1,4 +1,4 @@
-/** What design.md promises of a connection, over each kind of port. */
+/** What a connection promises beside the public contract (compliance.test.ts), over each kind of port. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -88,115 +88,12 @@ const copied = Layer.effect(
 ).pipe(Layer.provide(Memory.layer))
 
 describe.each(stacks)("a connection over %s", (target) => {
-  it.live("carries bytes whole and in order both ways, to a clean end", () =>
-    Effect.gen(function* () {
-      const [address] = yield* served(target, echo)
-      for (const size of [0, 1, 4095, 4096, 4097, 65535, 1 << 20]) {
-        const bytes = pattern(size, size + 1)
-        const connection = yield* Multiserver.dial(address as Address.Address)
-        yield* Effect.forkChild(Effect.andThen(connection.write(bytes), connection.end))
-        assert.isTrue(sameBytes(yield* readAll(connection), bytes), `${size} bytes`)
-      }
-    }).pipe(Effect.provide(multiserver()))
-  )
-
-  it.live("writes whole and in order among fibers", () =>
-    Effect.gen(function* () {
-      const [near, far] = yield* pair(target)
-      const blocks = Array.from({ length: 8 }, (_, i) => new Uint8Array(700_000).fill(i))
-      yield* Effect.forkChild(
-        Effect.andThen(
-          Effect.forEach(blocks, (block) => near.write(block), { concurrency: "unbounded" }),
-          near.end
-        )
-      )
-      const received = yield* readAll(far)
-      assert.strictEqual(received.length, 8 * 700_000)
-      for (let i = 0; i < 8; i++) {
-        const block = received.subarray(i * 700_000, (i + 1) * 700_000)
-        assert.isTrue(block.every((byte) => byte === block[0]))
-      }
-    }).pipe(Effect.provide(multiserver()))
-  )
-
-  it.live("borrows bytes until the write succeeds, and not longer", () =>
-    Effect.gen(function* () {
-      const [near, far] = yield* pair(target)
-      const sent = pattern(3 << 20)
-      const writer = Effect.gen(function* () {
-        const buffer = new Uint8Array(10_000)
-        for (let at = 0; at < sent.length; at += buffer.length) {
-          const part = sent.subarray(at, at + buffer.length)
-          buffer.set(part)
-          yield* near.write(buffer.subarray(0, part.length))
-          buffer.fill(0)
-        }
-        yield* near.end
-      })
-      yield* Effect.forkChild(writer)
-      // A slow reader makes writes wait for the kernel.
-      yield* Effect.sleep("50 millis")
-      assert.isTrue(sameBytes(yield* readAll(far), sent))
-    }).pipe(Effect.provide(multiserver()))
-  )
-
-  it.live("joins ten thousand one-byte writes of one tick into one right stream", () =>
-    Effect.gen(function* () {
-      const [near, far] = yield* pair(target)
-      const bytes = pattern(10_000)
-      for (const byte of bytes) yield* near.write(Uint8Array.of(byte))
-      yield* near.end
-      assert.isTrue(sameBytes(yield* readAll(far), bytes))
-    }).pipe(Effect.provide(multiserver()))
-  )
-
   it.live("makes the writer of a peer that doesn't read wait, with little in memory", () =>
     Effect.gen(function* () {
       const [near] = yield* pair(target)
       const accepted = yield* fill(near)
       // The kernel's buffers are the greater part of it, on net.
       assert.isBelow(accepted, target.startsWith("net") ? 16 << 20 : 1 << 20)
-    }).pipe(Effect.provide(multiserver()))
-  )
-
-  it.live("goes on reading after its own end", () =>
-    Effect.gen(function* () {
-      const [near, far] = yield* pair(target)
-      yield* near.write(pattern(10))
-      yield* near.end
-      assert.isTrue(sameBytes(yield* readAll(far), pattern(10)))
-      yield* Effect.forkChild(Effect.andThen(far.write(pattern(200_000)), far.end))
-      assert.isTrue(sameBytes(yield* readAll(near), pattern(200_000)))
-      assert.isTrue(near.halfClose)
-    }).pipe(Effect.provide(multiserver()))
-  )
-
-  it.live("fails a write after its own end, and ends once however often it is asked", () =>
-    Effect.gen(function* () {
-      const [near, far] = yield* pair(target)
-      yield* near.end
-      yield* near.end
-      assert.strictEqual(yield* failure(near.write(pattern(1))), "LocallyClosed(ended)")
-      assert.strictEqual((yield* readAll(far)).length, 0)
-    }).pipe(Effect.provide(multiserver()))
-  )
-
-  it.live("delivers what has arrived before it reports that the peer vanished", () =>
-    Effect.gen(function* () {
-      const [address] = yield* served(target, (connection) =>
-        Effect.andThen(Effect.andThen(connection.write(pattern(1000)), connection.flush), Effect.fail("broken"))
-      )
-      const connection = yield* Multiserver.dial(address as Address.Address)
-      yield* Effect.sleep("50 millis")
-      const chunks = yield* connection.pull
-      assert.strictEqual(
-        chunks.reduce((sum, chunk) => sum + chunk.length, 0),
-        1000
-      )
-      const end = yield* failure(connection.pull)
-      // A bare stream has no goodbye: its end and a destroyed peer look alike, unless the kernel says reset.
-      if (target.endsWith("shs")) assert.include(["Truncated", "Reset"], end)
-      else assert.include(["Done", "Reset"], end)
     }).pipe(Effect.provide(multiserver()))
   )
 
@@ -207,47 +104,6 @@ describe.each(stacks)("a connection over %s", (target) => {
       const write = Effect.forever(Effect.andThen(connection.write(pattern(1000)), Effect.sleep(1)))
       const outcome = yield* Effect.timeoutOption(failure(write), "5 seconds")
       assert.strictEqual(Option.getOrUndefined(outcome), "Reset")
-    }).pipe(Effect.provide(multiserver()))
-  )
-
-  it.live("says goodbye when its scope closes after success", () =>
-    Effect.gen(function* () {
-      const received: Array<Uint8Array> = []
-      const [address] = yield* served(target, (connection) =>
-        Effect.map(readAll(connection), (bytes) => received.push(bytes))
-      )
-      yield* Effect.scoped(
-        Effect.gen(function* () {
-          const connection = yield* Multiserver.dial(address as Address.Address)
-          yield* connection.write(pattern(100_000))
-        })
-      )
-      yield* Effect.sleep("50 millis")
-      assert.isTrue(sameBytes(received[0] as Uint8Array, pattern(100_000)))
-    }).pipe(Effect.provide(multiserver()))
-  )
-
-  it.live("says no goodbye when its scope closes after a failure or an interruption", () =>
-    Effect.gen(function* () {
-      const ends: Array<string> = []
-      const [address] = yield* served(target, (connection) =>
-        Effect.gen(function* () {
-          yield* connection.pull
-          ends.push(yield* failure(connection.pull))
-        })
-      )
-      const use = Effect.gen(function* () {
-        const connection = yield* Multiserver.dial(address as Address.Address)
-        yield* connection.write(pattern(10))
-        yield* connection.flush
-        return yield* Effect.never
-      })
-      const fiber = yield* Effect.forkChild(Effect.scoped(use))
-      yield* Effect.sleep("100 millis")
-      yield* Fiber.interrupt(fiber)
-      yield* Effect.sleep("50 millis")
-      assert.strictEqual(ends.length, 1)
-      if (target.endsWith("shs")) assert.include(["Truncated", "Reset"], ends[0])
     }).pipe(Effect.provide(multiserver()))
   )
 

@@ -1,0 +1,2 @@
+/** For authors of protocols: the contract as checks. */
+export * as Compliance from "./Compliance.ts"
