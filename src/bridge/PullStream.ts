@@ -88,9 +88,11 @@ export const toPullStream = (connection: Connection): Effect.Effect<PullStream, 
     }
 
     // ---- sink ----
-    const write = (data: Uint8Array | string): ReturnType<Connection["write"]> => {
+    const write = (data: Uint8Array | string): Effect.Effect<void, Error> => {
+      const bytes = typeof data === "string" ? encoder.encode(data) : data
+      if (!(bytes instanceof Uint8Array)) return Effect.fail(new TypeError("a connection carries Uint8Array"))
       writing = true
-      return Effect.map(connection.write(typeof data === "string" ? encoder.encode(data) : data), () => {
+      return Effect.map(connection.write(bytes), () => {
         writing = false
       })
     }
@@ -120,8 +122,6 @@ export const toPullStream = (connection: Connection): Effect.Effect<PullStream, 
       Effect.sync(() => {
         scopeClosed = true
         if (writing) view.destroy()
-        finish(view.closed())
-        serve()
       })
     )
     const remote = connection.peer._tag === "Authenticated" ? toBuffer(connection.peer.publicKey) : undefined

@@ -1,11 +1,10 @@
 /**
- * Connections for what speaks Effect's `Socket`: `effect/rpc`, cluster, channels.
+ * Connections as Effect's `Socket`, for channels, `effect/rpc` and cluster.
  *
- * A `Socket` dials when its reader is acquired. Its errors are `SocketError`s: the peer's end is a `SocketCloseError` 1000, a
- * listener that stops is 1001, and what breaks a connection is a `SocketReadError` or `SocketWriteError` with the
- * `ConnectionError` as `reason.cause`. Releasing the reader's scope closes the connection: with a goodbye after success or
- * after one of those closes, and at once without one after any other failure or an interruption. What a `Socket` can't tell,
- * who the peer is for one, the `Connection` can.
+ * Acquiring a socket's reader opens a connection. The peer's end is a `SocketCloseError` 1000 and a listener that stops is
+ * 1001; what breaks the connection is a `SocketReadError` or `SocketWriteError`, with the `ConnectionError` as its
+ * `reason.cause`. When the reader's scope closes, the connection says goodbye after success and after those two closes, and
+ * is ended at once without one after any other failure or an interruption. Releasing the writer half closes.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -17,47 +16,23 @@ import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import type { Connection } from "../Connection.ts"
-import { DialError } from "../DialError.ts"
+import { closeError, isClosed, openError, readError, writeError } from "../internal/socketErrors.ts"
 import * as View from "../internal/view.ts"
 
-const closeError = (code: number, closeReason?: string): Socket.SocketError =>
-  new Socket.SocketError({ reason: new Socket.SocketCloseError({ code, closeReason }) })
-
-const openError = (cause: unknown): Socket.SocketError => {
-  const kind = cause instanceof DialError && cause.reason._tag === "DialTimedOut" ? "Timeout" : "Unknown"
-  return new Socket.SocketError({ reason: new Socket.SocketOpenError({ kind, cause }) })
+/** One acquisition of a reader. */
+interface Current {
+  readonly connection: Connection
+  readonly scope: Scope.Scope
+  /** What a pull fails with from now on. */
+  readonly closing: Deferred.Deferred<never, Socket.SocketError>
 }
-
-const readError = (cause: unknown): Socket.SocketError =>
-  View.isDraining(cause)
-    ? closeError(1001, "draining")
-    : new Socket.SocketError({ reason: new Socket.SocketReadError({ cause }) })
-
-const writeError = (cause: unknown): Socket.SocketError =>
-  new Socket.SocketError({ reason: new Socket.SocketWriteError({ cause }) })
-
-/** A loop over a socket can't end but by a failure: these are the good ones. */
-const isClose = (error: unknown): boolean =>
-  Socket.isSocketError(error) && error.reason._tag === "SocketCloseError" && error.reason.code <= 1001
-
-/** Whether just the close of a socket ended it. */
-export const isClosed = (cause: Cause.Cause<unknown>): boolean =>
-  cause.reasons.length > 0 && cause.reasons.every((reason) => Cause.isFailReason(reason) && isClose(reason.error))
 
 const encoder = new TextEncoder()
 const toBytes = (chunk: Uint8Array | string): Uint8Array => (typeof chunk === "string" ? encoder.encode(chunk) : chunk)
 
-/** One acquisition of the reader. */
-interface Current {
-  readonly connection: Connection
-  /** Half closes without waiting for it. */
-  readonly end: Effect.Effect<unknown>
-  readonly close: (error: Socket.SocketError) => void
-}
-
 /**
- * The socket whose reader opens a connection, anew for each acquisition. `Effect.succeed(connection)` makes one of an open
- * connection, which then closes with its own scope, or at once when the reader's scope fails.
+ * The socket that opens a connection for each acquisition of its reader: `toSocket(Multiserver.dial(address))`. With
+ * `Effect.succeed(connection)` it is a view of an open one, which says goodbye with its own scope.
  */
 export const toSocket = <E, R>(
   open: Effect.Effect<Connection, E, R>
@@ -67,63 +42,61 @@ export const toSocket = <E, R>(
     const connected = Latch.makeUnsafe(false)
 
     const reader: Socket.Socket["reader"] = Effect.gen(function* () {
-      // A child of the caller's scope, so that connections that close together share their time; closed before it.
+      // A child, so that sockets that close together share their time to close.
       const scope = yield* Effect.acquireRelease(Effect.flatMap(Effect.scope, Scope.fork), (scope, exit) =>
         Scope.close(scope, Exit.isFailure(exit) && isClosed(exit.cause) ? Exit.void : exit)
       )
       const connection = yield* open.pipe(
         Effect.mapError(openError),
-        Effect.updateContext(
-          (own: Context.Context<Scope.Scope>) =>
-            Context.add(Context.merge(context, own), Scope.Scope, scope) as Context.Context<R>
-        )
+        // The scope that was excluded comes back with `own`, which the type can't follow.
+        Effect.updateContext((own: Context.Context<Scope.Scope>) => Context.merge(context, own) as Context.Context<R>),
+        Scope.provide(scope)
       )
-      const closing = Deferred.makeUnsafe<never, Socket.SocketError>()
-      const own: Current = {
-        connection,
-        end: Effect.forkIn(Effect.ignore(connection.end), scope, { startImmediately: true }),
-        close: (error) => Deferred.doneUnsafe(closing, Effect.fail(error))
-      }
+      const own: Current = { connection, scope, closing: Deferred.makeUnsafe() }
       yield* Scope.addFinalizerExit(scope, (exit) => {
         if (current === own) {
-          current = undefined
           connected.closeUnsafe()
+          current = undefined
         }
-        own.close(closeError(1006))
+        Deferred.doneUnsafe(own.closing, Effect.fail(closeError(1006)))
         return Exit.isFailure(exit) ? View.destroy(connection) : Effect.void
       })
       current = own
       connected.openUnsafe()
       const pull = connection.pull.pipe(
+        Effect.mapError((error) => (Cause.isDone(error) ? error : readError(error))),
         Pull.catchDone(() => Effect.fail(closeError(1000))),
-        Effect.mapError((error) => (Socket.isSocketError(error) ? error : readError(error))),
-        Effect.raceFirst(Deferred.await(closing))
+        Effect.raceFirst(Deferred.await(own.closing))
       )
       return { pull, upgrade: Socket.SocketUpgradeError.unsupported }
     })
 
-    const withCurrent = <A>(
-      use: (current: Current) => Effect.Effect<A, Socket.SocketError>
-    ): Effect.Effect<A, Socket.SocketError> =>
-      Effect.suspend(() => (current === undefined ? connected.whenOpen(withCurrent(use)) : use(current)))
+    const whenConnected = (use: (own: Current) => Effect.Effect<void, Socket.SocketError>): ReturnType<typeof use> =>
+      Effect.suspend(() => (current === undefined ? connected.whenOpen(whenConnected(use)) : use(current)))
 
-    const close = (event: Socket.CloseEvent) =>
-      withCurrent((own) => {
-        if (event.code <= 1000) return Effect.mapError(own.connection.end, writeError)
-        own.close(closeError(event.code, event.reason))
-        return View.destroy(own.connection)
+    const close = ({ code, reason }: Socket.CloseEvent) =>
+      whenConnected(({ closing, connection }) => {
+        if (code <= 1000) return Effect.mapError(connection.end, writeError)
+        Deferred.doneUnsafe(closing, Effect.fail(closeError(code, reason)))
+        return View.destroy(connection)
       })
 
-    const write: Socket.Writer["write"] = (chunk) =>
-      Socket.isCloseEvent(chunk)
-        ? close(chunk)
-        : withCurrent((own) => Effect.mapError(own.connection.write(toBytes(chunk)), writeError))
+    const writer: Socket.Writer = {
+      write: (chunk) =>
+        Socket.isCloseEvent(chunk)
+          ? close(chunk)
+          : whenConnected(({ connection }) => Effect.mapError(connection.write(toBytes(chunk)), writeError)),
+      writeAll: ([first, ...rest]) =>
+        whenConnected(({ connection }) =>
+          Effect.mapError(connection.writeAll([toBytes(first), ...rest.map(toBytes)]), writeError)
+        )
+    }
 
-    const writeAll: Socket.Writer["writeAll"] = ([first, ...rest]) =>
-      withCurrent((own) => Effect.mapError(own.connection.writeAll([toBytes(first), ...rest.map(toBytes)]), writeError))
+    // A finalizer must not wait for a peer that doesn't read, as `end` does.
+    const release = (_: Socket.Writer, exit: Exit.Exit<unknown, unknown>): Effect.Effect<unknown> =>
+      current !== undefined && (Exit.isSuccess(exit) || isClosed(exit.cause))
+        ? Effect.forkIn(Effect.ignore(current.connection.end), current.scope, { startImmediately: true })
+        : Effect.void
 
-    const writer: Socket.Socket["writer"] = Effect.acquireRelease(Effect.succeed({ write, writeAll }), (_, exit) =>
-      current !== undefined && (Exit.isSuccess(exit) || isClosed(exit.cause)) ? current.end : Effect.void
-    )
-    return Effect.succeed(Socket.make({ reader, writer }))
+    return Effect.succeed(Socket.make({ reader, writer: Effect.acquireRelease(Effect.succeed(writer), release) }))
   })

@@ -1,0 +1,176 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Socket from "effect/socket/Socket"
+import type { Address } from "../../src/Address.ts"
+import { toSocket } from "../../src/bridge/Socket.ts"
+import type { Connection } from "../../src/Connection.ts"
+import { DialError } from "../../src/DialError.ts"
+import * as Multiserver from "../../src/Multiserver.ts"
+import { echo, multiserver, pair, pattern, readAll, sameBytes, served } from "../support/servers.ts"
+import { contract, cuts, reasonOf } from "./contract.ts"
+
+const isEnd = (error: Socket.SocketError) => error.reason._tag === "SocketCloseError" && error.reason.code === 1000
+
+const open = (connection: Connection) =>
+  Effect.gen(function* () {
+    const socket = yield* toSocket(Effect.succeed(connection))
+    const writer = yield* socket.writer
+    const pull = yield* Socket.readerBytes(socket)
+    return {
+      write: writer.write,
+      end: writer.write(new Socket.CloseEvent()),
+      read: pull.pipe(
+        Effect.map((chunks) => new Uint8Array(Buffer.concat(chunks))),
+        Effect.catchIf(isEnd, () => Effect.undefined)
+      ),
+      abort: writer.write(new Socket.CloseEvent(1011))
+    }
+  })
+
+// What waits in a socket is a fiber of its user, and a write on a closed one waits for the next connection.
+contract("a Socket", open, ["held bytes", "late writes"])
+
+/** As one writes it for a Socket: an endless loop, ended by the close. */
+const loop = (socket: Socket.Socket) =>
+  Effect.gen(function* () {
+    const writer = yield* socket.writer
+    const { pull } = yield* socket.reader
+    yield* pull.pipe(Effect.flatMap(writer.writeAll), Effect.forever({ disableYield: true }))
+  }).pipe(
+    Effect.scoped,
+    Effect.catchReason("SocketError", "SocketCloseError", () => Effect.void)
+  )
+
+describe("a Socket", () => {
+  it.live("is a channel that half closes when its input ends", () =>
+    Effect.gen(function* () {
+      const bytes = pattern(1 << 20)
+      const [address] = yield* served("net:127.0.0.1:0~shs", echo)
+      const socket = yield* toSocket(Multiserver.dial(address as Address))
+      const chunks = yield* Stream.fromIterable(cuts(bytes)).pipe(
+        Stream.pipeThroughChannel(Socket.toChannel(socket)),
+        Stream.catchIf(isEnd, () => Stream.empty),
+        Stream.runCollect
+      )
+      assert.isTrue(sameBytes(Buffer.concat(chunks), bytes))
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("dials each time that its reader is acquired, and not before", () =>
+    Effect.gen(function* () {
+      let accepted = 0
+      const [address] = yield* served("memory:m~shs", (connection) => {
+        accepted++
+        return echo(connection)
+      })
+      const socket = yield* toSocket(Multiserver.dial(address as Address))
+      const writer = yield* socket.writer
+      assert.strictEqual(accepted, 0)
+      for (const time of [1, 2]) {
+        // Waits for the connection that comes only then.
+        const writing = yield* Effect.forkChild(writer.write("hello"), { startImmediately: true })
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const { pull } = yield* socket.reader
+            assert.strictEqual(String(Buffer.from((yield* pull)[0] as Uint8Array)), "hello")
+          })
+        )
+        yield* Fiber.join(writing)
+        assert.strictEqual(accepted, time)
+      }
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("fails to open with the DialError, and opens when it is tried again", () =>
+    Effect.gen(function* () {
+      const socket = yield* toSocket(Multiserver.dial("memory:m"))
+      const error = yield* Effect.flip(Effect.scoped(socket.reader))
+      assert.strictEqual(error.reason._tag, "SocketOpenError")
+      const cause = error.reason._tag === "SocketOpenError" ? error.reason.cause : undefined
+      assert.strictEqual(cause instanceof DialError && cause.reason._tag, "Refused")
+      yield* served("memory:m", echo)
+      yield* socket.reader
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("half closes when its writer's scope closes, and doesn't wait for a peer that stalls", () =>
+    Effect.gen(function* () {
+      const [near, far] = yield* pair("memory:m~shs")
+      const socket = yield* toSocket(Effect.succeed(near))
+      const { pull } = yield* socket.reader
+      const writing = yield* Effect.forkChild(
+        Effect.scoped(Effect.flatMap(socket.writer, (writer) => writer.write("to a slow reader")))
+      )
+      yield* Fiber.join(writing)
+      assert.strictEqual(String(Buffer.from(yield* readAll(far))), "to a slow reader")
+      yield* far.write(pattern(10))
+      assert.strictEqual((yield* pull)[0].length, 10)
+
+      const stalled = yield* pair("memory:stalled~shs")
+      const other = yield* toSocket(Effect.succeed(stalled[0]))
+      yield* other.reader
+      const scope = yield* Scope.make()
+      const writer = yield* Scope.provide(other.writer, scope)
+      yield* Effect.forkChild(Effect.ignore(writer.write(pattern(4 << 20))), { startImmediately: true })
+      assert.isTrue(Option.isSome(yield* Effect.timeoutOption(Scope.close(scope, Exit.void), "5 seconds")))
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("says goodbye when the loop over it ends by the peer's close, after everything it wrote", () =>
+    Effect.gen(function* () {
+      const heard = yield* Deferred.make<Uint8Array>()
+      const [address] = yield* served("net:127.0.0.1:0~shs", (connection) =>
+        Effect.gen(function* () {
+          // The peer of the loop: speaks, ends, and then reads all to the goodbye.
+          yield* connection.write(pattern(300_000))
+          yield* connection.end
+          yield* Deferred.succeed(heard, yield* readAll(connection))
+        })
+      )
+      yield* loop(yield* toSocket(Multiserver.dial(address as Address)))
+      assert.isTrue(sameBytes(yield* Deferred.await(heard), pattern(300_000)))
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("says no goodbye when the loop over it is interrupted", () =>
+    Effect.gen(function* () {
+      const heard = yield* Deferred.make<string>()
+      const [address] = yield* served("net:127.0.0.1:0~shs", (connection) =>
+        Effect.flatMap(Effect.flip(readAll(connection)), (error) => Deferred.succeed(heard, reasonOf(error)))
+      )
+      const socket = yield* toSocket(Multiserver.dial(address as Address))
+      const fiber = yield* Effect.forkChild(loop(socket))
+      yield* Effect.sleep("50 millis")
+      yield* Fiber.interrupt(fiber)
+      assert.include(["Truncated", "Reset"], yield* Deferred.await(heard))
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("over an open connection says no goodbye when it is left by a failure", () =>
+    Effect.gen(function* () {
+      const [near, far] = yield* pair("net:127.0.0.1:0~shs")
+      const socket = yield* toSocket(Effect.succeed(near))
+      yield* Effect.ignore(Effect.scoped(Effect.andThen(socket.reader, Effect.fail("a bug of the user"))))
+      yield* Effect.forkChild(Effect.ignore(near.end))
+      assert.include(["Truncated", "Reset"], reasonOf(yield* Effect.flip(readAll(far))))
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("closes with the code that its writer gives", () =>
+    Effect.gen(function* () {
+      const [near] = yield* pair("memory:m~shs")
+      const socket = yield* toSocket(Effect.succeed(near))
+      const { pull } = yield* socket.reader
+      const writer = yield* socket.writer
+      const parked = yield* Effect.forkChild(Effect.flip(pull), { startImmediately: true })
+      yield* writer.write(new Socket.CloseEvent(1009, "too big"))
+      assert.strictEqual((yield* Fiber.join(parked)).message, "1009: too big")
+    }).pipe(Effect.provide(multiserver()))
+  )
+})
