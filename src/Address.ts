@@ -67,20 +67,20 @@ const notInPath = /["#'<>\\^`{|}]/
 /** What can stand in a section: `;` would end the address, and there is no escape for it. */
 const isWritable = (text: string): boolean => !text.includes(";") && findForbidden(text) < 0
 
-const text = (expected: string, accepts: (text: string) => boolean) =>
+const textThat = (expected: string, accepts: (text: string) => boolean) =>
   Schema.String.check(Schema.makeFilter((text: string) => accepts(text) || `expected ${expected}`))
 
-const Host = text("a host name or a bare IP address, not .onion", (host) => kindOfHost(host) === "clear")
-const OnionHost = text("a host that ends in .onion", (host) => kindOfHost(host) === "onion")
-const UrlHost = text(
+const Host = textThat("a host name or a bare IP address, not .onion", (host) => kindOfHost(host) === "clear")
+const OnionHost = textThat("a host that ends in .onion", (host) => kindOfHost(host) === "onion")
+const UrlHost = textThat(
   "a host name in lower case and ASCII or a bare IP address, not .onion",
   (host) => kindOfHost(host) === "clear" && toUrlHost(host) === host
 )
-const UrlPath = text(
+const UrlPath = textThat(
   "a percent-encoded path that begins with /",
   (path) => path.startsWith("/") && !notInPath.test(path) && isWritable(path)
 )
-const Written = text("a character at least, no ; and no white space", (text) => text !== "" && isWritable(text))
+const Written = textThat("a character at least, no ; and no white space", (text) => text !== "" && isWritable(text))
 const Port = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))
 
 /** `net:HOST:PORT`, TCP. The host is bare, also when it is IPv6; port 0 is for listening only: the system picks. */
@@ -175,9 +175,9 @@ const isName = (name: string): boolean => /^[a-z][a-z0-9-]*$/.test(name)
 
 /** A section that no built-in protocol knows, kept as it was. `data` is what follows the name, with its colon. */
 export class Opaque extends Schema.TaggedClass<Opaque>("effect-multiserver/Opaque")("opaque", {
-  name: text(`${nameExpected}, not of a built-in protocol`, (name) => isName(name) && !builtIn.has(name)),
-  data: text("nothing or a colon and what follows it, no ; and no white space", (data) =>
-    data === "" ? true : data.startsWith(":") && isWritable(data)
+  name: textThat(`${nameExpected}, not of a built-in protocol`, (name) => isName(name) && !builtIn.has(name)),
+  data: textThat("nothing or a colon and what follows it, no ; and no white space", (data) =>
+    data === "" || (data.startsWith(":") && isWritable(data))
   )
 }) {}
 
@@ -337,6 +337,10 @@ type Parsed<A> = Result.Result<A, Fault>
 const fault = (Reason: ReasonClass, index: number, expected: string): Result.Result<never, Fault> =>
   Result.fail({ Reason, index, expected })
 
+/** The same fault in a text that this one is part of. */
+const faultAt = (index: number, { expected, Reason }: Fault): Result.Result<never, Fault> =>
+  fault(Reason, index, expected)
+
 /**
  * An instance without the constructor's pass over its schema: what that would check has just been parsed, and it takes
  * longer than the parsing.
@@ -396,9 +400,7 @@ const parseWebSocket = (
   const host = parseHost(toUrlHost(withoutBrackets(written)), from, "clear")
   if (Result.isFailure(host)) return Result.fail(host.failure)
   const port = portText === undefined ? Result.succeed(defaultPort) : parsePort(portText, 0)
-  if (Result.isFailure(port)) {
-    return fault(port.failure.Reason, from + written.length + 1, port.failure.expected)
-  }
+  if (Result.isFailure(port)) return faultAt(from + written.length + 1, port.failure)
   const odd = rest.search(notInPath)
   if (odd >= 0) {
     return fault(BadPath, text.length - rest.length + odd, "no fragment, and \" ' < > \\ ^ ` { | } as %xx")
@@ -513,8 +515,7 @@ const parseOne = (raw: string): Parsed<Address> => {
     const rawSection = raw.slice(from, end)
     const parsed = parseSection(unescape(rawSection))
     if (Result.isFailure(parsed)) {
-      const { expected, index, Reason } = parsed.failure
-      return fault(Reason, from + escapedIndex(rawSection, index), expected)
+      return faultAt(from + escapedIndex(rawSection, parsed.failure.index), parsed.failure)
     }
     const wrong = misplaced(parsed.success, sections.length, from)
     if (wrong !== undefined) return wrong
@@ -539,10 +540,7 @@ const parseAll = (text: string): Parsed<MultiAddress> => {
     if (addresses.length === maxAddresses) return fault(TooLong, from, `at most ${maxAddresses} addresses`)
     const end = indexOrEnd(text, ";", from)
     const parsed = parseOne(text.slice(from, end))
-    if (Result.isFailure(parsed)) {
-      const { expected, index, Reason } = parsed.failure
-      return fault(Reason, from + index, expected)
-    }
+    if (Result.isFailure(parsed)) return faultAt(from + parsed.failure.index, parsed.failure)
     addresses.push(parsed.success)
     from = end + 1
   }

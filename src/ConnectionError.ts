@@ -64,6 +64,9 @@ export class LocallyClosed extends Schema.TaggedError<LocallyClosed>()("LocallyC
   }
 }
 
+/** The reason of every port that was closed from here; one value, because making an error costs more than closing. */
+export const locallyClosed = new LocallyClosed({ why: "closed" })
+
 const ConnectionReason = Schema.Union([Truncated, Tampered, Reset, ProtocolViolation, TimedOut, LocallyClosed])
 export type ConnectionReason = typeof ConnectionReason.Type
 
@@ -84,3 +87,7 @@ export class ConnectionError extends Schema.TaggedError<ConnectionError>("effect
     return this.reason.isRetryable
   }
 }
+
+/** Whether this is what draining made of a `pull`: a reason to finish, and not to break off. */
+export const isDraining = (error: unknown): boolean =>
+  error instanceof ConnectionError && error.reason._tag === "LocallyClosed" && error.reason.why === "draining"

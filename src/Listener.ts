@@ -22,7 +22,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Address, format, type MultiAddress } from "./Address.ts"
 import * as Connection from "./Connection.ts"
-import { ConnectionError } from "./ConnectionError.ts"
+import { ConnectionError, isDraining } from "./ConnectionError.ts"
 import { Insecure, Unsupported } from "./DialError.ts"
 import type { Environment } from "./Dialer.ts"
 import type * as Events from "./Events.ts"
@@ -103,10 +103,6 @@ const advertise = (
 
 type Serve = (connection: Connection.Connection) => Effect.Effect<unknown, unknown, Scope.Scope>
 
-/** A handler that fails with just what draining made of its `pull` has finished. */
-const isDrained = (error: unknown): boolean =>
-  error instanceof ConnectionError && error.reason._tag === "LocallyClosed" && error.reason.why === "draining"
-
 /** What a handler left unhandled: the network's doings are ordinary, its own are not. */
 const logUnhandled = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.void
@@ -170,7 +166,8 @@ class Connections {
         Effect.sync(() => this.open.add(connection)),
         () => Effect.sync(() => this.open.delete(connection))
       )
-      yield* Effect.catchIf(handler(connection), isDrained, () => Effect.void)
+      // A handler that fails with just what draining made of its `pull` has finished.
+      yield* Effect.catchIf(handler(connection), isDraining, () => Effect.void)
     }).pipe(Effect.scoped, Effect.catchCause(logUnhandled))
   }
 

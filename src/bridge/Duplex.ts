@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "../Connection.ts"
+import { isDraining } from "../ConnectionError.ts"
 import * as View from "../internal/view.ts"
 
 /** The view, as long as the scope. */
@@ -46,7 +47,7 @@ export const toDuplex = (connection: Connection): Effect.Effect<Duplex, never, S
       },
       final: (callback) => finish(connection.end, callback),
       destroy: (error, callback) => {
-        const over = scopeClosed || (duplex.readableEnded && duplex.writableFinished) || View.isDraining(error)
+        const over = scopeClosed || (duplex.readableEnded && duplex.writableFinished) || isDraining(error)
         if (!over || duplex.writableLength > 0) view.destroy()
         callback(error)
       }

@@ -13,6 +13,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
 import type { Connection } from "../Connection.ts"
+import { isDraining } from "../ConnectionError.ts"
 import * as View from "../internal/view.ts"
 
 /** Not yet (`null`, `false`), over (`true`), or broken. */
@@ -52,7 +53,7 @@ export const toPullStream = (connection: Connection): Effect.Effect<PullStream, 
 
     const finish = (end: Error | true): void => {
       ended ??= end
-      if (end !== true && !View.isDraining(end)) Deferred.doneUnsafe(broken, Effect.fail(end))
+      if (end !== true && !isDraining(end)) Deferred.doneUnsafe(broken, Effect.fail(end))
     }
 
     const serve = (): void => {
@@ -113,7 +114,7 @@ export const toPullStream = (connection: Connection): Effect.Effect<PullStream, 
       )
       view.run(Effect.raceFirst(copy, Deferred.await(broken)), (outcome) => {
         if (Result.isSuccess(outcome)) return
-        if (!scopeClosed && !View.isDraining(outcome.failure)) view.destroy()
+        if (!scopeClosed && !isDraining(outcome.failure)) view.destroy()
         if (!over) from(outcome.failure, () => {})
       })
     }

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "../Connection.ts"
+import { isDraining } from "../ConnectionError.ts"
 import * as View from "../internal/view.ts"
 
 /** The two directions of a connection. */
@@ -49,7 +50,7 @@ export const toWebStreams = (connection: Connection): Effect.Effect<WebStreams, 
           errors.push((error) => controller.error(error))
           // Not `abort` below, which comes only after the write that a stalled peer holds up.
           controller.signal.addEventListener("abort", () => {
-            if (unaccepted > 0 || !View.isDraining(controller.signal.reason)) view.destroy()
+            if (unaccepted > 0 || !isDraining(controller.signal.reason)) view.destroy()
           })
         },
         write: (chunk) =>

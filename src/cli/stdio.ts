@@ -6,7 +6,7 @@ import * as Sink from "effect/Sink"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Connection from "../Connection.ts"
-import type { ConnectionError } from "../ConnectionError.ts"
+import { type ConnectionError, isDraining } from "../ConnectionError.ts"
 import { type LocalError, localError, systemCode } from "./exit.ts"
 
 /** Who read stdout has closed it: `| head`. Nothing is wrong, and nothing more is wanted. */
@@ -17,9 +17,6 @@ export class StdoutClosed extends Schema.TaggedError<StdoutClosed>("effect-multi
 
 const stdoutFailed = (error: PlatformError): StdoutClosed | LocalError =>
   systemCode(error) === "EPIPE" ? new StdoutClosed() : localError("cannot write stdout")(error)
-
-const isDraining = (error: ConnectionError | StdoutClosed | LocalError): boolean =>
-  error._tag === "ConnectionError" && error.reason._tag === "LocallyClosed" && error.reason.why === "draining"
 
 /**
  * stdin to the peer, the peer to stdout, until both have ended: the end of stdin is this side's goodbye, and reading goes

@@ -2,7 +2,7 @@
 import { isArrayNonEmpty } from "effect/Array"
 import type { Codec, Sealer } from "../Codec.ts"
 import type { Chunks, Port, PortListener } from "../Connection.ts"
-import { type ConnectionReason, LocallyClosed, ProtocolViolation, Tampered, Truncated } from "../ConnectionError.ts"
+import { type ConnectionReason, locallyClosed, ProtocolViolation, Tampered, Truncated } from "../ConnectionError.ts"
 import { giveStage, stageBytes, takeStage } from "./stage.ts"
 
 export class CodecPort implements Port {
@@ -175,12 +175,12 @@ export class CodecPort implements Port {
   // ---- leaving ----
 
   close(): void {
-    this.own ??= new LocallyClosed({ why: "closed" })
+    this.own ??= locallyClosed
     this.letGo()
   }
 
   destroy(): void {
-    this.own ??= this.lower.failure ?? new LocallyClosed({ why: "closed" })
+    this.own ??= this.lower.failure ?? locallyClosed
     this.letGo()
     this.lower.destroy()
   }

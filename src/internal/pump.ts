@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Pull from "effect/Pull"
 import type { Chunks, Effects, Port, PortListener } from "../Connection.ts"
-import { type ConnectionError, type ConnectionReason, LocallyClosed, Reset } from "../ConnectionError.ts"
+import { type ConnectionError, type ConnectionReason, locallyClosed, Reset } from "../ConnectionError.ts"
 
 /** Reading pauses, and `full` is said, when this many bytes wait. */
 export const highWater = 128 * 1024
@@ -143,7 +143,7 @@ export class Pump implements Port {
   }
 
   destroy(): void {
-    this.failure ??= new LocallyClosed({ why: "closed" })
+    this.failure ??= locallyClosed
     this.outgoing = []
     this.stopped.openUnsafe()
     this.effects.destroy?.()

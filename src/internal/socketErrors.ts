@@ -1,9 +1,8 @@
 /** Between the errors of Effect's `Socket`, where every end is one, and those of a connection. */
 import * as Cause from "effect/Cause"
 import * as Socket from "effect/socket/Socket"
-import { ConnectionError, type ConnectionReason, Reset, Truncated } from "../ConnectionError.ts"
+import { ConnectionError, type ConnectionReason, isDraining, Reset, Truncated } from "../ConnectionError.ts"
 import { DialError } from "../DialError.ts"
-import { isDraining } from "./view.ts"
 
 // ---- of a connection, for a socket ----
 

@@ -12,7 +12,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
 import * as Connection from "../Connection.ts"
-import { ConnectionError, LocallyClosed } from "../ConnectionError.ts"
+import { ConnectionError, locallyClosed } from "../ConnectionError.ts"
 
 export interface View {
   /** What has arrived; `undefined` at the peer's end. */
@@ -24,10 +24,6 @@ export interface View {
   /** What everything fails with that the end of the scope cuts off. */
   readonly closed: () => ConnectionError
 }
-
-/** A reason to finish, and not to break off: the listener stops. */
-export const isDraining = (error: unknown): boolean =>
-  error instanceof ConnectionError && error.reason._tag === "LocallyClosed" && error.reason.why === "draining"
 
 const toError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)))
 
@@ -42,8 +38,7 @@ export const make = (connection: Connection.Connection): Effect.Effect<View, nev
   Effect.gen(function* () {
     const context = yield* Effect.context<never>()
     const fork = yield* FiberSet.runtime(yield* FiberSet.make())()
-    const closed = () =>
-      new ConnectionError({ remote: format(connection.remote), reason: new LocallyClosed({ why: "closed" }) })
+    const closed = () => new ConnectionError({ remote: format(connection.remote), reason: locallyClosed })
     const outcome = <A, E>(exit: Exit.Exit<A, E>): Result.Result<A, Error> => {
       if (Exit.isSuccess(exit)) return Result.succeed(exit.value)
       return Result.fail(Cause.hasInterruptsOnly(exit.cause) ? closed() : toError(Cause.squash(exit.cause)))

@@ -1,7 +1,7 @@
 /** Two ports, each the other's end, with the manners of a socket: bounded, and heard on a later turn. */
 import { isArrayNonEmpty } from "effect/Array"
 import type { Chunks, Port, PortListener } from "../Connection.ts"
-import { type ConnectionReason, LocallyClosed, Reset } from "../ConnectionError.ts"
+import { type ConnectionReason, locallyClosed, Reset } from "../ConnectionError.ts"
 
 /** Full when this many bytes wait at the other end. */
 const highWater = 128 * 1024
@@ -84,13 +84,13 @@ class MemoryPort implements Port {
 
   close(): void {
     this.end()
-    this.failure ??= new LocallyClosed({ why: "closed" })
+    this.failure ??= locallyClosed
     this.other?.peerGone(true)
   }
 
   destroy(): void {
     if (this.failure !== undefined) return
-    this.failure = new LocallyClosed({ why: "closed" })
+    this.failure = locallyClosed
     this.other?.peerGone(false)
   }
 

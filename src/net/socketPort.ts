@@ -2,7 +2,7 @@
 import type { Socket } from "node:net"
 import { isArrayNonEmpty } from "effect/Array"
 import type { Chunks, Port, PortListener } from "../Connection.ts"
-import { type ConnectionReason, LocallyClosed, Reset, TimedOut } from "../ConnectionError.ts"
+import { type ConnectionReason, locallyClosed, Reset, TimedOut } from "../ConnectionError.ts"
 
 /** Reading pauses when this many bytes wait to be taken; two of Node's reads. */
 const readHighWater = 128 * 1024
@@ -131,7 +131,7 @@ export class SocketPort implements Port {
   }
 
   destroy(): void {
-    this.failure ??= new LocallyClosed({ why: "closed" })
+    this.failure ??= locallyClosed
     this.socket.destroy()
   }
 }
