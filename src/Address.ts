@@ -176,8 +176,9 @@ const isName = (name: string): boolean => /^[a-z][a-z0-9-]*$/.test(name)
 /** A section that no built-in protocol knows, kept as it was. `data` is what follows the name, with its colon. */
 export class Opaque extends Schema.TaggedClass<Opaque>("effect-multiserver/Opaque")("opaque", {
   name: textThat(`${nameExpected}, not of a built-in protocol`, (name) => isName(name) && !builtIn.has(name)),
-  data: textThat("nothing or a colon and what follows it, no ; and no white space", (data) =>
-    data === "" || (data.startsWith(":") && isWritable(data))
+  data: textThat(
+    "nothing or a colon and what follows it, no ; and no white space",
+    (data) => data === "" || (data.startsWith(":") && isWritable(data))
   )
 }) {}
 

@@ -71,7 +71,6 @@ const run = (script: Script) =>
       far.offer(chunk)
     }
     yield* turn
-    // biome-ignore lint/suspicious/noThenProperty: the vectors' own name
     if (script.then === "eof") far.end()
     yield* turn
     yield* TestClock.adjust("10 seconds")
