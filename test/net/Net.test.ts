@@ -1,9 +1,11 @@
+import * as fs from "node:fs"
 import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Address from "../../src/Address.ts"
+import type * as Connection from "../../src/Connection.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import { reachOf } from "../../src/net/ip.ts"
 import { echo, multiserver, pair, pattern, readAll, sameBytes, served } from "../support/servers.ts"
@@ -30,6 +32,17 @@ const plainServer = (onSocket: (socket: net.Socket) => void, host = "127.0.0.1",
         for (const socket of sockets) socket.destroy()
       })
   )
+
+/** The timer that the kernel runs for the connection between two loopback ports. */
+const kernelTimer = (local: number, remote: number) => {
+  const hex = (port: number) => port.toString(16).toUpperCase().padStart(4, "0")
+  const line = fs
+    .readFileSync("/proc/net/tcp", "utf8")
+    .split("\n")
+    .find((each) => new RegExp(`0100007F:${hex(local)} 0100007F:${hex(remote)} 01`).test(each))
+  const [kind, left] = line?.trim().split(/\s+/)[5]?.split(":") ?? []
+  return { kind: Number.parseInt(kind ?? "", 16), centiseconds: Number.parseInt(left ?? "", 16) }
+}
 
 describe("net", () => {
   it.live("goes on reading after its FIN, as the peer does after ours", () =>
@@ -128,6 +141,28 @@ describe("net", () => {
       assert.strictEqual(error.reason._tag, "Reset")
       const end = yield* Effect.flip(connection.pull)
       assert.isTrue(!Cause.isDone(end) && end.reason._tag === "Reset" && end.isRetryable)
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("has the kernel look for a peer that stops answering, on both sides, after a minute", (test) =>
+    Effect.gen(function* () {
+      if (!fs.existsSync("/proc/net/tcp")) return test.skip("no /proc/net/tcp on this system")
+      const [near, far] = yield* pair("net:127.0.0.1:0~shs")
+      const portOf = ({ remote }: Connection.Connection) =>
+        remote.transport._tag === "net" ? remote.transport.port : 0
+      // Until the last bytes are acknowledged, the kernel's timer is another one.
+      yield* Effect.sleep("400 millis")
+      // The listener's port is what the dialer sees, and the other way round.
+      for (const [local, remote] of [
+        [portOf(far), portOf(near)],
+        [portOf(near), portOf(far)]
+      ]) {
+        const timer = kernelTimer(local ?? 0, remote ?? 0)
+        // 2 is the keep-alive timer; it counts in hundredths of a second.
+        assert.strictEqual(timer.kind, 2)
+        assert.isBelow(timer.centiseconds, 6100)
+        assert.isAbove(timer.centiseconds, 3000)
+      }
     }).pipe(Effect.provide(multiserver()))
   )
 
