@@ -381,7 +381,7 @@ const parseHostPort = (
   if (Result.isFailure(port)) return Result.fail(port.failure)
   const written = text.slice(start, colon)
   // `net::8008` is localhost, as 3.8.2 has it.
-  const host = written === "" && kind === "clear" ? "localhost" : withoutBrackets(written)
+  const host = written === "" ? "localhost" : withoutBrackets(written)
   return Result.map(parseHost(host, start, kind), (host) => ({ host, port: port.success }))
 }
 
@@ -476,15 +476,15 @@ const indexOrEnd = (text: string, character: string, from: number): number => {
   return index < 0 ? text.length : index
 }
 
-/** Index of the next `~` that no `!` escapes, or the length. */
+/** Index of the next `~` that no `!` escapes; at or past the end when there is none. */
 const endOfSection = (raw: string, from: number): number => {
   let i = from
   while (i < raw.length && raw[i] !== "~") i += raw[i] === "!" ? 2 : 1
-  return Math.min(i, raw.length)
+  return i
 }
 
 /** `!` makes the next character stand for itself; at the end it stands for itself. */
-const unescape = (raw: string): string => (raw.includes("!") ? raw.replace(/!(.)/gs, "$1") : raw)
+const unescape = (raw: string): string => (raw.includes("!") ? raw.replace(/!(.)/g, "$1") : raw)
 
 /** Where in `raw` the character is that has this index when it is unescaped. */
 const escapedIndex = (raw: string, index: number): number => {

@@ -247,7 +247,7 @@ export const load = Effect.fnUntraced(function* (path: string) {
     const bytes = new Uint8Array(maxFileBytes + 1)
     const size = yield* file.read(bytes)
     if (size > maxFileBytes) return yield* refuse(new Malformed({ expected: "at most 64 KiB" }))
-    return new TextDecoder().decode(bytes.subarray(0, Number(size)))
+    return new TextDecoder().decode(bytes.subarray(0, size))
   }).pipe(
     Effect.scoped,
     Effect.catchTag("PlatformError", (error) => Effect.fail(fileError(path)(error)))

@@ -139,6 +139,8 @@ const stricter: ReadonlyArray<readonly [text: string, reason: Address.AddressRea
   ["net::::::80", "BadHost", "no IPv6 address"],
   ["net:1:2:3:4:5:6:7:8:9:80", "BadHost", "no IPv6 address"],
   ["net:h%eth0:80", "BadHost", "only IPv6 has a zone"],
+  ["net:::1%:80", "BadHost", "an empty zone"],
+  ["net:::1%a/b:80", "BadHost", "no zone has a slash"],
   ["net:h/x:80", "BadHost", "no host name"],
   ["net:u@h:80", "BadHost", "no host name"],
   ["net:*:80", "BadHost", "no host name; every interface is :: or 0.0.0.0"],
@@ -218,6 +220,12 @@ const wider: ReadonlyArray<readonly [text: string, read: ReadonlyArray<Section>,
     "3.8.2 advertises it and throws when it parses it"
   ],
   ["net:h:80~shs", [net("h"), { name: "shs" }], "net:h:80~shs", "what a listener is given; 3.8.2 throws"],
+  [
+    "ws://[FE80::1%Eth0]",
+    [web("ws", "fe80::1%Eth0", 80)],
+    "ws://[fe80::1%Eth0]",
+    "a zone is the name of an interface, and has two cases"
+  ],
   [
     `net:h:80~shs:${key.replace("=", "")}.ed25519`,
     [net("h"), shs],
@@ -374,14 +382,17 @@ const errors: ReadonlyArray<
   ["net:h:1;net:!😀!é:1", "BadHost", 12, /host name/],
   ["foo:😀;net:h:x", "BadPort", 13, /decimal port/],
   ["net:h:80!", "BadPort", 6, /decimal port/],
+  ["net:h!", "BadPort", 6, /port, as in HOST:PORT/],
   // Limits.
   [`foo:${long}`, "TooLong", 0, /2048 bytes/],
   [`net:h:1;foo:${long}`, "TooLong", 8, /2048 bytes/],
   [`foo:${"é".repeat(1023)}`, "TooLong", 0, /2048 bytes/],
   [`net:h:1${"~a".repeat(8)}`, "TooLong", 22, /8 sections/],
   [Array.from({ length: 17 }, () => "net:h:1").join(";"), "TooLong", 128, /16 addresses/],
-  // It would be 2053 bytes long as ours writes it.
-  [`net::1~${"a".repeat(2041)}`, "TooLong", 0, /2048 bytes/]
+  [`foo:${"!a".repeat(1100)}`, "TooLong", 0, /2048 bytes/],
+  // As ours writes them they would be longer.
+  [`net::1~${"a".repeat(2041)}`, "TooLong", 0, /2048 bytes/],
+  [`foo:${"a".repeat(1951)}~shs:${key}:${seed.replace("=", "")}`, "TooLong", 0, /2048 bytes/]
 ]
 
 describe("an address that is none", () => {

@@ -90,7 +90,8 @@ const readers: ReadonlyArray<(section: string) => Section | undefined> = [
     return parsed === null ? undefined : { name: "unix", ...Schema.decodeUnknownSync(Path)(parsed) }
   },
   (section) => {
-    const parsed = transports.ws.parse(section)
+    // It answers nothing else, but Node warns of what is no URL.
+    const parsed = /^wss?:/i.test(section) ? transports.ws.parse(section) : null
     return parsed === null ? undefined : readUrl(parsed)
   },
   (section) => {
