@@ -14,6 +14,7 @@ import type * as Connection from "./Connection.ts"
 import type { DialError } from "./DialError.ts"
 import * as Dialer from "./Dialer.ts"
 import { Events } from "./Events.ts"
+import { kindOfHost } from "./internal/host.ts"
 import { Limits } from "./Limits.ts"
 import type { ListenError } from "./ListenError.ts"
 import * as Listener from "./Listener.ts"
@@ -42,13 +43,28 @@ const parseOne = (
 ): Effect.Effect<ReadonlyArray<Address.Address>, Address.AddressError> =>
   typeof part === "string" ? Effect.fromResult(Address.parse(part)) : Effect.succeed([part])
 
+const addressError = (
+  Reason: typeof Address.Syntax | typeof Address.TooLong | typeof Address.BadHost,
+  expected: string
+): Effect.Effect<never, Address.AddressError> =>
+  Effect.fail(new Address.AddressError({ reason: new Reason({ offset: 0, expected }) }))
+
 const parse = (target: Target): Effect.Effect<Address.MultiAddress, Address.AddressError> =>
   Effect.gen(function* () {
     const parts = typeof target === "string" || target instanceof Address.Address ? [target] : target
     const [first, ...rest] = (yield* Effect.forEach(parts, parseOne)).flat()
-    if (first !== undefined) return [first, ...rest] as const
-    return yield* new Address.AddressError({ reason: new Address.Syntax({ offset: 0, expected: "an address" }) })
+    if (first === undefined) return yield* addressError(Address.Syntax, "an address")
+    if (rest.length >= Address.maxAddresses) {
+      return yield* addressError(Address.TooLong, `at most ${Address.maxAddresses} addresses`)
+    }
+    return [first, ...rest] as const
   })
+
+/** External hosts come from configuration: what is none is said before anything is bound. */
+const checkHosts = (external: ReadonlyArray<string>): Effect.Effect<void, Address.AddressError> =>
+  external.every((host) => kindOfHost(host) !== undefined)
+    ? Effect.void
+    : addressError(Address.BadHost, "each external host to be a host name or an IP")
 
 /**
  * A Multiserver that speaks these stacks. It requires their protocols, each as its layer: `Transport<"net">` and
@@ -74,7 +90,9 @@ export const layer = <const Names extends string>(
             Effect.provideService(Limits, limits)
           ),
         listen: (target, options) =>
-          Effect.flatMap(parse(target), (addresses) => Listener.listen(environment, addresses, options)).pipe(
+          checkHosts([options?.external ?? []].flat()).pipe(
+            Effect.andThen(parse(target)),
+            Effect.flatMap((addresses) => Listener.listen(environment, addresses, options)),
             Effect.provideService(Limits, limits)
           )
       }

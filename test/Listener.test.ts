@@ -70,6 +70,18 @@ describe("listen", () => {
     }).pipe(Effect.provide(multiserver()))
   )
 
+  it.live("refuses an external host that is none, and more addresses than there may be", () =>
+    Effect.gen(function* () {
+      const host = yield* Effect.flip(Multiserver.listen("memory:m", { external: ["pub.example", "pub example"] }))
+      assert.strictEqual(host.reason._tag, "BadHost")
+      const many = Array.from({ length: 17 }, (_, i) => `memory:m${i}`)
+      for (const attempt of [Multiserver.listen(many), Multiserver.dial(many), Multiserver.dial([])]) {
+        const error = yield* Effect.flip(attempt)
+        assert.strictEqual(error._tag, "AddressError")
+      }
+    }).pipe(Effect.provide(multiserver()))
+  )
+
   it.effect("tells of its addresses, and of a change of them", () =>
     Effect.gen(function* () {
       const listener = yield* Multiserver.listen("memory:m~shs")
