@@ -75,10 +75,14 @@ describe("listen", () => {
       const host = yield* Effect.flip(Multiserver.listen("memory:m", { external: ["pub.example", "pub example"] }))
       assert.strictEqual(host.reason._tag, "BadHost")
       const many = Array.from({ length: 17 }, (_, i) => `memory:m${i}`)
-      for (const attempt of [Effect.asVoid(Multiserver.listen(many)), Effect.asVoid(Multiserver.dial(many))]) {
-        const error = yield* Effect.flip(attempt)
-        assert.strictEqual(error._tag, "AddressError")
-      }
+      const errors = [yield* Effect.flip(Multiserver.listen(many)), yield* Effect.flip(Multiserver.dial(many))]
+      assert.deepStrictEqual(
+        errors.map((error) => [error._tag, error.reason._tag]),
+        [
+          ["AddressError", "TooLong"],
+          ["AddressError", "TooLong"]
+        ]
+      )
     }).pipe(Effect.provide(multiserver()))
   )
 
