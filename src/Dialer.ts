@@ -125,11 +125,16 @@ const attempt = (
   failed: ReadonlyArray<Attempt>,
   turn: (handshake: Handshake) => Handshake = (handshake) => handshake
 ) =>
-  within(connect, stack.transport.connectTimeout, "connect").pipe(
-    Effect.flatMap((transport) => turn(within(upgrade(transport), limits.handshake, "handshake"))),
-    (open) => observed({ emit, role: "dial", stack: stack.name, failed }, open),
-    inOwnScope
-  )
+  Effect.suspend(() => {
+    let connectMillis = 0
+    const open = Effect.timed(within(connect, stack.transport.connectTimeout, "connect")).pipe(
+      Effect.flatMap(([taken, transport]) => {
+        connectMillis = Math.floor(Duration.toMillis(taken))
+        return turn(within(upgrade(transport), limits.handshake, "handshake"))
+      })
+    )
+    return observed({ emit, role: "dial", stack: stack.name, failed, connectMillis: () => connectMillis }, open)
+  }).pipe(inOwnScope)
 
 /** One after another, until one succeeds. */
 const inOrder = (

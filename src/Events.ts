@@ -24,6 +24,8 @@ export interface Connected extends Common {
   readonly event: "connected"
   /** The peer's public key, base64, when it was proved. */
   readonly peer: string | undefined
+  /** Of a dial: how many of its `millis` its transport took to connect. The rest is handshakes. */
+  readonly connectMillis: number | undefined
   /** Of a dial: the addresses that had failed before this one won, and why. */
   readonly failed: ReadonlyArray<Attempt>
 }

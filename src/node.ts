@@ -1,6 +1,10 @@
 /** Node's door: everything, and Node's own protocols. */
 export * as Duplex from "./bridge/Duplex.ts"
 export * as Sodium from "./crypto/Sodium.ts"
+export * as Compression from "./deflate/Compression.ts"
+export * as Deflate from "./deflate/Deflate.ts"
 export * from "./index.ts"
 export * as NodeMultiserver from "./NodeMultiserver.ts"
 export * as Net from "./net/Net.ts"
+export * as Unix from "./unix/Unix.ts"
+export * as WebSocket from "./ws/WebSocket.ts"

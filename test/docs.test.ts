@@ -1,5 +1,6 @@
 /** The code in the documents is the code in examples/, and it runs. */
 import * as fs from "node:fs"
+import * as zlib from "node:zlib"
 import { assert, describe, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -55,6 +56,44 @@ describe("documents", () => {
         const stranger = yield* served("memory:c", (connection) => connection.write(pattern(100)))
         const refused = yield* Effect.flip(Multiserver.dial(`${stranger[0]}~sum`))
         assert.include(refused.message, "it does not speak sum1")
+      }).pipe(Effect.provide(live))
+    })
+  )
+
+  it("docs/writing-a-protocol.md shows examples/zstd.ts, in about 30 lines", () => {
+    const code = read("examples/zstd.ts")
+    assert.include(read("docs/writing-a-protocol.md"), `\`\`\`ts\n${code}\`\`\``)
+    assert.isAtMost(code.split("\n").length, 35)
+  })
+
+  it.live("the compression that it shows works under shs, where node:zlib has zstd", () =>
+    Effect.gen(function* () {
+      if (typeof zlib.createZstdCompress !== "function") {
+        return yield* Effect.logWarning(`NOT TESTED: node:zlib of Node ${process.version} has no zstd`)
+      }
+      vi.doMock("effect-multiserver/deflate/Compression", () => import("../src/deflate/Compression.ts"))
+      const { layer } = yield* Effect.promise(() => import("../examples/zstd.ts"))
+      const live = Multiserver.layer(["memory~shs~zstd", "memory~shs"]).pipe(Layer.provide([layer, protocols()]))
+      yield* Effect.gen(function* () {
+        const [address] = yield* served("memory:a~shs~zstd:3", echo)
+        for (const bytes of [pattern(1 << 20), new Uint8Array(1 << 20)]) {
+          const connection = yield* Multiserver.dial(address as Address.Address)
+          yield* connection.write(bytes.subarray(0, 10))
+          assert.isTrue(sameBytes(Buffer.concat(yield* connection.pull), bytes.subarray(0, 10)))
+          yield* Effect.forkChild(Effect.andThen(connection.write(bytes.subarray(10)), connection.end))
+          assert.isTrue(sameBytes(yield* readAll(connection), bytes.subarray(10)))
+        }
+        // What is on the wire is a zstd stream.
+        const [bare] = yield* served("memory:b~shs", (connection) =>
+          Effect.flatMap(readAll(connection), (bytes) =>
+            connection.write(zlib.zstdCompressSync(zlib.zstdDecompressSync(bytes)))
+          )
+        )
+        const connection = yield* Multiserver.dial(`${bare}~zstd:3`)
+        yield* Effect.andThen(connection.write(pattern(1000)), connection.end)
+        assert.isTrue(sameBytes(yield* readAll(connection), pattern(1000)))
+        const refused = yield* Effect.flip(Multiserver.dial(`${address}`.replace("zstd:3", "zstd:99")))
+        assert.strictEqual(refused._tag, "DialError")
       }).pipe(Effect.provide(live))
     })
   )

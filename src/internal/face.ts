@@ -279,6 +279,8 @@ export class Face implements PortListener {
 
   /** Waits for the kernel, not for the peer. */
   private linger(remaining: Effect.Effect<number>): Effect.Effect<void> {
+    // A transform that had the port is gone by now, and with it who would have heard.
+    this.port.listen(this)
     const drained = Effect.callback<void>((resume) => {
       this.leaving = resume
       this.drained()

@@ -14,6 +14,8 @@ interface Observer {
   readonly stack: string
   /** Of a dial: the addresses that failed before this one. */
   readonly failed?: ReadonlyArray<Attempt>
+  /** Of a dial: how long its transport took, once it has. */
+  readonly connectMillis?: () => number
 }
 
 const peerText = (peer: Connection.Peer): string | undefined =>
@@ -21,7 +23,7 @@ const peerText = (peer: Connection.Peer): string | undefined =>
 
 /** Opens a connection, says so, and says how it went when the scope is closed. */
 export const observed = <E, R>(
-  { emit, failed = [], role, stack }: Observer,
+  { connectMillis, emit, failed = [], role, stack }: Observer,
   open: Effect.Effect<Connection.Connection, E, R>
 ): Effect.Effect<Connection.Connection, E, R | Scope.Scope> =>
   Effect.gen(function* () {
@@ -43,6 +45,8 @@ export const observed = <E, R>(
     })
     const connection = yield* Effect.flatMap(open, Connection.withPort)
     connected = connection
-    yield* Effect.flatMap(fields(connection), (common) => emit({ event: "connected", ...common, failed: [...failed] }))
+    yield* Effect.flatMap(fields(connection), (common) =>
+      emit({ event: "connected", ...common, connectMillis: connectMillis?.(), failed: [...failed] })
+    )
     return connection
   })

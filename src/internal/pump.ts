@@ -9,6 +9,9 @@ import { type ConnectionError, type ConnectionReason, locallyClosed, Reset } fro
 /** Reading pauses, and `full` is said, when this many bytes wait. */
 export const highWater = 128 * 1024
 
+/** What is offered in one tick goes as one batch. */
+const tick = Effect.callback<void>((resume) => queueMicrotask(() => resume(Effect.void)))
+
 const bytesOf = (chunks: ReadonlyArray<Uint8Array>): number => chunks.reduce((sum, chunk) => sum + chunk.length, 0)
 
 export class Pump implements Port {
@@ -56,7 +59,12 @@ export class Pump implements Port {
       untilStopped
     )
     this.writing = this.workToWrite
-      .whenOpen(Effect.suspend(() => this.writeOnce()))
+      .whenOpen(
+        Effect.andThen(
+          tick,
+          Effect.suspend(() => this.writeOnce())
+        )
+      )
       .pipe(Effect.forever({ disableYield: true }), untilStopped)
   }
 

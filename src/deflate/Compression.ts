@@ -1,0 +1,141 @@
+/**
+ * Compression as a transform: a pair of `node:zlib` streams, one for each direction, over any connection. `deflate` is one,
+ * and `examples/zstd.ts` another. For Node only. What compression gives away: docs/deflate.md.
+ *
+ * What is written in one tick is one batch, compressed and flushed at once, so that nothing waits for a write that may never
+ * come. Decompressing goes no further than somebody pulls. The end is the format's own, then that of the connection below;
+ * the end below without the format's is `Truncated`. Half close is that of the connection below. Streams are made when first
+ * used and destroyed with the scope.
+ */
+import { isReadonlyArrayNonEmpty } from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Pull from "effect/Pull"
+import { format, type Section } from "../Address.ts"
+import * as Connection from "../Connection.ts"
+import { ConnectionError, ProtocolViolation, Truncated } from "../ConnectionError.ts"
+import type { Wrap } from "../Transform.ts"
+import { Cap } from "./cap.ts"
+import { Filter, type Zlib } from "./filter.ts"
+
+export type { Zlib } from "./filter.ts"
+
+/** A format, as a pair of streams. */
+export interface Format {
+  /** Has to flush at each write: `createDeflateRaw({ flush: constants.Z_FULL_FLUSH })`. */
+  readonly compress: () => Zlib
+  readonly decompress: () => Zlib
+  /**
+   * The bytes that end each flushed batch, where the format has some. Then a batch that comes to more than 16 MiB and 100 times
+   * its own size is a `ProtocolViolation`. Without them only memory is bounded: what nobody pulls is not decompressed.
+   */
+  readonly flushMark?: Uint8Array
+}
+
+/** Fed at a time: even the best of ratios makes less than a batch may have of it. */
+const sliceBytes = 8 * 1024
+
+const joined = (chunks: Connection.Chunks): Uint8Array => (chunks.length === 1 ? chunks[0] : Buffer.concat(chunks))
+
+/** One side of the transform: both are the same. `section` is what it adds to the address of the other end. */
+export const wrap =
+  (section: Section, compression: Format): Wrap =>
+  (connection) =>
+    Effect.gen(function* () {
+      const port = yield* Connection.takePort(connection)
+      const who = { peer: connection.peer, remote: connection.remote.with(section) }
+      const lower = yield* Connection.make(port, who)
+      const compressor = yield* Filter.make(compression.compress)
+      const decompressor = yield* Filter.make(compression.decompress)
+      return yield* Connection.fromEffects({
+        ...who,
+        ...writing(lower, compressor),
+        pull: reading(lower, compression, decompressor, () => port.destroy()),
+        halfClose: lower.halfClose,
+        destroy: () => port.destroy()
+      })
+    })
+
+const writing = (lower: Connection.Connection, compressor: Filter) => {
+  /** What comes out until no more does goes down as one write. */
+  const through = (start: () => void) =>
+    Effect.gen(function* () {
+      start()
+      const out: Array<Uint8Array> = []
+      for (;;) {
+        const next = yield* Effect.orDie(compressor.next)
+        if (typeof next === "string") break
+        out.push(next)
+      }
+      if (!isReadonlyArrayNonEmpty(out)) return
+      yield* lower.writeAll(out)
+      // Who waits for a flush above waits for what is written here.
+      yield* lower.flush
+    })
+  return {
+    writeAll: (chunks: Connection.Chunks) => through(() => compressor.feed(joined(chunks))),
+    end: Effect.andThen(
+      through(() => compressor.finish()),
+      lower.end
+    )
+  }
+}
+
+const reading = (
+  lower: Connection.Connection,
+  { flushMark }: Format,
+  decompressor: Filter,
+  destroy: () => void
+): Connection.Connection["pull"] => {
+  const cap = flushMark === undefined ? undefined : new Cap(flushMark)
+  let input: Uint8Array = new Uint8Array(0)
+  let finishing = false
+
+  const error = (reason: ProtocolViolation | Truncated) => new ConnectionError({ remote: format(lower.remote), reason })
+  /** Nothing of what such a peer says can be understood any more, and nothing more is said to it. */
+  const violation = (detail: string) =>
+    Effect.suspend(() => {
+      destroy()
+      return Effect.fail(error(new ProtocolViolation({ detail })))
+    })
+  const truncated = Effect.suspend(() => Effect.fail(error(new Truncated())))
+
+  /** Feeds the next of what has arrived, or the news that nothing more will. */
+  const feed = Effect.suspend(() => {
+    if (input.length > 0) return feedSlice
+    return lower.pull.pipe(
+      Effect.flatMap((chunks) => {
+        input = joined(chunks)
+        return feedSlice
+      }),
+      Pull.catchDone(() =>
+        Effect.sync(() => {
+          finishing = true
+          decompressor.finish()
+        })
+      )
+    )
+  })
+  const feedSlice = Effect.sync(() => {
+    const slice = input.subarray(0, sliceBytes)
+    input = input.subarray(slice.length)
+    cap?.enter(slice)
+    decompressor.feed(slice)
+  })
+
+  return Effect.gen(function* () {
+    for (;;) {
+      // When all that has arrived was understood and nothing more will come, what is wrong is that it ended.
+      const next = yield* Effect.catch(decompressor.next, () =>
+        finishing ? truncated : violation("what it sent does not decompress")
+      )
+      if (typeof next !== "string") {
+        if (cap?.leave(next) === false) return yield* violation("a batch decompresses to more than it may")
+        return [next]
+      }
+      if (decompressor.hasLeftOver) return yield* violation("bytes after the end of its stream")
+      if (next === "end") return yield* Cause.done()
+      yield* feed
+    }
+  })
+}

@@ -1,0 +1,44 @@
+/** What the system's errors mean for a dial and for a listener. */
+import { NameNotFound, Refused, type TransportReason, Unreachable } from "../DialError.ts"
+import { AddressInUse, AddressNotAvailable, type BindReason, NotListenable, PermissionDenied } from "../ListenError.ts"
+
+/** The system's word for an error; when several addresses of a name were tried, a refusal says the most. */
+export const codeOf = (error: NodeJS.ErrnoException): string => {
+  if (error instanceof AggregateError) {
+    const codes = error.errors.map((each: NodeJS.ErrnoException) => each.code ?? "")
+    return codes.find((code) => code === "ECONNREFUSED") ?? codes[0] ?? "UNKNOWN"
+  }
+  return error.code ?? "UNKNOWN"
+}
+
+export const dialReason = (error: NodeJS.ErrnoException, host: string): TransportReason => {
+  const code = codeOf(error)
+  switch (code) {
+    case "ECONNREFUSED":
+      return new Refused()
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+    case "EAI_FAIL":
+    case "EAI_NODATA":
+      return new NameNotFound({ host, code })
+    default:
+      return new Unreachable({ code })
+  }
+}
+
+export const bindReason = (error: NodeJS.ErrnoException): BindReason => {
+  const code = codeOf(error)
+  switch (code) {
+    case "EADDRINUSE":
+      return new AddressInUse()
+    case "EACCES":
+    case "EPERM":
+      return new PermissionDenied({ code })
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return new AddressNotAvailable({ code })
+    default:
+      return new NotListenable({ detail: code })
+  }
+}

@@ -1,0 +1,66 @@
+/** What the transports over Node's stream sockets share: dialing one, taking one over, binding a server. */
+import type * as net from "node:net"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Address from "../Address.ts"
+import * as Connection from "../Connection.ts"
+import type { TransportReason } from "../DialError.ts"
+import type { BindReason } from "../ListenError.ts"
+import { SocketPort } from "./socketPort.ts"
+
+/** Opens a socket and waits until it is connected. Its fd is gone with the scope, whatever happens. */
+export const connected = (
+  open: () => net.Socket,
+  reason: (error: NodeJS.ErrnoException) => TransportReason
+): Effect.Effect<net.Socket, TransportReason, Scope.Scope> =>
+  Effect.acquireRelease(Effect.sync(open), (socket) => Effect.sync(() => socket.destroy())).pipe(
+    Effect.tap((socket) =>
+      Effect.callback<void, TransportReason>((resume) => {
+        const onConnect = () => resume(Effect.void)
+        // The error listener stays until the port has its own: an error with no listener would be thrown.
+        socket.once("connect", onConnect).on("error", (error) => resume(Effect.fail(reason(error))))
+        return Effect.sync(() => {
+          socket.off("connect", onConnect)
+          socket.destroy()
+        })
+      })
+    )
+  )
+
+/** The connection over a connected socket. */
+export const overSocket = (
+  socket: net.Socket,
+  transport: Address.Section
+): Effect.Effect<Connection.Connection, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const remote = new Address.Address({ transport, transforms: [] })
+    return Connection.make(new SocketPort(socket), { remote, peer: new Connection.Anonymous() })
+  })
+
+/** An accepted socket, for who takes it. Until its port listens, errors wait: what fails before shows then. */
+export const accepted = (
+  socket: net.Socket,
+  transport: () => Address.Section
+): Effect.Effect<Connection.Connection, never, Scope.Scope> => {
+  socket.on("error", () => {})
+  return Effect.acquireRelease(Effect.succeed(socket), () => Effect.sync(() => socket.destroy())).pipe(
+    Effect.flatMap(() => overSocket(socket, transport()))
+  )
+}
+
+/** Listens with a server, which closes with the scope. */
+export const bound = (
+  open: () => net.Server,
+  options: net.ListenOptions,
+  reason: (error: NodeJS.ErrnoException) => BindReason,
+  /** Is around the moment in which the address is bound. */
+  around: (bind: () => void) => void = (bind) => bind()
+): Effect.Effect<net.Server, BindReason, Scope.Scope> =>
+  Effect.acquireRelease(Effect.sync(open), (server) => Effect.sync(() => server.close())).pipe(
+    Effect.tap((server) =>
+      Effect.callback<void, BindReason>((resume) => {
+        server.once("error", (error) => resume(Effect.fail(reason(error))))
+        around(() => server.listen(options, () => resume(Effect.void)))
+      })
+    )
+  )

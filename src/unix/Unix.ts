@@ -1,0 +1,159 @@
+/**
+ * `unix:PATH`: sockets in the file system, which only this user can reach.
+ *
+ * A listener's socket is bound under a name of its own and then linked to its path: it appears there at once, listening and with
+ * mode 0600, and never in the place of another's. Windows pipes are not supported yet.
+ */
+import { randomBytes } from "node:crypto"
+import * as fs from "node:fs"
+import * as net from "node:net"
+import * as path from "node:path"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Address from "../Address.ts"
+import type { Connection } from "../Connection.ts"
+import { Refused, type TransportReason, Unreachable } from "../DialError.ts"
+import { AddressInUse, type BindReason, NotListenable, PermissionDenied } from "../ListenError.ts"
+import { accepted, bound, connected, overSocket } from "../net/streamSocket.ts"
+import * as Transport from "../Transport.ts"
+
+/** The longest path that a socket address holds on Linux, in bytes; other systems have a few less. */
+const maxPathBytes = process.platform === "linux" ? 107 : 103
+
+const tooLong = (path: string): string | undefined =>
+  Buffer.byteLength(path) > maxPathBytes ? `a socket's path has at most ${maxPathBytes} bytes` : undefined
+
+// -----------------------------------------------------------------------------
+// dialing
+// -----------------------------------------------------------------------------
+
+const dialReason = ({ code = "UNKNOWN" }: NodeJS.ErrnoException): TransportReason =>
+  code === "ENOENT" || code === "ECONNREFUSED" ? new Refused() : new Unreachable({ code })
+
+const dial = (section: Address.Unix): Effect.Effect<Connection, TransportReason, Scope.Scope> =>
+  connected(() => net.connect({ path: section.path, allowHalfOpen: true }), dialReason).pipe(
+    Effect.flatMap((socket) => overSocket(socket, section))
+  )
+
+// -----------------------------------------------------------------------------
+// listening
+// -----------------------------------------------------------------------------
+
+const bindReason = ({ code = "UNKNOWN" }: NodeJS.ErrnoException): BindReason => {
+  switch (code) {
+    case "EEXIST":
+    case "EADDRINUSE":
+      return new AddressInUse()
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return new PermissionDenied({ code })
+    case "ENOENT":
+    case "ENOTDIR":
+      return new NotListenable({ detail: "the directory of the socket does not exist" })
+    default:
+      return new NotListenable({ detail: code })
+  }
+}
+
+const attempt = <A>(run: () => A): Effect.Effect<A, BindReason> =>
+  Effect.try({ try: run, catch: (error) => bindReason(error instanceof Error ? error : new Error(String(error))) })
+
+/** The socket file at a path; `undefined` when there is none, or something else. */
+const socketAt = (path: string): fs.Stats | undefined => {
+  const stats = fs.lstatSync(path, { throwIfNoEntry: false })
+  return stats?.isSocket() === true ? stats : undefined
+}
+
+/** Removes the file, if it still is the one that was seen. */
+const removeIfSame = (path: string, seen: fs.Stats): void => {
+  const now = socketAt(path)
+  if (now?.ino === seen.ino && now.dev === seen.dev) fs.unlinkSync(path)
+}
+
+/** Whether the socket is a dead one of ours: nobody listens behind it. */
+const isStale = (path: string, stats: fs.Stats): Effect.Effect<boolean> =>
+  stats.uid !== process.getuid?.()
+    ? Effect.succeed(false)
+    : Effect.callback<boolean>((resume) => {
+        const socket = net.connect({ path })
+        const answer = (stale: boolean) => {
+          socket.destroy()
+          resume(Effect.succeed(stale))
+        }
+        socket.once("connect", () => answer(false))
+        socket.once("error", ({ code }: NodeJS.ErrnoException) => answer(code === "ECONNREFUSED"))
+        return Effect.sync(() => socket.destroy())
+      })
+
+/** Puts the socket at its path, where a dead one of ours may lie, and nothing else. */
+const publish = (own: string, path: string): Effect.Effect<void, BindReason> =>
+  attempt(() => fs.linkSync(own, path)).pipe(
+    Effect.catchTag("AddressInUse", (inUse) =>
+      Effect.gen(function* () {
+        const there = yield* attempt(() => socketAt(path))
+        if (there === undefined || !(yield* isStale(path, there))) return yield* inUse
+        yield* attempt(() => {
+          removeIfSame(path, there)
+          fs.linkSync(own, path)
+        })
+      })
+    )
+  )
+
+/** A socket made in here has mode 0600. The mask is the process's, so nothing may happen between. */
+const privately = (run: () => void): void => {
+  const mask = process.umask(0o177)
+  try {
+    run()
+  } finally {
+    process.umask(mask)
+  }
+}
+
+const listen = (
+  section: Address.Unix,
+  onAccepted: Transport.OnAccepted
+): Effect.Effect<Transport.Bound, BindReason, Scope.Scope> =>
+  Effect.gen(function* () {
+    const own = path.join(path.dirname(section.path), `.${randomBytes(4).toString("hex")}`)
+    const detail = tooLong(section.path) ?? tooLong(own)
+    if (detail !== undefined) return yield* new NotListenable({ detail })
+    // For a missing directory the binding says EACCES.
+    yield* attempt(() => fs.statSync(path.dirname(section.path)))
+    const open = () =>
+      net.createServer({ allowHalfOpen: true, pauseOnConnect: true }).on("connection", (socket) => {
+        if (
+          !onAccepted(
+            accepted(socket, () => section),
+            undefined
+          )
+        )
+          socket.destroy()
+      })
+    yield* bound(open, { path: own }, bindReason, privately)
+    yield* Effect.acquireRelease(
+      Effect.ensuring(
+        Effect.andThen(
+          publish(own, section.path),
+          attempt(() => fs.lstatSync(section.path))
+        ),
+        Effect.sync(() => fs.rmSync(own, { force: true }))
+      ),
+      (published) => Effect.ignore(attempt(() => removeIfSame(section.path, published)))
+    )
+    return { section }
+  })
+
+/** Unix sockets. */
+export const layer: Layer.Layer<Transport.Transport<"unix">> = Transport.layer("unix", {
+  section: Schema.toType(Address.Unix),
+  cost: 1,
+  reach: () => "device",
+  trusted: true,
+  notDialable: (section) => tooLong(section.path),
+  dial,
+  listen
+})

@@ -1,0 +1,142 @@
+/**
+ * `ws` and `wss`: WebSockets on Node. A byte stream over binary messages, with backpressure both ways and without compression.
+ *
+ * A half close is what a transform above makes of it: over a bare ws `end` sends a Close, and what the peer had sent before its own is
+ * read to the end.
+ */
+import type * as http from "node:http"
+import type { Socket } from "node:net"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Address from "../Address.ts"
+import * as Connection from "../Connection.ts"
+import type { TransportReason } from "../DialError.ts"
+import type { BindReason } from "../ListenError.ts"
+import { advertisedHosts, plainIp, reachOf } from "../net/ip.ts"
+import * as Transport from "../Transport.ts"
+import { dial } from "./dial.ts"
+import type { Server } from "./httpServer.ts"
+import { listen, type Place } from "./listen.ts"
+import type { Origins } from "./origin.ts"
+import { defaultMaxMessage } from "./portSocket.ts"
+import type { Credentials, Pem } from "./tls.ts"
+import type { WsPort } from "./wsPort.ts"
+
+export type { Origins } from "./origin.ts"
+export type { Credentials, Pem } from "./tls.ts"
+
+export interface Options {
+  /** Somebody's server that listens already, to share; it is never closed. By default each address has its own. */
+  readonly server?: Server
+  /** Answers plain HTTP on the ports of our own servers. By default 426 Upgrade Required. */
+  readonly handler?: http.RequestListener
+  /**
+   * The web pages that may connect. By default all where the stack authenticates, and otherwise none: then who connects has no
+   * origin, and so is no page.
+   */
+  readonly origins?: Origins
+  /**
+   * The names by which clients may call this server, or `any`. By default any, but on a loopback address where nothing in the stack
+   * authenticates only those of loopback, so that no page gets here by a name of its own that has become 127.0.0.1.
+   */
+  readonly hosts?: "any" | "loopback" | ReadonlyArray<string>
+  /** The origin that a dial shows. By default none, as is right for what is no page. */
+  readonly origin?: string
+  /** The longest message that is read where the stack doesn't authenticate, in bytes. By default 16 MiB; otherwise it is 128 KiB. */
+  readonly maxMessage?: number
+  /** How much silence makes for a ping. The second in a row that nothing answers ends the connection. By default 30 seconds. */
+  readonly ping?: Duration.Input
+  /** How long a client may take for the head of its request, and a server for its answer. By default 10 seconds. */
+  readonly upgradeTimeout?: Duration.Input
+}
+
+export interface SecureOptions extends Options {
+  /** To listen with. */
+  readonly credentials?: Credentials
+  /** To dial with, for servers that ask. */
+  readonly clientCredentials?: Credentials
+  /** The roots to trust, instead of the system's. */
+  readonly ca?: Pem | ReadonlyArray<Pem>
+}
+
+type Section = Address.Ws | Address.Wss
+
+/** What differs between the two. */
+interface Kind<S extends Section> {
+  readonly section: Schema.Codec<S, Address.Section>
+  readonly cost: number
+  readonly make: (place: Place) => S
+  readonly secure: SecureOptions | undefined
+}
+
+const define = <S extends Section>(
+  { cost, make, section, secure }: Kind<S>,
+  options: Options
+): Transport.Definition<S> => {
+  const { handler, hosts, maxMessage = defaultMaxMessage, origin, origins, server } = options
+  const common = {
+    maxMessage,
+    pingMillis: Duration.toMillis(options.ping ?? "30 seconds"),
+    upgradeMillis: Duration.toMillis(options.upgradeTimeout ?? "10 seconds")
+  }
+  const ca = secure?.ca === undefined ? undefined : [secure.ca].flat()
+  const dialing = { ...common, origin, secure: secure && { credentials: secure.clientCredentials, ca } }
+  const listening = {
+    ...common,
+    handler,
+    hosts,
+    origins,
+    server,
+    secure: secure && { credentials: secure.credentials }
+  }
+
+  /** The connection over a port; `path` is what was dialed. */
+  const connection = (
+    port: WsPort,
+    socket: Socket,
+    path: string
+  ): Effect.Effect<Connection.Connection, never, Scope.Scope> =>
+    Effect.suspend(() => {
+      const host = plainIp(socket.remoteAddress ?? "0.0.0.0")
+      const transport = make({ host, port: socket.remotePort ?? 0, path })
+      const remote = new Address.Address({ transport, transforms: [] })
+      return Connection.make(port, { remote, peer: new Connection.Anonymous() })
+    })
+  return {
+    section,
+    cost,
+    reach: ({ host }) => reachOf(host),
+    advertise: ({ host, path, port }, scope, external) =>
+      advertisedHosts(host, scope, external).map((each) => make({ host: each, port, path })),
+    notDialable: ({ port }) => (port === 0 ? "port 0 is for listening" : undefined),
+    dial: (place, told): Effect.Effect<Connection.Connection, TransportReason, Scope.Scope> =>
+      Effect.flatMap(dial(place, dialing, told), ({ port, socket }) => connection(port, socket, place.path)),
+    listen: (place, onAccepted, { authenticates }): Effect.Effect<Transport.Bound, BindReason, Scope.Scope> =>
+      listen(place, listening, authenticates, onAccepted, (port, socket) => connection(port, socket, "/")).pipe(
+        Effect.map((port) => ({ section: make({ host: place.host, port, path: place.path }) }))
+      )
+  }
+}
+
+/** `ws`. */
+export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"ws">> =>
+  Transport.layer(
+    "ws",
+    define(
+      { section: Schema.toType(Address.Ws), cost: 3, make: (place) => new Address.Ws(place), secure: undefined },
+      options
+    )
+  )
+
+/** `wss`: the same over TLS. */
+export const layerSecure = (options: SecureOptions = {}): Layer.Layer<Transport.Transport<"wss">> =>
+  Transport.layer(
+    "wss",
+    define(
+      { section: Schema.toType(Address.Wss), cost: 4, make: (place) => new Address.Wss(place), secure: options },
+      options
+    )
+  )

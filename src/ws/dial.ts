@@ -1,0 +1,120 @@
+/** Dialing a WebSocket: from a place to an open port. */
+import * as net from "node:net"
+import * as tls from "node:tls"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { NotDialable, type TransportReason, Unreachable } from "../DialError.ts"
+import { permitted } from "../net/lookup.ts"
+import { dialReason } from "../net/reasons.ts"
+import type { DialOptions } from "../Transport.ts"
+import type { Place } from "./listen.ts"
+import { PortSocket, socketOptions } from "./portSocket.ts"
+import { type Credentials, type Pem, secureOptions, tlsError } from "./tls.ts"
+import { WsPort } from "./wsPort.ts"
+
+export interface Options {
+  /** `undefined` for plain HTTP. */
+  readonly secure:
+    | { readonly credentials: Credentials | undefined; readonly ca: ReadonlyArray<Pem> | undefined }
+    | undefined
+  readonly origin: string | undefined
+  readonly maxMessage: number
+  readonly pingMillis: number
+  readonly upgradeMillis: number
+}
+
+/** What has been opened. */
+export interface Dialed {
+  readonly port: WsPort
+  readonly socket: net.Socket
+}
+
+const urlOf = ({ host, path, port }: Place, secure: boolean): string => {
+  // A zone is this machine's own: it is for the socket, not for the Host header.
+  const authority = host.includes(":") ? `[${host.replace(/%.*$/, "")}]` : host
+  return `${secure ? "wss" : "ws"}://${authority}:${port}${path}`
+}
+
+/** Opens a WebSocket. Everything of it is gone with the scope, whatever happens and however far it had got. */
+export const dial = (
+  place: Place,
+  options: Options,
+  { authenticates, permits }: DialOptions
+): Effect.Effect<Dialed, TransportReason, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { host, port } = place
+    const { secure } = options
+    const url = urlOf(place, secure !== undefined)
+    if (!URL.canParse(url)) return yield* new NotDialable({ detail: "no URL can be made of it" })
+    const { denied, lookup } = permitted(host, permits)
+    const deniedAtOnce = denied()
+    if (deniedAtOnce !== undefined) return yield* deniedAtOnce
+    const tlsOptions = secure && (yield* secureOptions(secure.credentials, secure.ca))
+
+    const connect = (): net.Socket => {
+      const target = {
+        host,
+        port,
+        lookup,
+        autoSelectFamily: true,
+        keepAlive: true,
+        keepAliveInitialDelay: 60_000,
+        // Of the handshake: `ws` lifts it when that is done.
+        timeout: options.upgradeMillis
+      }
+      if (tlsOptions === undefined) return net.connect(target)
+      const servername = net.isIP(host) === 0 ? host : ""
+      return tls.connect({ ...target, ...tlsOptions, servername, ALPNProtocols: ["http/1.1"] })
+    }
+    let opened: WsPort | undefined
+    const { socket, ws } = yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const socket = connect()
+        const ws = new PortSocket(url, {
+          ...socketOptions(authenticates, options.maxMessage),
+          ...(options.origin !== undefined && { origin: options.origin }),
+          handshakeTimeout: options.upgradeMillis,
+          createConnection: () => socket
+        })
+        // From the first moment, and for good: an error that nobody hears would be thrown.
+        ws.on("error", () => {})
+        socket.on("error", () => {})
+        return { socket, ws }
+      }),
+      ({ socket, ws }) =>
+        Effect.sync(() => {
+          if (opened !== undefined) return opened.destroy()
+          ws.terminate()
+          socket.destroy()
+        })
+    )
+
+    let inTls = false
+    socket.once("connect", () => {
+      inTls = tlsOptions !== undefined
+    })
+    socket.once("secureConnect", () => {
+      inTls = false
+    })
+    const reasonOf = (error: NodeJS.ErrnoException): TransportReason => {
+      const policy = denied()
+      if (policy !== undefined) return policy
+      if (inTls || isTls(error)) return tlsError(error)
+      const known = error.code !== undefined || error instanceof AggregateError
+      return known ? dialReason(error, host) : new Unreachable({ code: "WS_HANDSHAKE" })
+    }
+    return yield* Effect.callback<Dialed, TransportReason>((resume) => {
+      ws.once("open", () => {
+        // At once: the first message may have come with the answer.
+        opened = new WsPort(ws, socket, { halfClose: authenticates, pingMillis: options.pingMillis })
+        resume(Effect.succeed({ port: opened, socket }))
+      })
+      ws.once("unexpected-response", (_request, { statusCode }) => {
+        resume(Effect.fail(new Unreachable({ code: `HTTP_${statusCode}` })))
+      })
+      ws.once("error", (error) => resume(Effect.fail(reasonOf(error))))
+    })
+  })
+
+/** After the handshake too: with TLS 1.3 a server says only then what it thinks of the client's certificate. */
+const isTls = ({ code = "" }: NodeJS.ErrnoException): boolean => /^(ERR_(SSL|TLS)_|EPROTO$)/.test(code)

@@ -1,0 +1,157 @@
+/** HTTP servers whose upgrades are shared out by path: our own, or one that somebody else has and keeps. */
+import * as http from "node:http"
+import * as https from "node:https"
+import type { AddressInfo, Socket } from "node:net"
+import type { Duplex } from "node:stream"
+import * as tls from "node:tls"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { AddressInUse, type BindReason, NotListenable } from "../ListenError.ts"
+import { reachOf } from "../net/ip.ts"
+import { bindReason } from "../net/reasons.ts"
+import { within } from "../Transport.ts"
+
+export type Server = http.Server | https.Server
+
+/** What is done with an upgrade request. */
+export type OnUpgrade = (request: http.IncomingMessage, socket: Socket, head: Buffer) => void
+
+// -----------------------------------------------------------------------------
+// paths
+// -----------------------------------------------------------------------------
+
+/** The path that a request or an address means, without its query. */
+export const pathOf = (path: string): string => {
+  const url = `http://host${path}`
+  return URL.canParse(url) ? new URL(url).pathname : path
+}
+
+/** Answers an upgrade request with no, and closes. */
+export const refuse = (socket: Duplex, status: number): void => {
+  socket.once("finish", () => socket.destroy())
+  socket.end(
+    `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+    "latin1"
+  )
+}
+
+/** The paths of each server that has some, and what hears of its upgrades. */
+const routed = new WeakMap<Server, { readonly paths: Map<string, OnUpgrade>; readonly off: () => void }>()
+
+const pathsOf = (server: Server) => {
+  const known = routed.get(server)
+  if (known !== undefined) return known
+  const paths = new Map<string, OnUpgrade>()
+  const onUpgrade = (request: http.IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const take = paths.get(pathOf(request.url ?? "/"))
+    if (take === undefined && server.listenerCount("upgrade") > 1) return
+    // Nobody else listens any more, and an error that nobody hears would be thrown.
+    socket.on("error", () => {})
+    if (take === undefined) refuse(socket, 404)
+    else take(request, socket as Socket, head)
+  }
+  server.on("upgrade", onUpgrade)
+  const own = { paths, off: () => server.off("upgrade", onUpgrade) }
+  routed.set(server, own)
+  return own
+}
+
+/** Takes the upgrades of one path, as long as the scope. */
+export const route = (
+  server: Server,
+  path: string,
+  onUpgrade: OnUpgrade
+): Effect.Effect<void, AddressInUse, Scope.Scope> =>
+  Effect.asVoid(
+    Effect.acquireRelease(
+      Effect.suspend(() => {
+        const { paths } = pathsOf(server)
+        if (paths.has(path)) return Effect.fail(new AddressInUse())
+        paths.set(path, onUpgrade)
+        return Effect.void
+      }),
+      () =>
+        Effect.sync(() => {
+          const { off, paths } = pathsOf(server)
+          paths.delete(path)
+          if (paths.size > 0) return
+          off()
+          routed.delete(server)
+        })
+    )
+  )
+
+// -----------------------------------------------------------------------------
+// servers
+// -----------------------------------------------------------------------------
+
+export interface Options {
+  /** Answers what is no upgrade. */
+  readonly handler: http.RequestListener | undefined
+  /** `undefined` for plain HTTP. */
+  readonly secure: tls.SecureContextOptions | undefined
+  readonly upgradeMillis: number
+}
+
+const upgradeRequired: http.RequestListener = (_request, response) => {
+  response.writeHead(426, { Upgrade: "websocket", Connection: "Upgrade, close", "Content-Type": "text/plain" })
+  response.end("Upgrade Required")
+}
+
+/** A plain request may take longer than its head. */
+const requestMillis = 60_000
+
+/** A server of our own, not listening yet. With the scope it accepts no more, and what has not become a WebSocket by then is ended. */
+export const own = ({ handler, secure, upgradeMillis }: Options): Effect.Effect<Server, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const options = {
+        headersTimeout: upgradeMillis,
+        requestTimeout: Math.max(requestMillis, upgradeMillis),
+        connectionsCheckingInterval: Math.min(5000, upgradeMillis / 2),
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: 60_000
+      }
+      const listener = handler ?? upgradeRequired
+      return secure === undefined
+        ? http.createServer(options, listener)
+        : https.createServer({ ...options, ...secure, handshakeTimeout: upgradeMillis }, listener)
+    }),
+    (server) =>
+      Effect.sync(() => {
+        server.close()
+        server.closeAllConnections()
+      })
+  )
+
+/** Binds it, and gives the port. */
+export const bind = (server: Server, host: string, port: number): Effect.Effect<number, BindReason> =>
+  Effect.callback((resume) => {
+    server.on("error", (error) => resume(Effect.fail(bindReason(error))))
+    server.listen({ host, port }, () => resume(Effect.sync(() => (server.address() as AddressInfo).port)))
+  })
+
+/**
+ * Whether somebody's server is what an address says: what is bound follows from the address, also when somebody else has bound it.
+ * Gives the port.
+ */
+export const attached = (
+  server: Server,
+  secure: boolean,
+  host: string,
+  port: number
+): Effect.Effect<number, NotListenable> => {
+  const fail = (detail: string) => Effect.fail(new NotListenable({ detail }))
+  if (secure !== server instanceof tls.Server) {
+    return fail(secure ? "the server that it should share has no TLS" : "the server that it should share speaks TLS")
+  }
+  const address = server.address()
+  if (address === null) return fail("the server that it should share is not listening")
+  // A unix socket: who reaches it is another matter, and the address is what its proxy makes of it.
+  if (typeof address === "string") return Effect.succeed(port)
+  if (port !== 0 && port !== address.port) return fail(`the server that it should share is on port ${address.port}`)
+  return within(reachOf(address.address), reachOf(host))
+    ? Effect.succeed(address.port)
+    : fail(`the server that it should share is bound to ${address.address}, which reaches further than ${host}`)
+}

@@ -1,0 +1,116 @@
+/** Listening for WebSockets: from an upgrade request to a connection that has arrived. */
+import type * as http from "node:http"
+import type { Socket } from "node:net"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { WebSocketServer } from "ws"
+import type { Connection } from "../Connection.ts"
+import { type BindReason, NotListenable } from "../ListenError.ts"
+import { plainIp, reachOf } from "../net/ip.ts"
+import type { OnAccepted } from "../Transport.ts"
+import * as HttpServer from "./httpServer.ts"
+import { type Origins, type Rules, refusal } from "./origin.ts"
+import { PortSocket, socketOptions } from "./portSocket.ts"
+import { type Credentials, secureOptions } from "./tls.ts"
+import { WsPort } from "./wsPort.ts"
+
+export interface Options {
+  /** `undefined` for plain HTTP. */
+  readonly secure: { readonly credentials: Credentials | undefined } | undefined
+  readonly server: HttpServer.Server | undefined
+  readonly handler: http.RequestListener | undefined
+  readonly origins: Origins | undefined
+  readonly hosts: Rules["hosts"] | undefined
+  readonly maxMessage: number
+  readonly pingMillis: number
+  readonly upgradeMillis: number
+}
+
+/** What is bound. */
+export interface Place {
+  readonly host: string
+  readonly port: number
+  readonly path: string
+}
+
+/** Makes a connection of a port; `socket` says where it comes from. */
+export type Open = (port: WsPort, socket: Socket) => Effect.Effect<Connection, never, Scope.Scope>
+
+/** Somebody's server, or one of our own that is bound when everything else is ready. */
+const serverFor = (
+  { host, port }: Place,
+  options: Options
+): Effect.Effect<
+  { readonly server: HttpServer.Server; readonly bound: Effect.Effect<number, BindReason> },
+  BindReason,
+  Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const { handler, secure, server, upgradeMillis } = options
+    if (server !== undefined) {
+      return { server, bound: HttpServer.attached(server, secure !== undefined, host, port) }
+    }
+    if (secure !== undefined && secure.credentials === undefined) {
+      return yield* new NotListenable({ detail: "wss needs a key and a certificate, or a server that has them" })
+    }
+    const tls =
+      secure === undefined
+        ? undefined
+        : yield* Effect.mapError(
+            secureOptions(secure.credentials, undefined),
+            ({ message }) => new NotListenable({ detail: message })
+          )
+    const own = yield* HttpServer.own({ handler, secure: tls, upgradeMillis })
+    return { server: own, bound: HttpServer.bind(own, host, port) }
+  })
+
+/** Listens at a path, as long as the scope, and gives the port. */
+export const listen = (
+  place: Place,
+  options: Options,
+  authenticates: boolean,
+  onAccepted: OnAccepted,
+  open: Open
+): Effect.Effect<number, BindReason, Scope.Scope> =>
+  Effect.gen(function* () {
+    const rules: Rules = {
+      origins: options.origins ?? (authenticates ? "any" : []),
+      hosts: options.hosts ?? (!authenticates && reachOf(place.host) === "device" ? "loopback" : "any")
+    }
+    const upgrades = new WebSocketServer({
+      ...socketOptions(authenticates, options.maxMessage),
+      noServer: true,
+      clientTracking: false,
+      WebSocket: PortSocket
+    })
+    const toPort = (request: http.IncomingMessage, socket: Socket, head: Buffer): WsPort | undefined => {
+      let port: WsPort | undefined
+      // It throws when somebody else has upgraded this socket already, whose it is then.
+      Result.try(() =>
+        upgrades.handleUpgrade(request, socket, head, (ws) => {
+          port = new WsPort(ws, socket, { halfClose: authenticates, pingMillis: options.pingMillis })
+        })
+      )
+      return port
+    }
+    const onUpgrade: HttpServer.OnUpgrade = (request, socket, head) => {
+      const { host, origin } = request.headers
+      if (refusal(rules, { host, origin }) !== undefined) return HttpServer.refuse(socket, 403)
+      const source = socket.remoteAddress
+      if (source === undefined) return void socket.destroy()
+      let upgraded: { readonly port: WsPort | undefined } | undefined
+      const upgrade = () => {
+        upgraded ??= { port: toPort(request, socket, head) }
+        return upgraded.port
+      }
+      const accepted = Effect.acquireRelease(Effect.sync(upgrade), (port) =>
+        Effect.sync(() => (port === undefined ? socket.destroy() : port.destroy()))
+      ).pipe(Effect.flatMap((port) => (port === undefined ? Effect.interrupt : open(port, socket))))
+      if (onAccepted(accepted, plainIp(source))) upgrade()
+      else HttpServer.refuse(socket, 503)
+    }
+    const { bound, server } = yield* serverFor(place, options)
+    yield* HttpServer.route(server, HttpServer.pathOf(place.path), onUpgrade)
+    return yield* bound
+  })

@@ -1,0 +1,133 @@
+import { spawn } from "node:child_process"
+import * as fs from "node:fs"
+import * as net from "node:net"
+import * as os from "node:os"
+import * as path from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Address from "../../src/Address.ts"
+import * as Multiserver from "../../src/Multiserver.ts"
+import * as Noauth from "../../src/noauth/Noauth.ts"
+import * as Compliance from "../../src/testing/Compliance.ts"
+import * as Unix from "../../src/unix/Unix.ts"
+import { echo, pair, pattern, protocols, readAll, sameBytes, served } from "../support/servers.ts"
+
+const layer = Multiserver.layer(["unix~shs", "unix~noauth", "unix"]).pipe(
+  Layer.provide([protocols(), Unix.layer, Noauth.layer()])
+)
+
+const directory = Effect.acquireRelease(
+  Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "ms-unix-"))),
+  (dir) => Effect.sync(() => fs.rmSync(dir, { recursive: true, force: true }))
+)
+
+const exchange = (address: Multiserver.Target) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const connection = yield* Multiserver.dial(address)
+      yield* Effect.andThen(connection.write(pattern(100)), connection.end)
+      assert.isTrue(sameBytes(yield* readAll(connection), pattern(100)))
+    })
+  )
+
+const compliance = fs.mkdtempSync(path.join(os.tmpdir(), "ms-unix-c-"))
+describe.each(["unix~shs", "unix~noauth", "unix"])("%s", (stack) => {
+  const target = stack.replace("unix", `unix:${compliance}/socket`)
+  const subject = { target, layer, authenticates: stack.endsWith("~shs"), halfClose: true }
+  for (const { name, run } of Compliance.suite(subject)) it.live(name, () => run)
+})
+
+describe("unix", () => {
+  it.live("trusts its peer, is 0600 from the first moment, and leaves nothing behind", () =>
+    Effect.gen(function* () {
+      const dir = yield* directory
+      const file = path.join(dir, "a:b~c!d")
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const address = `unix:${file.replaceAll("!", "!!").replaceAll("~", "!~")}~noauth`
+          const [near, far] = yield* pair(address)
+          assert.deepStrictEqual([near.peer._tag, far.peer._tag], ["Trusted", "Trusted"])
+          assert.strictEqual(String(near.remote), address)
+          assert.strictEqual(fs.lstatSync(file).mode & 0o777, 0o600)
+          assert.deepStrictEqual(fs.readdirSync(dir), ["a:b~c!d"])
+        })
+      )
+      assert.deepStrictEqual(fs.readdirSync(dir), [])
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.live("takes over a dead socket of ours, and keeps it private", () =>
+    Effect.gen(function* () {
+      const file = path.join(yield* directory, "socket")
+      // A process that is killed leaves its socket.
+      yield* Effect.callback<void>((resume) => {
+        const script = `require("net").createServer().listen(${JSON.stringify(file)}, () => process.kill(process.pid, 9))`
+        spawn(process.execPath, ["-e", script]).on("exit", () => resume(Effect.void))
+      })
+      assert.isTrue(fs.lstatSync(file).isSocket())
+      const [address] = yield* served(`unix:${file}~shs`, echo)
+      yield* exchange(address as Address.Address)
+      assert.strictEqual(fs.lstatSync(file).mode & 0o777, 0o600)
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.live("leaves another's live socket alone, and what is no socket", () =>
+    Effect.gen(function* () {
+      const dir = yield* directory
+      const [address] = yield* served(`unix:${dir}/live`, echo)
+      const inUse = yield* Effect.flip(Multiserver.listen(`unix:${dir}/live`))
+      assert.strictEqual(inUse.reason._tag, "AddressInUse")
+      yield* exchange(address as Address.Address)
+      fs.writeFileSync(path.join(dir, "file"), "kept")
+      const file = yield* Effect.flip(Multiserver.listen(`unix:${dir}/file`))
+      assert.strictEqual(file.reason._tag, "AddressInUse")
+      assert.strictEqual(fs.readFileSync(path.join(dir, "file"), "utf8"), "kept")
+      fs.symlinkSync(path.join(dir, "live"), path.join(dir, "link"))
+      const link = yield* Effect.flip(Multiserver.listen(`unix:${dir}/link`))
+      assert.strictEqual(link.reason._tag, "AddressInUse")
+      yield* exchange(address as Address.Address)
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.live("removes only its own file when it closes", () =>
+    Effect.gen(function* () {
+      const file = path.join(yield* directory, "socket")
+      const other = net.createServer()
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* Multiserver.listen(`unix:${file}`)
+          fs.unlinkSync(file)
+          yield* Effect.callback<void>((resume) => void other.listen(file, () => resume(Effect.void)))
+        })
+      )
+      assert.isTrue(fs.lstatSync(file).isSocket())
+      other.close()
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.live("says what is wrong with a path, with a type", () =>
+    Effect.gen(function* () {
+      const dir = yield* directory
+      const long = path.join(dir, "x".repeat(120))
+      const cases = [
+        [yield* Effect.flip(Multiserver.listen(`unix:${long}`)), "NotListenable"],
+        [yield* Effect.flip(Multiserver.listen(`unix:${dir}/none/socket`)), "NotListenable"],
+        [yield* Effect.flip(Multiserver.dial(`unix:${long}`)), "NotDialable"],
+        [yield* Effect.flip(Multiserver.dial(`unix:${dir}/none`)), "Refused"]
+      ] as const
+      for (const [error, expected] of cases) assert.strictEqual(error.reason._tag, expected, error.message)
+      assert.include(cases[1][0].message, "directory of the socket does not exist")
+      assert.deepStrictEqual(fs.readdirSync(dir), [])
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.live("serves several in one process", () =>
+    Effect.gen(function* () {
+      const dir = yield* directory
+      const addresses = yield* served([`unix:${dir}/a~shs`, `unix:${dir}/b~shs`, `unix:${dir}/c`], echo)
+      assert.strictEqual(addresses.length, 3)
+      for (const address of addresses) yield* exchange(address)
+    }).pipe(Effect.provide(layer))
+  )
+})
