@@ -1,21 +1,39 @@
-/** A Multiserver ready made for Node: all of its protocols, each encrypted and authenticated. */
+/** A Multiserver ready made for Node: all of its transports, each encrypted and authenticated. */
 import * as Layer from "effect/Layer"
 import * as Sodium from "./crypto/Sodium.ts"
 import type { Identity } from "./Identity.ts"
 import * as Multiserver from "./Multiserver.ts"
 import * as Memory from "./memory/Memory.ts"
 import * as Net from "./net/Net.ts"
+import * as Onion from "./onion/Onion.ts"
 import * as Stack from "./Stack.ts"
 import * as Shs from "./shs/Shs.ts"
+import * as Unix from "./unix/Unix.ts"
+import * as WebSocket from "./ws/WebSocket.ts"
 
 /** The stacks that `layer` speaks. For others, or for plaintext, write the list: `Multiserver.layer([...])`. */
-export const stacks = Stack.product(["net", "memory"], ["shs"])
+export const stacks = Stack.product(["net", "ws", "wss", "unix", "onion", "memory"], ["shs"])
+
+/** The options of the protocols; each has defaults. */
+export interface Options<E = never, R = never> extends Shs.Options<E, R> {
+  /** Also with what wss listens and dials. */
+  readonly webSocket?: WebSocket.SecureOptions
+  readonly onion?: Onion.Options
+}
 
 /** Speaks `stacks` as the process's `Identity`. */
 export const layer = <E = never, R = never>(
-  options: Shs.Options<E, R> = {}
+  options: Options<E, R> = {}
 ): Layer.Layer<Multiserver.Multiserver, never, Identity | R> =>
   Multiserver.layer(stacks).pipe(
-    Layer.provide([Net.layer, Memory.layer, Shs.layer(options)]),
+    Layer.provide([
+      Net.layer,
+      Memory.layer,
+      Unix.layer,
+      WebSocket.layer(options.webSocket),
+      WebSocket.layerSecure(options.webSocket),
+      Onion.layer(options.onion),
+      Shs.layer(options)
+    ]),
     Layer.provide(Sodium.layer)
   )

@@ -69,7 +69,7 @@ describe("listen", () => {
       assert.notStrictEqual(port(first), port(second))
       // A hidden service of Tor's that points to a listener is advertised as what it is dialed as.
       const name = `${"a".repeat(56)}.onion`
-      const behindTor = yield* Multiserver.listen("net:0.0.0.0:0~shs", { external: name })
+      const behindTor = yield* Multiserver.listen("net:127.0.0.1:0~shs", { external: name })
       assert.match(String(behindTor.addresses("public")[0]), /^onion:a{56}\.onion:\d+~shs:/)
     }).pipe(Effect.provide(multiserver()))
   )

@@ -33,7 +33,9 @@ const interfaceHosts = (wildcard: string, reach: Reach): ReadonlyArray<string> =
 
 /** The hosts by which others within `scope` dial what is bound to `host`. A wildcard is never advertised literally. */
 export const advertisedHosts = (host: string, scope: Reach, external: ReadonlyArray<string>): ReadonlyArray<string> => {
-  if (scope === "public" && external.length > 0 && reachOf(host) !== "device") return external
+  // A hidden service leads to a loopback listener too; no other external host does.
+  const leadsHere = external.filter((each) => each.endsWith(".onion") || reachOf(host) !== "device")
+  if (scope === "public" && leadsHere.length > 0) return leadsHere
   if (!isWildcard(host)) return within(scope, reachOf(host)) ? [host.replace(/%.*$/, "")] : []
   return scope === "device" ? ["localhost"] : interfaceHosts(host, scope)
 }

@@ -4,18 +4,17 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
 import * as Connection from "../Connection.ts"
-import type { TransportReason } from "../DialError.ts"
 import type { BindReason } from "../ListenError.ts"
 import { SocketPort } from "./socketPort.ts"
 
 /** Opens a socket and waits until it is connected. Its fd is gone with the scope, whatever happens. */
-export const connected = (
+export const connected = <E>(
   open: () => net.Socket,
-  reason: (error: NodeJS.ErrnoException) => TransportReason
-): Effect.Effect<net.Socket, TransportReason, Scope.Scope> =>
+  reason: (error: NodeJS.ErrnoException) => E
+): Effect.Effect<net.Socket, E, Scope.Scope> =>
   Effect.acquireRelease(Effect.sync(open), (socket) => Effect.sync(() => socket.destroy())).pipe(
     Effect.tap((socket) =>
-      Effect.callback<void, TransportReason>((resume) => {
+      Effect.callback<void, E>((resume) => {
         const onConnect = () => resume(Effect.void)
         // The error listener stays until the port has its own: an error with no listener would be thrown.
         socket.once("connect", onConnect).on("error", (error) => resume(Effect.fail(reason(error))))

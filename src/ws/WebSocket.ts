@@ -110,7 +110,11 @@ const define = <S extends Section>(
     cost,
     reach: ({ host }) => reachOf(host),
     advertise: ({ host, path, port }, scope, external) =>
-      advertisedHosts(host, scope, external).map((each) => make({ host: each, port, path })),
+      advertisedHosts(
+        host,
+        scope,
+        external.filter((each) => !each.endsWith(".onion"))
+      ).map((each) => make({ host: each, port, path })),
     notDialable: ({ port }) => (port === 0 ? "port 0 is for listening" : undefined),
     dial: (place, told): Effect.Effect<Connection.Connection, TransportReason, Scope.Scope> =>
       Effect.flatMap(dial(place, dialing, told), ({ port, socket }) => connection(port, socket, place.path)),

@@ -74,9 +74,14 @@ describe.concurrent("exit code 2, what it can't use:", () => {
   const cases: ReadonlyArray<readonly [string, string, string]> = [
     ["connect net:h", "AddressError", "BadPort"],
     ["listen net:127.0.0.1:65536", "AddressError", "BadPort"],
-    ["connect ws://h", "DialError", "Unsupported"],
+    ["connect net:h:1~zstd", "DialError", "Unsupported"],
+    ["connect net:192.0.2.1:1~noauth", "DialError", "Insecure"],
     ["connect net:127.0.0.1:1~shs", "DialError", "NotDialable"],
-    ["listen ws://127.0.0.1:0", "ListenError", "Unsupported"]
+    ["listen net:127.0.0.1:0~zstd", "ListenError", "Unsupported"],
+    ["listen net:0.0.0.0:0~noauth", "ListenError", "Insecure"],
+    ["listen wss://127.0.0.1:0", "ListenError", "NotListenable"],
+    ["listen net:127.0.0.1:0 --external pub.example~shs", "AddressError", "BadHost"],
+    ["bridge net:127.0.0.1:0 net:h:1~zstd", "DialError", "Unsupported"]
   ]
   it.live.each(cases)("%s", ([args, tag, reason]) =>
     Effect.gen(function* () {

@@ -15,6 +15,8 @@ const command = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url)
 const Event = Schema.fromJsonString(
   Schema.Struct({
     event: Schema.String,
+    role: Schema.optionalKey(Schema.String),
+    from: Schema.optionalKey(Schema.String),
     address: Schema.optionalKey(Schema.String),
     addresses: Schema.optionalKey(Schema.Array(Schema.String)),
     peer: Schema.optionalKey(Schema.NullOr(Schema.String)),
@@ -184,6 +186,15 @@ export const listen = (
   Effect.gen(function* () {
     const listener = yield* start(["listen", "--json", ...args])
     return { listener, address: yield* listener.address }
+  })
+
+/** The same for a relay to this address. */
+export const bridge = (
+  ...args: ReadonlyArray<string>
+): Effect.Effect<{ readonly bridge: Run; readonly address: string }, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const bridge = yield* start(["bridge", "--json", ...args])
+    return { bridge, address: yield* bridge.address }
   })
 
 /** A folder that is gone with the test. */

@@ -13,6 +13,15 @@ describe.concurrent("wrong usage exits 2, says why on stderr and leaves stdout a
     ["connect net:h:1 --timeout soon", "BadValue"],
     ["connect net:h:1 --app-key c2hvcnQ=", "BadValue"],
     ["connect net:h:1 --app-key a --app-key-file b", "Conflict"],
+    ["connect net:h:1 --socks 127.0.0.1", "BadValue"],
+    ["connect net:h:1 --socks 127.0.0.1:1~shs", "BadValue"],
+    ["connect net:h:1 --origin app.example", "BadValue"],
+    ["listen ws://127.0.0.1:0 --origin https://app.example/", "BadValue"],
+    ["listen wss://127.0.0.1:0 --tls-key key.pem", "Conflict"],
+    ["listen net:127.0.0.1:0 --scope everywhere", "InvalidValue"],
+    ["bridge", "MissingArgument"],
+    ["bridge net:127.0.0.1:0", "MissingArgument"],
+    ["probe", "MissingArgument"],
     ["listen net:127.0.0.1:0~shs --allow somebody", "BadValue"],
     [`listen net:127.0.0.1:0 --allow ${"A".repeat(43)}=`, "Conflict"]
   ]
@@ -36,6 +45,13 @@ describe.concurrent("help", () => {
       assert.strictEqual(code, 0)
       assert.include(String(stdout), "--key-file")
       assert.strictEqual(stderr, "")
+    })
+  )
+
+  it.live.each(["keygen", "listen", "connect", "bridge", "probe", "address"])("of %s has an example", (command) =>
+    Effect.gen(function* () {
+      const { stdout } = yield* run([command, "--help"])
+      assert.match(String(stdout), new RegExp(`EXAMPLES\\n[^]*multiserver ${command} `))
     })
   )
 

@@ -1,0 +1,138 @@
+/**
+ * `onion:NAME.onion:PORT`: onion services, through Tor's SOCKS5 proxy.
+ *
+ * The name goes to the proxy as it is: it is never looked up, and nothing is dialed without the proxy. Policy is asked for the
+ * address; there is no IP to ask it for. To be reached, a `net` listener stands behind Tor's hidden service (docs/onion.md).
+ */
+import { randomBytes } from "node:crypto"
+import * as net from "node:net"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { SocksClient } from "socks"
+import * as Address from "../Address.ts"
+import type { Connection } from "../Connection.ts"
+import { Proxy, type TransportReason } from "../DialError.ts"
+import { inOwnScope } from "../internal/inOwnScope.ts"
+import { codeOf } from "../net/reasons.ts"
+import { connected, overSocket } from "../net/streamSocket.ts"
+import * as Transport from "../Transport.ts"
+
+/** Where a SOCKS5 proxy listens. */
+export interface ProxyPlace {
+  readonly host: string
+  readonly port: number
+}
+
+export interface Options {
+  /** Tried in order. By default those of Tor and of the Tor Browser: 127.0.0.1, ports 9050 and 9150. */
+  readonly proxies?: readonly [ProxyPlace, ...ReadonlyArray<ProxyPlace>]
+  /** Whether each dial gets a circuit of its own, by a random user and password. By default not. */
+  readonly isolate?: boolean
+  /** Whether names other than those of version 3 services (56 base32 characters) are dialed. By default not. */
+  readonly anyName?: boolean
+  /** How long the proxy may take. By default 60 seconds: circuits are slow to build. */
+  readonly timeout?: Duration.Input
+}
+
+const torProxies: NonNullable<Options["proxies"]> = [
+  { host: "127.0.0.1", port: 9050 },
+  { host: "127.0.0.1", port: 9150 }
+]
+
+const version3 = /(^|\.)[a-z2-7]{56}\.onion$/i
+
+const placeText = ({ host, port }: ProxyPlace): string => `${host}:${port}`
+
+/** What the proxy says of a host; `NotAllowed`, an address of the wrong type and the like stay as they are. */
+const isRetryable = (detail: string): boolean => !/NotAllowed|NotSupported|uthentication/.test(detail)
+
+/** The proxy's part: from a socket that is connected to it to one that is connected to the host. */
+const exchange = (
+  socket: net.Socket,
+  place: ProxyPlace,
+  section: Address.Onion,
+  { isolate, timeout }: { readonly isolate: boolean; readonly timeout: Duration.Duration }
+): Effect.Effect<void, Proxy> =>
+  Effect.callback((resume) => {
+    const credentials = isolate
+      ? { userId: randomBytes(16).toString("hex"), password: randomBytes(16).toString("hex") }
+      : {}
+    const client = new SocksClient({
+      proxy: { ...place, type: 5, ...credentials },
+      command: "connect",
+      destination: { host: section.host, port: section.port },
+      timeout: Duration.toMillis(timeout)
+    })
+    const early: Array<Uint8Array> = []
+    const onEarly = (chunk: Uint8Array) => early.push(chunk)
+    const refused = (message: string) => {
+      const detail = `the proxy ${placeText(place)} did not connect: ${message}`
+      resume(Effect.fail(new Proxy({ detail, isRetryable: isRetryable(message) })))
+    }
+    // With half-open sockets, a proxy that hangs up is only heard here.
+    const onEnd = () => refused("it hung up")
+    socket.once("end", onEnd)
+    client.on("error", ({ message }) => refused(message))
+    client.on("established", () => {
+      socket.off("end", onEnd)
+      // What came behind the proxy's answer is emitted on the next turn: it goes back to the front of the stream.
+      socket.on("data", onEarly)
+      setImmediate(() => {
+        socket.pause()
+        socket.off("data", onEarly)
+        if (early.length > 0) socket.unshift(Buffer.concat(early))
+        resume(Effect.void)
+      })
+    })
+    client.connect(socket)
+    return Effect.sync(() => socket.destroy())
+  })
+
+/** Through one proxy, or nothing is left. */
+const through = (
+  place: ProxyPlace,
+  section: Address.Onion,
+  options: { readonly isolate: boolean; readonly timeout: Duration.Duration }
+): Effect.Effect<net.Socket, Proxy, Scope.Scope> =>
+  connected(
+    () => net.connect({ ...place, noDelay: true, keepAlive: true, allowHalfOpen: true }),
+    (error) => new Proxy({ detail: `no proxy at ${placeText(place)} (${codeOf(error)})`, isRetryable: true })
+  ).pipe(
+    Effect.tap((socket) => exchange(socket, place, section, options)),
+    inOwnScope,
+    Effect.map(({ value }) => value)
+  )
+
+/** Onion services, to dial. */
+export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"onion">> => {
+  const { anyName = false, isolate = false, proxies = torProxies } = options
+  const timeout = Duration.fromInputUnsafe(options.timeout ?? "60 seconds")
+  const dial = (section: Address.Onion): Effect.Effect<Connection, TransportReason, Scope.Scope> =>
+    Effect.gen(function* () {
+      const refusals: Array<Proxy> = []
+      for (const place of proxies) {
+        const outcome = yield* Effect.result(through(place, section, { isolate, timeout }))
+        if (Result.isSuccess(outcome)) return yield* overSocket(outcome.success, section)
+        refusals.push(outcome.failure)
+      }
+      const detail = refusals.map((refusal) => refusal.detail).join("; ")
+      return yield* new Proxy({ detail, isRetryable: refusals.some((refusal) => refusal.isRetryable) })
+    })
+  return Transport.layer("onion", {
+    section: Schema.toType(Address.Onion),
+    cost: 9,
+    connectTimeout: timeout,
+    reach: () => "public",
+    notDialable: ({ host, port }) => {
+      if (port === 0) return "port 0 is for listening"
+      return anyName || version3.test(host)
+        ? undefined
+        : "not the name of an onion service: 56 characters before .onion"
+    },
+    dial
+  })
+}

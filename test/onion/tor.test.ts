@@ -1,0 +1,83 @@
+/** `onion` against a real Tor: a network of its own on this machine (private-tor.sh), which takes half a minute to stand. */
+import { spawn, spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Multiserver from "../../src/Multiserver.ts"
+import * as Onion from "../../src/onion/Onion.ts"
+import { echo, pattern, protocols, readAll, sameBytes, served } from "../support/servers.ts"
+
+const script = fileURLToPath(new URL("private-tor.sh", import.meta.url))
+const installer = fileURLToPath(new URL("../../scripts/install-tor.sh", import.meta.url))
+
+const present = () => spawnSync("sh", ["-c", "command -v tor && command -v tor-gencert"]).status === 0
+if (!present()) spawnSync("bash", [installer], { stdio: "inherit" })
+if (!present()) console.error("NOT TESTED: there is no tor on this machine, so onion was not tested against one")
+
+const basePort = 17_400
+const socksPort = 17_390
+
+/** The network, leading to a local port, for as long as the scope; the name of its service. */
+const privateTor = (target: number) =>
+  Effect.gen(function* () {
+    const dir = yield* Effect.acquireRelease(
+      Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "ms-tor-"))),
+      (dir) => Effect.sync(() => fs.rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
+    )
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        spawn("bash", [script, dir, String(basePort), String(socksPort), String(target)], {
+          stdio: ["pipe", "pipe", "inherit"]
+        })
+      ),
+      // The script ends all that it started when its stdin ends.
+      (child) =>
+        Effect.callback<void>((resume) => {
+          child.on("exit", () => resume(Effect.void))
+          child.stdin.end()
+          if (child.exitCode !== null) resume(Effect.void)
+        })
+    )
+    return yield* Effect.callback<string>((resume) => {
+      let said = ""
+      child.stdout.on("data", (chunk) => {
+        said += chunk
+        const name = /^ready (\S+)$/m.exec(said)?.[1]
+        if (name !== undefined) resume(Effect.succeed(name))
+      })
+    })
+  })
+
+describe.runIf(present())("onion through a real Tor", () => {
+  it.live(
+    "dials our net~shs listener behind an onion service, with a half close, and knows the peer's key",
+    () =>
+      Effect.gen(function* () {
+        const [address] = yield* served("net:127.0.0.1:0~shs", echo)
+        const port = address?.transport._tag === "net" ? address.transport.port : 0
+        const name = yield* privateTor(port)
+        const target = String(address).replace(/^net:[^~]*/, `onion:${name}:8008`)
+        // The service's descriptor is published a little after Tor says that it is ready.
+        const connection = yield* Multiserver.dial(target).pipe(
+          Effect.retry({ while: (error) => error.isRetryable, schedule: Schedule.spaced("2 seconds") }),
+          Effect.timeout("90 seconds")
+        )
+        assert.strictEqual(String(connection.remote), target)
+        assert.strictEqual(connection.peer._tag, "Authenticated")
+        yield* Effect.forkChild(Effect.andThen(connection.write(pattern(1 << 20)), connection.end))
+        assert.isTrue(sameBytes(yield* readAll(connection), pattern(1 << 20)))
+      }).pipe(
+        Effect.provide(
+          Multiserver.layer(["net~shs", "onion~shs"]).pipe(
+            Layer.provide([protocols(), Onion.layer({ proxies: [{ host: "127.0.0.1", port: socksPort }] })])
+          )
+        )
+      ),
+    180_000
+  )
+})
