@@ -37,7 +37,9 @@ export const identity = (n: number) => {
 const { seed } = identity(103)
 
 interface ServeOptions {
-  readonly stack?: "net~shs" | "net"
+  readonly stack?: "net~shs" | "net" | "net~noauth" | "unix~shs" | "unix~noauth"
+  /** Where the unix plugin puts its socket. */
+  readonly directory?: string
   /** `stream`, the default: echoes as it reads. `whole`: reads to the end first, says `answering`, and echoes. */
   readonly reply?: "whole" | "stream"
   readonly appKey?: string
@@ -46,6 +48,7 @@ interface ServeOptions {
 }
 
 interface DialOptions {
+  readonly directory?: string
   readonly appKey?: string
   readonly seed?: string
   /** What it writes before it ends. */

@@ -10,7 +10,9 @@ import { createHash } from "node:crypto"
 import { createInterface } from "node:readline"
 import MultiServer from "multiserver"
 import Net from "multiserver/plugins/net.js"
+import Noauth from "multiserver/plugins/noauth.js"
 import Shs from "multiserver/plugins/shs.js"
+import Unix from "multiserver/plugins/unix-socket.js"
 import pull from "pull-stream"
 
 const say = (event) => process.stdout.write(`${JSON.stringify(event)}\n`)
@@ -37,12 +39,17 @@ const exchanged = (stream, received, sent, error) =>
     error: error ? String(error) : null
   })
 
-const multiserver = (stack, port, { seed, appKey, allow }) => {
-  // Bare net needs the half close, or the plugin drops what it owes when our FIN comes. Under shs our goodbye is no FIN.
-  const net = Net({ host: "127.0.0.1", port, allowHalfOpen: stack === "net" })
+const multiserver = (stack, port, { seed, appKey, allow, directory }) => {
+  const [transport, transform] = stack.split("~")
+  // Without shs, net needs the half close, or the plugin drops what it owes when our FIN comes. Under shs our goodbye is no FIN.
+  const net = () => Net({ host: "127.0.0.1", port, allowHalfOpen: transform !== "shs" })
+  const under = transport === "unix" ? Unix({ path: directory }) : net()
   const auth = (id, callback) => callback(null, allow === undefined || allow.includes(id.toString("base64")))
-  const shs = () => Shs({ seed: Buffer.from(seed, "base64"), appKey, auth })
-  return MultiServer([stack === "net" ? [net] : [net, shs()]])
+  const transforms = {
+    shs: () => Shs({ seed: Buffer.from(seed, "base64"), appKey, auth }),
+    noauth: () => Noauth({ keys: { publicKey: Buffer.alloc(32, 1) } })
+  }
+  return MultiServer([transform === undefined ? [under] : [under, transforms[transform]()]])
 }
 
 // ---- as a server ----
@@ -102,7 +109,8 @@ const makeBody = ({ bytes, seed }) => {
 }
 
 const dial = (options) => {
-  const client = multiserver(options.address.includes("~shs:") ? "net~shs" : "net", undefined, options)
+  const names = options.address.split("~").map((section) => section.split(":")[0])
+  const client = multiserver(names.join("~"), undefined, options)
   client.client(options.address, (error, stream) => {
     if (error) return say({ event: "failed", error: error.message })
     const sent = tally()
