@@ -50,7 +50,7 @@ describe.concurrent("bridge", () => {
       const of = (name: string, role: string) =>
         eventsOf(stderr).filter((event) => event.event === name && event.role === role)
       assert.lengthOf(of("connected", "listen"), 1)
-      assert.deepInclude(of("connected", "dial")[0], { address: there, peer: there.split("~shs:")[1] })
+      assert.deepInclude(of("connected", "dial")[0], { address: there, peer: there.split("~shs:")[1] ?? "" })
       assert.deepInclude(of("closed", "listen")[0], { bytesRead: 8, bytesWritten: 22, reason: "end" })
       assert.deepInclude(of("closed", "dial")[0], { bytesRead: 22, bytesWritten: 8, reason: "end" })
     })

@@ -39,7 +39,7 @@ describe.concurrent("probe", () => {
       assert.strictEqual(code, 0)
       assert.isEmpty(events)
       assert.lengthOf(probed, 1)
-      const peer = address.split("~shs:")[1]
+      const peer = address.split("~shs:")[1] ?? ""
       assert.deepInclude(probed[0], { address, reached: true, stack: "net~shs", remote: address, peer })
       const { connectMillis = -1, handshakeMillis = -1, millis = -1 } = probed[0] ?? {}
       assert.isAtLeast(connectMillis, 0)

@@ -13,7 +13,7 @@ const server = ["--tls-key", tls("server.key"), "--tls-cert", tls("server.crt")]
 
 describe.concurrent("listen --echo and connect speak", () => {
   const inPlace = ["ws://127.0.0.1:0", "ws://127.0.0.1:0~shs", "ws://127.0.0.1:0/path~noauth", "net:127.0.0.1:0~noauth"]
-  const compressed = ["net:127.0.0.1:0~shs~deflate", "ws://127.0.0.1:0~deflate"]
+  const compressed = ["net:127.0.0.1:0~shs~deflate", "ws://127.0.0.1:0~shs~deflate"]
   const inFolder = ["unix:socket", "unix:socket~shs", "unix:socket~noauth"]
   it.live.each([...inPlace, ...compressed, ...inFolder])("%s", (target) =>
     Effect.gen(function* () {

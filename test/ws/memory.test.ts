@@ -1,53 +1,9 @@
 /** Backpressure, by the memory of a process: 300 MiB are offered, and nobody reads. */
-import { spawn } from "node:child_process"
-import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import * as Schema from "effect/Schema"
+import { bound, growth, offered, ours } from "../support/hold.ts"
 import { connect, serve } from "./plain.ts"
-
-const offered = 300 << 20
-const bound = 32 << 20
-
-const Said = Schema.Struct({
-  address: Schema.optionalKey(Schema.String),
-  rss: Schema.optionalKey(Schema.Int),
-  written: Schema.optionalKey(Schema.Int)
-})
-const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Said))
-
-/** Ours, in a process of its own. */
-const ours = (...args: ReadonlyArray<string>) =>
-  Effect.gen(function* () {
-    const script = fileURLToPath(new URL("./peers/hold.mjs", import.meta.url))
-    const child = yield* Effect.acquireRelease(
-      Effect.sync(() =>
-        spawn(process.execPath, ["--expose-gc", script, ...args], { stdio: ["pipe", "pipe", "inherit"] })
-      ),
-      (child) => Effect.sync(() => child.kill("SIGKILL"))
-    )
-    const said = yield* Queue.unbounded<typeof Said.Type>()
-    createInterface({ input: child.stdout }).on("line", (line) => Queue.offerUnsafe(said, decode(line)))
-    const next = Queue.take(said)
-    return {
-      next,
-      measure: Effect.andThen(
-        Effect.sync(() => child.stdin.write("\n")),
-        next
-      )
-    }
-  })
-
-/** What the memory of the process has grown by while `offer` goes on. */
-const growth = (process: Effect.Success<ReturnType<typeof ours>>, offer: Effect.Effect<unknown>) =>
-  Effect.gen(function* () {
-    const before = yield* process.measure
-    yield* offer
-    const after = yield* process.measure
-    return { grown: (after.rss ?? 0) - (before.rss ?? 0), written: after.written ?? 0 }
-  })
 
 type Socket = Effect.Success<ReturnType<typeof connect>>["ws"]
 
@@ -75,7 +31,7 @@ describe("memory stays", () => {
   it.live("of a writer that dialed a peer that never reads", () =>
     Effect.gen(function* () {
       const { address, clients } = yield* serve()
-      const process = yield* ours("write", address)
+      const process = yield* ours("write", "dial", address)
       const { ws } = yield* Queue.take(clients)
       ws.pause()
       const { grown, written } = yield* growth(process, Effect.sleep("1 second"))
@@ -86,7 +42,7 @@ describe("memory stays", () => {
 
   it.live("of a writer that was dialed by a peer that never reads", () =>
     Effect.gen(function* () {
-      const process = yield* ours("write")
+      const process = yield* ours("write", "listen", "ws://127.0.0.1:0")
       const { address = "" } = yield* process.next
       const before = yield* process.measure
       const { ws } = yield* connect(address)
@@ -100,7 +56,7 @@ describe("memory stays", () => {
 
   it.live("of a reader that was dialed and never pulls", () =>
     Effect.gen(function* () {
-      const process = yield* ours("hold")
+      const process = yield* ours("hold", "listen", "ws://127.0.0.1:0")
       const { address = "" } = yield* process.next
       const { ws } = yield* connect(address)
       let taken = 0
@@ -118,7 +74,7 @@ describe("memory stays", () => {
   it.live("of a reader that dialed and never pulls", () =>
     Effect.gen(function* () {
       const { address, clients } = yield* serve()
-      const process = yield* ours("hold", address)
+      const process = yield* ours("hold", "dial", address)
       const { ws } = yield* Queue.take(clients)
       let taken = 0
       const { grown } = yield* growth(
