@@ -52,7 +52,11 @@ interface DialOptions {
   readonly appKey?: string
   readonly seed?: string
   /** What it writes before it ends. */
-  readonly body?: { readonly bytes: number; readonly seed: number }
+  readonly body?: {
+    readonly bytes: number
+    readonly seed: number /** Ends when all has come back. */
+    readonly patient?: boolean
+  }
 }
 
 /** npm multiserver, in its own process. */

@@ -11,6 +11,7 @@ import { createInterface } from "node:readline"
 import MultiServer from "multiserver"
 import Net from "multiserver/plugins/net.js"
 import Noauth from "multiserver/plugins/noauth.js"
+import Onion from "multiserver/plugins/onion.js"
 import Shs from "multiserver/plugins/shs.js"
 import Unix from "multiserver/plugins/unix-socket.js"
 import pull from "pull-stream"
@@ -43,7 +44,8 @@ const multiserver = (stack, port, { seed, appKey, allow, directory }) => {
   const [transport, transform] = stack.split("~")
   // Without shs, net needs the half close, or the plugin drops what it owes when our FIN comes. Under shs our goodbye is no FIN.
   const net = () => Net({ host: "127.0.0.1", port, allowHalfOpen: transform !== "shs" })
-  const under = transport === "unix" ? Unix({ path: directory }) : net()
+  const transports = { net, unix: () => Unix({ path: directory }), onion: () => Onion({}) }
+  const under = transports[transport]()
   const auth = (id, callback) => callback(null, allow === undefined || allow.includes(id.toString("base64")))
   const transforms = {
     shs: () => Shs({ seed: Buffer.from(seed, "base64"), appKey, auth }),
@@ -108,6 +110,26 @@ const makeBody = ({ bytes, seed }) => {
   return pieces
 }
 
+/** A source that ends only when as many bytes have come back: where an end of one side is the end of both, as in Tor. */
+const patience = (bytes) => {
+  let missing = bytes
+  let waiting
+  return {
+    after: (pieces) => {
+      const source = pull.values(pieces)
+      return (abort, callback) =>
+        source(abort, (end, piece) => {
+          if (end !== true || missing === 0) return callback(end, piece)
+          waiting = callback
+        })
+    },
+    count: (length) => {
+      missing -= length
+      if (missing === 0) waiting?.(true)
+    }
+  }
+}
+
 const dial = (options) => {
   const names = options.address.split("~").map((section) => section.split(":")[0])
   const client = multiserver(names.join("~"), undefined, options)
@@ -115,10 +137,13 @@ const dial = (options) => {
     if (error) return say({ event: "failed", error: error.message })
     const sent = tally()
     const received = tally()
-    pull(pull.values(makeBody(options.body)), sent.through, stream.sink)
+    const body = makeBody(options.body)
+    const echoed = options.body.patient ? patience(options.body.bytes) : undefined
+    pull(echoed === undefined ? pull.values(body) : echoed.after(body), sent.through, stream.sink)
     pull(
       stream.source,
       received.through,
+      pull.through((chunk) => echoed?.count(chunk.length)),
       pull.onEnd((error) => exchanged(stream, received, sent, error))
     )
   })
