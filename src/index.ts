@@ -2,6 +2,7 @@
 export * as Address from "./Address.ts"
 export * as ForeignSocket from "./bridge/ForeignSocket.ts"
 export * as PullStream from "./bridge/PullStream.ts"
+export * from "./bridge/relay.ts"
 export * as SocketView from "./bridge/Socket.ts"
 export * as SocketServerView from "./bridge/SocketServer.ts"
 export * as WebStream from "./bridge/WebStream.ts"

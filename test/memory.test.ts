@@ -3,7 +3,7 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
-import { assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { bound, growth, offered, ours } from "./support/hold.ts"
@@ -61,6 +61,7 @@ const flood = (socket: net.Socket): Effect.Effect<number> =>
   })
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ms-memory-"))
+afterAll(() => fs.rmSync(directory, { recursive: true, force: true }))
 
 describe.each([
   ["net", "net:127.0.0.1:0"],

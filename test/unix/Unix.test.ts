@@ -3,7 +3,7 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
-import { assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Address from "../../src/Address.ts"
@@ -32,6 +32,7 @@ const exchange = (address: Multiserver.Target) =>
   )
 
 const compliance = fs.mkdtempSync(path.join(os.tmpdir(), "ms-unix-c-"))
+afterAll(() => fs.rmSync(compliance, { recursive: true, force: true }))
 describe.each(["unix~shs", "unix~noauth", "unix"])("%s", (stack) => {
   const target = stack.replace("unix", `unix:${compliance}/socket`)
   const subject = { target, layer, authenticates: stack.endsWith("~shs"), halfClose: true }
