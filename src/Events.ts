@@ -26,6 +26,8 @@ export interface Connected extends Common {
   readonly peer: string | undefined
   /** Of a dial: how many of its `millis` its transport took to connect. The rest is handshakes. */
   readonly connectMillis: number | undefined
+  /** Of a WebSocket that a web page opened: the page's origin, as its browser says. */
+  readonly origin: string | undefined
   /** Of a dial: the addresses that had failed before this one won, and why. */
   readonly failed: ReadonlyArray<Attempt>
 }

@@ -133,13 +133,13 @@ class Connections {
   }
 
   /** A newcomer: a fiber of its own, or no for an answer. */
-  accept(plan: Plan, accepted: Transport.Accepted, source: string | undefined): boolean {
+  accept(plan: Plan, accepted: Transport.Accepted, source: string | undefined, origin: string | undefined): boolean {
     const refusal = this.refusal(source)
     if (refusal !== undefined) {
       this.fork(this.environment.emit({ event: "refused", stack: plan.stack.name, source, tag: refusal }))
       return false
     }
-    const arrived = { source, done: () => {} }
+    const arrived = { origin, done: () => {} }
     const fiber = this.fork(this.live(plan, accepted, arrived))
     this.arriving.add(fiber)
     arrived.done = () => this.arriving.delete(fiber)
@@ -155,11 +155,18 @@ class Connections {
   }
 
   /** The whole life of one connection. */
-  private live(plan: Plan, accepted: Transport.Accepted, arrived: { readonly done: () => void }): Effect.Effect<void> {
+  private live(
+    plan: Plan,
+    accepted: Transport.Accepted,
+    arrived: { readonly origin: string | undefined; readonly done: () => void }
+  ): Effect.Effect<void> {
     const { emit } = this.environment
     const stack = plan.stack.name
     return Effect.gen({ self: this }, function* () {
-      const connection = yield* observed({ emit, role: "listen", stack }, this.handshaken(plan, accepted))
+      const connection = yield* observed(
+        { emit, role: "listen", stack, origin: arrived.origin },
+        this.handshaken(plan, accepted)
+      )
       const handler = yield* Deferred.await(this.handler)
       arrived.done()
       yield* Effect.acquireRelease(
@@ -241,7 +248,7 @@ export const listen = (
     )
     const bound = yield* Effect.forEach(plans, (each) =>
       each
-        .bind((accepted, source) => connections.accept(each, accepted, source))
+        .bind((accepted, source, origin) => connections.accept(each, accepted, source, origin))
         .pipe(
           Effect.mapError((reason) => new ListenError({ address: format(each.address), reason })),
           Effect.map((own) => ({ plan: each, own }))

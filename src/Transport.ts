@@ -59,10 +59,10 @@ export interface Bound {
 }
 
 /**
- * Hears of each newcomer: `source` is the IP that it comes from, `undefined` where there is none. On `false` the transport
- * closes it at once; on `true` the hearer runs `accepted`.
+ * Hears of each newcomer: `source` is the IP that it comes from, `undefined` where there is none, and `origin` the web page, where one
+ * says so. On `false` the transport closes it at once; on `true` the hearer runs `accepted`.
  */
-export type OnAccepted = (accepted: Accepted, source: string | undefined) => boolean
+export type OnAccepted = (accepted: Accepted, source: string | undefined, origin?: string) => boolean
 
 type Dial = (options: DialOptions) => Effect.Effect<Connection, TransportReason, Scope.Scope>
 type Listen = (onAccepted: OnAccepted, options: StackOptions) => Effect.Effect<Bound, BindReason, Scope.Scope>

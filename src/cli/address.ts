@@ -9,7 +9,7 @@ import * as Address from "../Address.ts"
 import { formatPublicKey } from "../Identity.ts"
 import * as Addresses from "./addresses.ts"
 import { Reporter, report } from "./events.ts"
-import { stacks } from "./stacks.ts"
+import * as Stacks from "./stacks.ts"
 
 type Value = string | number | boolean
 type Fields = Readonly<Record<string, Value>>
@@ -34,11 +34,11 @@ const fields = (section: Address.Section): Fields => {
     case "noauth":
       return {}
     case "opaque":
-      return { data: section.data }
+      return section.data === "" ? {} : { data: section.data }
   }
 }
 
-const purposes: Record<Address.Section["_tag"], string> = {
+const purposes: Readonly<Record<string, string>> = {
   net: "TCP",
   ws: "WebSocket",
   wss: "WebSocket over TLS",
@@ -47,7 +47,7 @@ const purposes: Record<Address.Section["_tag"], string> = {
   memory: "within one process",
   shs: "encrypted, both sides proved by their keys",
   noauth: "no encryption, no authentication",
-  opaque: "not known here"
+  deflate: "compression"
 }
 
 interface Explained {
@@ -61,11 +61,11 @@ interface Explained {
 const explain = (self: Address.Address): Explained => ({
   address: Address.format(self),
   stack: self.stack,
-  spoken: (stacks as ReadonlyArray<string>).includes(self.stack),
+  spoken: Stacks.speaks(self),
   sections: [self.transport, ...self.transforms].map((section) => ({
     protocol: Address.sectionName(section),
     fields: fields(section),
-    purpose: purposes[section._tag]
+    purpose: purposes[Address.sectionName(section)] ?? "not known here"
   }))
 })
 
@@ -83,7 +83,7 @@ const format = ({ address, sections, spoken, stack }: Explained): string =>
       `  ${section.protocol.padEnd(5)} ${section.purpose}`,
       ...Object.entries(section.fields).flatMap(formatField)
     ]),
-    spoken ? `  This command speaks ${stack}.` : `  This command does not speak ${stack}, only ${stacks.join(", ")}.`
+    spoken ? `  This command speaks ${stack}.` : `  This command does not speak ${stack}, only ${Stacks.spoken}.`
   ].join("\n")
 
 const formatJson = (all: ReadonlyArray<Explained>): string =>

@@ -6,10 +6,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Stdio from "effect/Stdio"
+import * as Address from "../Address.ts"
+import type { DialError } from "../DialError.ts"
 import type * as Events from "../Events.ts"
 import { attemptsOf, type CommandError, messageOf, reasonOf } from "./exit.ts"
 
 interface OfConnection {
+  /** Whether this side dialed or listened. */
+  readonly role: "dial" | "listen"
   /** The other end, as reached, with the key that it proved. */
   readonly address: string
   readonly stack: string
@@ -20,6 +24,14 @@ interface OfConnection {
 /** The public key that the peer has proved, base64; `null` where the stack doesn't authenticate. */
 interface OfPeer {
   readonly peer: string | null
+}
+
+/** What is said of a failure. */
+export interface Failed {
+  readonly reason: string
+  readonly message: string
+  /** Of a dial that tried several addresses. */
+  readonly attempts?: ReadonlyArray<{ readonly address: string; readonly reason: string; readonly message: string }>
 }
 
 /** The shapes of `--json`; docs/cli.md describes them. */
@@ -35,16 +47,11 @@ export type Event =
       OfPeer)
   | ({ readonly event: "handshake-failed"; readonly reason: string; readonly message: string } & OfConnection)
   | { readonly event: "refused"; readonly source: string | null; readonly stack: string; readonly reason: string }
+  | ({ readonly event: "dial-failed"; readonly from: string } & Failed)
   | { readonly event: "created"; readonly file: string; readonly key: string }
   | { readonly event: "warning"; readonly message: string }
   | { readonly event: "log"; readonly level: string; readonly message: string }
-  | {
-      readonly event: "error"
-      readonly tag: string
-      readonly reason: string
-      readonly message: string
-      readonly attempts?: ReadonlyArray<{ readonly address: string; readonly reason: string; readonly message: string }>
-    }
+  | ({ readonly event: "error"; readonly tag: string } & Failed)
 
 // -----------------------------------------------------------------------------
 // events from elsewhere
@@ -55,14 +62,14 @@ export const fromLibrary = (event: Events.Event): Event | undefined => {
   switch (event.event) {
     case "connected":
     case "closed": {
-      const { millis, peer = null, remote: address, stack } = event
-      if (event.event === "connected") return { event: "connected", address, peer, stack, millis }
+      const { millis, peer = null, remote: address, role, stack } = event
+      if (event.event === "connected") return { event: "connected", role, address, peer, stack, millis }
       const { bytesRead, bytesWritten, tag: reason } = event
-      return { event: "closed", address, peer, stack, millis, bytesRead, bytesWritten, reason }
+      return { event: "closed", role, address, peer, stack, millis, bytesRead, bytesWritten, reason }
     }
     case "handshake-failed": {
-      const { error, millis, remote: address, stack, tag: reason } = event
-      return { event: "handshake-failed", address, stack, millis, reason, message: error.message }
+      const { error, millis, remote: address, role, stack, tag: reason } = event
+      return { event: "handshake-failed", role, address, stack, millis, reason, message: error.message }
     }
     case "refused":
       return { event: "refused", source: event.source ?? null, stack: event.stack, reason: event.tag }
@@ -71,11 +78,19 @@ export const fromLibrary = (event: Events.Event): Event | undefined => {
   }
 }
 
-export const fromError = (error: CommandError): Event => {
+export const failed = (error: CommandError): Failed => {
   const attempts = attemptsOf(error)
-  const said = { tag: error._tag, reason: reasonOf(error), message: messageOf(error) }
-  return { event: "error", ...said, ...(attempts === undefined ? {} : { attempts }) }
+  return { reason: reasonOf(error), message: messageOf(error), ...(attempts && { attempts }) }
 }
+
+export const fromError = (error: CommandError): Event => ({ event: "error", tag: error._tag, ...failed(error) })
+
+/** The dial failed that was made for who is at `from`. */
+export const fromFailedDial = (from: Address.Address, error: DialError): Event => ({
+  event: "dial-failed",
+  from: Address.format(from),
+  ...failed(error)
+})
 
 /** A defect: a fault of this program, and of nobody else. */
 export const fromDefect = (cause: Cause.Cause<unknown>): Event => ({
@@ -102,6 +117,7 @@ const endings: Readonly<Record<string, string>> = {
 export const formatLine = (event: Event): string => {
   switch (event.event) {
     case "listening":
+      if (event.addresses.length === 0) return "listening, where nobody within the scope that was asked for can dial"
       return event.addresses.map((address) => `listening on ${address}`).join("\n")
     case "connected":
       return `connected with ${event.address}`
@@ -113,6 +129,8 @@ export const formatLine = (event: Event): string => {
       return `refused ${event.address}: ${event.message}`
     case "refused":
       return `refused ${event.source ?? event.stack}: ${event.reason}`
+    case "dial-failed":
+      return `refused ${event.from}: ${event.message}`
     case "created":
       return `a new key is in ${event.file}: keep it secret`
     case "warning":

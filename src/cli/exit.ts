@@ -7,6 +7,7 @@ import type { AttemptReason, DialError } from "../DialError.ts"
 import type { HandshakeError } from "../HandshakeError.ts"
 import type { IdentityError } from "../Identity.ts"
 import type { ListenError } from "../ListenError.ts"
+import { spoken } from "./stacks.ts"
 
 /** The exit codes; 128 + N is for signal N. Of 2 to 7, the higher got further. */
 export const codes = {
@@ -82,6 +83,8 @@ const attemptCode = (reason: AttemptReason): number => {
       return codes.usage
     case "TimedOut":
       return codes.timedOut
+    case "Tls":
+      return codes.handshake
     case "HandshakeError":
       return handshakeCode(reason)
     default:
@@ -143,7 +146,7 @@ export const reasonOf = (error: CommandError): string => {
 /** What is said of it. The library's advice on a stack that isn't spoken is for those who write programs. */
 export const messageOf = (error: CommandError): string =>
   (error._tag === "DialError" || error._tag === "ListenError") && error.reason._tag === "Unsupported"
-    ? `${error.address}: this command does not speak ${error.reason.stack}, only ${error.reason.spoken.join(", ")}`
+    ? `${error.address}: this command does not speak ${error.reason.stack}, only ${spoken}`
     : error.message
 
 /** Each address of a dial that tried several. */

@@ -36,13 +36,14 @@ export const identity = (
 ): Layer.Layer<Identity.Identity, Identity.IdentityError, FileSystem.FileSystem | Primitives> =>
   Option.isSome(keyFile) ? Identity.layerFile(keyFile.value) : Identity.layerEphemeral
 
-interface AppKeyInput {
+export interface Input {
+  readonly keyFile: Option.Option<string>
   readonly appKey: Option.Option<string>
   readonly appKeyFile: Option.Option<string>
 }
 
 /** The app key that was given, or the main network's. */
-export const appKey = (input: AppKeyInput): Effect.Effect<Shs.AppKey, UsageError | LocalError, FileSystem.FileSystem> =>
+export const appKey = (input: Input): Effect.Effect<Shs.AppKey, UsageError | LocalError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     if (Option.isSome(input.appKey) && Option.isSome(input.appKeyFile)) {
       return yield* new UsageError({ kind: "Conflict", message: "both --app-key and --app-key-file: take one of them" })

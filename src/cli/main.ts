@@ -12,11 +12,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { address } from "./address.ts"
+import { bridge } from "./bridge.ts"
 import { connect } from "./connect.ts"
 import * as Events from "./events.ts"
 import { codeOf, codes } from "./exit.ts"
 import { keygen } from "./keygen.ts"
 import { listen } from "./listen.ts"
+import { probe } from "./probe.ts"
 import { run } from "./run.ts"
 import * as Usage from "./usage.ts"
 
@@ -43,7 +45,7 @@ const multiserver = Command.make("multiserver").pipe(
     6   rejected after we authenticated: it refuses our key, or does not hold the address's
     7   connection broken or truncated
     130 SIGINT, 143 SIGTERM`),
-  Command.withSubcommands([keygen, listen, connect, address]),
+  Command.withSubcommands([keygen, listen, connect, bridge, probe, address]),
   Command.withGlobalFlags([json])
 )
 

@@ -2,12 +2,26 @@
 import * as Layer from "effect/Layer"
 import type { Address } from "../Address.ts"
 import type { Primitives } from "../crypto/Primitives.ts"
+import * as Deflate from "../deflate/Deflate.ts"
 import type { Identity } from "../Identity.ts"
 import * as Multiserver from "../Multiserver.ts"
 import * as Net from "../net/Net.ts"
+import * as Noauth from "../noauth/Noauth.ts"
+import * as Onion from "../onion/Onion.ts"
+import * as Stack from "../Stack.ts"
 import * as Shs from "../shs/Shs.ts"
+import * as Unix from "../unix/Unix.ts"
+import * as WebSocket from "../ws/WebSocket.ts"
 
-export const stacks = ["net~shs", "net"] as const
+const transports = ["net", "ws", "wss", "unix", "onion"] as const
+const transforms = ["shs", "shs~deflate", "noauth"] as const
+
+export const stacks = [...transports, ...Stack.product(transports, transforms)]
+
+/** The same in words, because they are many. */
+export const spoken = `${transports.join(", ")}, each alone or with ${transforms.map((each) => `~${each}`).join(", ")}`
+
+export const speaks = ({ stack }: Address): boolean => stacks.some((each) => each === stack)
 
 /** The transforms that prove who the peer is. */
 const authenticating: ReadonlySet<string> = new Set(["shs"])
@@ -16,8 +30,31 @@ const authenticating: ReadonlySet<string> = new Set(["shs"])
 export const authenticates = ({ transforms }: Address): boolean =>
   transforms.some((section) => authenticating.has(section._tag))
 
+/** Options for who dials. */
+export interface Dialing {
+  readonly web: WebSocket.SecureOptions
+  readonly onion: Onion.Options
+}
+
+export interface Options extends Dialing {
+  readonly shs: Shs.Options<never, Primitives>
+}
+
 /** A Multiserver that speaks all of them. */
-export const layer = (
-  options: Shs.Options<never, Primitives>
-): Layer.Layer<Multiserver.Multiserver, never, Identity | Primitives> =>
-  Multiserver.layer(stacks).pipe(Layer.provide([Net.layer, Shs.layer(options)]))
+export const layer = ({
+  onion,
+  shs,
+  web
+}: Options): Layer.Layer<Multiserver.Multiserver, never, Identity | Primitives> =>
+  Multiserver.layer(stacks).pipe(
+    Layer.provide([
+      Net.layer,
+      Unix.layer,
+      Onion.layer(onion),
+      WebSocket.layer(web),
+      WebSocket.layerSecure(web),
+      Shs.layer(shs),
+      Noauth.layer(),
+      Deflate.layer()
+    ])
+  )

@@ -47,7 +47,8 @@ export const layer: Layer.Layer<never, never, Reporter> = Layer.effect(
           return Console.log(event.version)
         case "Help": {
           if (event.reason === "Requested") return CliOutput.defaultPresenter.present(event)
-          const message = "a command is missing: keygen, listen, connect or address; --help explains them"
+          const message =
+            "a command is missing: keygen, listen, connect, bridge, probe or address; --help explains them"
           return say(fromError(new UsageError({ kind: "MissingCommand", message })))
         }
         case "InvalidInvocation": {

@@ -14,6 +14,8 @@ interface Observer {
   readonly stack: string
   /** Of a dial: the addresses that failed before this one. */
   readonly failed?: ReadonlyArray<Attempt>
+  /** Of a newcomer: the web page that it says it is. */
+  readonly origin?: string | undefined
   /** Of a dial: how long its transport took, once it has. */
   readonly connectMillis?: () => number
 }
@@ -23,7 +25,7 @@ const peerText = (peer: Connection.Peer): string | undefined =>
 
 /** Opens a connection, says so, and says how it went when the scope is closed. */
 export const observed = <E, R>(
-  { connectMillis, emit, failed = [], role, stack }: Observer,
+  { connectMillis, emit, failed = [], origin, role, stack }: Observer,
   open: Effect.Effect<Connection.Connection, E, R>
 ): Effect.Effect<Connection.Connection, E, R | Scope.Scope> =>
   Effect.gen(function* () {
@@ -46,7 +48,7 @@ export const observed = <E, R>(
     const connection = yield* Effect.flatMap(open, Connection.withPort)
     connected = connection
     yield* Effect.flatMap(fields(connection), (common) =>
-      emit({ event: "connected", ...common, connectMillis: connectMillis?.(), failed: [...failed] })
+      emit({ event: "connected", ...common, connectMillis: connectMillis?.(), origin, failed: [...failed] })
     )
     return connection
   })

@@ -107,7 +107,7 @@ export const listen = (
       const accepted = Effect.acquireRelease(Effect.sync(upgrade), (port) =>
         Effect.sync(() => (port === undefined ? socket.destroy() : port.destroy()))
       ).pipe(Effect.flatMap((port) => (port === undefined ? Effect.interrupt : open(port, socket))))
-      if (onAccepted(accepted, plainIp(source))) upgrade()
+      if (onAccepted(accepted, plainIp(source), origin)) upgrade()
       else HttpServer.refuse(socket, 503)
     }
     const { bound, server } = yield* serverFor(place, options)

@@ -1,3 +1,4 @@
+import { connect, createServer, type Server } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -31,6 +32,33 @@ const probe = (...args: ReadonlyArray<string>) =>
       .map((line) => decode(line))
   }))
 
+/** A SOCKS proxy to this port of ours, which takes 300 ms to connect, and as long again before it passes anything on. */
+const slowProxy = (port: number) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.callback<Server>((resume) => {
+        const server = createServer((socket) => {
+          socket.on("error", () => {})
+          socket.once("data", () => {
+            socket.write(Uint8Array.of(5, 0))
+            socket.once("data", () => {
+              socket.pause()
+              setTimeout(() => socket.write(Uint8Array.of(5, 0, 0, 1, 0, 0, 0, 0, 0, 0)), 300)
+              const onward = connect(port, "127.0.0.1").on("error", () => {})
+              onward.pipe(socket)
+              setTimeout(() => socket.pipe(onward), 600)
+            })
+          })
+        }).listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+      }),
+      (server) => Effect.sync(() => server.close())
+    ),
+    (server) => {
+      const bound = server.address()
+      return `127.0.0.1:${typeof bound === "object" ? bound?.port : ""}`
+    }
+  )
+
 describe.concurrent("probe", () => {
   it.live("says who is there and how long each step took, and closes with a goodbye", () =>
     Effect.gen(function* () {
@@ -46,6 +74,19 @@ describe.concurrent("probe", () => {
       assert.isAtLeast(handshakeMillis, 0)
       assert.strictEqual(connectMillis + handshakeMillis, millis)
       assert.deepInclude(yield* listener.event("closed"), { bytesRead: 0, reason: "end" })
+    })
+  )
+
+  it.live("tells a slow way from a slow handshake", () =>
+    Effect.gen(function* () {
+      const { address } = yield* listen("net:127.0.0.1:0~shs", "--echo")
+      const [, port, key] = /:(\d+)~shs:(.+)$/.exec(address) ?? []
+      const onion = `onion:${"a".repeat(56)}.onion:80~shs:${key}`
+      const { code, probed } = yield* probe("--socks", yield* slowProxy(Number(port)), onion)
+      assert.strictEqual(code, 0)
+      assert.isAtLeast(probed[0]?.connectMillis ?? 0, 250)
+      assert.isAtLeast(probed[0]?.handshakeMillis ?? 0, 250)
+      assert.deepInclude(probed[0], { remote: onion, stack: "onion~shs" })
     })
   )
 

@@ -30,6 +30,24 @@ describe("policy", () => {
     }).pipe(Effect.provide(speaking({ mayDialIp })))
   })
 
+  it.live("hears in the event of the page that opened a connection, which is no part of its address", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const [address] = yield* served("ws://127.0.0.1:0~shs", echo)
+      const connection = yield* Multiserver.dial(address as NonNullable<typeof address>)
+      yield* connection.end
+      yield* Effect.flip(connection.pull)
+      const connected = events.flatMap((event) =>
+        event.event === "connected" && event.role === "listen"
+          ? [[event.origin, event.remote.includes("page.example")]]
+          : []
+      )
+      assert.deepStrictEqual(connected, [["https://page.example", false]])
+    }).pipe(
+      Effect.provide(multiserver({}, {}, { origin: "https://page.example" }).pipe(Layer.provide(recorder(events))))
+    )
+  })
+
   it.live("refuses a source before it is upgraded", () => {
     const events: Array<Events.Event> = []
     return Effect.gen(function* () {

@@ -1,0 +1,74 @@
+/** `multiserver bridge`: who connects here is relayed to a peer that speaks another stack. */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as Address from "../Address.ts"
+import { relay } from "../bridge/relay.ts"
+import type { ConnectionError } from "../ConnectionError.ts"
+import type { DialError } from "../DialError.ts"
+import type * as Listener from "../Listener.ts"
+import type * as Multiserver from "../Multiserver.ts"
+import * as Addresses from "./addresses.ts"
+import * as Dialing from "./dialing.ts"
+import { fromFailedDial, type Reporter, report } from "./events.ts"
+import * as Listening from "./listening.ts"
+import * as Serving from "./serving.ts"
+
+type Failure = Address.AddressError | DialError | ConnectionError
+type Needs = Multiserver.Multiserver | Scope.Scope
+
+/** A dial that fails for one of many is said, and ends nothing else. */
+const reported =
+  (relaying: Listener.Handler<Failure, Needs>): Listener.Handler<Failure, Needs | Reporter> =>
+  (connection) =>
+    Effect.tapError(relaying(connection), (error) =>
+      error._tag === "DialError" ? report(fromFailedDial(connection.remote, error)) : Effect.void
+    )
+
+export const bridge = Command.make("bridge", {
+  listen: Argument.String("listen").pipe(
+    Argument.withDescription("What to listen on; several addresses are joined by ;")
+  ),
+  dial: Argument.String("dial").pipe(
+    Argument.withDescription("Who to dial for each who connects; several addresses of the same peer are joined by ;"),
+    Argument.optional
+  ),
+  addressFile: Addresses.fileFlag,
+  ...Listening.flags,
+  ...Dialing.flags,
+  once: Flag.Boolean("once").pipe(Flag.withDescription("Stop after one connection"), Flag.withDefault(false))
+}).pipe(
+  Command.withDescription(
+    "Listen, and relay each connection to a peer that is dialed for it, both ways until both have ended. What breaks one side breaks the other: what is truncated stays so. SIGINT and SIGTERM let connections finish; a second one ends at once."
+  ),
+  Command.withShortDescription("Relay between two stacks"),
+  Command.withExamples([
+    {
+      command: "multiserver bridge ws://127.0.0.1:8989 net:pub.example:8008 --origin http://localhost:5173",
+      description: "A page reaches a peer that only speaks TCP"
+    },
+    {
+      command: "multiserver bridge net:127.0.0.1:8008 'net:pub.example:8008~shs:KEY'",
+      description: "A program that knows nothing of keys speaks with one that demands them"
+    }
+  ]),
+  Command.withHandler((input) =>
+    Effect.gen(function* () {
+      const dial = yield* Dialing.dial(input)
+      const here = yield* Addresses.given([input.listen], Option.none())
+      const there = yield* Addresses.given(Option.toArray(input.dial), input.addressFile)
+      yield* Dialing.checkSpoken(there.addresses)
+      const relaying: Listener.Handler<Failure, Needs> = (connection) =>
+        Effect.flatMap(dial(there.addresses), (other) => relay(connection, other))
+      yield* Listening.serve(input, {
+        addresses: here.addresses,
+        exposed: here.exposed || there.exposed,
+        dialing: yield* Dialing.options(input),
+        serving: input.once ? Serving.once(relaying) : Serving.many(reported(relaying))
+      })
+    })
+  )
+)

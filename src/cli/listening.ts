@@ -1,0 +1,115 @@
+/** What `listen` and `bridge` share: where it listens, who gets in, and what is said of it. */
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Address from "../Address.ts"
+import * as Sodium from "../crypto/Sodium.ts"
+import * as Events from "../Events.ts"
+import * as Multiserver from "../Multiserver.ts"
+import * as Policy from "../Policy.ts"
+import type { Reach } from "../Transport.ts"
+import * as Addresses from "./addresses.ts"
+import * as Allowed from "./allowed.ts"
+import { type Event, fromLibrary, Reporter, report } from "./events.ts"
+import * as Keys from "./keys.ts"
+import * as Origins from "./origins.ts"
+import type { Serving } from "./serving.ts"
+import * as Stacks from "./stacks.ts"
+import * as Tls from "./tls.ts"
+
+const reaches = ["device", "local", "public"] as const
+
+export const flags = {
+  ...Keys.flags,
+  ...Tls.flags,
+  allow: Allowed.flag,
+  origin: Flag.String("origin").pipe(
+    Flag.withMetavar("ORIGIN"),
+    Flag.withDescription(
+      "Let pages of this origin in over ws and wss; can be repeated. Without it, all where the stack authenticates, and otherwise none"
+    ),
+    Flag.atLeast(0)
+  ),
+  external: Flag.String("external").pipe(
+    Flag.withMetavar("HOST"),
+    Flag.withDescription("A host by which the public reaches this machine; can be repeated"),
+    Flag.atLeast(0)
+  ),
+  scope: Flag.Literals("scope", reaches).pipe(
+    Flag.withDescription("Say the addresses by which it can be reached from there; can be repeated. Without it, all"),
+    Flag.atLeast(0)
+  )
+}
+
+interface Input extends Keys.Input, Tls.Input {
+  readonly allow: ReadonlyArray<string>
+  readonly origin: ReadonlyArray<string>
+  readonly external: ReadonlyArray<string>
+  readonly scope: ReadonlyArray<Reach>
+}
+
+/** The library's events, held back until `listening` has been said. */
+const held = Effect.map(Reporter, ({ say }) => {
+  let early: Array<Event> | undefined = []
+  const sink: Events.Sink = (event) =>
+    Effect.suspend(() => {
+      const own = fromLibrary(event)
+      if (own === undefined) return Effect.void
+      if (early === undefined) return say(own)
+      early.push(own)
+      return Effect.void
+    })
+  const release = Effect.suspend(() => {
+    const waiting = early ?? []
+    early = undefined
+    return Effect.forEach(waiting, say, { discard: true })
+  })
+  return { sink, release }
+})
+
+/** What there is to serve, and how its handlers dial. */
+export interface Task<E, R> {
+  readonly addresses: Address.MultiAddress
+  readonly exposed: boolean
+  readonly serving: Serving<E, R>
+  readonly dialing: Stacks.Dialing
+}
+
+/** Listens, says where, and serves until a signal, or until the one connection is over. */
+export const serve = <E, R>(input: Input, { addresses, dialing, exposed, serving }: Task<E, R>) =>
+  Effect.gen(function* () {
+    const allowed = yield* Allowed.parse(input.allow, addresses)
+    const origins = yield* Origins.parse(input.origin)
+    const credentials = yield* Tls.credentials(input)
+    const appKey = yield* Keys.appKey(input)
+    const events = yield* held
+    const stacks = Stacks.layer({
+      ...dialing,
+      shs: { appKey, authorize: Allowed.authorize(allowed) },
+      web: {
+        ...dialing.web,
+        ...(origins.length > 0 && { origins }),
+        ...(credentials && { credentials })
+      }
+    })
+    yield* Effect.gen(function* () {
+      const listener = yield* Multiserver.listen(addresses, { external: input.external })
+      const scopes = input.scope.length > 0 ? input.scope : reaches
+      yield* report({ event: "listening", addresses: listener.addresses(scopes).map(Address.format) })
+      if (exposed) yield* report(Addresses.exposedWarning)
+      yield* events.release
+      yield* Effect.raceFirst(listener.run(serving.handler), serving.outcome)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        stacks.pipe(
+          Layer.provide([
+            Keys.identity(input.keyFile),
+            Layer.succeed(Events.Events, events.sink),
+            Layer.succeed(Policy.Policy, { ...Policy.allowAll, mayConnect: serving.mayConnect })
+          ]),
+          Layer.provide(Sodium.layer)
+        )
+      )
+    )
+  })

@@ -1,0 +1,134 @@
+/** `multiserver probe`: whether a peer can be reached, how long each step takes, and who it is. */
+import * as Console from "effect/Console"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Address from "../Address.ts"
+import type { Connection } from "../Connection.ts"
+import * as Sodium from "../crypto/Sodium.ts"
+import { AllFailed, DialError } from "../DialError.ts"
+import * as Events from "../Events.ts"
+import { formatPublicKey } from "../Identity.ts"
+import * as Addresses from "./addresses.ts"
+import * as Dialing from "./dialing.ts"
+import { type Failed, failed, Reporter, report } from "./events.ts"
+import * as Keys from "./keys.ts"
+import * as Stacks from "./stacks.ts"
+
+/** Each connection's event, by its remote address: of those that race, several may open. */
+type Opened = Map<string, Events.Connected>
+
+/** Who is there, as reached and with the key that was proved, and how long it took to open the transport and to shake hands. */
+const reached = ({ peer, remote }: Connection, opened: Opened) => {
+  const { connectMillis = 0, millis = 0 } = opened.get(Address.format(remote)) ?? {}
+  return {
+    reached: true as const,
+    stack: remote.stack,
+    remote: Address.format(remote),
+    peer: peer._tag === "Authenticated" ? formatPublicKey(peer.publicKey) : null,
+    connectMillis,
+    handshakeMillis: Math.max(0, millis - connectMillis),
+    millis
+  }
+}
+
+/** What came of one dial; the JSON of docs/cli.md. */
+type Probed = { readonly address: string; readonly millis: number } & (
+  | ReturnType<typeof reached>
+  | ({ readonly reached: false } & Failed)
+)
+
+const row = (name: string, value: string): string => `  ${name.padEnd(9)} ${value}`
+
+/** As a person reads it. */
+const format = (probed: Probed): string => {
+  const { address, millis } = probed
+  if (!probed.reached) return `${address}\n${row("failed", `after ${millis} ms: ${probed.message}`)}`
+  const { connectMillis, handshakeMillis, peer, remote, stack } = probed
+  return [
+    address,
+    row("connect", `${connectMillis} ms`),
+    ...(stack.includes("~") ? [row("handshake", `${handshakeMillis} ms`)] : []),
+    row("remote", remote),
+    row("peer", peer ?? "not authenticated")
+  ].join("\n")
+}
+
+/** The error of several dials, none of which came through. */
+const allFailed = (addresses: Address.MultiAddress, errors: ReadonlyArray<DialError>): DialError => {
+  const [only] = errors
+  if (only !== undefined && errors.length === 1) return only
+  const attempts = errors.flatMap(({ address, reason }) =>
+    reason._tag === "AllFailed" ? reason.attempts : [{ address, reason }]
+  )
+  return new DialError({ address: Address.format(addresses), reason: new AllFailed({ attempts }) })
+}
+
+/** Dials, says what came of it, and leaves with a goodbye. The value is the error, when there is one. */
+const probeOne = (dial: Dialing.Dial, opened: Opened) => (target: Address.MultiAddress) =>
+  Effect.gen(function* () {
+    const { json } = yield* Reporter
+    const [taken, outcome] = yield* Effect.timed(
+      dial(target).pipe(
+        Effect.scoped,
+        Effect.catchTag("DialError", (error) => Effect.succeed(error))
+      )
+    )
+    const address = Address.format(target)
+    const probed: Probed =
+      outcome instanceof DialError
+        ? { address, reached: false, ...failed(outcome), millis: Math.floor(Duration.toMillis(taken)) }
+        : { address, ...reached(outcome, opened) }
+    yield* Console.log(json ? JSON.stringify(probed) : format(probed))
+    return outcome instanceof DialError ? [outcome] : []
+  })
+
+export const probe = Command.make("probe", {
+  address: Addresses.address.pipe(
+    Argument.withDescription("What to dial; of several, joined by ;, each one on its own"),
+    Argument.optional
+  ),
+  addressFile: Addresses.fileFlag,
+  ...Keys.flags,
+  ...Dialing.ownFlags
+}).pipe(
+  Command.withDescription(
+    "Dial each address, say how long each step took and who is there, and close with a goodbye. With --race, all are one dial, as connect --race makes it."
+  ),
+  Command.withShortDescription("See who answers at an address, and how fast"),
+  Command.withExamples([
+    { command: "multiserver probe net:pub.example:8008~shs:KEY" },
+    {
+      command: "multiserver probe --json 'net:pub.example:8008~shs:KEY;wss://pub.example~shs:KEY'",
+      description: "Both ways to a peer, one JSON object each"
+    }
+  ]),
+  Command.withHandler((input) =>
+    Effect.gen(function* () {
+      const dial = yield* Dialing.dial(input)
+      const { addresses, exposed } = yield* Addresses.given(Option.toArray(input.address), input.addressFile)
+      const appKey = yield* Keys.appKey(input)
+      const options = yield* Dialing.ownOptions(input)
+      if (exposed) yield* report(Addresses.exposedWarning)
+
+      const opened: Opened = new Map()
+      const events: Events.Sink = (event) =>
+        Effect.sync(() => {
+          if (event.event === "connected") opened.set(event.remote, event)
+        })
+      const targets = input.race ? [addresses] : addresses.map((each): Address.MultiAddress => [each])
+      const errors = yield* Effect.forEach(targets, probeOne(dial, opened)).pipe(
+        Effect.provide(
+          Stacks.layer({ ...options, shs: { appKey } }).pipe(
+            Layer.provide([Keys.identity(input.keyFile), Layer.succeed(Events.Events, events)]),
+            Layer.provide(Sodium.layer)
+          )
+        )
+      )
+      if (errors.flat().length === targets.length) return yield* allFailed(addresses, errors.flat())
+    })
+  )
+)

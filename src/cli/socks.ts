@@ -1,0 +1,33 @@
+/** The SOCKS5 proxies that lead to onion services. */
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Address from "../Address.ts"
+import type { Options, ProxyPlace } from "../onion/Onion.ts"
+import { UsageError } from "./exit.ts"
+
+export const flag = Flag.String("socks").pipe(
+  Flag.withMetavar("HOST:PORT"),
+  Flag.withDescription(
+    "Reach onion services through this SOCKS5 proxy; can be repeated, to try them in order. Without it, Tor's on this machine: 127.0.0.1:9050, then 9150"
+  ),
+  Flag.atLeast(0)
+)
+
+/** HOST:PORT is what an address of TCP has, so it is read as one. */
+const parseOne = (text: string): ReadonlyArray<ProxyPlace> => {
+  const parsed = Result.getOrElse(Address.parse(`net:${text}`), () => [])
+  return parsed.flatMap(({ stack, transport }) =>
+    parsed.length === 1 && stack === "net" && transport._tag === "net" && transport.port > 0
+      ? [{ host: transport.host, port: transport.port }]
+      : []
+  )
+}
+
+/** The proxies, as an option of the transport. */
+export const parse = (texts: ReadonlyArray<string>): Effect.Effect<Pick<Options, "proxies">, UsageError> => {
+  const [first, ...rest] = texts.flatMap(parseOne)
+  if (texts.length === 0) return Effect.succeed({})
+  if (first !== undefined && rest.length + 1 === texts.length) return Effect.succeed({ proxies: [first, ...rest] })
+  return Effect.fail(new UsageError({ kind: "BadValue", message: "--socks takes HOST:PORT, such as 127.0.0.1:9050" }))
+}
