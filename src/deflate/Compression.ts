@@ -47,10 +47,23 @@ export const wrap =
       const lower = yield* Connection.make(port, who)
       const compressor = yield* Filter.make(compression.compress)
       const decompressor = yield* Filter.make(compression.decompress)
+      let ended = false
+      const { end, writeAll } = writing(lower, compressor)
       return yield* Connection.fromEffects({
         ...who,
-        ...writing(lower, compressor),
-        pull: reading(lower, compression, decompressor, () => port.destroy()),
+        writeAll,
+        end: Effect.suspend(() => {
+          ended = true
+          return end
+        }),
+        // Where there is no half close, who is told of the end can't finish its own stream any more: that is no truncation.
+        pull: reading(
+          lower,
+          compression,
+          decompressor,
+          () => port.destroy(),
+          () => ended && !lower.halfClose
+        ),
         halfClose: lower.halfClose,
         destroy: () => port.destroy()
       })
@@ -85,7 +98,8 @@ const reading = (
   lower: Connection.Connection,
   { flushMark }: Format,
   decompressor: Filter,
-  destroy: () => void
+  destroy: () => void,
+  isOver: () => boolean
 ): Connection.Connection["pull"] => {
   const cap = flushMark === undefined ? undefined : new Cap(flushMark)
   let input: Uint8Array = new Uint8Array(0)
@@ -98,7 +112,9 @@ const reading = (
       destroy()
       return Effect.fail(error(new ProtocolViolation({ detail })))
     })
-  const truncated = Effect.suspend(() => Effect.fail(error(new Truncated())))
+  const cut = Effect.suspend(
+    (): Pull.Pull<never, ConnectionError> => (isOver() ? Cause.done() : Effect.fail(error(new Truncated())))
+  )
 
   /** Feeds the next of what has arrived, or the news that nothing more will. */
   const feed = Effect.suspend(() => {
@@ -127,7 +143,7 @@ const reading = (
     for (;;) {
       // When all that has arrived was understood and nothing more will come, what is wrong is that it ended.
       const next = yield* Effect.catch(decompressor.next, () =>
-        finishing ? truncated : violation("what it sent does not decompress")
+        finishing ? cut : violation("what it sent does not decompress")
       )
       if (typeof next !== "string") {
         if (cap?.leave(next) === false) return yield* violation("a batch decompresses to more than it may")

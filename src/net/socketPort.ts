@@ -21,6 +21,8 @@ export class SocketPort implements Port {
 
   constructor(socket: Socket) {
     this.socket = socket
+    // Node tells of an end that comes while nobody listens, even when the socket is paused.
+    this.inputEnded = socket.readableEnded
     socket.removeAllListeners("error")
     socket.on("error", this.onError)
     socket.on("close", this.onClose)

@@ -6,6 +6,7 @@
  */
 import { randomBytes } from "node:crypto"
 import * as net from "node:net"
+import { Duplex } from "node:stream"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -47,17 +48,55 @@ const version3 = /(^|\.)[a-z2-7]{56}\.onion$/i
 
 const placeText = ({ host, port }: ProxyPlace): string => `${host}:${port}`
 
+const isPort = (port: number): boolean => Number.isInteger(port) && port > 0 && port <= 65_535
+const noPort = (place: ProxyPlace) =>
+  new Proxy({ detail: `no proxy at ${placeText(place)}: a port is 1 to 65535`, isRetryable: false })
+
 /** What the proxy says of a host; `NotAllowed`, an address of the wrong type and the like stay as they are. */
 const isRetryable = (detail: string): boolean => !/NotAllowed|NotSupported|uthentication/.test(detail)
+
+interface ExchangeOptions {
+  readonly isolate: boolean
+  readonly timeout: Duration.Duration
+}
 
 /** The proxy's part: from a socket that is connected to it to one that is connected to the host. */
 const exchange = (
   socket: net.Socket,
   place: ProxyPlace,
   section: Address.Onion,
-  { isolate, timeout }: { readonly isolate: boolean; readonly timeout: Duration.Duration }
+  { isolate, timeout }: ExchangeOptions
 ): Effect.Effect<void, Proxy> =>
   Effect.callback((resume) => {
+    const leave = () => socket.off("data", hear).off("end", hangUp).off("close", hangUp)
+    const refused = (message: string) => {
+      leave()
+      wire.destroy()
+      const detail = `the proxy ${placeText(place)} did not connect: ${message}`
+      resume(Effect.fail(new Proxy({ detail, isRetryable: isRetryable(message) })))
+    }
+    // The client has a wire of its own, fed byte by byte: what follows the answer never leaves the socket, nor does its end.
+    let said = 0
+    const wire = new Duplex({
+      read: () => {},
+      write: (chunk: Uint8Array, _encoding, done) => {
+        said++
+        // Its second word is the user, or to a proxy that wants none the request: that would be a dial that is not isolated.
+        if (isolate && said === 2 && chunk[0] !== 1)
+          refused("it takes no user by authentication, so it isolates nobody")
+        else socket.write(chunk)
+        done()
+      }
+    })
+    let granted = false
+    const hear = (chunk: Uint8Array) => {
+      for (let at = 0; at < chunk.length; at++) {
+        if (granted) return socket.unshift(chunk.subarray(at))
+        wire.push(chunk.subarray(at, at + 1))
+      }
+    }
+    // With half-open sockets, a proxy that hangs up is only heard here.
+    const hangUp = () => refused("it hung up")
     const credentials = isolate
       ? { userId: randomBytes(16).toString("hex"), password: randomBytes(16).toString("hex") }
       : {}
@@ -65,38 +104,32 @@ const exchange = (
       proxy: { ...place, type: 5, ...credentials },
       command: "connect",
       destination: { host: section.host, port: section.port },
-      timeout: Duration.toMillis(timeout)
+      // Later than the dial's own deadline, and no more than a timer holds.
+      timeout: Math.min(Duration.toMillis(timeout) + 1000, 2 ** 31 - 1)
     })
-    const early: Array<Uint8Array> = []
-    const onEarly = (chunk: Uint8Array) => early.push(chunk)
-    const refused = (message: string) => {
-      const detail = `the proxy ${placeText(place)} did not connect: ${message}`
-      resume(Effect.fail(new Proxy({ detail, isRetryable: isRetryable(message) })))
-    }
-    // With half-open sockets, a proxy that hangs up is only heard here.
-    const onEnd = () => refused("it hung up")
-    socket.once("end", onEnd)
     client.on("error", ({ message }) => refused(message))
     client.on("established", () => {
-      socket.off("end", onEnd)
-      // What came behind the proxy's answer is emitted on the next turn: it goes back to the front of the stream.
-      socket.on("data", onEarly)
-      setImmediate(() => {
-        socket.pause()
-        socket.off("data", onEarly)
-        if (early.length > 0) socket.unshift(Buffer.concat(early))
-        resume(Effect.void)
-      })
+      granted = true
+      leave()
+      wire.destroy()
+      socket.pause()
+      // After the rest of what is being heard was put back.
+      queueMicrotask(() => resume(Effect.void))
     })
-    client.connect(socket)
-    return Effect.sync(() => socket.destroy())
+    socket.on("data", hear).on("end", hangUp).on("close", hangUp)
+    client.connect(wire)
+    return Effect.sync(() => {
+      leave()
+      wire.destroy()
+      socket.destroy()
+    })
   })
 
 /** Through one proxy, or nothing is left. */
 const through = (
   place: ProxyPlace,
   section: Address.Onion,
-  options: { readonly isolate: boolean; readonly timeout: Duration.Duration }
+  options: ExchangeOptions
 ): Effect.Effect<net.Socket, Proxy, Scope.Scope> =>
   connected(
     () => net.connect({ ...place, noDelay: true, keepAlive: true, allowHalfOpen: true }),
@@ -115,7 +148,9 @@ export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"o
     Effect.gen(function* () {
       const refusals: Array<Proxy> = []
       for (const place of proxies) {
-        const outcome = yield* Effect.result(through(place, section, { isolate, timeout }))
+        const outcome = yield* Effect.result(
+          isPort(place.port) ? through(place, section, { isolate, timeout }) : Effect.fail(noPort(place))
+        )
         if (Result.isSuccess(outcome)) return yield* overSocket(outcome.success, section)
         refusals.push(outcome.failure)
       }

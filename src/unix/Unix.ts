@@ -8,13 +8,14 @@ import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as path from "node:path"
+import { isMainThread } from "node:worker_threads"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
 import type { Connection } from "../Connection.ts"
-import { Refused, type TransportReason, Unreachable } from "../DialError.ts"
+import { NotDialable, Refused, type TransportReason, Unreachable } from "../DialError.ts"
 import { AddressInUse, type BindReason, NotListenable, PermissionDenied } from "../ListenError.ts"
 import { accepted, bound, connected, overSocket } from "../net/streamSocket.ts"
 import * as Transport from "../Transport.ts"
@@ -29,13 +30,29 @@ const tooLong = (path: string): string | undefined =>
 // dialing
 // -----------------------------------------------------------------------------
 
+/** `EAGAIN`: whoever listens has as many waiting as it takes. */
 const dialReason = ({ code = "UNKNOWN" }: NodeJS.ErrnoException): TransportReason =>
-  code === "ENOENT" || code === "ECONNREFUSED" ? new Refused() : new Unreachable({ code })
+  code === "ENOENT" || code === "ECONNREFUSED" || code === "EAGAIN" ? new Refused() : new Unreachable({ code })
 
-const dial = (section: Address.Unix): Effect.Effect<Connection, TransportReason, Scope.Scope> =>
-  connected(() => net.connect({ path: section.path, allowHalfOpen: true }), dialReason).pipe(
-    Effect.flatMap((socket) => overSocket(socket, section))
-  )
+/** Whether the socket is this user's, or root's, who is everybody. One that isn't there is told by connecting. */
+const isOurs = (path: string): Effect.Effect<boolean> =>
+  Effect.callback((resume) => {
+    fs.stat(path, (error, stats) =>
+      resume(Effect.succeed(error !== null || stats.uid === 0 || stats.uid === process.geteuid?.()))
+    )
+  })
+
+const dial = (
+  section: Address.Unix,
+  { authenticates }: Transport.DialOptions
+): Effect.Effect<Connection, TransportReason, Scope.Scope> =>
+  Effect.gen(function* () {
+    if (!authenticates && !(yield* isOurs(section.path))) {
+      return yield* new NotDialable({ detail: "the socket belongs to another user; take shs to know the peer" })
+    }
+    const socket = yield* connected(() => net.connect({ path: section.path, allowHalfOpen: true }), dialReason)
+    return yield* overSocket(socket, section)
+  })
 
 // -----------------------------------------------------------------------------
 // listening
@@ -75,7 +92,7 @@ const removeIfSame = (path: string, seen: fs.Stats): void => {
 
 /** Whether the socket is a dead one of ours: nobody listens behind it. */
 const isStale = (path: string, stats: fs.Stats): Effect.Effect<boolean> =>
-  stats.uid !== process.getuid?.()
+  stats.uid !== process.geteuid?.()
     ? Effect.succeed(false)
     : Effect.callback<boolean>((resume) => {
         const socket = net.connect({ path })
@@ -103,6 +120,12 @@ const publish = (own: string, path: string): Effect.Effect<void, BindReason> =>
     )
   )
 
+/** A name of its own beside the socket's path. Where that is as long as paths can be, this one is no longer. */
+const privatePath = (target: string): string => {
+  const room = maxPathBytes - Buffer.byteLength(path.join(path.dirname(target), "x")) + 1
+  return path.join(path.dirname(target), `.${randomBytes(4).toString("hex")}`.slice(0, Math.max(room, 4)))
+}
+
 /** A socket made in here has mode 0600. The mask is the process's, so nothing may happen between. */
 const privately = (run: () => void): void => {
   const mask = process.umask(0o177)
@@ -113,13 +136,16 @@ const privately = (run: () => void): void => {
   }
 }
 
+/** A worker has no mask of its own to set, and without one the socket would be open to others for a moment. */
+const inWorker = isMainThread ? undefined : "a worker thread can't make a private socket; listen in the main thread"
+
 const listen = (
   section: Address.Unix,
   onAccepted: Transport.OnAccepted
 ): Effect.Effect<Transport.Bound, BindReason, Scope.Scope> =>
   Effect.gen(function* () {
-    const own = path.join(path.dirname(section.path), `.${randomBytes(4).toString("hex")}`)
-    const detail = tooLong(section.path) ?? tooLong(own)
+    const own = privatePath(section.path)
+    const detail = tooLong(section.path) ?? tooLong(own) ?? inWorker
     if (detail !== undefined) return yield* new NotListenable({ detail })
     // For a missing directory the binding says EACCES.
     yield* attempt(() => fs.statSync(path.dirname(section.path)))
@@ -134,6 +160,10 @@ const listen = (
           socket.destroy()
       })
     yield* bound(open, { path: own }, bindReason, privately)
+    const { mode } = yield* attempt(() => fs.lstatSync(own))
+    if ((mode & 0o777) !== 0o600) {
+      return yield* new NotListenable({ detail: "the file system keeps no modes there: others could connect" })
+    }
     yield* Effect.acquireRelease(
       Effect.ensuring(
         Effect.andThen(

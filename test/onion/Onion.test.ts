@@ -1,3 +1,4 @@
+import { createHook } from "node:async_hooks"
 import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -5,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type { DialError } from "../../src/DialError.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
+import * as Net from "../../src/net/Net.ts"
 import * as Onion from "../../src/onion/Onion.ts"
 import { pattern, readAll, sameBytes } from "../support/servers.ts"
 
@@ -80,6 +82,18 @@ const socksDouble = (behaviour: Behaviour) =>
     ({ double }) => double
   )
 
+/** The answer of a proxy that has connected. */
+const granted = Buffer.from([5, 0, 0, 1, 127, 0, 0, 1, 0, 0])
+
+/** The port of a server that listens as long as the test. */
+const listening = (server: net.Server) =>
+  Effect.acquireRelease(
+    Effect.callback<number>((resume) => {
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as net.AddressInfo).port)))
+    }),
+    () => Effect.sync(() => server.close())
+  )
+
 const multiserver = (ports: readonly [number, ...ReadonlyArray<number>], options: Onion.Options = {}) => {
   const [first, ...rest] = ports.map((port) => ({ host: "127.0.0.1", port }))
   return Multiserver.layer(["onion"]).pipe(
@@ -111,6 +125,83 @@ describe("onion", () => {
       const connection = yield* Multiserver.dial(`onion:${name}:8008`).pipe(Effect.provide(multiserver([proxy.port])))
       const expected = Buffer.concat([pattern(1000), pattern(50_000, 2)])
       assert.isTrue(sameBytes(yield* readAll(connection), expected))
+    })
+  )
+
+  it.live("loses neither that nor the end when both come in the very read of the answer", () =>
+    Effect.gen(function* () {
+      // Node reads 64 KiB at a time, and on at once when it got as much: the end is then there before anybody else's turn.
+      const size = 65_536 - 10
+      const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+        socket.once("data", () => {
+          socket.write(Uint8Array.of(5, 0))
+          socket.once("data", () => socket.end(Buffer.concat([granted, pattern(size)])))
+        })
+      })
+      const port = yield* listening(server)
+      const connection = yield* Multiserver.dial(`onion:${name}:8008`).pipe(Effect.provide(multiserver([port])))
+      assert.isTrue(sameBytes(yield* readAll(connection), pattern(size)))
+    })
+  )
+
+  it.live("asks nothing of a proxy that isolates nobody, when it is told to isolate", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const server = net.createServer((socket) => {
+        socket.on("data", (data) => {
+          asked.push(data.toString("hex"))
+          socket.write(Uint8Array.of(5, 0))
+        })
+        socket.on("error", () => {})
+      })
+      const error = yield* refused([yield* listening(server)], { isolate: true })
+      assert.strictEqual(error.reason._tag, "Proxy")
+      assert.include(error.message, "isolates nobody")
+      assert.isFalse(error.isRetryable)
+      yield* Effect.sleep("20 millis")
+      assert.deepStrictEqual(asked, ["05020002"])
+    })
+  )
+
+  it.live("never asks for a name, and connects to its proxies only", () =>
+    Effect.gen(function* () {
+      // The kernel's work, by Node's own account.
+      const requests: Array<string> = []
+      const hook = createHook({
+        init: (_id, type) => {
+          if (/^(GETADDRINFO|GETNAMEINFO|QUERY|TCPCONNECT)/.test(type)) requests.push(type)
+        }
+      })
+      yield* Effect.acquireRelease(
+        Effect.sync(() => hook.enable()),
+        () => Effect.sync(() => hook.disable())
+      )
+      const lookup = Multiserver.dial("net:localhost:1").pipe(
+        Effect.provide(Multiserver.layer(["net"]).pipe(Layer.provide(Net.layer)))
+      )
+      yield* Effect.flip(lookup)
+      assert.include(requests.splice(0), "GETADDRINFOREQWRAP", "the account has lookups in it")
+      const proxy = yield* socksDouble(4)
+      for (const options of [{}, { isolate: true }, { anyName: true }]) {
+        yield* refused([1, proxy.port, 2], options)
+        assert.deepStrictEqual(requests.splice(0), ["TCPCONNECTWRAP", "TCPCONNECTWRAP", "TCPCONNECTWRAP"])
+      }
+    })
+  )
+
+  it.live("says with a type that a proxy's port is none, and that it was not told in time", () =>
+    Effect.gen(function* () {
+      for (const port of [0, 65_536, 1.5]) {
+        const error = yield* refused([port])
+        assert.strictEqual(error.reason._tag, "Proxy")
+        assert.isFalse(error.isRetryable)
+      }
+      const proxy = yield* socksDouble("silent")
+      const late = yield* refused([proxy.port], { timeout: "50 millis" })
+      assert.strictEqual(late.reason._tag, "TimedOut")
+      // A timer of more than 24 days fires at once.
+      const never = yield* Effect.timeoutOption(refused([proxy.port], { timeout: "30 days" }), "50 millis")
+      assert.strictEqual(never._tag, "None")
     })
   )
 

@@ -3,13 +3,16 @@
 #
 #   private-tor.sh DIR BASE_PORT SOCKS_PORT TARGET_PORT
 #
-# Runs until its stdin ends. Says `ready NAME.onion` when the service, which leads to 127.0.0.1:TARGET_PORT, has been reached through
-# the client. All that it starts ends with it.
+# Runs until its stdin ends, also while the network comes up. Says `ready NAME.onion` when both tors are up and the service, which leads to
+# 127.0.0.1:TARGET_PORT, has its name. All that it starts ends with it.
 set -euo pipefail
 dir=$1 base=$2 socks=$3 target=$4
 service_port=8008
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null || true; wait 2>/dev/null || true' EXIT
+trap 'exit 0' TERM
+{ cat >/dev/null; kill $$; } <&0 &
+pids+=($!)
 
 # What a network of one machine needs beside TestingTorNetwork: everybody on one address, no waiting, no guards to learn.
 settings() {
@@ -77,4 +80,4 @@ until [ -s "$dir/service/hostname" ] && grep -q 'Bootstrapped 100%' "$dir/client
   sleep 0.5
 done 2>/dev/null
 echo "ready $(cat "$dir/service/hostname")"
-cat >/dev/null
+wait "${pids[0]}"

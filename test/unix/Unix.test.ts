@@ -3,6 +3,7 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
+import { Worker } from "node:worker_threads"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -21,6 +22,15 @@ const directory = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "ms-unix-"))),
   (dir) => Effect.sync(() => fs.rmSync(dir, { recursive: true, force: true }))
 )
+
+/** Runs a script in a process of its own, as long as the test, from when it has said something. */
+const node = (script: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] })),
+    (child) => Effect.sync(() => void child.kill("SIGKILL"))
+  ).pipe(
+    Effect.tap((child) => Effect.callback<void>((resume) => void child.stdout.once("data", () => resume(Effect.void))))
+  )
 
 const exchange = (address: Multiserver.Target) =>
   Effect.scoped(
@@ -120,6 +130,65 @@ describe("unix", () => {
       for (const [error, expected] of cases) assert.strictEqual(error.reason._tag, expected, error.message)
       assert.include(cases[1][0].message, "directory of the socket does not exist")
       assert.deepStrictEqual(fs.readdirSync(dir), [])
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.live("takes a path as long as the system does", () =>
+    Effect.gen(function* () {
+      const dir = yield* directory
+      const deep = path.join(dir, "d".repeat(99 - dir.length))
+      fs.mkdirSync(deep)
+      const [address] = yield* served(`unix:${deep}/socket~shs`, echo)
+      assert.strictEqual(Buffer.byteLength(`${deep}/socket`), 107)
+      yield* exchange(address as Address.Address)
+      assert.deepStrictEqual(fs.readdirSync(deep), ["socket"])
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.live("is not listened on in a worker thread, which can't make a private socket", () =>
+    Effect.gen(function* () {
+      const dir = yield* directory
+      const worker = new Worker(new URL("worker.mjs", import.meta.url), { workerData: path.join(dir, "socket") })
+      const message = yield* Effect.callback<string>((resume) => {
+        worker.on("message", (text) => resume(Effect.succeed(text)))
+        worker.on("error", (error) => resume(Effect.die(error)))
+      })
+      assert.include(message, "listen in the main thread")
+      assert.deepStrictEqual(fs.readdirSync(dir), [])
+    })
+  )
+
+  it.live("refuses when as many wait as the listener takes", () =>
+    Effect.gen(function* () {
+      const file = path.join(yield* directory, "socket")
+      yield* node(`
+        require("net").createServer().listen({ path: ${JSON.stringify(file)}, backlog: 1 }, () => {
+          require("fs").writeSync(1, "listening")
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+        })`)
+      const waiting = Array.from({ length: 3 }, () => net.connect(file).on("error", () => {}))
+      const error = yield* Effect.flip(Multiserver.dial(`unix:${file}`))
+      assert.strictEqual(error.reason._tag, "Refused")
+      for (const socket of waiting) socket.destroy()
+    }).pipe(Effect.provide(layer))
+  )
+
+  // Only root can make another user's socket.
+  it.live.runIf(process.geteuid?.() === 0)("doesn't take another user for this one", () =>
+    Effect.gen(function* () {
+      const dir = yield* directory
+      fs.chmodSync(dir, 0o777)
+      yield* node(`
+        process.setuid(65534)
+        require("net").createServer((socket) => socket.end()).listen(${JSON.stringify(`${dir}/theirs`)}, () => console.log("listening"))`)
+      for (const stack of ["", "~noauth"]) {
+        const error = yield* Effect.flip(Multiserver.dial(`unix:${dir}/theirs${stack}`))
+        assert.strictEqual(error.reason._tag, "NotDialable")
+        assert.include(error.message, "another user")
+      }
+      const key = Buffer.alloc(32, 1).toString("base64")
+      const shs = yield* Effect.flip(Multiserver.dial(`unix:${dir}/theirs~shs:${key}`))
+      assert.strictEqual(shs.reason._tag, "HandshakeError")
     }).pipe(Effect.provide(layer))
   )
 
