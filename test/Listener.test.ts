@@ -108,11 +108,13 @@ describe("listen", () => {
       const free = yield* Effect.scoped(
         Effect.map(Multiserver.listen("net:127.0.0.1:0"), (listener) => listener.addresses().map(String)[0] ?? "")
       )
-      const error = yield* Effect.flip(Multiserver.listen(["memory:a", free, `net:127.0.0.1:${port}`, "memory:b"]))
+      const error = yield* Effect.flip(
+        Multiserver.listen(["memory:a", free, "memory:b", `net:127.0.0.1:${port}`, "memory:c"])
+      )
       assert.isTrue(error._tag === "ListenError" && error.reason._tag === "AddressInUse")
       assert.strictEqual(error._tag === "ListenError" ? error.address : "", `net:127.0.0.1:${port}`)
       // Those before it are free again.
-      yield* Multiserver.listen(["memory:a", free])
+      yield* Multiserver.listen(["memory:a", free, "memory:b", "memory:c"])
     }).pipe(Effect.provide(multiserver()))
   )
 

@@ -1,17 +1,29 @@
 /** The public contract, over every stack of ours. */
 import { describe, it } from "@effect/vitest"
 import * as Layer from "effect/Layer"
+import * as Deflate from "../src/deflate/Deflate.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Noauth from "../src/noauth/Noauth.ts"
 import * as Compliance from "../src/testing/Compliance.ts"
 import { protocols } from "./support/servers.ts"
 
-const layer = Multiserver.layer(["net~shs", "net~noauth", "net", "memory~shs", "memory~noauth", "memory"]).pipe(
-  Layer.provide([protocols(), Noauth.layer()])
-)
+const layer = Multiserver.layer([
+  "net~shs",
+  "net~shs~deflate",
+  "net~deflate~shs",
+  "net~deflate",
+  "net~noauth",
+  "net",
+  "memory~shs",
+  "memory~noauth",
+  "memory"
+]).pipe(Layer.provide([protocols(), Noauth.layer(), Deflate.layer()]))
 
 const targets = [
   "net:127.0.0.1:0~shs",
+  "net:127.0.0.1:0~shs~deflate",
+  "net:127.0.0.1:0~deflate~shs",
+  "net:127.0.0.1:0~deflate",
   "net:127.0.0.1:0~noauth",
   "net:127.0.0.1:0",
   "memory:c~shs",
@@ -20,6 +32,6 @@ const targets = [
 ]
 
 describe.each(targets)("%s", (target) => {
-  const subject = { target, layer, authenticates: target.endsWith("~shs"), halfClose: true }
+  const subject = { target, layer, authenticates: target.includes("~shs"), halfClose: true }
   for (const { name, run } of Compliance.suite(subject)) it.live(name, () => run)
 })
