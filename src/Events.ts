@@ -51,7 +51,10 @@ export interface Refused {
   readonly stack: string
   /** The IP that it came from. */
   readonly source: string | undefined
-  readonly tag: "DeniedByPolicy" | "TooMany" | "Draining"
+  /** `Origin`: it is a web page that may not connect, or called this server by a name that is not its own. */
+  readonly tag: "DeniedByPolicy" | "TooMany" | "Draining" | "Origin"
+  /** The web page that it said it was. */
+  readonly origin: string | undefined
 }
 
 /** A dial failed, with the reasons of each address that was tried. */

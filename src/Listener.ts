@@ -60,7 +60,10 @@ export interface ListenOptions {
 interface Plan {
   readonly address: Address
   readonly stack: Stack.Stack
-  readonly bind: (onAccepted: Transport.OnAccepted) => Effect.Effect<Transport.Bound, BindReason, Scope.Scope>
+  readonly bind: (
+    onAccepted: Transport.OnAccepted,
+    onRefused: Transport.ListenOptions["onRefused"]
+  ) => Effect.Effect<Transport.Bound, BindReason, Scope.Scope>
   readonly upgrade: Stack.Upgrade
 }
 
@@ -76,8 +79,8 @@ const plan = ({ stacks }: Environment, address: Address): Result.Result<Plan, Li
     const upgrade = yield* Result.mapError(Stack.upgrade(stack, address, "inbound"), ({ detail, why }) =>
       why === "insecure" ? fail(new Insecure({ detail })) : notListenable(detail)
     )
-    const options = { authenticates: Stack.authenticates(stack) }
-    return { address, stack, bind: (onAccepted) => bind(onAccepted, options), upgrade }
+    const authenticates = Stack.authenticates(stack)
+    return { address, stack, bind: (onAccepted, onRefused) => bind(onAccepted, { authenticates, onRefused }), upgrade }
   })
 }
 
@@ -136,7 +139,7 @@ class Connections {
   accept(plan: Plan, accepted: Transport.Accepted, source: string | undefined, origin: string | undefined): boolean {
     const refusal = this.refusal(source)
     if (refusal !== undefined) {
-      this.fork(this.environment.emit({ event: "refused", stack: plan.stack.name, source, tag: refusal }))
+      this.refused(plan, refusal, source, origin)
       return false
     }
     const arrived = { origin, done: () => {} }
@@ -145,6 +148,11 @@ class Connections {
     arrived.done = () => this.arriving.delete(fiber)
     fiber.addObserver(arrived.done)
     return true
+  }
+
+  /** Says that a newcomer was turned away. */
+  refused(plan: Plan, tag: Events.Refused["tag"], source: string | undefined, origin: string | undefined): void {
+    this.fork(this.environment.emit({ event: "refused", stack: plan.stack.name, source, origin, tag }))
   }
 
   private refusal(source: string | undefined): Events.Refused["tag"] | undefined {
@@ -248,7 +256,10 @@ export const listen = (
     )
     const bound = yield* Effect.forEach(plans, (each) =>
       each
-        .bind((accepted, source, origin) => connections.accept(each, accepted, source, origin))
+        .bind(
+          (accepted, source, origin) => connections.accept(each, accepted, source, origin),
+          (source, origin) => connections.refused(each, "Origin", source, origin)
+        )
         .pipe(
           Effect.mapError((reason) => new ListenError({ address: format(each.address), reason })),
           Effect.map((own) => ({ plan: each, own }))

@@ -43,6 +43,12 @@ export interface StackOptions {
   readonly authenticates: boolean
 }
 
+/** What the listener tells a transport. */
+export interface ListenOptions extends StackOptions {
+  /** Hears of each newcomer that the transport's own rules turned away: its IP, and the web page that it said it was. */
+  readonly onRefused: (source: string | undefined, origin: string | undefined) => void
+}
+
 /** What the dialer tells a transport. */
 export interface DialOptions extends StackOptions {
   /** Whether policy allows this resolved IP; to be asked after name lookup, for each. */
@@ -65,7 +71,7 @@ export interface Bound {
 export type OnAccepted = (accepted: Accepted, source: string | undefined, origin?: string) => boolean
 
 type Dial = (options: DialOptions) => Effect.Effect<Connection, TransportReason, Scope.Scope>
-type Listen = (onAccepted: OnAccepted, options: StackOptions) => Effect.Effect<Bound, BindReason, Scope.Scope>
+type Listen = (onAccepted: OnAccepted, options: ListenOptions) => Effect.Effect<Bound, BindReason, Scope.Scope>
 
 /** What a transport gives to a Multiserver. Made by `make`. */
 export interface Shape {
@@ -105,7 +111,7 @@ export interface Definition<A> {
   readonly advertise?: (section: A, scope: Reach, external: ReadonlyArray<string>) => ReadonlyArray<Section>
   readonly dial: (section: A, options: DialOptions) => ReturnType<Dial>
   /** Without it, the transport only dials. */
-  readonly listen?: (section: A, onAccepted: OnAccepted, options: StackOptions) => ReturnType<Listen>
+  readonly listen?: (section: A, onAccepted: OnAccepted, options: ListenOptions) => ReturnType<Listen>
   /** Why a section that decodes can't be dialed all the same, before any I/O. By default any can. */
   readonly notDialable?: (section: A) => string | undefined
 }

@@ -118,8 +118,8 @@ const define = <S extends Section>(
     notDialable: ({ port }) => (port === 0 ? "port 0 is for listening" : undefined),
     dial: (place, told): Effect.Effect<Connection.Connection, TransportReason, Scope.Scope> =>
       Effect.flatMap(dial(place, dialing, told), ({ port, socket }) => connection(port, socket, place.path)),
-    listen: (place, onAccepted, { authenticates }): Effect.Effect<Transport.Bound, BindReason, Scope.Scope> =>
-      listen(place, listening, authenticates, onAccepted, (port, socket) => connection(port, socket, "/")).pipe(
+    listen: (place, onAccepted, told): Effect.Effect<Transport.Bound, BindReason, Scope.Scope> =>
+      listen(place, listening, told, onAccepted, (port, socket) => connection(port, socket, "/")).pipe(
         Effect.map((port) => ({ section: make({ host: place.host, port, path: place.path }) }))
       )
   }

@@ -8,7 +8,7 @@ import { WebSocketServer } from "ws"
 import type { Connection } from "../Connection.ts"
 import { type BindReason, NotListenable } from "../ListenError.ts"
 import { plainIp, reachOf } from "../net/ip.ts"
-import type { OnAccepted } from "../Transport.ts"
+import type { ListenOptions, OnAccepted } from "../Transport.ts"
 import * as HttpServer from "./httpServer.ts"
 import { type Origins, type Rules, refusal } from "./origin.ts"
 import { PortSocket, socketOptions } from "./portSocket.ts"
@@ -69,7 +69,7 @@ const serverFor = (
 export const listen = (
   place: Place,
   options: Options,
-  authenticates: boolean,
+  { authenticates, onRefused }: ListenOptions,
   onAccepted: OnAccepted,
   open: Open
 ): Effect.Effect<number, BindReason, Scope.Scope> =>
@@ -96,8 +96,11 @@ export const listen = (
     }
     const onUpgrade: HttpServer.OnUpgrade = (request, socket, head) => {
       const { host, origin } = request.headers
-      if (refusal(rules, { host, origin }) !== undefined) return HttpServer.refuse(socket, 403)
       const source = socket.remoteAddress
+      if (refusal(rules, { host, origin }) !== undefined) {
+        onRefused(source === undefined ? undefined : plainIp(source), origin)
+        return HttpServer.refuse(socket, 403)
+      }
       if (source === undefined) return void socket.destroy()
       let upgraded: { readonly port: WsPort | undefined } | undefined
       const upgrade = () => {

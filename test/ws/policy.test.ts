@@ -48,12 +48,26 @@ describe("policy", () => {
     )
   })
 
+  it.live("hears in an event of a page that was turned away", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const [address] = yield* served("ws://127.0.0.1:0", echo)
+      yield* Effect.flip(Multiserver.dial(address as NonNullable<typeof address>))
+      const origin = "https://page.example"
+      assert.deepStrictEqual(events[0], { event: "refused", stack: "ws", source: "127.0.0.1", origin, tag: "Origin" })
+    }).pipe(
+      Effect.provide(multiserver({}, {}, { origin: "https://page.example" }).pipe(Layer.provide(recorder(events))))
+    )
+  })
+
   it.live("refuses a source before it is upgraded", () => {
     const events: Array<Events.Event> = []
     return Effect.gen(function* () {
       const [address] = yield* served("ws://127.0.0.1:0", echo)
       assert.strictEqual(yield* status(portOf(address)), 503)
-      assert.deepStrictEqual(events, [{ event: "refused", stack: "ws", source: "127.0.0.1", tag: "DeniedByPolicy" }])
+      assert.deepStrictEqual(events, [
+        { event: "refused", stack: "ws", source: "127.0.0.1", origin: undefined, tag: "DeniedByPolicy" }
+      ])
     }).pipe(Effect.provide(speaking({ mayConnect: () => false }, events)))
   })
 })
