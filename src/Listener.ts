@@ -52,6 +52,11 @@ export interface Listener {
 export type Scopes = Transport.Reach | ReadonlyArray<Transport.Reach>
 
 export interface ListenOptions {
+  /**
+   * From where it may be reached: an address that names all interfaces (`0.0.0.0`, `::`) binds only those of these scopes. By default
+   * what the address says is bound.
+   */
+  readonly scope?: Scopes
   /** The hosts by which the public side reaches this machine: advertised in the scope `public` instead of its interfaces. */
   readonly external?: string | ReadonlyArray<string>
 }
@@ -82,6 +87,23 @@ const plan = ({ stacks }: Environment, address: Address): Result.Result<Plan, Li
     const authenticates = Stack.authenticates(stack)
     return { address, stack, bind: (onAccepted, onRefused) => bind(onAccepted, { authenticates, onRefused }), upgrade }
   })
+}
+
+/** What is bound of an address when it is to be reached from some scopes only. */
+const narrowed = (
+  environment: Environment,
+  own: Plan,
+  scopes: Scopes | undefined
+): Result.Result<ReadonlyArray<Plan>, ListenError> => {
+  if (scopes === undefined) return Result.succeed([own])
+  const { address, stack } = own
+  const sections = Arr.dedupe([scopes].flat().flatMap((scope) => stack.transport.within(address.transport, scope)))
+  if (sections.length > 0) {
+    const { transforms } = address
+    return Result.all(sections.map((transport) => plan(environment, new Address({ transport, transforms }))))
+  }
+  const reason = new NotListenable({ detail: `no interface of this machine is ${[scopes].flat().join(" or ")}` })
+  return Result.fail(new ListenError({ address: format(address), reason }))
 }
 
 /** The bound address as others dial it. */
@@ -244,7 +266,10 @@ export const listen = (
   options: ListenOptions = {}
 ): Effect.Effect<Listener, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
-    const plans = yield* Effect.fromResult(Result.all(addresses.map((address) => plan(environment, address))))
+    const asked = yield* Effect.fromResult(Result.all(addresses.map((address) => plan(environment, address))))
+    const plans = yield* Effect.fromResult(
+      Result.map(Result.all(asked.map((each) => narrowed(environment, each, options.scope))), (each) => each.flat())
+    )
     // Finalizers run in reverse: the transports stop accepting, then the connections drain, then what is left is ended.
     const fibers = yield* FiberSet.make<void>()
     const connections = new Connections(environment, yield* FiberSet.runtime(fibers)())

@@ -74,6 +74,25 @@ describe("listen", () => {
     }).pipe(Effect.provide(multiserver()))
   )
 
+  it.live("binds only the interfaces of a scope when it is asked to", () =>
+    Effect.gen(function* () {
+      const device = yield* Multiserver.listen("net:0.0.0.0:0~shs", { scope: "device" })
+      assert.deepStrictEqual(
+        device.addresses(["device", "local", "public"]).map((each) => String(each).replace(/:\d+~.*/, "")),
+        ["net:127.0.0.1"]
+      )
+      const six = yield* Multiserver.listen("net::::0", { scope: "device" })
+      assert.match(String(six.addresses()[0]), /^net:::1:\d+$/)
+      // What names its interface is bound as it says.
+      const own = yield* Multiserver.listen("net:127.0.0.1:0", { scope: ["local", "public"] })
+      assert.match(String(own.addresses()[0]), /^net:127\.0\.0\.1:/)
+      // What this machine has: each of its own, or a typed error when it has none.
+      const local = yield* Effect.result(Multiserver.listen("net:0.0.0.0:0", { scope: "local" }))
+      if (Result.isFailure(local)) assert.include(local.failure.message, "no interface of this machine is local")
+      else assert.isTrue(local.success.addresses("local").every((each) => !/127\.|0\.0\.0\.0/.test(String(each))))
+    }).pipe(Effect.provide(multiserver()))
+  )
+
   it.live("refuses an external host that is none, and more addresses than there may be", () =>
     Effect.gen(function* () {
       const host = yield* Effect.flip(Multiserver.listen("memory:m", { external: ["pub.example", "pub example"] }))

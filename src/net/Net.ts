@@ -9,7 +9,7 @@ import type { Connection } from "../Connection.ts"
 import type { TransportReason } from "../DialError.ts"
 import type { BindReason } from "../ListenError.ts"
 import * as Transport from "../Transport.ts"
-import { advertisedHosts, plainIp, reachOf } from "./ip.ts"
+import { advertisedHosts, boundHosts, plainIp, reachOf } from "./ip.ts"
 import { permitted } from "./lookup.ts"
 import { bindReason, dialReason } from "./reasons.ts"
 import { accepted, bound, connected, overSocket } from "./streamSocket.ts"
@@ -68,6 +68,7 @@ export const layer: Layer.Layer<Transport.Transport<"net">> = Transport.layer("n
   section: Schema.toType(Address.Net),
   cost: 2,
   reach: ({ host }) => reachOf(host),
+  within: ({ host, port }, scope) => boundHosts(host, scope).map((each) => new Address.Net({ host: each, port })),
   advertise: ({ host, port }, scope, external) =>
     advertisedHosts(host, scope, external).map((each) => advertised(each, port)),
   notDialable: ({ port }) => (port === 0 ? "port 0 is for listening" : undefined),

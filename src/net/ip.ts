@@ -31,6 +31,12 @@ const interfaceHosts = (wildcard: string, reach: Reach): ReadonlyArray<string> =
     .filter(({ address, family }) => (wildcard === "::" || family === "IPv4") && reachOf(address) === reach)
     .map(({ address }) => address.replace(/%.*$/, ""))
 
+/** What to bind instead of a wildcard, so that nothing is reached from further away than `scope`. */
+export const boundHosts = (host: string, scope: Reach): ReadonlyArray<string> => {
+  if (!isWildcard(host)) return [host]
+  return scope === "device" ? [host === "::" ? "::1" : "127.0.0.1"] : interfaceHosts(host, scope)
+}
+
 /** The hosts by which others within `scope` dial what is bound to `host`. A wildcard is never advertised literally. */
 export const advertisedHosts = (host: string, scope: Reach, external: ReadonlyArray<string>): ReadonlyArray<string> => {
   // A hidden service leads to a loopback listener too; no other external host does.

@@ -15,7 +15,7 @@ import * as Address from "../Address.ts"
 import * as Connection from "../Connection.ts"
 import type { TransportReason } from "../DialError.ts"
 import type { BindReason } from "../ListenError.ts"
-import { advertisedHosts, plainIp, reachOf } from "../net/ip.ts"
+import { advertisedHosts, boundHosts, plainIp, reachOf } from "../net/ip.ts"
 import * as Transport from "../Transport.ts"
 import { dial } from "./dial.ts"
 import type { Server } from "./httpServer.ts"
@@ -109,6 +109,7 @@ const define = <S extends Section>(
     section,
     cost,
     reach: ({ host }) => reachOf(host),
+    within: ({ host, path, port }, scope) => boundHosts(host, scope).map((each) => make({ host: each, port, path })),
     advertise: ({ host, path, port }, scope, external) =>
       advertisedHosts(
         host,
