@@ -97,7 +97,7 @@ const narrowed = (
 ): Result.Result<ReadonlyArray<Plan>, ListenError> => {
   if (scopes === undefined) return Result.succeed([own])
   const { address, stack } = own
-  const sections = Arr.dedupe([scopes].flat().flatMap((scope) => stack.transport.within(address.transport, scope)))
+  const sections = Arr.dedupe([scopes].flat().flatMap((scope) => stack.transport.narrow(address.transport, scope)))
   if (sections.length > 0) {
     const { transforms } = address
     return Result.all(sections.map((transport) => plan(environment, new Address({ transport, transforms }))))

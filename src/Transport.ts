@@ -81,7 +81,7 @@ export interface Shape {
   readonly cost: number
   readonly below: (section: Section) => Below
   /** What to bind for a section so that it is reached from `scope` only. */
-  readonly within: (section: Section, scope: Reach) => ReadonlyArray<Section>
+  readonly narrow: (section: Section, scope: Reach) => ReadonlyArray<Section>
   /** A bound section as others can dial it from within `scope`; empty when they can't. */
   readonly advertise: (section: Section, scope: Reach, external: ReadonlyArray<string>) => ReadonlyArray<Section>
   /** A failure says why the section can't be dialed. */
@@ -107,7 +107,7 @@ export interface Definition<A> {
   /** Whether only this user's own processes can be at the other end. By default not. */
   readonly trusted?: boolean
   /** What to bind for a section so that it is reached from `scope` only: for those that bind several interfaces at once. */
-  readonly within?: (section: A, scope: Reach) => ReadonlyArray<Section>
+  readonly narrow?: (section: A, scope: Reach) => ReadonlyArray<Section>
   /**
    * A bound section as others can dial it. `external` are the hosts by which the public side reaches this machine, when that is
    * known better than its interfaces do. By default the section itself, in each scope that it reaches.
@@ -132,9 +132,9 @@ export const make = <A>(definition: Definition<A>): Shape => {
       reach: Result.match(decoded(section), { onSuccess: definition.reach, onFailure: () => "public" }),
       trusted: definition.trusted ?? false
     }),
-    within: (section, scope) => {
+    narrow: (section, scope) => {
       const own = decoded(section)
-      return Result.isSuccess(own) ? (definition.within?.(own.success, scope) ?? [section]) : [section]
+      return Result.isSuccess(own) ? (definition.narrow?.(own.success, scope) ?? [section]) : [section]
     },
     advertise: (section, scope, external) => {
       const own = decoded(section)

@@ -7,7 +7,7 @@ import type { Chunks, Effects, Port, PortListener } from "../Connection.ts"
 import { type ConnectionError, type ConnectionReason, locallyClosed, Reset } from "../ConnectionError.ts"
 
 /** Reading pauses, and `full` is said, when this many bytes wait. */
-export const highWater = 128 * 1024
+const highWater = 128 * 1024
 
 /** What is offered in one tick goes as one batch. */
 const tick = Effect.callback<void>((resume) => queueMicrotask(() => resume(Effect.void)))

@@ -68,7 +68,7 @@ export const layer: Layer.Layer<Transport.Transport<"net">> = Transport.layer("n
   section: Schema.toType(Address.Net),
   cost: 2,
   reach: ({ host }) => reachOf(host),
-  within: ({ host, port }, scope) => boundHosts(host, scope).map((each) => new Address.Net({ host: each, port })),
+  narrow: ({ host, port }, scope) => boundHosts(host, scope).map((each) => new Address.Net({ host: each, port })),
   advertise: ({ host, port }, scope, external) =>
     advertisedHosts(host, scope, external).map((each) => advertised(each, port)),
   notDialable: ({ port }) => (port === 0 ? "port 0 is for listening" : undefined),

@@ -109,7 +109,7 @@ const define = <S extends Section>(
     section,
     cost,
     reach: ({ host }) => reachOf(host),
-    within: ({ host, path, port }, scope) => boundHosts(host, scope).map((each) => make({ host: each, port, path })),
+    narrow: ({ host, path, port }, scope) => boundHosts(host, scope).map((each) => make({ host: each, port, path })),
     advertise: ({ host, path, port }, scope, external) =>
       advertisedHosts(
         host,
