@@ -176,9 +176,13 @@ export class Face implements PortListener {
   }
 
   private submit(chunks: ReadonlyArray<Uint8Array>, last?: () => void): Effect.Effect<void, ConnectionError> {
+    return this.queue({ chunks, last, index: 0, offset: 0, held: last !== undefined, lastDone: false })
+  }
+
+  /** Waits behind those who came before. */
+  private queue(waiting: Omit<Job, "resume">): Effect.Effect<void, ConnectionError> {
     return Effect.callback((resume) => {
-      const held = last !== undefined
-      const job: Job = { chunks, last, index: 0, offset: 0, held, lastDone: false, resume }
+      const job: Job = { ...waiting, resume }
       this.jobs.push(job)
       this.drained()
       return Effect.sync(() => this.cancel(job))
@@ -203,19 +207,10 @@ export class Face implements PortListener {
         if (refused !== undefined) return refused
         this.bytesWritten += chunk.length
         if (chunk.length === 0 || port.offer(chunk)) return Effect.void
-        return this.awaitHeld(chunk)
+        // The port has all of it, but not copied: its owner waits.
+        return this.queue({ chunks: [chunk], last: undefined, index: 1, offset: 0, held: true, lastDone: false })
       }
       return this.submit([chunk])
-    })
-  }
-
-  /** The port has all of the chunk, but not copied: its owner waits. */
-  private awaitHeld(chunk: Uint8Array): Effect.Effect<void, ConnectionError> {
-    return Effect.callback((resume) => {
-      const job: Job = { chunks: [chunk], last: undefined, index: 1, offset: 0, held: true, lastDone: false, resume }
-      this.jobs.push(job)
-      this.drained()
-      return Effect.sync(() => this.cancel(job))
     })
   }
 
