@@ -35,6 +35,7 @@ import {
 import { formatPublicKey, PublicKey, parsePublicKey } from "./Identity.ts"
 import { decodeExactly } from "./internal/base64.ts"
 import { kindOfHost, toUrlHost } from "./internal/host.ts"
+import { trusted } from "./internal/trusted.ts"
 
 export * from "./AddressError.ts"
 
@@ -232,7 +233,7 @@ export class Address extends Schema.Class<Address>("effect-multiserver/Address")
   }
   /** This address with one more transform section. */
   with(transform: Section): Address {
-    return new Address({ transport: this.transport, transforms: [...this.transforms, transform] })
+    return trusted(Address, { transport: this.transport, transforms: [...this.transforms, transform] })
   }
   override toString(): string {
     return format(this)
@@ -341,15 +342,6 @@ const fault = (Reason: ReasonClass, index: number, expected: string): Result.Res
 /** The same fault in a text that this one is part of. */
 const faultAt = (index: number, { expected, Reason }: Fault): Result.Result<never, Fault> =>
   fault(Reason, index, expected)
-
-/**
- * An instance without the constructor's pass over its schema: what that would check has just been parsed, and it takes
- * longer than the parsing.
- */
-const trusted = <A extends object, Fields extends Schema.Struct.Fields>(
-  Class: { readonly prototype: A; readonly fields: Fields },
-  fields: Schema.Struct.Type<Fields>
-): A => Object.assign(Object.create(Class.prototype), fields)
 
 const parsePort = (text: string, start: number): Parsed<number> => {
   const digits = text.slice(start)

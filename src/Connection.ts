@@ -6,11 +6,12 @@
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Address } from "./Address.ts"
@@ -18,7 +19,7 @@ import type { ConnectionError, ConnectionReason } from "./ConnectionError.ts"
 import { PublicKey } from "./Identity.ts"
 import { Face } from "./internal/face.ts"
 import { Pump } from "./internal/pump.ts"
-import { Limits } from "./Limits.ts"
+import { Limits, type LimitValues } from "./Limits.ts"
 
 /** One or more pieces of the byte stream, in order; their boundaries mean nothing. */
 export type Chunks = NonEmptyReadonlyArray<Uint8Array>
@@ -29,6 +30,7 @@ export type Chunks = NonEmptyReadonlyArray<Uint8Array>
 
 /** Nothing is known of who is at the other end. */
 export class Anonymous extends Schema.TaggedClass<Anonymous>()("Anonymous", {}) {}
+export const anonymous = new Anonymous()
 /** The other end has proved that it holds the secret half of this key. */
 export class Authenticated extends Schema.TaggedClass<Authenticated>()("Authenticated", { publicKey: PublicKey }) {}
 /** The other end is vouched for by where it is: noauth over a unix socket or in memory. */
@@ -119,19 +121,44 @@ export interface Account {
   readonly tag: "end" | "closed" | ConnectionReason["_tag"]
 }
 
-/** The face of each connection that `make` made: known by identity, so that no copy of a connection reaches its port. */
-const faces = new WeakMap<Connection, Face>()
+/** What `make` makes. The face is private to it, so that no copy of a connection reaches its port. */
+class Made implements Connection {
+  readonly #face: Face
+  readonly pull: Connection["pull"]
+  readonly write: Connection["write"]
+  readonly writeAll: Connection["writeAll"]
+  readonly flush: Connection["flush"]
+  readonly end: Connection["end"]
+  readonly halfClose: boolean
+  readonly remote: Address
+  readonly peer: Peer
+
+  constructor(face: Face, { peer, remote }: Who) {
+    this.#face = face
+    this.pull = face.pull
+    this.write = (chunk) => face.write(chunk)
+    this.writeAll = (chunks) => face.writeAll(chunks)
+    this.flush = face.flush
+    this.end = face.end
+    this.halfClose = face.port.halfClose
+    this.remote = remote
+    this.peer = peer
+  }
+
+  static face(connection: Connection): Face | undefined {
+    return #face in connection ? connection.#face : undefined
+  }
+}
 
 /** When the connections that one closing scope takes with it have to be gone, in milliseconds of the clock. */
 const closeDeadlines = new WeakMap<Scope.Scope, number>()
 
 /** How long this scope may still take to close. Connections of one scope close one after another and share its time. */
-const remainingClose = (scope: Scope.Scope): Effect.Effect<number> =>
-  Effect.gen(function* () {
+const remainingClose = (scope: Scope.Scope, { close }: LimitValues): Effect.Effect<number> =>
+  Effect.map(Clock.currentTimeMillis, (now) => {
     let root = scope
     while (root.parent?.state._tag === "Closed") root = root.parent
-    const now = yield* Clock.currentTimeMillis
-    const deadline = closeDeadlines.get(root) ?? now + Duration.toMillis((yield* Limits).close)
+    const deadline = closeDeadlines.get(root) ?? now + Duration.toMillis(close)
     closeDeadlines.set(root, deadline)
     return deadline - now
   })
@@ -146,24 +173,14 @@ export type Who = Pick<Connection, "peer" | "remote">
  * peer. After a failure or an interruption: it is destroyed at once, without a goodbye.
  */
 export const make = (port: Port, who: Who): Effect.Effect<Connection, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const scope = yield* Effect.scope
-    const limits = yield* Limits
+  Effect.contextWith((context: Context.Context<Scope.Scope>) => {
+    const scope = Context.get(context, Scope.Scope)
     const face = new Face(port, who.remote)
-    const remaining = Effect.provideService(remainingClose(scope), Limits, limits)
-    yield* Effect.addFinalizer((exit) => face.leave(exit, remaining))
-    const connection: Connection = {
-      pull: face.pull,
-      write: (chunk) => face.write(chunk),
-      writeAll: (chunks) => face.writeAll(chunks),
-      flush: face.flush,
-      end: face.end,
-      halfClose: port.halfClose,
-      remote: who.remote,
-      peer: who.peer
-    }
-    faces.set(connection, face)
-    return connection
+    const remaining = remainingClose(scope, Context.get(context, Limits))
+    return Effect.as(
+      Scope.addFinalizerExit(scope, (exit) => face.leave(exit, remaining)),
+      new Made(face, who)
+    )
   })
 
 /**
@@ -172,17 +189,15 @@ export const make = (port: Port, who: Who): Effect.Effect<Connection, never, Sco
  */
 export const takePort = (connection: Connection): Effect.Effect<Port, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const face = faces.get(connection)
-    return face === undefined
-      ? Effect.map(fromEffects(connection), (own) => (faces.get(own) as Face).consume())
-      : Effect.succeed(face.consume())
+    const face = Made.face(connection)
+    return face === undefined ? Effect.flatMap(fromEffects(connection), takePort) : Effect.succeed(face.consume())
   })
 
 /** What a connection has carried and how it ended. `undefined` for one that `make` didn't make. */
-export const account = (connection: Connection): Account | undefined => faces.get(connection)?.account()
+export const account = (connection: Connection): Account | undefined => Made.face(connection)?.account()
 
 /** Tells the holder of a connection to finish: `pull` delivers what there is and then fails `LocallyClosed(draining)`. */
-export const drain = (connection: Connection): void => faces.get(connection)?.drain()
+export const drain = (connection: Connection): void => Made.face(connection)?.drain()
 
 // -----------------------------------------------------------------------------
 // connections made of effects
@@ -208,7 +223,7 @@ export const fromEffects = (effects: Effects): Effect.Effect<Connection, never, 
 
 /** The same connection, or one over it with a pump when it has no port of its own. */
 export const withPort = (connection: Connection): Effect.Effect<Connection, never, Scope.Scope> =>
-  faces.has(connection) ? Effect.succeed(connection) : fromEffects(connection)
+  Made.face(connection) === undefined ? fromEffects(connection) : Effect.succeed(connection)
 
 // -----------------------------------------------------------------------------
 // views

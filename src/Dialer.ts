@@ -83,12 +83,14 @@ const consider = ({ policy, stacks }: Environment, address: Address): Result.Res
   if (!policy.mayDial(address)) return Result.fail(new DeniedByPolicy({ detail: "may not dial this address" }))
   const notDialable = (detail: string) => new NotDialable({ detail })
   const permits = (ip: string) => policy.mayDialIp(ip, address)
-  return Result.gen(function* () {
-    const dial = yield* Result.mapError(stack.transport.dial(address.transport), notDialable)
-    const upgrade = yield* Result.mapError(Stack.upgrade(stack, address, "outbound"), ({ detail, why }) =>
-      why === "insecure" ? new Insecure({ detail }) : notDialable(detail)
-    )
-    return { address, stack, connect: dial({ permits, authenticates: Stack.authenticates(stack) }), upgrade }
+  const dial = stack.transport.dial(address.transport)
+  if (Result.isFailure(dial)) return Result.fail(notDialable(dial.failure))
+  return Result.mapBoth(Stack.upgrade(stack, address, "outbound"), {
+    onSuccess: (upgrade) => {
+      const connect = dial.success({ permits, authenticates: Stack.authenticates(stack) })
+      return { address, stack, connect, upgrade }
+    },
+    onFailure: ({ detail, why }) => (why === "insecure" ? new Insecure({ detail }) : notDialable(detail))
   })
 }
 
@@ -106,15 +108,38 @@ const choose = (plan: DialPlan, candidates: ReadonlyArray<Candidate>): ReadonlyA
 // attempt
 // -----------------------------------------------------------------------------
 
-const within = <A, E, R>(
-  effect: Effect.Effect<A, E, R>,
-  duration: Duration.Duration,
-  phase: "connect" | "handshake"
-): Effect.Effect<A, E | DialTimedOut, R> =>
-  Effect.timeoutOrElse(effect, {
-    duration,
-    orElse: () => Effect.fail(new DialTimedOut({ phase, millis: Duration.toMillis(duration) }))
+/** The deadline of one attempt, which is another in each phase: one fiber watches them all. */
+class Deadline {
+  private phase: DialTimedOut["phase"] = "connect"
+  private millis: number
+  private since: number
+  private readonly handshake: number
+
+  constructor(connect: Duration.Duration, handshake: Duration.Duration, now: number) {
+    this.millis = Duration.toMillis(connect)
+    this.handshake = Duration.toMillis(handshake)
+    this.since = now
+  }
+
+  /** Until the handshakes begin, no time counts. */
+  connected(): void {
+    this.millis = Number.POSITIVE_INFINITY
+  }
+
+  handshaking(now: number): void {
+    this.phase = "handshake"
+    this.millis = this.handshake
+    this.since = now
+  }
+
+  /** Fails when the time is over. It looks at least once in the time of a handshake, so it can't oversleep one. */
+  readonly passed: Effect.Effect<never, DialTimedOut> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const left = this.since + this.millis - now
+    return left > 0
+      ? Effect.flatMap(Effect.sleep(Math.min(left, this.handshake)), () => this.passed)
+      : Effect.fail(new DialTimedOut({ phase: this.phase, millis: this.millis }))
   })
+}
 
 type Handshake = Effect.Effect<Connection.Connection, AttemptReason, Scope.Scope>
 
@@ -125,15 +150,24 @@ const attempt = (
   failed: ReadonlyArray<Attempt>,
   turn: (handshake: Handshake) => Handshake = (handshake) => handshake
 ) =>
-  Effect.suspend(() => {
+  Clock.clockWith((clock) => {
+    const started = clock.currentTimeMillisUnsafe()
+    const deadline = new Deadline(stack.transport.connectTimeout, limits.handshake, started)
     let connectMillis = 0
-    const open = Effect.timed(within(connect, stack.transport.connectTimeout, "connect")).pipe(
-      Effect.flatMap(([taken, transport]) => {
-        connectMillis = Math.floor(Duration.toMillis(taken))
-        return turn(within(upgrade(transport), limits.handshake, "handshake"))
-      })
+    const open = Effect.flatMap(connect, (transport) => {
+      connectMillis = clock.currentTimeMillisUnsafe() - started
+      deadline.connected()
+      return turn(
+        Effect.suspend(() => {
+          deadline.handshaking(clock.currentTimeMillisUnsafe())
+          return upgrade(transport)
+        })
+      )
+    })
+    return observed(
+      { emit, role: "dial", stack: stack.name, failed, connectMillis: () => connectMillis },
+      Effect.raceFirst(open, deadline.passed)
     )
-    return observed({ emit, role: "dial", stack: stack.name, failed, connectMillis: () => connectMillis }, open)
   }).pipe(inOwnScope)
 
 /** One after another, until one succeeds. */

@@ -69,6 +69,9 @@ export type Event = Connected | Closed | HandshakeFailed | Refused | DialFailed
 /** Hears each event. */
 export type Sink = (event: Event) => Effect.Effect<void>
 
+/** Hears nothing: the default. */
+export const nobody: Sink = () => Effect.void
+
 export const Events: Context.Reference<Sink> = Context.Reference("effect-multiserver/Events", {
-  defaultValue: (): Sink => () => Effect.void
+  defaultValue: () => nobody
 })

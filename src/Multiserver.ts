@@ -8,6 +8,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Address from "./Address.ts"
 import type * as Connection from "./Connection.ts"
@@ -38,33 +39,34 @@ export class Multiserver extends Context.Service<
   }
 >()("effect-multiserver/Multiserver") {}
 
-const parseOne = (
-  part: string | Address.Address
-): Effect.Effect<ReadonlyArray<Address.Address>, Address.AddressError> =>
-  typeof part === "string" ? Effect.fromResult(Address.parse(part)) : Effect.succeed([part])
+const parseOne = (part: string | Address.Address) =>
+  typeof part === "string" ? Address.parse(part) : Result.succeed([part])
 
 const addressError = (
   Reason: typeof Address.Syntax | typeof Address.TooLong | typeof Address.BadHost,
   expected: string
-): Effect.Effect<never, Address.AddressError> =>
-  Effect.fail(new Address.AddressError({ reason: new Reason({ offset: 0, expected }) }))
+): Address.AddressError => new Address.AddressError({ reason: new Reason({ offset: 0, expected }) })
 
-const parse = (target: Target): Effect.Effect<Address.MultiAddress, Address.AddressError> =>
-  Effect.gen(function* () {
-    const parts = typeof target === "string" || target instanceof Address.Address ? [target] : target
-    const [first, ...rest] = (yield* Effect.forEach(parts, parseOne)).flat()
-    if (first === undefined) return yield* addressError(Address.Syntax, "an address")
+const parse = (target: Target): Result.Result<Address.MultiAddress, Address.AddressError> => {
+  if (typeof target === "string") return Address.parse(target)
+  if (target instanceof Address.Address) return Result.succeed([target])
+  return Result.flatMap(Result.all(target.map(parseOne)), (parts) => {
+    const [first, ...rest] = parts.flat()
+    if (first === undefined) return Result.fail(addressError(Address.Syntax, "an address"))
     if (rest.length >= Address.maxAddresses) {
-      return yield* addressError(Address.TooLong, `at most ${Address.maxAddresses} addresses`)
+      return Result.fail(addressError(Address.TooLong, `at most ${Address.maxAddresses} addresses`))
     }
-    return [first, ...rest] as const
+    return Result.succeed([first, ...rest] as const)
   })
+}
+
+const parsed = (target: Target) => Effect.suspend(() => Effect.fromResult(parse(target)))
 
 /** External hosts come from configuration: what is none is said before anything is bound. */
 const checkHosts = (external: ReadonlyArray<string>): Effect.Effect<void, Address.AddressError> =>
   external.every((host) => kindOfHost(host) !== undefined)
     ? Effect.void
-    : addressError(Address.BadHost, "each external host to be a host name or an IP")
+    : Effect.fail(addressError(Address.BadHost, "each external host to be a host name or an IP"))
 
 /**
  * A Multiserver that speaks these stacks. It requires their protocols, each as its layer: `Transport<"net">` and
@@ -78,20 +80,22 @@ export const layer = <const Names extends string>(
     Effect.gen(function* () {
       const context = yield* Effect.context<Stack.Requires<Names>>()
       const limits = yield* Limits
+      const stacks = new Map(names.map((name) => [name, Stack.resolve(context, name)]))
       const environment: Dialer.Environment = {
-        stacks: new Map(names.map((name) => [name, Stack.resolve(context, name)])),
+        stacks,
         policy: yield* Policy,
         limits,
         emit: yield* Events
       }
       return {
         dial: (target, options) =>
-          Effect.flatMap(parse(target), (addresses) => Dialer.dial(environment, addresses, options)).pipe(
+          parsed(target).pipe(
+            Effect.flatMap((addresses) => Dialer.dial(environment, addresses, options)),
             Effect.provideService(Limits, limits)
           ),
         listen: (target, options) =>
           checkHosts([options?.external ?? []].flat()).pipe(
-            Effect.andThen(parse(target)),
+            Effect.andThen(parsed(target)),
             Effect.flatMap((addresses) => Listener.listen(environment, addresses, options)),
             Effect.provideService(Limits, limits)
           )

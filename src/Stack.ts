@@ -64,13 +64,13 @@ export const upgrade = (
   side: "outbound" | "inbound"
 ): Result.Result<Upgrade, Transform.Refusal> => {
   const below = stack.transport.below(address.transport)
-  return Result.map(
-    Result.all(stack.transforms.map((shape, i) => shape[side](address.transforms[i] as Section, below))),
-    (wraps): Upgrade =>
-      (connection) =>
-        wraps.reduce<ReturnType<Transform.Wrap>>(
-          (lower, wrap) => Effect.flatMap(lower, wrap),
-          Effect.succeed(connection)
-        )
+  const wraps: Array<Upgrade> = []
+  for (const [i, shape] of stack.transforms.entries()) {
+    const wrap = shape[side](address.transforms[i] as Section, below)
+    if (Result.isFailure(wrap)) return Result.fail(wrap.failure)
+    wraps.push(wrap.success)
+  }
+  return Result.succeed((connection) =>
+    wraps.reduce<ReturnType<Upgrade>>((lower, wrap) => Effect.flatMap(lower, wrap), Effect.succeed(connection))
   )
 }

@@ -127,10 +127,10 @@ export const fromCodec = <E, R>(
   connection: Connection.Connection,
   handshake: (wire: Wire) => Effect.Effect<Handshaken, E, R>
 ): Effect.Effect<Connection.Connection, E, R | Scope.Scope> =>
-  Effect.gen(function* () {
-    const port = yield* Connection.takePort(connection)
+  Effect.flatMap(Connection.takePort(connection), (port) => {
     const wire = new PortWire(port)
-    const { codec, peer, remote } = yield* handshake(wire)
-    const who = { peer, remote: connection.remote.with(remote) }
-    return yield* Connection.make(new CodecPort(port, codec, wire.leftover()), who)
+    return Effect.flatMap(handshake(wire), ({ codec, peer, remote }) => {
+      const who = { peer, remote: connection.remote.with(remote) }
+      return Connection.make(new CodecPort(port, codec, wire.leftover()), who)
+    })
   })

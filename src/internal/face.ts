@@ -103,11 +103,11 @@ export class Face implements PortListener {
     }
   }
 
-  readonly pull: Pull.Pull<Chunks, ConnectionError> = Effect.callback((resume) => {
-    if (this.readers.length === 0) {
-      const outcome = this.pollOnce()
-      if (outcome !== undefined) return resume(outcome)
-    }
+  readonly pull: Pull.Pull<Chunks, ConnectionError> = Effect.suspend(
+    () => (this.readers.length === 0 ? this.pollOnce() : undefined) ?? this.nextRead
+  )
+
+  private readonly nextRead: Pull.Pull<Chunks, ConnectionError> = Effect.callback((resume) => {
     this.readers.push(resume)
     return Effect.sync(() => {
       this.readers = this.readers.filter((other) => other !== resume)
@@ -256,20 +256,20 @@ export class Face implements PortListener {
 
   /** The end of the connection's scope. */
   leave(exit: Exit.Exit<unknown, unknown>, remaining: Effect.Effect<number>): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const { port } = this
-      const unfinished = this.jobs.some((job) => job.index > 0 || job.offset > 0)
-      if (Exit.isFailure(exit) || unfinished || port.failure !== undefined || this.closed === "interrupted") {
-        const tag = this.tag()
-        this.left ??= tag === "closed" ? "LocallyClosed" : tag
-        port.destroy()
-        this.refuse("closed")
-        return Effect.void
-      }
+    const { port } = this
+    const unfinished = this.jobs.some((job) => job.index > 0 || job.offset > 0)
+    if (Exit.isFailure(exit) || unfinished || port.failure !== undefined || this.closed === "interrupted") {
+      const tag = this.tag()
+      this.left ??= tag === "closed" ? "LocallyClosed" : tag
+      port.destroy()
       this.refuse("closed")
-      this.sayEnd()
-      return port.pending === 0 ? Effect.sync(() => this.depart()) : this.linger(remaining)
-    })
+      return Effect.void
+    }
+    this.refuse("closed")
+    this.sayEnd()
+    if (port.pending > 0) return this.linger(remaining)
+    this.depart()
+    return Effect.void
   }
 
   /** Waits for the kernel, not for the peer. */

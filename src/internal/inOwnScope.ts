@@ -1,3 +1,4 @@
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
@@ -6,12 +7,8 @@ import * as Scope from "effect/Scope"
 export const inOwnScope = <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<{ readonly value: A; readonly scope: Scope.Closeable }, E, Exclude<R, Scope.Scope> | Scope.Scope> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function* () {
-      const scope = yield* Scope.fork(yield* Effect.scope)
-      const value = yield* restore(Scope.provide(effect, scope)).pipe(
-        Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void))
-      )
-      return { value, scope }
-    })
-  )
+  Effect.contextWith((context: Context.Context<Scope.Scope>) => {
+    const scope = Scope.forkUnsafe(Context.get(context, Scope.Scope))
+    const own = Effect.map(Scope.provide(effect, scope), (value) => ({ value, scope }))
+    return Effect.onExitPrimitive(own, (exit) => (Exit.isFailure(exit) ? Scope.closeUnsafe(scope, exit) : undefined))
+  })

@@ -5,7 +5,7 @@ import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
 import * as Connection from "../Connection.ts"
 import type { Attempt } from "../DialError.ts"
-import type * as Events from "../Events.ts"
+import * as Events from "../Events.ts"
 import { formatPublicKey } from "../Identity.ts"
 
 interface Observer {
@@ -27,8 +27,11 @@ const peerText = (peer: Connection.Peer): string | undefined =>
 export const observed = <E, R>(
   { connectMillis, emit, failed = [], origin, role, stack }: Observer,
   open: Effect.Effect<Connection.Connection, E, R>
-): Effect.Effect<Connection.Connection, E, R | Scope.Scope> =>
-  Effect.gen(function* () {
+): Effect.Effect<Connection.Connection, E, R | Scope.Scope> => {
+  const opened = Effect.flatMap(open, Connection.withPort)
+  // Making a record costs more than opening a connection in memory: none is made for nobody.
+  if (emit === Events.nobody) return opened
+  return Effect.gen(function* () {
     const started = yield* Clock.currentTimeMillis
     const fields = ({ peer, remote }: Connection.Connection) =>
       Effect.map(Clock.currentTimeMillis, (now) => ({
@@ -45,10 +48,11 @@ export const observed = <E, R>(
       if (connected === undefined || account === undefined) return Effect.void
       return Effect.flatMap(fields(connected), (common) => emit({ event: "closed", ...common, ...account }))
     })
-    const connection = yield* Effect.flatMap(open, Connection.withPort)
+    const connection = yield* opened
     connected = connection
     yield* Effect.flatMap(fields(connection), (common) =>
       emit({ event: "connected", ...common, connectMillis: connectMillis?.(), origin, failed: [...failed] })
     )
     return connection
   })
+}

@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
 import type { Connection } from "../Connection.ts"
 import type { TransportReason } from "../DialError.ts"
+import { trusted } from "../internal/trusted.ts"
 import type { BindReason } from "../ListenError.ts"
 import * as Transport from "../Transport.ts"
 import { advertisedHosts, boundHosts, plainIp, reachOf } from "./ip.ts"
@@ -26,7 +27,7 @@ const socketOptions = {
 
 /** Where a socket's other end is. */
 const remoteOf = (socket: net.Socket): Address.Net =>
-  new Address.Net({ host: plainIp(socket.remoteAddress ?? "0.0.0.0"), port: socket.remotePort ?? 0 })
+  trusted(Address.Net, { _tag: "net", host: plainIp(socket.remoteAddress ?? "0.0.0.0"), port: socket.remotePort ?? 0 })
 
 const dial = (
   { host, port }: Address.Net,

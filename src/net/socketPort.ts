@@ -9,6 +9,15 @@ const readHighWater = 128 * 1024
 /** Full when this many bytes wait for the kernel. */
 const writeHighWater = 128 * 1024
 
+/**
+ * Destroys a socket. One whose last write is done is left the rest of the tick in which Node says so: cut off before, it would
+ * make an error for each callback.
+ */
+export const release = (socket: Socket): void => {
+  if (socket.writableEnded && socket.writableLength === 0) process.nextTick(() => socket.destroy())
+  else socket.destroy()
+}
+
 export class SocketPort implements Port {
   readonly halfClose = true
   failure: ConnectionReason | undefined
@@ -117,6 +126,7 @@ export class SocketPort implements Port {
   }
 
   private readonly onClose = (): void => {
+    if (this.failure !== undefined) return
     // After both ends it is just over.
     if (!this.inputEnded || !this.socket.writableFinished) this.fail(new Reset({ code: "EPIPE" }))
   }
@@ -129,7 +139,8 @@ export class SocketPort implements Port {
   }
 
   close(): void {
-    this.destroy()
+    this.failure ??= locallyClosed
+    release(this.socket)
   }
 
   destroy(): void {

@@ -1,30 +1,40 @@
 /** What the transports over Node's stream sockets share: dialing one, taking one over, binding a server. */
 import type * as net from "node:net"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
 import * as Connection from "../Connection.ts"
+import { trusted } from "../internal/trusted.ts"
 import type { BindReason } from "../ListenError.ts"
-import { SocketPort } from "./socketPort.ts"
+import { release, SocketPort } from "./socketPort.ts"
 
-/** Opens a socket and waits until it is connected. Its fd is gone with the scope, whatever happens. */
+/** A socket's fd goes with the scope, whatever happens to what is over it. */
+const inScope = (socket: net.Socket): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.flatMap(Effect.scope, (scope) =>
+    Scope.addFinalizerExit(scope, () => {
+      release(socket)
+      return Effect.void
+    })
+  )
+
+/** Opens a socket and waits until it is connected. */
 export const connected = <E>(
   open: () => net.Socket,
   reason: (error: NodeJS.ErrnoException) => E
 ): Effect.Effect<net.Socket, E, Scope.Scope> =>
-  Effect.acquireRelease(Effect.sync(open), (socket) => Effect.sync(() => socket.destroy())).pipe(
-    Effect.tap((socket) =>
-      Effect.callback<void, E>((resume) => {
-        const onConnect = () => resume(Effect.void)
-        // The error listener stays until the port has its own: an error with no listener would be thrown.
-        socket.once("connect", onConnect).on("error", (error) => resume(Effect.fail(reason(error))))
-        return Effect.sync(() => {
-          socket.off("connect", onConnect)
-          socket.destroy()
-        })
+  Effect.suspend(() => {
+    const socket = open()
+    const wait = Effect.callback<net.Socket, E>((resume) => {
+      const onConnect = () => resume(Effect.succeed(socket))
+      // The error listener stays until the port has its own: an error with no listener would be thrown.
+      socket.once("connect", onConnect).on("error", (error) => resume(Effect.fail(reason(error))))
+      return Effect.sync(() => {
+        socket.off("connect", onConnect)
+        socket.destroy()
       })
-    )
-  )
+    })
+    return Effect.andThen(inScope(socket), wait)
+  })
 
 /** The connection over a connected socket. */
 export const overSocket = (
@@ -32,8 +42,8 @@ export const overSocket = (
   transport: Address.Section
 ): Effect.Effect<Connection.Connection, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const remote = new Address.Address({ transport, transforms: [] })
-    return Connection.make(new SocketPort(socket), { remote, peer: new Connection.Anonymous() })
+    const remote = trusted(Address.Address, { transport, transforms: [] })
+    return Connection.make(new SocketPort(socket), { remote, peer: Connection.anonymous })
   })
 
 /** An accepted socket, for who takes it. Until its port listens, errors wait: what fails before shows then. */
@@ -42,8 +52,9 @@ export const accepted = (
   transport: () => Address.Section
 ): Effect.Effect<Connection.Connection, never, Scope.Scope> => {
   socket.on("error", () => {})
-  return Effect.acquireRelease(Effect.succeed(socket), () => Effect.sync(() => socket.destroy())).pipe(
-    Effect.flatMap(() => overSocket(socket, transport()))
+  return Effect.andThen(
+    inScope(socket),
+    Effect.suspend(() => overSocket(socket, transport()))
   )
 }
 

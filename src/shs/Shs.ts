@@ -15,6 +15,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import * as Address from "../Address.ts"
 import { Authenticated } from "../Connection.ts"
 import type { ConnectionReason } from "../ConnectionError.ts"
+import { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
 import { Primitives } from "../crypto/Primitives.ts"
 import {
   HandshakeError,
@@ -26,6 +27,8 @@ import {
 } from "../HandshakeError.ts"
 import { formatPublicKey, fromSeed, Identity, type KeyPair, type PublicKey } from "../Identity.ts"
 import { decodeExactly } from "../internal/base64.ts"
+import { Crowded } from "../internal/crowded.ts"
+import { trusted } from "../internal/trusted.ts"
 import * as Transform from "../Transform.ts"
 import * as BoxStream from "./BoxStream.ts"
 import * as Handshake from "./ShsHandshake.ts"
@@ -106,8 +109,8 @@ const handshaken = (
   session: Handshake.Session,
   maxBoxBody: number | undefined
 ): Transform.Handshaken => ({
-  peer: new Authenticated({ publicKey }),
-  remote: new Address.Shs({ publicKey }),
+  peer: trusted(Authenticated, { _tag: "Authenticated", publicKey }),
+  remote: trusted(Address.Shs, { _tag: "shs", publicKey }),
   codec: BoxStream.codec(primitives, session, maxBoxBody)
 })
 
@@ -118,11 +121,13 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
   const context = yield* Effect.context<R>()
   const appKey = Redacted.value(options.appKey ?? mainNetwork)
   const authorize = options.authorize ?? (() => Effect.succeed(true))
+  const keys = new ConvertedKeys(primitives)
   const local = (as: KeyPair): Handshake.Local => ({
     primitives,
     appKey,
     identity: as,
-    ephemeral: primitives.x25519KeyPair()
+    ephemeral: primitives.x25519KeyPair(),
+    keys
   })
 
   const dial = Effect.fnUntraced(function* (wire: Transform.Wire, server: PublicKey, as: KeyPair) {
@@ -131,6 +136,7 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     const challenge = yield* receive(wire, "challenge", "hello")
     const auth = yield* step("challenge", Handshake.clientAuth(hello.next, challenge))
     yield* Effect.mapError(wire.write(auth.message), rejected("auth", "hello"))
+    auth.next.acceptKey()
     const accept = yield* receive(wire, "accept", "auth")
     const session = yield* step("accept", Handshake.clientFinish(auth.next, accept))
     return handshaken(primitives, server, session, options.maxBoxBody)
@@ -154,6 +160,8 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     const hello = yield* receive(wire, "hello", "connect")
     const challenge = yield* step("hello", Handshake.serverChallenge(local(identity), hello))
     yield* Effect.mapError(wire.write(challenge.message), rejected("challenge", "connect"))
+    const crowded = yield* Crowded
+    if (!crowded()) challenge.next.sharedLong()
     const auth = yield* receive(wire, "auth", "hello")
     const decision = yield* step("auth", Handshake.serverVerify(challenge.next, auth))
     yield* decide({ publicKey: decision.client, remote })

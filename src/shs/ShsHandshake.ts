@@ -12,6 +12,7 @@
  */
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import type { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
 import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
 import { type KeyPair, PublicKey } from "../Identity.ts"
 import type { Direction } from "./BoxStream.ts"
@@ -27,6 +28,8 @@ export interface Local {
   readonly identity: KeyPair
   /** A fresh X25519 pair. */
   readonly ephemeral: KeyPairBytes
+  /** The peers' keys. */
+  readonly keys: ConvertedKeys
 }
 
 /** What both sides come to: one box stream each way. */
@@ -41,7 +44,17 @@ export type Failure = { readonly _tag: "network" } | { readonly _tag: "misbehave
 type Step<A> = Result.Result<A, Failure>
 
 const wrongNetwork = Result.fail<Failure>({ _tag: "network" })
+const smallOrder = "its ephemeral key is a point of small order"
 const misbehaved = (detail: string): Result.Result<never, Failure> => Result.fail({ _tag: "misbehaved", detail })
+
+/** A value that can be computed ahead, while the peer works. The second time it is the same. */
+const once = <A>(compute: () => A): (() => A) => {
+  let done: { readonly value: A } | undefined
+  return () => {
+    done ??= { value: compute() }
+    return done.value
+  }
+}
 
 const zeroNonce = new Uint8Array(24)
 
@@ -75,9 +88,7 @@ const readGreeting = (
   const key = message.slice(32, 64)
   if (!primitives.equal(primitives.hmac(appKey, key), message.subarray(0, 32))) return wrongNetwork
   const shared = primitives.x25519(ephemeral.secretKey, key)
-  return shared === undefined
-    ? misbehaved("its ephemeral key is a point of small order")
-    : Result.succeed({ key, shared })
+  return shared === undefined ? misbehaved(smallOrder) : Result.succeed({ key, shared })
 }
 
 const session = (
@@ -127,7 +138,10 @@ export interface AwaitAccept {
   readonly hello: Uint8Array
   /** SHA-256 of the ephemeral secret. */
   readonly sharedHash: Uint8Array
-  readonly acceptKey: Uint8Array
+  /** The server's key in the form for shared secrets. */
+  readonly serverX25519: Uint8Array
+  /** `undefined` when no shared secret comes of the server's ephemeral key. Better computed when the auth message is on its way. */
+  readonly acceptKey: () => Uint8Array | undefined
 }
 
 export const clientHello = (
@@ -143,34 +157,44 @@ export const clientAuth = (
   { local, server }: AwaitChallenge,
   challenge: Uint8Array
 ): Step<{ readonly message: Uint8Array; readonly next: AwaitAccept }> => {
-  const { appKey, ephemeral, identity, primitives } = local
+  const { appKey, ephemeral, identity, keys, primitives } = local
   return Result.flatMap(readGreeting(local, challenge), ({ key: serverEphemeral, shared }) => {
-    const serverX25519 = primitives.x25519FromPublicKey(server)
+    const serverX25519 = keys.convert(server)
     if (serverX25519 === undefined) return misbehaved("the key of the address is no point that anybody can hold")
     const sharedLong = primitives.x25519(ephemeral.secretKey, serverX25519)
-    const sharedAccept = withX25519(local, (secretKey) => primitives.x25519(secretKey, serverEphemeral))
-    if (sharedLong === undefined || sharedAccept === undefined) return misbehaved("a key is a point of small order")
+    if (sharedLong === undefined) return misbehaved(smallOrder)
     const sharedHash = primitives.sha256(shared)
     const hello = concat(sign(local, concat(appKey, server, sharedHash)), identity.publicKey)
     const authKey = hashSecret(primitives, appKey, shared, sharedLong)
     const message = new Uint8Array(lengths.auth)
     primitives.boxSeal(message, hello, zeroNonce, authKey)
-    const acceptKey = hashSecret(primitives, appKey, shared, sharedLong, sharedAccept)
-    for (const spent of [shared, sharedLong, sharedAccept, authKey]) primitives.wipe(spent)
-    return Result.succeed({ message, next: { local, server, serverEphemeral, hello, sharedHash, acceptKey } })
+    primitives.wipe(authKey)
+    const acceptKey = once(() => {
+      const sharedAccept = withX25519(local, (secretKey) => primitives.x25519(secretKey, serverEphemeral))
+      const key = sharedAccept && hashSecret(primitives, appKey, shared, sharedLong, sharedAccept)
+      for (const spent of [shared, sharedLong, sharedAccept]) if (spent !== undefined) primitives.wipe(spent)
+      return key
+    })
+    return Result.succeed({
+      message,
+      next: { local, server, serverEphemeral, serverX25519, hello, sharedHash, acceptKey }
+    })
   })
 }
 
 /** From the accept message to the session: the server holds the key of the address, and has let us in. */
 export const clientFinish = (state: AwaitAccept, accept: Uint8Array): Step<Session> => {
-  const { acceptKey, hello, local, server, serverEphemeral, sharedHash } = state
-  const { appKey, primitives } = local
+  const { hello, local, server, serverEphemeral, serverX25519, sharedHash } = state
+  const { appKey, keys, primitives } = local
+  const acceptKey = state.acceptKey()
+  if (acceptKey === undefined) return misbehaved(smallOrder)
   const signature = new Uint8Array(64)
   if (!primitives.boxOpen(signature, accept, zeroNonce, acceptKey))
     return misbehaved("its accept message does not open")
   if (!primitives.verify(signature, concat(appKey, hello, sharedHash), server)) {
     return misbehaved("its signature does not hold")
   }
+  keys.proved(server, serverX25519)
   return Result.succeed(session(local, { publicKey: server, ephemeral: serverEphemeral }, acceptKey))
 }
 
@@ -183,6 +207,8 @@ export interface AwaitAuth {
   readonly local: Local
   readonly clientEphemeral: Uint8Array
   readonly shared: Uint8Array
+  /** `undefined` when no shared secret comes of the client's ephemeral key. May be computed when the challenge is on its way. */
+  readonly sharedLong: () => Uint8Array | undefined
 }
 
 /** The client is who it says; whether it may come in is for `authorize`. */
@@ -202,25 +228,32 @@ export const serverChallenge = (
 ): Step<{ readonly message: Uint8Array; readonly next: AwaitAuth }> =>
   Result.map(readGreeting(local, hello), ({ key: clientEphemeral, shared }) => ({
     message: greeting(local),
-    next: { local, clientEphemeral, shared }
+    next: {
+      local,
+      clientEphemeral,
+      shared,
+      sharedLong: once(() => withX25519(local, (secretKey) => local.primitives.x25519(secretKey, clientEphemeral)))
+    }
   }))
 
 /** From the auth message to the client's proved key. */
-export const serverVerify = ({ clientEphemeral, local, shared }: AwaitAuth, auth: Uint8Array): Step<AwaitDecision> => {
-  const { appKey, ephemeral, identity, primitives } = local
-  const sharedLong = withX25519(local, (secretKey) => primitives.x25519(secretKey, clientEphemeral))
-  if (sharedLong === undefined) return misbehaved("its ephemeral key is a point of small order")
+export const serverVerify = (state: AwaitAuth, auth: Uint8Array): Step<AwaitDecision> => {
+  const { clientEphemeral, local, shared } = state
+  const { appKey, ephemeral, identity, keys, primitives } = local
+  const sharedLong = state.sharedLong()
+  if (sharedLong === undefined) return misbehaved(smallOrder)
   const authKey = hashSecret(primitives, appKey, shared, sharedLong)
   const hello = new Uint8Array(96)
   const opened = primitives.boxOpen(hello, auth, zeroNonce, authKey)
   primitives.wipe(authKey)
   if (!opened) return misbehaved("its auth message does not open: it dialed another key than ours, or was changed")
   const client = PublicKey.make(hello.slice(64), { disableChecks: true })
-  const clientX25519 = primitives.x25519FromPublicKey(client)
+  const clientX25519 = keys.convert(client)
   if (clientX25519 === undefined) return misbehaved("its public key is no point that anybody can hold")
   const sharedHash = primitives.sha256(shared)
   const signed = concat(appKey, identity.publicKey, sharedHash)
   if (!primitives.verify(hello.subarray(0, 64), signed, client)) return misbehaved("its signature does not hold")
+  keys.proved(client, clientX25519)
   const sharedAccept = primitives.x25519(ephemeral.secretKey, clientX25519)
   if (sharedAccept === undefined) return misbehaved("its public key is a point of small order")
   const acceptKey = hashSecret(primitives, appKey, shared, sharedLong, sharedAccept)

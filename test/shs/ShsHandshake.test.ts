@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { ConvertedKeys } from "../../src/crypto/ConvertedKeys.ts"
 import { type KeyPair, PublicKey } from "../../src/Identity.ts"
 import * as Handshake from "../../src/shs/ShsHandshake.ts"
 import { primitives } from "../support/primitives.ts"
@@ -14,7 +15,7 @@ const local = (appKey: Uint8Array, keys: Keys): Handshake.Local => {
     secretKey: Redacted.make(keys.longterm_sk)
   }
   const ephemeral = { publicKey: keys.ephemeral_pk.slice(), secretKey: keys.ephemeral_sk.slice() }
-  return { primitives, appKey, identity, ephemeral }
+  return { primitives, appKey, identity, ephemeral, keys: new ConvertedKeys(primitives) }
 }
 
 const assertOutcome = (session: Handshake.Session, expected: (typeof handshakes)[number]["outcome"]["client"]) => {

@@ -1,13 +1,20 @@
 #!/usr/bin/env node
 /** shs1-test's client: APPKEY PUBLICKEY. */
 import * as Redacted from "effect/Redacted"
+import { ConvertedKeys } from "../../../dist/crypto/ConvertedKeys.js"
 import { fromSeed } from "../../../dist/Identity.js"
 import * as Handshake from "../../../dist/shs/ShsHandshake.js"
 import { args, primitives, read, succeed, write, writeOutcome } from "./stdio.mjs"
 
 const [appKey, server] = args
 const identity = fromSeed(primitives, Redacted.make(primitives.random(32)))
-const local = { primitives, appKey, identity, ephemeral: primitives.x25519KeyPair() }
+const local = {
+  primitives,
+  appKey,
+  identity,
+  ephemeral: primitives.x25519KeyPair(),
+  keys: new ConvertedKeys(primitives)
+}
 
 const hello = Handshake.clientHello(local, server)
 write(hello.message)
