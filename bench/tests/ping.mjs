@@ -1,0 +1,10 @@
+/** A message there and back, one at a time. */
+import { calibrate } from "../measure.mjs"
+
+const size = 32
+
+export const ping = async (server, client, { seconds }) => {
+  const target = await server.do("listen", { mode: "echo" })
+  const run = (count) => client.do("ping", { target, size, count })
+  return run(await calibrate(run, seconds, 4))
+}
