@@ -28,6 +28,7 @@ import {
   BadPath,
   BadPort,
   BadSeed,
+  BadToken,
   MissingSection,
   Syntax,
   TooLong
@@ -123,36 +124,45 @@ export class Memory extends Schema.TaggedClass<Memory>("effect-multiserver/Memor
   name: Written
 }) {}
 
-const seedExpected = "base64 of a 32-byte seed"
-const seedIsSecret = new SchemaIssue.Forbidden({ message: "an address with a seed is a secret and is not encoded" })
+type Secret = Redacted.Redacted<Uint8Array>
 
-const parseSeed = (text: string): Redacted.Redacted<Uint8Array> | undefined => {
-  const bytes = decodeExactly(text, 32)
-  return bytes === undefined ? undefined : Redacted.make(bytes, { label: "seed" })
-}
-
-const isSeed = (u: unknown): u is Redacted.Redacted<Uint8Array> => {
-  const bytes: unknown = Redacted.isRedacted(u) ? Redacted.value(u) : undefined
-  return bytes instanceof Uint8Array && bytes.length === 32
-}
-
-const seedFromString = SchemaTransformation.transformEffect({
-  decode: (text: string) =>
-    Effect.fromNullishOr(parseSeed(text)).pipe(
-      Effect.mapError(() => new SchemaIssue.InvalidValue({ message: `expected ${seedExpected}` }))
-    ),
-  encode: (_seed: Redacted.Redacted<Uint8Array>) => Effect.fail(seedIsSecret)
+const secretsStay = new SchemaIssue.Forbidden({
+  message: "an address with a seed or token is a secret and is not encoded"
 })
 
-/** A seed can be decoded from text. No schema that it is part of encodes it, and no codec derived from one. */
-const Seed = Schema.String.pipe(
-  Schema.decodeTo(
-    Schema.declare(isSeed, {
-      expected: "a redacted seed of 32 bytes",
-      toCodecJson: () => Schema.link<Redacted.Redacted<Uint8Array>>()(Schema.String, seedFromString)
-    }),
-    seedFromString
+/** 32 secret bytes in a section: how they are read, and what they must be. */
+const secret = (label: "seed" | "token", expected: string, accepts: (bytes: Uint8Array) => boolean) => {
+  const parse = (text: string): Secret | undefined => {
+    const bytes = decodeExactly(text, 32)
+    return bytes === undefined || !accepts(bytes) ? undefined : Redacted.make(bytes, { label })
+  }
+  const isSecret = (u: unknown): u is Secret => {
+    const bytes: unknown = Redacted.isRedacted(u) ? Redacted.value(u) : undefined
+    return bytes instanceof Uint8Array && bytes.length === 32 && accepts(bytes)
+  }
+  const fromString = SchemaTransformation.transformEffect({
+    decode: (text: string) =>
+      Effect.fromNullishOr(parse(text)).pipe(
+        Effect.mapError(() => new SchemaIssue.InvalidValue({ message: `expected ${expected}` }))
+      ),
+    encode: (_secret: Secret) => Effect.fail(secretsStay)
+  })
+  /** It can be decoded from text. No schema that it is part of encodes it, and no codec derived from one. */
+  const schema = Schema.String.pipe(
+    Schema.decodeTo(
+      Schema.declare(isSecret, {
+        expected: `a redacted ${label} of 32 bytes`,
+        toCodecJson: () => Schema.link<Secret>()(Schema.String, fromString)
+      }),
+      fromString
+    )
   )
+  return { expected, parse, schema }
+}
+
+const Seed = secret("seed", "base64 of a 32-byte seed", () => true)
+const Token = secret("token", "base64 of a 32-byte token that is not all zeros", (bytes) =>
+  bytes.some((byte) => byte !== 0)
 )
 
 /**
@@ -161,15 +171,26 @@ const Seed = Schema.String.pipe(
  */
 export class Shs extends Schema.TaggedClass<Shs>("effect-multiserver/Shs")(
   "shs",
-  Schema.Struct({ publicKey: Schema.optionalKey(PublicKey), seed: Schema.optionalKey(Seed) }).check(
+  Schema.Struct({ publicKey: Schema.optionalKey(PublicKey), seed: Schema.optionalKey(Seed.schema) }).check(
     Schema.makeFilter(({ publicKey, seed }) => publicKey !== undefined || seed === undefined || "a seed needs a key")
+  )
+) {}
+
+/**
+ * `noise:KEY[:TOKEN]`. Without a key it is what a listener is given, as with shs. The token is shown to the listener with the dialer's own
+ * key: who has it may come with it.
+ */
+export class Noise extends Schema.TaggedClass<Noise>("effect-multiserver/Noise")(
+  "noise",
+  Schema.Struct({ publicKey: Schema.optionalKey(PublicKey), token: Schema.optionalKey(Token.schema) }).check(
+    Schema.makeFilter(({ publicKey, token }) => publicKey !== undefined || token === undefined || "a token needs a key")
   )
 ) {}
 
 /** `noauth`: no encryption and no authentication. A key in it is read and forgotten. */
 export class Noauth extends Schema.TaggedClass<Noauth>("effect-multiserver/Noauth")("noauth", {}) {}
 
-const builtIn: ReadonlySet<string> = new Set(["net", "ws", "wss", "unix", "onion", "memory", "shs", "noauth"])
+const builtIn: ReadonlySet<string> = new Set(["net", "ws", "wss", "unix", "onion", "memory", "shs", "noise", "noauth"])
 
 const nameExpected = "a protocol's name: lower-case letters, digits and -"
 const isName = (name: string): boolean => /^[a-z][a-z0-9-]*$/.test(name)
@@ -184,14 +205,14 @@ export class Opaque extends Schema.TaggedClass<Opaque>("effect-multiserver/Opaqu
 }) {}
 
 /** One protocol's part of an address. */
-export const Section = Schema.Union([Net, Ws, Wss, Unix, Onion, Memory, Shs, Noauth, Opaque])
+export const Section = Schema.Union([Net, Ws, Wss, Unix, Onion, Memory, Shs, Noise, Noauth, Opaque])
 export type Section = typeof Section.Type
 
 /** The protocol's name, as written. */
 export const sectionName = (section: Section): string => (section._tag === "opaque" ? section.name : section._tag)
 
 /** What a section can be in an address; of an opaque one it isn't known. */
-const isTransform = (section: Section): boolean => section._tag === "shs" || section._tag === "noauth"
+const isTransform = ({ _tag }: Section): boolean => _tag === "shs" || _tag === "noise" || _tag === "noauth"
 const isTransport = (section: Section): boolean => section._tag !== "opaque" && !isTransform(section)
 
 /**
@@ -225,7 +246,7 @@ const AddressFields = Schema.Struct({ transport: Section, transforms: Schema.Arr
   })
 )
 
-/** One way to reach a peer. Prints without its seed. */
+/** One way to reach a peer. Prints without its seed or token. */
 export class Address extends Schema.Class<Address>("effect-multiserver/Address")(AddressFields) {
   /** The names of the sections, joined: `net~shs`. */
   get stack(): string {
@@ -259,9 +280,15 @@ const formatWebSocket = ({ _tag, host, path, port }: Ws | Wss, defaultPort: numb
   return `${_tag}://${authority}${port === defaultPort ? "" : `:${port}`}${path === "/" ? "" : path}`
 }
 
-type SeedText = (seed: Redacted.Redacted<Uint8Array>) => string
+type SecretText = (secret: Secret) => string
 
-const formatSection = (self: Section, seedText: SeedText): string => {
+/** `NAME[:KEY[:SECRET]]` */
+const formatKeyed = ({ _tag, publicKey }: Shs | Noise, secret: Secret | undefined, secretText: SecretText): string => {
+  if (publicKey === undefined) return _tag
+  return `${_tag}:${formatPublicKey(publicKey)}${secret === undefined ? "" : `:${secretText(secret)}`}`
+}
+
+const formatSection = (self: Section, secretText: SecretText): string => {
   switch (self._tag) {
     case "net":
     case "onion":
@@ -275,8 +302,9 @@ const formatSection = (self: Section, seedText: SeedText): string => {
     case "memory":
       return `memory:${self.name}`
     case "shs":
-      if (self.publicKey === undefined) return "shs"
-      return `shs:${formatPublicKey(self.publicKey)}${self.seed === undefined ? "" : `:${seedText(self.seed)}`}`
+      return formatKeyed(self, self.seed, secretText)
+    case "noise":
+      return formatKeyed(self, self.token, secretText)
     case "noauth":
       return "noauth"
     case "opaque":
@@ -287,39 +315,43 @@ const formatSection = (self: Section, seedText: SeedText): string => {
 const escape = (text: string): string => (/[~!]/.test(text) ? text.replace(/[~!]/g, "!$&") : text)
 
 const formatWith =
-  (seedText: SeedText) =>
+  (secretText: SecretText) =>
   (self: Address | MultiAddress): string =>
     self instanceof Address
       ? self.transforms.reduce(
-          (before, transform) => `${before}~${escape(formatSection(transform, seedText))}`,
-          escape(formatSection(self.transport, seedText))
+          (before, transform) => `${before}~${escape(formatSection(transform, secretText))}`,
+          escape(formatSection(self.transport, secretText))
         )
-      : self.map(formatWith(seedText)).join(";")
+      : self.map(formatWith(secretText)).join(";")
 
-/** The text of an address, with `<redacted>` in the place of a seed: for people, logs and errors. */
+/** The text of an address, with `<redacted>` in the place of a seed or token: for people, logs and errors. */
 export const format: (self: Address | MultiAddress) => string = formatWith(() => "<redacted>")
 
 /**
- * The text of an address **with its seed**, which is a private key: for the one who is to dial with it, and nobody else.
+ * The text of an address **with its seed or token**, which is as good as a private key: for the one who is to dial with it, and nobody
+ * else.
  */
-export const formatWithSecrets: (self: Address | MultiAddress) => string = formatWith((seed) =>
-  Base64.encode(Redacted.value(seed))
+export const formatWithSecrets: (self: Address | MultiAddress) => string = formatWith((secret) =>
+  Base64.encode(Redacted.value(secret))
 )
 
-/** Whether the address holds a private key. */
-export const hasSeed = (self: Address): boolean =>
-  self.transforms.some((part) => part._tag === "shs" && part.seed !== undefined)
+const secretOf = (section: Section): Secret | undefined => {
+  if (section._tag === "shs") return section.seed
+  return section._tag === "noise" ? section.token : undefined
+}
 
-/** The same address without its seed. */
+/** Whether the address holds a seed or token. */
+export const hasSeed = (self: Address): boolean => self.transforms.some((part) => secretOf(part) !== undefined)
+
+const withoutSecret = (section: Section): Section => {
+  if ((section._tag !== "shs" && section._tag !== "noise") || section.publicKey === undefined) return section
+  const { publicKey } = section
+  return section._tag === "shs" ? new Shs({ publicKey }) : new Noise({ publicKey })
+}
+
+/** The same address without its seed or token. */
 export const withoutSeed = (self: Address): Address =>
-  hasSeed(self)
-    ? new Address({
-        transport: self.transport,
-        transforms: self.transforms.map((part) =>
-          part._tag === "shs" && part.publicKey !== undefined ? new Shs({ publicKey: part.publicKey }) : part
-        )
-      })
-    : self
+  hasSeed(self) ? new Address({ transport: self.transport, transforms: self.transforms.map(withoutSecret) }) : self
 
 // -----------------------------------------------------------------------------
 // reading
@@ -407,16 +439,36 @@ const parseWebSocket = (
 
 const keyExpected = "base64 of a 32-byte public key"
 
-const parseShs = (text: string, start: number): Parsed<Shs> => {
-  if (start > text.length) return Result.succeed(trusted(Shs, { _tag: "shs" }))
+interface Keyed {
+  readonly publicKey?: PublicKey
+  readonly secret?: Secret
+}
+
+/** `[KEY[:SECRET]]` at `start`. */
+const parseKeyed = (
+  text: string,
+  start: number,
+  { expected, parse }: typeof Seed,
+  BadSecret: ReasonClass
+): Parsed<Keyed> => {
+  if (start > text.length) return Result.succeed({})
   const colon = text.indexOf(":", start)
   const publicKey = parsePublicKey(text.slice(start, colon < 0 ? undefined : colon))
   if (publicKey === undefined) return fault(BadKey, start, keyExpected)
-  if (colon < 0) return Result.succeed(trusted(Shs, { _tag: "shs", publicKey }))
-  const seed = parseSeed(text.slice(colon + 1))
-  if (seed === undefined) return fault(BadSeed, colon + 1, seedExpected)
-  return Result.succeed(trusted(Shs, { _tag: "shs", publicKey, seed }))
+  if (colon < 0) return Result.succeed({ publicKey })
+  const secret = parse(text.slice(colon + 1))
+  return secret === undefined ? fault(BadSecret, colon + 1, expected) : Result.succeed({ publicKey, secret })
 }
+
+const parseShs = (text: string, start: number): Parsed<Shs> =>
+  Result.map(parseKeyed(text, start, Seed, BadSeed), ({ secret: seed, ...key }) =>
+    trusted(Shs, { _tag: "shs", ...key, ...(seed && { seed }) })
+  )
+
+const parseNoise = (text: string, start: number): Parsed<Noise> =>
+  Result.map(parseKeyed(text, start, Token, BadToken), ({ secret: token, ...key }) =>
+    trusted(Noise, { _tag: "noise", ...key, ...(token && { token }) })
+  )
 
 const parseNoauth = (text: string, start: number): Parsed<Noauth> =>
   start > text.length || parsePublicKey(text.slice(start)) !== undefined
@@ -454,6 +506,8 @@ const parseSection = (text: string): Parsed<Section> => {
       return Result.map(parseRest(text, start, Syntax, "a name"), (name) => trusted(Memory, { _tag: "memory", name }))
     case "shs":
       return parseShs(text, start)
+    case "noise":
+      return parseNoise(text, start)
     case "noauth":
       return parseNoauth(text, start)
     default:
@@ -549,7 +603,7 @@ export const parse = (text: string): Result.Result<MultiAddress, AddressError> =
   )
 
 /**
- * Text from and to a multi-address. Encoding fails when an address has a seed, so that no log, RPC or file can hold one by
+ * Text from and to a multi-address. Encoding fails when an address has a seed or token, so that no log, RPC or file can hold one by
  * accident: `formatWithSecrets` is the way to say that it should.
  */
 export const MultiAddressFromString: Schema.Codec<MultiAddress, string> = Schema.String.pipe(
@@ -561,7 +615,7 @@ export const MultiAddressFromString: Schema.Codec<MultiAddress, string> = Schema
           Effect.mapError((error) => new SchemaIssue.InvalidValue({ message: error.message }))
         ),
       encode: (addresses: MultiAddress) => {
-        if (addresses.some(hasSeed)) return Effect.fail(seedIsSecret)
+        if (addresses.some(hasSeed)) return Effect.fail(secretsStay)
         return addresses.every((each) => fits(format(each)))
           ? Effect.succeed(format(addresses))
           : Effect.fail(new SchemaIssue.InvalidValue({ message: `an address is longer than ${maxAddressBytes} bytes` }))

@@ -71,6 +71,16 @@ export class BadSeed extends Schema.TaggedError<BadSeed>()("BadSeed", where) {
   }
 }
 
+/** A token that is no canonical base64 of 32 bytes, or all zeros, which on the wire mean that there is none. */
+export class BadToken extends Schema.TaggedError<BadToken>()("BadToken", where) {
+  override get message(): string {
+    return describe(this)
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
 /** A transform where a transport is needed, or the other way round. */
 export class MissingSection extends Schema.TaggedError<MissingSection>()("MissingSection", where) {
   override get message(): string {
@@ -91,10 +101,20 @@ export class TooLong extends Schema.TaggedError<TooLong>()("TooLong", where) {
   }
 }
 
-export const AddressReason = Schema.Union([Syntax, BadHost, BadPort, BadPath, BadKey, BadSeed, MissingSection, TooLong])
+export const AddressReason = Schema.Union([
+  Syntax,
+  BadHost,
+  BadPort,
+  BadPath,
+  BadKey,
+  BadSeed,
+  BadToken,
+  MissingSection,
+  TooLong
+])
 export type AddressReason = typeof AddressReason.Type
 
-/** Text that is no address. It never holds the text itself, which may hold a seed. */
+/** Text that is no address. It never holds the text itself, which may hold a seed or token. */
 export class AddressError extends Schema.TaggedError<AddressError>("effect-multiserver/AddressError")("AddressError", {
   reason: AddressReason
 }) {

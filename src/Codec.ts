@@ -14,6 +14,8 @@ export interface Sealer {
   readonly maxBody: number
   /** Length of the sealed end. */
   readonly endLength: number
+  /** Whether no more may be sealed, because the key is used up: asked before each frame and each end. By default never. */
+  readonly spent?: boolean
   /** Seals the frame at `stage[offset]`, whose plaintext of `length` bytes lies at `stage[offset + head]`. */
   readonly seal: (stage: Uint8Array, offset: number, length: number) => void
   /** Writes the authenticated end at `stage[offset]`. */

@@ -9,6 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import type * as Pull from "effect/Pull"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
@@ -44,10 +45,19 @@ export type Peer = typeof Peer.Type
 // connection
 // -----------------------------------------------------------------------------
 
+/** What is done with a borrowed chunk, at once. An effect that it returns is waited for; the chunk is no longer there then. */
+// biome-ignore lint/suspicious/noConfusingVoidType: most return nothing
+export type Use<E, R> = (chunk: Uint8Array) => Effect.Effect<unknown, E, R> | void
+
 /** What a user holds. */
 export interface Connection {
   /** What has arrived, as soon as there is some. The clean end is `Cause.Done`. The bytes are the caller's. */
   readonly pull: Pull.Pull<Chunks, ConnectionError>
+  /**
+   * Hands each chunk to the callback until the clean end. A chunk is borrowed: it is valid, and may be written to, until the callback
+   * returns, and that costs no buffer for each read. To make the peer wait, return an effect: nothing is read until it is done.
+   */
+  readonly forEachChunk: <E = never, R = never>(use: Use<E, R>) => Effect.Effect<void, ConnectionError | E, R>
   /**
    * Writes whole and in order, also among fibers. The bytes are borrowed until it succeeds. Success means accepted within
    * the bound, not on the wire; a write interrupted when part of it was accepted fails the connection.
@@ -70,6 +80,9 @@ export interface Connection {
 // port
 // -----------------------------------------------------------------------------
 
+/** Gets bytes that are valid, and its to write into, until it answers: whether to go on. */
+export type Borrower = (bytes: Uint8Array) => boolean
+
 /** Who hears from a port. */
 export interface PortListener {
   /** There is something to take, or an end, or a failure. */
@@ -90,6 +103,12 @@ export interface Port {
   readonly listen: (listener: PortListener) => void
   /** All that has arrived and wasn't taken; `undefined` when there is nothing. Reading pauses while much is untaken. */
   readonly take: () => Chunks | undefined
+  /**
+   * From now on lends what arrives, where it lies, in the place of keeping it; `undefined` ends that. Answers whether it does. What it
+   * has kept is for `take`, and so is what arrives after the borrower has answered no, until `lend` is called again. Without it nothing
+   * can be borrowed.
+   */
+  readonly lend?: (borrower: Borrower | undefined) => boolean
   /** The peer has ended, and everything before that was taken. */
   readonly ended: boolean
   /** Set once, when nothing goes any more. What had arrived can still be taken. */
@@ -125,6 +144,7 @@ export interface Account {
 class Made implements Connection {
   readonly #face: Face
   readonly pull: Connection["pull"]
+  readonly forEachChunk: Connection["forEachChunk"]
   readonly write: Connection["write"]
   readonly writeAll: Connection["writeAll"]
   readonly flush: Connection["flush"]
@@ -135,11 +155,12 @@ class Made implements Connection {
 
   constructor(face: Face, { peer, remote }: Who) {
     this.#face = face
-    this.pull = face.pull
+    this.pull = face.pull()
+    this.forEachChunk = (use) => face.forEachChunk(use)
     this.write = (chunk) => face.write(chunk)
     this.writeAll = (chunks) => face.writeAll(chunks)
-    this.flush = face.flush
-    this.end = face.end
+    this.flush = face.flush()
+    this.end = face.end()
     this.halfClose = face.port.halfClose
     this.remote = remote
     this.peer = peer
@@ -176,11 +197,9 @@ export const make = (port: Port, who: Who): Effect.Effect<Connection, never, Sco
   Effect.contextWith((context: Context.Context<Scope.Scope>) => {
     const scope = Context.get(context, Scope.Scope)
     const face = new Face(port, who.remote)
-    const remaining = remainingClose(scope, Context.get(context, Limits))
-    return Effect.as(
-      Scope.addFinalizerExit(scope, (exit) => face.leave(exit, remaining)),
-      new Made(face, who)
-    )
+    const leave = (exit: Exit.Exit<unknown, unknown>) =>
+      face.leave(exit, () => remainingClose(scope, Context.get(context, Limits)))
+    return Effect.as(Scope.addFinalizerExit(scope, leave), new Made(face, who))
   })
 
 /**
@@ -198,6 +217,21 @@ export const account = (connection: Connection): Account | undefined => Made.fac
 
 /** Tells the holder of a connection to finish: `pull` delivers what there is and then fails `LocallyClosed(draining)`. */
 export const drain = (connection: Connection): void => Made.face(connection)?.drain()
+
+/** Counts what a handshake carries on the port that it took from a connection to that connection's account. */
+export const tally = (connection: Connection, carried: Pick<Account, "bytesRead" | "bytesWritten">): void => {
+  const face = Made.face(connection)
+  if (face !== undefined) face.tally = carried
+}
+
+/** Fails a connection with `TimedOut`, at once: this side has waited long enough. */
+export const expire = (connection: Connection): void => Made.face(connection)?.expire()
+
+/** Whether what was written waits for the peer to read. */
+export const isStalled = (connection: Connection): boolean => Made.face(connection)?.stalled ?? false
+
+/** Takes what has arrived for nobody, once this side has ended: whether there was something, or `over` when nothing more comes. */
+export const discard = (connection: Connection): boolean | "over" => Made.face(connection)?.discard() ?? "over"
 
 // -----------------------------------------------------------------------------
 // connections made of effects

@@ -28,10 +28,11 @@ import {
   Unsupported
 } from "./DialError.ts"
 import type * as Events from "./Events.ts"
+import type { Admission } from "./internal/admission.ts"
 import { inOwnScope } from "./internal/inOwnScope.ts"
 import { observed } from "./internal/observed.ts"
 import type { LimitValues } from "./Limits.ts"
-import type { PolicyRules } from "./Policy.ts"
+import { allowAll, type PolicyRules } from "./Policy.ts"
 import * as Stack from "./Stack.ts"
 
 /** What a Multiserver dials and listens with. */
@@ -40,6 +41,7 @@ export interface Environment {
   readonly policy: PolicyRules
   readonly limits: LimitValues
   readonly emit: Events.Sink
+  readonly admission: Admission
 }
 
 /**
@@ -94,14 +96,16 @@ const consider = ({ policy, stacks }: Environment, address: Address): Result.Res
   })
 }
 
+/** The candidates of these addresses, in their order. */
+const of = (addresses: ReadonlyArray<Address>, candidates: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> =>
+  addresses.flatMap((chosen) => candidates.filter(({ address }) => address === chosen).slice(0, 1))
+
 /** The candidates that are tried, in order. */
 const choose = (plan: DialPlan, candidates: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> => {
   if (plan === "inOrder") return candidates
   if (plan === "firstUnderstood") return candidates.slice(0, 1)
   if (plan === "race") return candidates.toSorted((a, b) => a.stack.transport.cost - b.stack.transport.cost)
-  return plan(candidates.map(({ address }) => address)).flatMap((chosen) =>
-    candidates.filter(({ address }) => address === chosen).slice(0, 1)
-  )
+  return of(plan(candidates.map(({ address }) => address)), candidates)
 }
 
 // -----------------------------------------------------------------------------
@@ -145,7 +149,7 @@ type Handshake = Effect.Effect<Connection.Connection, AttemptReason, Scope.Scope
 
 /** One address, in a scope of its own. `turn` is around the handshakes: those who race take turns at them. */
 const attempt = (
-  { emit, limits }: Environment,
+  { admission, emit, limits }: Environment,
   { connect, stack, upgrade }: Candidate,
   failed: ReadonlyArray<Attempt>,
   turn: (handshake: Handshake) => Handshake = (handshake) => handshake
@@ -154,7 +158,7 @@ const attempt = (
     const started = clock.currentTimeMillisUnsafe()
     const deadline = new Deadline(stack.transport.connectTimeout, limits.handshake, started)
     let connectMillis = 0
-    const open = Effect.flatMap(connect, (transport) => {
+    const open = Effect.flatMap(Effect.andThen(admission.dialing, connect), (transport) => {
       connectMillis = clock.currentTimeMillisUnsafe() - started
       deadline.connected()
       return turn(
@@ -165,10 +169,21 @@ const attempt = (
       )
     })
     return observed(
-      { emit, role: "dial", stack: stack.name, failed, connectMillis: () => connectMillis },
+      { emit, idle: limits.idle, role: "dial", stack: stack.name, failed, connectMillis: () => connectMillis },
       Effect.raceFirst(open, deadline.passed)
     )
   }).pipe(inOwnScope)
+
+/** Says that another address takes the place of one that has failed. */
+const fallback = (
+  { emit }: Environment,
+  { address, stack }: Candidate,
+  next: Candidate | undefined,
+  { _tag: tag }: AttemptReason
+): Effect.Effect<void> =>
+  next === undefined
+    ? Effect.void
+    : emit({ event: "fallback", from: stack.name, to: next.stack.name, address: format(address), tag })
 
 /** One after another, until one succeeds. */
 const inOrder = (
@@ -177,10 +192,11 @@ const inOrder = (
   failed: Array<Attempt>
 ): Effect.Effect<Connection.Connection | undefined, never, Scope.Scope> =>
   Effect.gen(function* () {
-    for (const candidate of candidates) {
+    for (const [i, candidate] of candidates.entries()) {
       const outcome = yield* Effect.result(attempt(environment, candidate, failed))
       if (Result.isSuccess(outcome)) return outcome.success.value
       failed.push({ address: format(candidate.address), reason: outcome.failure })
+      yield* fallback(environment, candidate, candidates[i + 1], outcome.failure)
     }
     return undefined
   })
@@ -200,11 +216,13 @@ const race = (
     const turn = takeTurns(candidates.length)
     const gates = candidates.map(() => Latch.makeUnsafe(false))
     gates[0]?.openUnsafe()
+    let begun = 0
     const won: Array<Scope.Closeable> = []
     const racers = candidates.map((candidate, i) => {
       const next = Effect.sync(() => gates[i + 1]?.openUnsafe())
       return Effect.gen(function* () {
         yield* (gates[i] as Latch.Latch).await
+        begun = i
         yield* Effect.forkChild(Effect.delay(next, stagger))
         const own = yield* attempt(environment, candidate, failed, turn(hasSeed(candidate.address)))
         won.push(own.scope)
@@ -213,7 +231,11 @@ const race = (
         Effect.tapError((reason) =>
           Effect.suspend(() => {
             failed.push({ address: format(candidate.address), reason })
-            return next
+            // One that has begun already does not take its place.
+            return Effect.andThen(
+              fallback(environment, candidate, begun === i ? candidates[i + 1] : undefined, reason),
+              next
+            )
           })
         )
       )
@@ -283,7 +305,11 @@ export const dial = (
       if (Result.isSuccess(candidate)) understood.push(candidate.success)
       else failed.push({ address: format(address), reason: candidate.failure })
     }
-    const tried = choose(plan, understood)
+    const { order } = environment.policy
+    const tried = choose(
+      plan,
+      order === allowAll.order ? understood : of(order(understood.map(({ address }) => address)), understood)
+    )
     const connection = yield* (plan === "race" ? race : inOrder)(environment, tried, failed)
     if (connection !== undefined) return connection
     const error = dialError(addresses, failed, tried)

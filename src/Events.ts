@@ -1,12 +1,15 @@
 /**
- * One record for what happens to each connection: opened, closed, or ended in its handshake. A reference that by default does
- * nothing; metrics and the command's `--json` are made from it. Read where a Multiserver layer is built.
+ * One record for what happens to each connection: opened, and how it ended, `closed` or `handshake-failed`. A reference that by
+ * default does nothing; `metrics` and the command's `--json` are made from it. Read where a Multiserver layer is built.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import type { Account } from "./Connection.ts"
 import type { Attempt, DialError } from "./DialError.ts"
 import type { HandshakeError } from "./HandshakeError.ts"
+import type { Refusal } from "./internal/admission.ts"
 
 interface Common {
   /** Whether this side dialed or listened. */
@@ -15,6 +18,8 @@ interface Common {
   readonly remote: string
   /** The names of the protocols: `net~shs`. */
   readonly stack: string
+  /** The IP that a newcomer came from, behind a proxy that is trusted as it says. `undefined` where there is none, and of a dial. */
+  readonly source: string | undefined
   /** Milliseconds since the connection was accepted or its dial began. */
   readonly millis: number
 }
@@ -35,12 +40,16 @@ export interface Connected extends Common {
 /** The connection's scope is closed. */
 export interface Closed extends Common, Account {
   readonly event: "closed"
+  readonly phase: "open"
   readonly peer: string | undefined
 }
 
 /** An accepted connection did not get through its handshakes. */
-export interface HandshakeFailed extends Common {
+export interface HandshakeFailed extends Common, Pick<Account, "bytesRead" | "bytesWritten"> {
   readonly event: "handshake-failed"
+  /** The protocol whose handshake it was, and the message that was waited for or examined. */
+  readonly protocol: string
+  readonly phase: string
   readonly tag: HandshakeError["reason"]["_tag"]
   readonly error: HandshakeError
 }
@@ -51,10 +60,15 @@ export interface Refused {
   readonly stack: string
   /** The IP that it came from. */
   readonly source: string | undefined
-  /** `Origin`: it is a web page that may not connect, or called this server by a name that is not its own. */
-  readonly tag: "DeniedByPolicy" | "TooMany" | "Draining" | "Origin"
+  /**
+   * `TooManyConnections`, `TooManyFromSource`, `TooFast` (of one source): see `Limits`. `Origin`: it is a web page that may not connect,
+   * or called this server by a name that is not its own. `ProxyHeader`: its proxy did not say who it is.
+   */
+  readonly tag: Refusal | "DeniedByPolicy" | "Draining" | "Origin" | "ProxyHeader"
   /** The web page that it said it was. */
   readonly origin: string | undefined
+  /** How many this stands for: more than 1 when they come faster than they are heard of. They may be of other sources. */
+  readonly count: number
 }
 
 /** A dial failed, with the reasons of each address that was tried. */
@@ -64,7 +78,18 @@ export interface DialFailed {
   readonly millis: number
 }
 
-export type Event = Connected | Closed | HandshakeFailed | Refused | DialFailed
+/** A dial goes on to another address of the peer, because one has failed. */
+export interface Fallback {
+  readonly event: "fallback"
+  /** The stacks of the address that failed and of the one that is tried now. */
+  readonly from: string
+  readonly to: string
+  /** The address that failed, as text without a seed. */
+  readonly address: string
+  readonly tag: Attempt["reason"]["_tag"]
+}
+
+export type Event = Connected | Closed | HandshakeFailed | Refused | DialFailed | Fallback
 
 /** Hears each event. */
 export type Sink = (event: Event) => Effect.Effect<void>
@@ -75,3 +100,54 @@ export const nobody: Sink = () => Effect.void
 export const Events: Context.Reference<Sink> = Context.Reference("effect-multiserver/Events", {
   defaultValue: () => nobody
 })
+
+/** Hears events where a Multiserver is made; each sink hears all. */
+export const layer = (...sinks: ReadonlyArray<Sink>): Layer.Layer<never> =>
+  Layer.succeed(Events, (event) => Effect.forEach(sinks, (sink) => sink(event), { discard: true }))
+
+// -----------------------------------------------------------------------------
+// metrics
+// -----------------------------------------------------------------------------
+
+const counter = (name: string, description: string) => Metric.counter(name, { description, incremental: true })
+
+const events = counter("multiserver_events", "What happened to connections, by event, role, stack and tag")
+const bytesRead = counter("multiserver_bytes_read", "Bytes that closed connections had read, by role and stack")
+const bytesWritten = counter(
+  "multiserver_bytes_written",
+  "Bytes that closed connections had written, by role and stack"
+)
+const duration = Metric.histogram("multiserver_connection_millis", {
+  description: "How long closed connections had lasted, in milliseconds, by role and stack",
+  boundaries: Metric.exponentialBoundaries({ start: 1, factor: 4, count: 12 })
+})
+
+/** Counts events in Effect's metrics: `Events.layer(Events.metrics)`. */
+export const metrics: Sink = (event) => {
+  const tagged = (attributes: Record<string, string>, by = 1) =>
+    Metric.update(Metric.withAttributes(events, { event: event.event, ...attributes }), by)
+  switch (event.event) {
+    case "connected":
+      return tagged({ role: event.role, stack: event.stack })
+    case "handshake-failed":
+      return tagged({ role: event.role, stack: event.stack, tag: event.tag })
+    case "refused":
+      return tagged({ role: "listen", stack: event.stack, tag: event.tag }, event.count)
+    case "fallback":
+      return tagged({ role: "dial", stack: event.to, from: event.from, tag: event.tag })
+    case "dial-failed":
+      return tagged({ role: "dial", tag: event.error.reason._tag })
+    case "closed": {
+      const of = { role: event.role, stack: event.stack }
+      return Effect.all(
+        [
+          tagged({ ...of, tag: event.tag }),
+          Metric.update(Metric.withAttributes(bytesRead, of), event.bytesRead),
+          Metric.update(Metric.withAttributes(bytesWritten, of), event.bytesWritten),
+          Metric.update(Metric.withAttributes(duration, of), event.millis)
+        ],
+        { discard: true }
+      )
+    }
+  }
+}

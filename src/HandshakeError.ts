@@ -14,7 +14,7 @@ export class PeerMisbehaved extends Schema.TaggedError<PeerMisbehaved>()("PeerMi
 /** The peer uses another app key, or doesn't speak this protocol. */
 export class WrongNetwork extends Schema.TaggedError<WrongNetwork>()("WrongNetwork", {}) {
   override get message(): string {
-    return "the peer is of another network (its app key is not ours), or speaks another protocol"
+    return "the peer is of another network (its app key is not ours), dialed another key, or speaks another protocol"
   }
   get isRetryable(): boolean {
     return false
@@ -78,13 +78,35 @@ export class HandshakeTimedOut extends Schema.TaggedError<HandshakeTimedOut>()("
   }
 }
 
+/** Too many handshakes were going on, and this one made room for a newcomer. */
+export class Displaced extends Schema.TaggedError<Displaced>()("Displaced", {}) {
+  override get message(): string {
+    return "ended by this side to make room: more handshakes are pending than may be"
+  }
+  get isRetryable(): boolean {
+    return true
+  }
+}
+
+/** This side's listener stops. */
+export class HandshakeDraining extends Schema.TaggedError<HandshakeDraining>()("Draining", {}) {
+  override get message(): string {
+    return "ended by this side: its listener stops"
+  }
+  get isRetryable(): boolean {
+    return true
+  }
+}
+
 const HandshakeReason = Schema.Union([
   PeerMisbehaved,
   WrongNetwork,
   WrongPeer,
   NotAuthorized,
   Rejected,
-  HandshakeTimedOut
+  HandshakeTimedOut,
+  Displaced,
+  HandshakeDraining
 ])
 export type HandshakeReason = typeof HandshakeReason.Type
 

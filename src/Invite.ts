@@ -138,6 +138,7 @@ const reasons = {
   BadPath: Address.BadPath,
   BadKey: Address.BadKey,
   BadSeed: Address.BadSeed,
+  BadToken: Address.BadToken,
   MissingSection: Address.MissingSection,
   TooLong: Address.TooLong
 }

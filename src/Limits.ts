@@ -1,4 +1,7 @@
-/** How much, and how long: every number in one place, with its reason. Read where a Multiserver layer is built. */
+/**
+ * How much, and how long: every number that a process may want otherwise, in one place, with its reason. Read where a Multiserver
+ * layer is built. docs/limits.md has these and those that belong to one protocol.
+ */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -12,8 +15,18 @@ export interface LimitValues {
   readonly close: Duration.Duration
   /** How long the handlers of a listener that stops may go on. */
   readonly grace: Duration.Duration
-  /** Accepted connections that are not yet handshaken; a newcomer above it is closed at once. */
+  /** After this long without a byte in either direction, a connection fails with `TimedOut`. Infinity: never. */
+  readonly idle: Duration.Duration
+  /** Accepted connections that are not yet handshaken. A newcomer above it gets in, and one of these makes room. */
   readonly pendingHandshakes: number
+  /** All connections of a Multiserver; newcomers above it are refused. Never more than the system has file descriptors for. */
+  readonly connections: number
+  /** Accepted connections of one source: an IPv4 address, or an IPv6 network of 56 bits. */
+  readonly sourceConnections: number
+  /** Newcomers a second of one source, and as many at once. */
+  readonly sourceRate: number
+  /** Whether the two limits on sources leave out loopback. Unix sockets and memory have no source. */
+  readonly exemptLoopback: boolean
 }
 
 export const defaults: LimitValues = {
@@ -23,8 +36,19 @@ export const defaults: LimitValues = {
   close: Duration.seconds(1),
   // Long enough to finish a request, and half of what supervisors allow before they kill.
   grace: Duration.seconds(5),
-  // WireGuard's handshake queue; at 16 KiB each this is 16 MiB.
-  pendingHandshakes: 1024
+  // Silence is what most connections of most protocols do; TCP keep-alive and ws pings find the dead.
+  idle: Duration.infinity,
+  // WireGuard's handshake queue; at 16 KiB each this is 16 MiB. Full, it still serves the honest, because one of the pending makes
+  // room: at 200 silent sockets a second, who takes 50 ms to its first message is ended before it 1 time in 100.
+  pendingHandshakes: 1024,
+  // No number fits every machine: what there is room for is the soft limit of file descriptors, less 64 for everything else.
+  connections: Number.POSITIVE_INFINITY,
+  // go-libp2p's for an IPv6 /48. A household or an office behind one address stays below it; 64 sources make 4,096 connections.
+  sourceConnections: 64,
+  // WireGuard's initiations a second. A handshake costs 0.4 ms of CPU, so one source can take 1 % of a core.
+  sourceRate: 20,
+  // Behind a proxy on this machine, everybody is on loopback.
+  exemptLoopback: true
 }
 
 export const Limits: Context.Reference<LimitValues> = Context.Reference("effect-multiserver/Limits", {
@@ -35,18 +59,28 @@ export const Limits: Context.Reference<LimitValues> = Context.Reference("effect-
 export const layer = (values: Partial<LimitValues>): Layer.Layer<never> =>
   Layer.succeed(Limits, { ...defaults, ...values })
 
-const duration = (name: string, otherwise: Duration.Duration) =>
-  Config.Duration(name).pipe(Config.withDefault(otherwise))
+const duration = (name: "handshake" | "close" | "grace" | "idle") =>
+  Config.Duration(name).pipe(Config.withDefault(defaults[name]))
 
-/** Limits from configuration: `HANDSHAKE`, `CLOSE`, `GRACE` (durations) and `PENDING_HANDSHAKES` under `MULTISERVER`. */
+const count = (name: "pendingHandshakes" | "connections" | "sourceConnections" | "sourceRate") =>
+  Config.schema(Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThan(0)), name).pipe(
+    Config.withDefault(defaults[name])
+  )
+
+/**
+ * Limits from configuration, each by its name under `MULTISERVER`: `MULTISERVER_HANDSHAKE` and the other durations (`10 seconds`),
+ * `MULTISERVER_PENDING_HANDSHAKES` and the other counts, and `MULTISERVER_EXEMPT_LOOPBACK` (`false`).
+ */
 export const config: Config.Config<LimitValues> = Config.all({
-  handshake: duration("handshake", defaults.handshake),
-  close: duration("close", defaults.close),
-  grace: duration("grace", defaults.grace),
-  pendingHandshakes: Config.schema(
-    Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThan(0)),
-    "pendingHandshakes"
-  ).pipe(Config.withDefault(defaults.pendingHandshakes))
+  handshake: duration("handshake"),
+  close: duration("close"),
+  grace: duration("grace"),
+  idle: duration("idle"),
+  pendingHandshakes: count("pendingHandshakes"),
+  connections: count("connections"),
+  sourceConnections: count("sourceConnections"),
+  sourceRate: count("sourceRate"),
+  exemptLoopback: Config.Boolean("exemptLoopback").pipe(Config.withDefault(defaults.exemptLoopback))
 }).pipe(Config.nested("multiserver"))
 
 /** `config` as a layer. */

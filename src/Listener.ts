@@ -6,29 +6,22 @@
  * unfinished handshakes are ended, handlers are told and given the grace time.
  */
 import * as Arr from "effect/Array"
-import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
-import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Address, format, type MultiAddress } from "./Address.ts"
-import * as Connection from "./Connection.ts"
-import { ConnectionError, isDraining } from "./ConnectionError.ts"
+import type * as Connection from "./Connection.ts"
 import { Insecure, Unsupported } from "./DialError.ts"
 import type { Environment } from "./Dialer.ts"
-import type * as Events from "./Events.ts"
-import { HandshakeError, HandshakeTimedOut } from "./HandshakeError.ts"
+import { Connections, type Serve } from "./internal/connections.ts"
+import { Crowded } from "./internal/crowded.ts"
 import { inOwnScope } from "./internal/inOwnScope.ts"
-import { observed } from "./internal/observed.ts"
 import { type BindReason, ListenError, NotListenable } from "./ListenError.ts"
 import * as Stack from "./Stack.ts"
 import type * as Transport from "./Transport.ts"
@@ -67,7 +60,7 @@ interface Plan {
   readonly stack: Stack.Stack
   readonly bind: (
     onAccepted: Transport.OnAccepted,
-    onRefused: Transport.ListenOptions["onRefused"]
+    told: Omit<Transport.ListenOptions, "authenticates">
   ) => Effect.Effect<Transport.Bound, BindReason, Scope.Scope>
   readonly upgrade: Stack.Upgrade
 }
@@ -85,7 +78,7 @@ const plan = ({ stacks }: Environment, address: Address): Result.Result<Plan, Li
       why === "insecure" ? fail(new Insecure({ detail })) : notListenable(detail)
     )
     const authenticates = Stack.authenticates(stack)
-    return { address, stack, bind: (onAccepted, onRefused) => bind(onAccepted, { authenticates, onRefused }), upgrade }
+    return { address, stack, bind: (onAccepted, told) => bind(onAccepted, { authenticates, ...told }), upgrade }
   })
 }
 
@@ -123,141 +116,11 @@ const advertise = (
 }
 
 // -----------------------------------------------------------------------------
-// connections
+// listen
 // -----------------------------------------------------------------------------
-
-type Serve = (connection: Connection.Connection) => Effect.Effect<unknown, unknown, Scope.Scope>
-
-/** What a handler left unhandled: the network's doings are ordinary, its own are not. */
-const logUnhandled = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
-  if (Cause.hasInterruptsOnly(cause)) return Effect.void
-  if (Cause.hasDies(cause)) return Effect.logError("a connection's handler died", cause)
-  const ordinary = cause.reasons.every(
-    (reason) =>
-      !Cause.isFailReason(reason) || reason.error instanceof ConnectionError || reason.error instanceof HandshakeError
-  )
-  return ordinary
-    ? Effect.logDebug("a connection failed", cause)
-    : Effect.logWarning("a connection's handler failed", cause)
-}
-
-/** The connections of one listener, each in a fiber of `fibers`. */
-class Connections {
-  readonly draining = Latch.makeUnsafe(false)
-  readonly handler = Deferred.makeUnsafe<Serve>()
-  private readonly environment: Environment
-  private readonly fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
-  /** Accepted and not yet in their handler. */
-  private readonly arriving = new Set<Fiber.Fiber<void>>()
-  private readonly open = new Set<Connection.Connection>()
-  private stopping = false
-
-  constructor(environment: Environment, fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>) {
-    this.environment = environment
-    this.fork = fork
-  }
-
-  /** A newcomer: a fiber of its own, or no for an answer. */
-  accept(plan: Plan, accepted: Transport.Accepted, source: string | undefined, origin: string | undefined): boolean {
-    const refusal = this.refusal(source)
-    if (refusal !== undefined) {
-      this.refused(plan, refusal, source, origin)
-      return false
-    }
-    const arrived = { origin, done: () => {} }
-    const fiber = this.fork(this.live(plan, accepted, arrived))
-    this.arriving.add(fiber)
-    arrived.done = () => this.arriving.delete(fiber)
-    fiber.addObserver(arrived.done)
-    return true
-  }
-
-  /** Says that a newcomer was turned away. */
-  refused(plan: Plan, tag: Events.Refused["tag"], source: string | undefined, origin: string | undefined): void {
-    this.fork(this.environment.emit({ event: "refused", stack: plan.stack.name, source, origin, tag }))
-  }
-
-  private refusal(source: string | undefined): Events.Refused["tag"] | undefined {
-    const { limits, policy } = this.environment
-    if (this.stopping) return "Draining"
-    if (!policy.mayConnect(source)) return "DeniedByPolicy"
-    return this.arriving.size >= limits.pendingHandshakes ? "TooMany" : undefined
-  }
-
-  /** The whole life of one connection. */
-  private live(
-    plan: Plan,
-    accepted: Transport.Accepted,
-    arrived: { readonly origin: string | undefined; readonly done: () => void }
-  ): Effect.Effect<void> {
-    const { emit } = this.environment
-    const stack = plan.stack.name
-    return Effect.gen({ self: this }, function* () {
-      const connection = yield* observed(
-        { emit, role: "listen", stack, origin: arrived.origin },
-        this.handshaken(plan, accepted)
-      )
-      const handler = yield* Deferred.await(this.handler)
-      arrived.done()
-      yield* Effect.acquireRelease(
-        Effect.sync(() => this.open.add(connection)),
-        () => Effect.sync(() => this.open.delete(connection))
-      )
-      // A handler that fails with just what draining made of its `pull` has finished.
-      yield* Effect.catchIf(handler(connection), isDraining, () => Effect.void)
-    }).pipe(Effect.scoped, Effect.catchCause(logUnhandled))
-  }
-
-  /** Through all handshakes within the deadline, or one event that says why not. */
-  private handshaken(
-    { stack, upgrade }: Plan,
-    accepted: Transport.Accepted
-  ): Effect.Effect<Connection.Connection, HandshakeError, Scope.Scope> {
-    const { emit, limits } = this.environment
-    let remote = ""
-    const failed = (started: number) => (error: HandshakeError) =>
-      Effect.gen(function* () {
-        const millis = (yield* Clock.currentTimeMillis) - started
-        yield* Effect.logDebug("a handshake failed").pipe(
-          Effect.annotateLogs({ remote, stack: stack.name, error: error.message })
-        )
-        const tag = error.reason._tag
-        yield* emit({ event: "handshake-failed", role: "listen", stack: stack.name, remote, millis, tag, error })
-      })
-    const tooLate = Effect.suspend(() => {
-      const reason = new HandshakeTimedOut({ millis: Duration.toMillis(limits.handshake) })
-      const [, ...protocols] = stack.name.split("~")
-      return Effect.fail(new HandshakeError({ protocol: protocols.join("~"), phase: "deadline", reason }))
-    })
-    return Effect.flatMap(Clock.currentTimeMillis, (started) =>
-      accepted.pipe(
-        Effect.tap((connection) =>
-          Effect.sync(() => {
-            remote = format(connection.remote)
-          })
-        ),
-        Effect.flatMap(upgrade),
-        Effect.timeoutOrElse({ duration: limits.handshake, orElse: () => tooLate }),
-        Effect.tapError(failed(started))
-      )
-    )
-  }
-
-  /** No newcomers; who has not arrived is ended, and who has is told to finish. */
-  stop(): void {
-    this.stopping = true
-    for (const fiber of this.arriving) fiber.interruptUnsafe()
-    for (const connection of this.open) Connection.drain(connection)
-    this.draining.openUnsafe()
-  }
-}
 
 /** Systems have no portable way to tell of a change: this is how often interfaces are looked at. */
 const interfacePoll = "5 seconds"
-
-// -----------------------------------------------------------------------------
-// listen
-// -----------------------------------------------------------------------------
 
 /** Listens on all addresses, or on none: the error says which one could not be bound. */
 export const listen = (
@@ -272,19 +135,25 @@ export const listen = (
     )
     // Finalizers run in reverse: the transports stop accepting, then the connections drain, then what is left is ended.
     const fibers = yield* FiberSet.make<void>()
-    const connections = new Connections(environment, yield* FiberSet.runtime(fibers)())
+    const fork = yield* FiberSet.runtime(fibers)().pipe(
+      Effect.provideService(Crowded, () => environment.admission.crowded)
+    )
+    const connections = new Connections(environment, fork)
     yield* Effect.addFinalizer(() =>
       Effect.andThen(
         Effect.sync(() => connections.stop()),
-        Effect.timeoutOption(FiberSet.awaitEmpty(fibers), environment.limits.grace)
+        Effect.timeoutOrElse(FiberSet.awaitEmpty(fibers), {
+          duration: environment.limits.grace,
+          orElse: () => Effect.sync(() => connections.giveUp())
+        })
       )
     )
     const bound = yield* Effect.forEach(plans, (each) =>
       each
-        .bind(
-          (accepted, source, origin) => connections.accept(each, accepted, source, origin),
-          (source, origin) => connections.refused(each, "Origin", source, origin)
-        )
+        .bind((accepted, source, origin) => connections.accept(each, accepted, source, origin), {
+          onRefused: (why, source, origin) => connections.refused(each, why, source, origin),
+          onArriving: (source, end) => connections.arrive(each, source, end)
+        })
         .pipe(
           Effect.mapError((reason) => new ListenError({ address: format(each.address), reason })),
           Effect.map((own) => ({ plan: each, own }))

@@ -15,6 +15,7 @@ import type * as Connection from "./Connection.ts"
 import type { DialError } from "./DialError.ts"
 import * as Dialer from "./Dialer.ts"
 import { Events } from "./Events.ts"
+import * as Admission from "./internal/admission.ts"
 import { kindOfHost } from "./internal/host.ts"
 import { Limits } from "./Limits.ts"
 import type { ListenError } from "./ListenError.ts"
@@ -85,7 +86,11 @@ export const layer = <const Names extends string>(
         stacks,
         policy: yield* Policy,
         limits,
-        emit: yield* Events
+        emit: yield* Events,
+        admission: yield* Admission.make(
+          limits,
+          Math.min(...[...stacks.values()].map(({ transport }) => transport.room()))
+        )
       }
       return {
         dial: (target, options) =>

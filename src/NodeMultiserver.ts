@@ -1,10 +1,12 @@
 /** A Multiserver ready made for Node: all of its transports, each encrypted and authenticated. */
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Sodium from "./crypto/Sodium.ts"
 import type { Identity } from "./Identity.ts"
 import * as Multiserver from "./Multiserver.ts"
 import * as Memory from "./memory/Memory.ts"
 import * as Net from "./net/Net.ts"
+import * as Noise from "./noise/Noise.ts"
 import * as Onion from "./onion/Onion.ts"
 import * as Stack from "./Stack.ts"
 import * as Shs from "./shs/Shs.ts"
@@ -12,14 +14,20 @@ import * as Unix from "./unix/Unix.ts"
 import * as WebSocket from "./ws/WebSocket.ts"
 
 /** The stacks that `layer` speaks. For others, or for plaintext, write the list: `Multiserver.layer([...])`. */
-export const stacks = Stack.product(["net", "ws", "wss", "unix", "onion", "memory"], ["shs"])
+export const stacks = Stack.product(["net", "ws", "wss", "unix", "onion", "memory"], ["shs", "noise"])
 
-/** The options of the protocols; each has defaults. */
-export interface Options<E = never, R = never> extends Shs.Options<E, R> {
+/** The options of the protocols; each has defaults. `appKey` and `authorize` are for shs and noise alike: a peer of shs has no token. */
+export interface Options<E = never, R = never> extends Noise.Options<E, R>, Pick<Shs.Options, "maxBoxBody"> {
+  readonly net?: Net.Options
   /** Also with what wss listens and dials. */
   readonly webSocket?: WebSocket.SecureOptions
   readonly onion?: Onion.Options
 }
+
+const withoutTokens = <E, R>({ authorize, ...options }: Options<E, R>): Shs.Options<E, R> =>
+  authorize === undefined
+    ? options
+    : { ...options, authorize: (applicant) => authorize({ ...applicant, token: Option.none() }) }
 
 /** Speaks `stacks` as the process's `Identity`. */
 export const layer = <E = never, R = never>(
@@ -27,13 +35,14 @@ export const layer = <E = never, R = never>(
 ): Layer.Layer<Multiserver.Multiserver, never, Identity | R> =>
   Multiserver.layer(stacks).pipe(
     Layer.provide([
-      Net.layer,
+      Net.layerWith(options.net ?? {}),
       Memory.layer,
       Unix.layer,
       WebSocket.layer(options.webSocket),
       WebSocket.layerSecure(options.webSocket),
       Onion.layer(options.onion),
-      Shs.layer(options)
+      Shs.layer(withoutTokens(options)),
+      Noise.layer(options)
     ]),
     Layer.provide(Sodium.layer)
   )

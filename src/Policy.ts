@@ -1,7 +1,16 @@
-/** What this process may do: which addresses it dials and which sources it lets connect. Who is let in by key is the
- * transform's `authorize`. Read where a Multiserver layer is built. */
+/**
+ * What this process may do: which addresses it dials and which sources it lets connect. Who is let in by key is the transform's
+ * `authorize`, for which `makeKeys` makes one. Read where a Multiserver layer is built; what it says may change at any time.
+ */
+import * as Config from "effect/Config"
 import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import type { Address } from "./Address.ts"
+import { formatPublicKey, type PublicKey, parsePublicKey } from "./Identity.ts"
+import * as Networks from "./Networks.ts"
 
 export interface PolicyRules {
   /** Before anything is done for an address. */
@@ -10,15 +19,222 @@ export interface PolicyRules {
   readonly mayDialIp: (ip: string, address: Address) => boolean
   /** Before a newcomer's first byte is read. `source` is its IP; `undefined` where there is none. */
   readonly mayConnect: (source: string | undefined) => boolean
+  /** In which order addresses of a peer are dialed: of all that are understood, those that are to be tried. */
+  readonly order: (understood: ReadonlyArray<Address>) => ReadonlyArray<Address>
 }
 
 /** Everything is allowed. */
 export const allowAll: PolicyRules = {
   mayDial: () => true,
   mayDialIp: () => true,
-  mayConnect: () => true
+  mayConnect: () => true,
+  order: (understood) => understood
 }
+
+/**
+ * An order by protocols, the preferred first: with `prefer("noise", "shs")` an address of `net~noise` comes before one of `net~shs`,
+ * and what has none of them last. Addresses of the same rank stay as they were.
+ */
+export const prefer =
+  (...protocols: ReadonlyArray<string>): PolicyRules["order"] =>
+  (understood) => {
+    const rank = ({ stack }: Address) => {
+      const names = stack.split("~")
+      const first = protocols.findIndex((protocol) => names.includes(protocol))
+      return first < 0 ? protocols.length : first
+    }
+    return understood.toSorted((a, b) => rank(a) - rank(b))
+  }
 
 export const Policy: Context.Reference<PolicyRules> = Context.Reference("effect-multiserver/Policy", {
   defaultValue: () => allowAll
 })
+
+// -----------------------------------------------------------------------------
+// lists of networks
+// -----------------------------------------------------------------------------
+
+/** Networks as CIDRs (`203.0.113.0/24`) or single IPs. */
+export interface Lists {
+  /** Never these. */
+  readonly deny?: ReadonlyArray<string>
+  /** When given, only these, whatever they are. */
+  readonly allow?: ReadonlyArray<string>
+}
+
+export interface Options {
+  /** Which IPs may be dialed, as written or as their names resolve. */
+  readonly dial?: Lists & {
+    /**
+     * Nothing but what is public: no private, loopback, link-local or otherwise special IP, no unix socket, no memory. For who dials
+     * addresses that others gave it. By default all.
+     */
+    readonly denyPrivate?: boolean
+  }
+  /** In which order addresses of a peer are dialed: `prefer("noise", "shs")`. By default as they are. */
+  readonly order?: PolicyRules["order"]
+  /** Which IPs may connect. Unix sockets and memory have none, and may. */
+  readonly accept?: Lists
+}
+
+/** What leads nowhere in public, by IANA's registries of special purposes, or hides an IPv4 address. Of IPv6, 2000::/3 is public. */
+const special = Result.getOrThrow(
+  Networks.parse([
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/3",
+    "::/3",
+    "2001::/23",
+    "2001:db8::/32",
+    "2002::/16",
+    "3fff::/20",
+    "4000::/2",
+    "8000::/1"
+  ])
+)
+
+/** Whether an IP is one of the public internet. */
+export const isPublic = (ip: string): boolean => Networks.parseIp(ip) !== undefined && !Networks.contains(special, ip)
+
+interface Compiled {
+  readonly deny: Networks.Networks
+  readonly allow: Networks.Networks | undefined
+}
+
+const compile = ({ allow, deny = [] }: Lists = {}): Result.Result<Compiled, Networks.NetworkError> =>
+  Result.all({
+    deny: Networks.parse(deny),
+    allow: allow === undefined ? Result.succeed(undefined) : Networks.parse(allow)
+  })
+
+const permits = ({ allow, deny }: Compiled, ip: string, otherwise: (ip: string) => boolean): boolean =>
+  !Networks.contains(deny, ip) && (allow === undefined ? otherwise(ip) : Networks.contains(allow, ip))
+
+const anything = () => true
+
+const rulesOf = ({
+  accept,
+  dial,
+  order = allowAll.order
+}: Options): Result.Result<PolicyRules, Networks.NetworkError> =>
+  Result.map(Result.all({ accept: compile(accept), dial: compile(dial) }), (lists): PolicyRules => {
+    const onlyPublic = dial?.denyPrivate === true
+    return {
+      mayDial: ({ transport: { _tag } }) => !onlyPublic || (_tag !== "unix" && _tag !== "memory"),
+      mayDialIp: (ip) => permits(lists.dial, ip, onlyPublic ? isPublic : anything),
+      mayConnect: (source) => source === undefined || permits(lists.accept, source, anything),
+      order
+    }
+  })
+
+/** Rules whose lists can be replaced. */
+export interface Reloadable {
+  /** For `Layer.succeed(Policy, rules)`. */
+  readonly rules: PolicyRules
+  /** From now on these. Connections that are open stay; when a network is none, nothing changes. */
+  readonly replace: (options: Options) => Effect.Effect<void, Networks.NetworkError>
+}
+
+/** Rules from lists of networks. */
+export const make = (options: Options): Effect.Effect<Reloadable, Networks.NetworkError> =>
+  Effect.map(Effect.fromResult(rulesOf(options)), (initial) => {
+    let current = initial
+    return {
+      rules: {
+        mayDial: (address) => current.mayDial(address),
+        mayDialIp: (ip, address) => current.mayDialIp(ip, address),
+        mayConnect: (source) => current.mayConnect(source),
+        order: (understood) => current.order(understood)
+      },
+      replace: (next) =>
+        Effect.map(Effect.fromResult(rulesOf(next)), (rules) => {
+          current = rules
+        })
+    }
+  })
+
+/** Rules from lists of networks that stay. */
+export const layer = (options: Options): Layer.Layer<never, Networks.NetworkError> =>
+  Layer.effect(
+    Policy,
+    Effect.map(make(options), ({ rules }) => rules)
+  )
+
+const list = (name: string): Config.Config<ReadonlyArray<string>> => Config.map(Networks.config(name), Networks.format)
+
+/** An empty `allow` would be nobody; a variable that isn't there is everybody. */
+const lists = ({ allow, deny }: Required<Lists>): Lists => (allow.length === 0 ? { deny } : { allow, deny })
+
+/**
+ * Rules from configuration: `MULTISERVER_DIAL_ALLOW`, `MULTISERVER_DIAL_DENY`, `MULTISERVER_ACCEPT_ALLOW` and `MULTISERVER_ACCEPT_DENY`,
+ * networks separated by commas, and `MULTISERVER_DIAL_DENY_PRIVATE` (`true`).
+ */
+export const config: Config.Config<Options> = Config.all({
+  dial: Config.all({
+    lists: Config.map(Config.all({ allow: list("dialAllow"), deny: list("dialDeny") }), lists),
+    denyPrivate: Config.Boolean("dialDenyPrivate").pipe(Config.withDefault(false))
+  }).pipe(Config.map((own) => ({ ...own.lists, denyPrivate: own.denyPrivate }))),
+  accept: Config.map(Config.all({ allow: list("acceptAllow"), deny: list("acceptDeny") }), lists)
+}).pipe(Config.nested("multiserver"))
+
+/** `config` as a layer. */
+export const layerConfig: Layer.Layer<never, Config.ConfigError | Networks.NetworkError> = Layer.unwrap(
+  Effect.map(config, layer)
+)
+
+// -----------------------------------------------------------------------------
+// lists of keys
+// -----------------------------------------------------------------------------
+
+/** One of the keys is none. Which one it is is said by its place, because it may be something secret. */
+export class KeyError extends Schema.TaggedError<KeyError>("effect-multiserver/KeyError")("KeyError", {
+  /** Its place in the list, from 0. */
+  index: Schema.Number
+}) {
+  override get message(): string {
+    return `number ${this.index + 1} of the allowed keys is no public key: write base64 of 32 bytes`
+  }
+}
+
+/** The keys that may come in. */
+export interface Keys {
+  /** `Shs.layer({ authorize: keys.authorize })`, and the same for other transforms that prove keys. */
+  readonly authorize: (applicant: { readonly publicKey: PublicKey }) => Effect.Effect<boolean>
+  /** From now on these. Connections that are open stay; when one is no key, nothing changes. */
+  readonly replace: (keys: ReadonlyArray<string | PublicKey>) => Effect.Effect<void, KeyError>
+}
+
+const keySet = (keys: ReadonlyArray<string | PublicKey>): Result.Result<ReadonlySet<string>, KeyError> =>
+  Result.map(
+    Result.all(
+      keys.map((key, index) => {
+        const parsed = typeof key === "string" ? parsePublicKey(key) : key
+        return parsed === undefined ? Result.fail(new KeyError({ index })) : Result.succeed(formatPublicKey(parsed))
+      })
+    ),
+    (texts) => new Set(texts)
+  )
+
+/** Lets in these keys and no others. They are public, and who is asked about has proved its own: a set will do. */
+export const makeKeys = (keys: ReadonlyArray<string | PublicKey>): Effect.Effect<Keys, KeyError> =>
+  Effect.map(Effect.fromResult(keySet(keys)), (initial) => {
+    let current = initial
+    return {
+      authorize: ({ publicKey }) => Effect.sync(() => current.has(formatPublicKey(publicKey))),
+      replace: (next) =>
+        Effect.map(Effect.fromResult(keySet(next)), (own) => {
+          current = own
+        })
+    }
+  })

@@ -129,6 +129,7 @@ export const fromCodec = <E, R>(
 ): Effect.Effect<Connection.Connection, E, R | Scope.Scope> =>
   Effect.flatMap(Connection.takePort(connection), (port) => {
     const wire = new PortWire(port)
+    Connection.tally(connection, wire)
     return Effect.flatMap(handshake(wire), ({ codec, peer, remote }) => {
       const who = { peer, remote: connection.remote.with(remote) }
       return Connection.make(new CodecPort(port, codec, wire.leftover()), who)

@@ -45,8 +45,27 @@ export interface StackOptions {
 
 /** What the listener tells a transport. */
 export interface ListenOptions extends StackOptions {
-  /** Hears of each newcomer that the transport's own rules turned away: its IP, and the web page that it said it was. */
-  readonly onRefused: (source: string | undefined, origin: string | undefined) => void
+  /**
+   * Hears of each newcomer that the transport's own rules turned away: why, its IP, and the web page that it said it was. `Origin`: it
+   * is one that may not connect, or called this server by a name that is not its own. `ProxyHeader`: a proxy didn't say who it is.
+   */
+  readonly onRefused: (why: "Origin" | "ProxyHeader", source: string | undefined, origin: string | undefined) => void
+  /**
+   * For a transport that has something to read before it knows who has come: a place from the moment of its accept, with limits and
+   * deadline as any. `source` as in `OnAccepted`, `undefined` while it is not known. `end` is called to end it, at once. `undefined`:
+   * there is no room, and the transport closes it at once.
+   */
+  readonly onArriving: (source: string | undefined, end: () => void) => Arriving | undefined
+}
+
+/** Who has arrived, and is not a connection yet. */
+export interface Arriving {
+  /** Now it is: as `OnAccepted`, with what is known by now. */
+  readonly accept: OnAccepted
+  /** It is here for something else, so its deadline is not ours. It counts until `gone`. */
+  readonly stay: () => void
+  /** It went away. */
+  readonly gone: () => void
 }
 
 /** What the dialer tells a transport. */
@@ -88,6 +107,8 @@ export interface Shape {
   readonly dial: (section: Section) => Result.Result<Dial, string>
   /** A failure says why the section can't be listened on. */
   readonly listen: (section: Section) => Result.Result<Listen, string>
+  /** How many connections the system has room for, of all transports together. */
+  readonly room: () => number
 }
 
 /** The service of the transport called `name`. */
@@ -118,6 +139,8 @@ export interface Definition<A> {
   readonly listen?: (section: A, onAccepted: OnAccepted, options: ListenOptions) => ReturnType<Listen>
   /** Why a section that decodes can't be dialed all the same, before any I/O. By default any can. */
   readonly notDialable?: (section: A) => string | undefined
+  /** How many connections the system has room for, of all transports together; asked once. By default there is no bound. */
+  readonly room?: () => number
 }
 
 /** Makes a transport from its definition. */
@@ -128,6 +151,7 @@ export const make = <A>(definition: Definition<A>): Shape => {
   return {
     cost: definition.cost ?? 5,
     connectTimeout: Duration.fromInputUnsafe(definition.connectTimeout ?? "6 seconds"),
+    room: definition.room ?? (() => Number.POSITIVE_INFINITY),
     below: (section) => ({
       reach: Result.match(decoded(section), { onSuccess: definition.reach, onFailure: () => "public" }),
       trusted: definition.trusted ?? false

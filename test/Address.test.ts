@@ -46,6 +46,12 @@ const fields = (section: Address.Section): Section => {
         ...(section.publicKey === undefined ? {} : { key: formatPublicKey(section.publicKey) }),
         ...(section.seed === undefined ? {} : { seed: base64(Redacted.value(section.seed)) })
       }
+    case "noise":
+      return {
+        name: "noise",
+        ...(section.publicKey === undefined ? {} : { key: formatPublicKey(section.publicKey) }),
+        ...(section.token === undefined ? {} : { token: base64(Redacted.value(section.token)) })
+      }
     case "memory":
     case "noauth":
     case "opaque":
@@ -371,6 +377,12 @@ const errors: ReadonlyArray<
   ["net:h:1~shs:AA", "BadKey", 12, /32-byte public key/],
   [`net:h:1~shs:${looseKey}`, "BadKey", 12, /32-byte public key/],
   [`net:h:1~shs:${key}:AA`, "BadSeed", 57, /32-byte seed/],
+  ["net:h:1~noise:AA", "BadKey", 14, /32-byte public key/],
+  [`net:h:1~noise:${key}:AA`, "BadToken", 59, /32-byte token/],
+  [`net:h:1~noise:${key}:${seed}:extra`, "BadToken", 59, /32-byte token/],
+  // On the wire, zeros mean that there is none.
+  [`net:h:1~noise:${key}:${base64(new Uint8Array(32))}`, "BadToken", 59, /token that is not all zeros/],
+  [`noise:${key}~net:h:1`, "MissingSection", 0, /a transport such as/],
   ["net:h:1~noauth:x", "BadKey", 15, /32-byte public key/],
   // In a second address, and after escapes, the offset is still that of the given text.
   ["net:h:1;net:h:x", "BadPort", 14, /decimal port/],
@@ -607,6 +619,10 @@ describe("an address", () => {
       () => new Address.Memory({ name: "" }),
       () => new Address.Shs({ publicKey: PublicKey.make(new Uint8Array(31)) }),
       () => new Address.Shs({ seed: Redacted.make(seedBytes) }),
+      () => new Address.Noise({ publicKey: PublicKey.make(new Uint8Array(31)) }),
+      () => new Address.Noise({ token: Redacted.make(seedBytes) }),
+      () => new Address.Noise({ publicKey: PublicKey.make(keyBytes), token: Redacted.make(new Uint8Array(32)) }),
+      () => new Address.Opaque({ name: "noise", data: "" }),
       () => new Address.Opaque({ name: "shs", data: "" }),
       () => new Address.Opaque({ name: "Foo", data: "" }),
       () => new Address.Opaque({ name: "foo", data: "x" }),
@@ -619,7 +635,7 @@ describe("an address", () => {
   })
 
   it("goes through JSON, with each of its sections, as data and as text", () => {
-    const text = `net:::1:1~shs:${key};ws://h/!~~noauth;wss://h:1~shs;unix:/a!!;onion:x.onion:2;memory:m~foo:x~bar`
+    const text = `net:::1:1~shs:${key};net:h:1~noise:${key};net:h:1~noise;ws://h/!~~noauth;wss://h:1~shs;unix:/a!!;onion:x.onion:2;memory:m~foo:x~bar`
     for (const [codec, value] of [
       [Schema.toCodecJson(Address.MultiAddress), parsed(text)],
       [Schema.toCodecJson(Address.MultiAddressFromString), parsed(text)]
@@ -656,8 +672,13 @@ describe("the codec", () => {
 // seeds
 // -----------------------------------------------------------------------------
 
-describe("a seed", () => {
-  const text = `net:h:1~shs:${key}:${seed}`
+const secretSections = [
+  { name: "shs", what: "seed", Bad: "BadSeed" },
+  { name: "noise", what: "token", Bad: "BadToken" }
+] as const
+
+describe.each(secretSections)("a $what", ({ Bad, name }) => {
+  const text = `net:h:1~${name}:${key}:${seed}`
   const address = one(text)
   const section = address.transforms[0]
   /** The forms in which the bytes get out. */
@@ -690,12 +711,12 @@ describe("a seed", () => {
       assertHidden(util.format("%s %o %O %j", value, value, value, value))
       assertHidden(JSON.stringify(structuredClone(value)))
     }
-    const shown = `net:h:1~shs:${key}:<redacted>`
+    const shown = `net:h:1~${name}:${key}:<redacted>`
     assert.strictEqual(`${address}`, shown)
     assert.strictEqual(Address.format([address, address]), `${shown};${shown}`)
     assert.strictEqual(util.inspect(address), shown)
     assert.strictEqual(JSON.stringify([address]), JSON.stringify([shown]))
-    assert.strictEqual(failed(shown).reason._tag, "BadSeed")
+    assert.strictEqual(failed(shown).reason._tag, Bad)
   })
 
   it.effect("is not encoded by any schema", () =>
@@ -705,7 +726,7 @@ describe("a seed", () => {
         [Address.MultiAddress, [address]],
         [Address.Address, address],
         [Address.Section, section],
-        [Address.Shs, section]
+        [name === "shs" ? Address.Shs : Address.Noise, section]
       ] as const
       for (const [schema, value] of schemas) {
         for (const codec of [
@@ -716,7 +737,7 @@ describe("a seed", () => {
           Schema.toCodecStringTree(Schema.toType(schema))
         ]) {
           const error = yield* Effect.flip(Schema.encodeUnknownEffect(codec)(value))
-          assert.match(error.message, /a seed is a secret and is not encoded/)
+          assert.match(error.message, /a seed or token is a secret and is not encoded/)
           assertHidden(util.inspect(error, { depth: 20 }))
         }
       }
@@ -726,7 +747,9 @@ describe("a seed", () => {
 
   it("is in no message of a constructor that refuses it", () => {
     for (const bytes of [seedBytes.slice(1), new Uint8Array([...seedBytes, 1])]) {
-      const make = () => new Address.Shs({ publicKey: PublicKey.make(keyBytes), seed: Redacted.make(bytes) })
+      const [publicKey, secret] = [PublicKey.make(keyBytes), Redacted.make(bytes)]
+      const make = () =>
+        name === "shs" ? new Address.Shs({ publicKey, seed: secret }) : new Address.Noise({ publicKey, token: secret })
       assert.throws(make)
       const error = Result.getFailure(Result.try(make))
       assertHidden(util.inspect(error, { depth: 20 }))
@@ -738,16 +761,14 @@ describe("a seed", () => {
     assert.strictEqual(Address.formatWithSecrets(address), text)
     assert.strictEqual(Address.formatWithSecrets(parsed(`net:i:2;${text}`)), `net:i:2;${text}`)
     assert.isTrue(Equal.equals(one(Address.formatWithSecrets(address)), address))
-    assert.isTrue(section?._tag === "shs" && section.seed !== undefined)
-    if (section?._tag === "shs" && section.seed !== undefined) {
-      assert.deepStrictEqual(Redacted.value(section.seed), seedBytes)
-    }
+    const secret = section?._tag === "shs" ? section.seed : section?._tag === "noise" ? section.token : undefined
+    assert.deepStrictEqual(secret && Redacted.value(secret), seedBytes)
   })
 
   it("can be taken out", () => {
     const without = Address.withoutSeed(address)
-    assert.isTrue(Equal.equals(without, one(`net:h:1~shs:${key}`)))
-    assert.strictEqual(Address.formatWithSecrets(without), `net:h:1~shs:${key}`)
+    assert.isTrue(Equal.equals(without, one(`net:h:1~${name}:${key}`)))
+    assert.strictEqual(Address.formatWithSecrets(without), `net:h:1~${name}:${key}`)
     assert.strictEqual(Address.withoutSeed(without), without)
   })
 })

@@ -11,10 +11,14 @@ const layer = Multiserver.layer([
   "net~shs",
   "net~shs~deflate",
   "net~deflate~shs",
+  "net~noise",
+  "net~noise~deflate",
+  "net~noise~shs",
   "net~deflate",
   "net~noauth",
   "net",
   "memory~shs",
+  "memory~noise",
   "memory~noauth",
   "memory"
 ]).pipe(Layer.provide([protocols(), Noauth.layer(), Deflate.layer()]))
@@ -23,15 +27,19 @@ const targets = [
   "net:127.0.0.1:0~shs",
   "net:127.0.0.1:0~shs~deflate",
   "net:127.0.0.1:0~deflate~shs",
+  "net:127.0.0.1:0~noise",
+  "net:127.0.0.1:0~noise~deflate",
+  "net:127.0.0.1:0~noise~shs",
   "net:127.0.0.1:0~deflate",
   "net:127.0.0.1:0~noauth",
   "net:127.0.0.1:0",
   "memory:c~shs",
+  "memory:c~noise",
   "memory:c~noauth",
   "memory:c"
 ]
 
 describe.each(targets)("%s", (target) => {
-  const subject = { target, layer, authenticates: target.includes("~shs"), halfClose: true }
+  const subject = { target, layer, authenticates: /~(shs|noise)/.test(target), halfClose: true }
   for (const { name, run } of Compliance.suite(subject)) it.live(name, () => run)
 })

@@ -47,13 +47,13 @@ const settled = (live: () => number) =>
 const measure = (live: () => number) => ({ ...resources(), fibers: live() })
 
 describe("nothing is left", () => {
-  it.live(
-    "of a thousand dials interrupted at random moments",
-    () =>
+  it.live.each(["shs", "noise"])(
+    "of a thousand dials with %s interrupted at random moments",
+    (transform) =>
       Effect.gen(function* () {
         const fibers = fiberCount()
         const run = Effect.gen(function* () {
-          const [address] = yield* served("net:127.0.0.1:0~shs", echo)
+          const [address] = yield* served(`net:127.0.0.1:0~${transform}`, echo)
           const port = address?.transport._tag === "net" ? address.transport.port : 0
           const target = String(address).replace("127.0.0.1", "localhost").replace(/:\d+~/, `:${port}~`)
           const one = Effect.scoped(
@@ -96,7 +96,10 @@ describe("nothing is left", () => {
         const cycle = (i: number) =>
           Effect.scoped(
             Effect.gen(function* () {
-              const [address] = yield* served(["net:127.0.0.1:0~shs", "memory:m~shs", "net:127.0.0.1:0"], echo)
+              const [address] = yield* served(
+                ["net:127.0.0.1:0~shs", "net:127.0.0.1:0~noise", "memory:m~shs", "net:127.0.0.1:0"],
+                echo
+              )
               if (i % 4 !== 0) return
               const connection = yield* Multiserver.dial(address as Address.Address)
               yield* connection.write(pattern(1000))

@@ -1,4 +1,4 @@
-/** `multiserver address`: an address, parsed and explained. Seeds are hidden. */
+/** `multiserver address`: an address, parsed and explained. Seeds and tokens are hidden. */
 
 import * as Console from "effect/Console"
 import * as Argument from "effect/cli/Argument"
@@ -31,6 +31,10 @@ const fields = (section: Address.Section): Fields => {
       return section.publicKey === undefined
         ? {}
         : { key: formatPublicKey(section.publicKey), seed: section.seed !== undefined }
+    case "noise":
+      return section.publicKey === undefined
+        ? {}
+        : { key: formatPublicKey(section.publicKey), token: section.token !== undefined }
     case "noauth":
       return {}
     case "opaque":
@@ -46,6 +50,7 @@ const purposes: Readonly<Record<string, string>> = {
   onion: "a Tor onion service",
   memory: "within one process",
   shs: "encrypted, both sides proved by their keys",
+  noise: "encrypted, both sides proved by their keys",
   noauth: "no encryption, no authentication",
   deflate: "compression"
 }
@@ -98,7 +103,7 @@ export const address = Command.make("address", {
   address: Addresses.address.pipe(Argument.withDescription("What to explain"), Argument.optional),
   addressFile: Addresses.fileFlag
 }).pipe(
-  Command.withDescription("Parse an address and explain it. Seeds are hidden."),
+  Command.withDescription("Parse an address and explain it. Seeds and tokens are hidden."),
   Command.withExamples([{ command: "multiserver address 'net:pub.example:8008~shs:KEY'" }]),
   Command.withHandler((input) =>
     Effect.gen(function* () {

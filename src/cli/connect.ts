@@ -56,7 +56,7 @@ export const connect = Command.make("connect", {
         // The connection was ended without a goodbye: not all was said.
         Effect.catchTag("StdoutClosed", () => Effect.void),
         Effect.provide(
-          Stacks.layer({ ...options, shs: { appKey } }).pipe(
+          Stacks.layer({ ...options, peers: { appKey } }).pipe(
             Layer.provide([Keys.identity(input.keyFile), events]),
             Layer.provide(Sodium.layer)
           )

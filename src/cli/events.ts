@@ -17,6 +17,8 @@ interface OfConnection {
   /** The other end, as reached, with the key that it proved. */
   readonly address: string
   readonly stack: string
+  /** The IP that it came from; `null` of a dial, and where there is none. */
+  readonly source: string | null
   /** Since it was accepted, or its dial began. */
   readonly millis: number
 }
@@ -45,8 +47,30 @@ export type Event =
       readonly reason: string
     } & OfConnection &
       OfPeer)
-  | ({ readonly event: "handshake-failed"; readonly reason: string; readonly message: string } & OfConnection)
-  | { readonly event: "refused"; readonly source: string | null; readonly stack: string; readonly reason: string }
+  | ({
+      readonly event: "handshake-failed"
+      readonly protocol: string
+      readonly phase: string
+      readonly bytesRead: number
+      readonly bytesWritten: number
+      readonly reason: string
+      readonly message: string
+      readonly count: number
+    } & OfConnection)
+  | {
+      readonly event: "refused"
+      readonly source: string | null
+      readonly stack: string
+      readonly reason: string
+      readonly count: number
+    }
+  | {
+      readonly event: "fallback"
+      readonly address: string
+      readonly from: string
+      readonly to: string
+      readonly reason: string
+    }
   | ({ readonly event: "dial-failed"; readonly from: string } & Failed)
   | { readonly event: "created"; readonly file: string; readonly key: string }
   | { readonly event: "warning"; readonly message: string }
@@ -62,17 +86,30 @@ export const fromLibrary = (event: Events.Event): Event | undefined => {
   switch (event.event) {
     case "connected":
     case "closed": {
-      const { millis, peer = null, remote: address, role, stack } = event
-      if (event.event === "connected") return { event: "connected", role, address, peer, stack, millis }
+      const { millis, peer = null, remote: address, role, source = null, stack } = event
+      const common = { role, address, peer, stack, source, millis }
+      if (event.event === "connected") return { event: "connected", ...common }
       const { bytesRead, bytesWritten, tag: reason } = event
-      return { event: "closed", role, address, peer, stack, millis, bytesRead, bytesWritten, reason }
+      return { event: "closed", ...common, bytesRead, bytesWritten, reason }
     }
     case "handshake-failed": {
-      const { error, millis, remote: address, role, stack, tag: reason } = event
-      return { event: "handshake-failed", role, address, stack, millis, reason, message: error.message }
+      const { bytesRead, bytesWritten, error, millis, phase, protocol, remote, role, source = null, stack, tag } = event
+      const common = { role, address: remote, stack, source, millis }
+      const what = { protocol, phase, bytesRead, bytesWritten, reason: tag, message: error.message }
+      return { event: "handshake-failed", ...common, ...what, count: 1 }
     }
     case "refused":
-      return { event: "refused", source: event.source ?? null, stack: event.stack, reason: event.tag }
+      return {
+        event: "refused",
+        source: event.source ?? null,
+        stack: event.stack,
+        reason: event.tag,
+        count: event.count
+      }
+    case "fallback": {
+      const { address, from, tag: reason, to } = event
+      return { event: "fallback", address, from, to, reason }
+    }
     case "dial-failed":
       return undefined
   }
@@ -104,7 +141,7 @@ export const fromDefect = (cause: Cause.Cause<unknown>): Event => ({
 // rendering
 // -----------------------------------------------------------------------------
 
-const count = (bytes: number): string => `${bytes} byte${bytes === 1 ? "" : "s"}`
+const amount = (bytes: number): string => `${bytes} byte${bytes === 1 ? "" : "s"}`
 
 /** How a connection ended, where that was not a failure of the network or the peer. */
 const endings: Readonly<Record<string, string>> = {
@@ -112,6 +149,9 @@ const endings: Readonly<Record<string, string>> = {
   closed: "this side said goodbye",
   LocallyClosed: "this side broke it off"
 }
+
+/** Repeated ones are said as one. */
+const timesOf = ({ count }: { readonly count: number }): string => (count === 1 ? "" : ` (${count} times)`)
 
 /** One event as a person reads it. */
 export const formatLine = (event: Event): string => {
@@ -122,13 +162,15 @@ export const formatLine = (event: Event): string => {
     case "connected":
       return `connected with ${event.address}`
     case "closed": {
-      const amounts = `${count(event.bytesRead)} in, ${count(event.bytesWritten)} out`
+      const amounts = `${amount(event.bytesRead)} in, ${amount(event.bytesWritten)} out`
       return `closed ${event.address}: ${amounts}; ${endings[event.reason] ?? event.reason}`
     }
     case "handshake-failed":
-      return `refused ${event.address}: ${event.message}`
+      return `refused ${event.address || (event.source ?? event.stack)}: ${event.message}${timesOf(event)}`
     case "refused":
-      return `refused ${event.source ?? event.stack}: ${event.reason}`
+      return `refused ${event.source ?? event.stack}: ${event.reason}${timesOf(event)}`
+    case "fallback":
+      return `${event.address} failed (${event.reason}): going on from ${event.from} to ${event.to}`
     case "dial-failed":
       return `refused ${event.from}: ${event.message}`
     case "created":

@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Address from "../Address.ts"
 import * as Sodium from "../crypto/Sodium.ts"
 import * as Events from "../Events.ts"
+import * as Limits from "../Limits.ts"
 import * as Multiserver from "../Multiserver.ts"
 import * as Policy from "../Policy.ts"
 import type { Reach } from "../Transport.ts"
@@ -12,7 +13,9 @@ import * as Addresses from "./addresses.ts"
 import * as Allowed from "./allowed.ts"
 import { type Event, fromLibrary, Reporter, report } from "./events.ts"
 import * as Keys from "./keys.ts"
+import * as Limited from "./limited.ts"
 import * as Origins from "./origins.ts"
+import { quieted } from "./repeats.ts"
 import type { Serving } from "./serving.ts"
 import * as Stacks from "./stacks.ts"
 import * as Tls from "./tls.ts"
@@ -48,8 +51,16 @@ interface Input extends Keys.Input, Tls.Input {
   readonly scope: ReadonlyArray<Reach>
 }
 
+/** A program counts each handshake that failed, and a person need not. */
+const repeats =
+  (json: boolean) =>
+  (event: Event): event is Extract<Event, { readonly event: "refused" | "handshake-failed" }> =>
+    event.event === "refused" || (!json && event.event === "handshake-failed")
+
 /** The library's events, held back until `listening` has been said. */
-const held = Effect.map(Reporter, ({ say }) => {
+const held = Effect.gen(function* () {
+  const reporter = yield* Reporter
+  const say = yield* quieted(reporter.say, repeats(reporter.json))
   let early: Array<Event> | undefined = []
   const sink: Events.Sink = (event) =>
     Effect.suspend(() => {
@@ -82,10 +93,11 @@ export const serve = <E, R>(input: Input, { addresses, dialing, exposed, serving
     const origins = yield* Origins.parse(input.origin)
     const credentials = yield* Tls.credentials(input)
     const appKey = yield* Keys.appKey(input)
+    const limits = yield* Limited.limits
     const events = yield* held
     const stacks = Stacks.layer({
       ...dialing,
-      shs: { appKey, authorize: Allowed.authorize(allowed) },
+      peers: { appKey, authorize: Allowed.authorize(allowed) },
       web: {
         ...dialing.web,
         ...(origins.length > 0 && { origins }),
@@ -106,10 +118,11 @@ export const serve = <E, R>(input: Input, { addresses, dialing, exposed, serving
           Layer.provide([
             Keys.identity(input.keyFile),
             Layer.succeed(Events.Events, events.sink),
-            Layer.succeed(Policy.Policy, { ...Policy.allowAll, mayConnect: serving.mayConnect })
+            Layer.succeed(Policy.Policy, { ...Policy.allowAll, mayConnect: serving.mayConnect }),
+            Layer.succeed(Limits.Limits, limits)
           ]),
           Layer.provide(Sodium.layer)
         )
       )
     )
-  })
+  }).pipe(Effect.scoped)

@@ -122,7 +122,7 @@ export const probe = Command.make("probe", {
       const targets = input.race ? [addresses] : addresses.map((each): Address.MultiAddress => [each])
       const errors = yield* Effect.forEach(targets, probeOne(dial, opened)).pipe(
         Effect.provide(
-          Stacks.layer({ ...options, shs: { appKey } }).pipe(
+          Stacks.layer({ ...options, peers: { appKey } }).pipe(
             Layer.provide([Keys.identity(input.keyFile), Layer.succeed(Events.Events, events)]),
             Layer.provide(Sodium.layer)
           )

@@ -7,6 +7,7 @@ import type { Identity } from "../Identity.ts"
 import * as Multiserver from "../Multiserver.ts"
 import * as Net from "../net/Net.ts"
 import * as Noauth from "../noauth/Noauth.ts"
+import * as Noise from "../noise/Noise.ts"
 import * as Onion from "../onion/Onion.ts"
 import * as Stack from "../Stack.ts"
 import * as Shs from "../shs/Shs.ts"
@@ -14,7 +15,7 @@ import * as Unix from "../unix/Unix.ts"
 import * as WebSocket from "../ws/WebSocket.ts"
 
 const transports = ["net", "ws", "wss", "unix", "onion"] as const
-const transforms = ["shs", "shs~deflate", "noauth"] as const
+const transforms = ["shs", "shs~deflate", "noise", "noise~deflate", "noauth"] as const
 
 export const stacks = [...transports, ...Stack.product(transports, transforms)]
 
@@ -24,7 +25,7 @@ export const spoken = `${transports.join(", ")}, each alone or with ${transforms
 export const speaks = ({ stack }: Address): boolean => stacks.some((each) => each === stack)
 
 /** The transforms that prove who the peer is. */
-const authenticating: ReadonlySet<string> = new Set(["shs"])
+const authenticating: ReadonlySet<string> = new Set(["shs", "noise"])
 
 /** Whether peers of this address are known by their key. */
 export const authenticates = ({ transforms }: Address): boolean =>
@@ -37,13 +38,14 @@ export interface Dialing {
 }
 
 export interface Options extends Dialing {
-  readonly shs: Shs.Options<never, Primitives>
+  /** For shs and noise alike. */
+  readonly peers: Pick<Shs.Options<never, Primitives>, "appKey" | "authorize">
 }
 
 /** A Multiserver that speaks all of them. */
 export const layer = ({
   onion,
-  shs,
+  peers,
   web
 }: Options): Layer.Layer<Multiserver.Multiserver, never, Identity | Primitives> =>
   Multiserver.layer(stacks).pipe(
@@ -53,7 +55,8 @@ export const layer = ({
       Onion.layer(onion),
       WebSocket.layer(web),
       WebSocket.layerSecure(web),
-      Shs.layer(shs),
+      Shs.layer(peers),
+      Noise.layer(peers),
       Noauth.layer(),
       Deflate.layer()
     ])

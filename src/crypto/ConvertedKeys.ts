@@ -9,26 +9,44 @@ import type { Primitives } from "./Primitives.ts"
 /** 1,024 peers are about 200 KiB. */
 const maxRemembered = 1024
 
+/** The first bytes of a key as a number. Keys of different owners may share it, so the whole is compared. */
+const hashOf = (key: Uint8Array): number => {
+  let hash = 0
+  for (let i = 0; i < 6; i++) hash = hash * 256 + (key[i] as number)
+  return hash
+}
+
+interface Converted {
+  readonly publicKey: Uint8Array
+  readonly x25519: Uint8Array
+}
+
 export class ConvertedKeys {
   private readonly primitives: Primitives["Service"]
   /** In the order of their last use. */
-  private readonly remembered = new Map<string, Uint8Array>()
+  private readonly remembered = new Map<number, Converted>()
 
   constructor(primitives: Primitives["Service"]) {
     this.primitives = primitives
   }
 
+  private find(publicKey: Uint8Array): Converted | undefined {
+    const found = this.remembered.get(hashOf(publicKey))
+    return found !== undefined && this.primitives.equal(found.publicKey, publicKey) ? found : undefined
+  }
+
   /** The X25519 form, 32 bytes that are not to be changed; `undefined` when the key is no point that anybody can hold. */
   convert(publicKey: Uint8Array): Uint8Array | undefined {
-    return this.remembered.get(String.fromCharCode(...publicKey)) ?? this.primitives.x25519FromPublicKey(publicKey)
+    return this.find(publicKey)?.x25519 ?? this.primitives.x25519FromPublicKey(publicKey)
   }
 
   /** The owner of `publicKey`, whose form is `x25519`, has proved that it is. */
   proved(publicKey: Uint8Array, x25519: Uint8Array): void {
     const { remembered } = this
-    const key = String.fromCharCode(...publicKey)
-    remembered.delete(key)
-    remembered.set(key, x25519)
-    if (remembered.size > maxRemembered) remembered.delete(remembered.keys().next().value as string)
+    const hash = hashOf(publicKey)
+    const converted = this.find(publicKey) ?? { publicKey: publicKey.slice(), x25519: x25519.slice() }
+    remembered.delete(hash)
+    remembered.set(hash, converted)
+    if (remembered.size > maxRemembered) remembered.delete(remembered.keys().next().value as number)
   }
 }

@@ -3,7 +3,8 @@
  * is the only code that touches a crypto library.
  *
  * Rules of the boundary: only `Uint8Array`s go in, lengths are the caller's duty, and whatever a peer can provoke (a bad
- * point, a forged signature, a wrong MAC) comes back as a value and is never thrown.
+ * point, a forged signature, a wrong MAC) comes back as a value and is never thrown. Results may be cut from a buffer that they
+ * share: copy what is kept for longer than a handshake.
  */
 import * as Context from "effect/Context"
 
@@ -24,6 +25,8 @@ export class Primitives extends Context.Service<
     readonly x25519KeyPair: () => KeyPairBytes
     /** X25519. `undefined` when the shared secret would be all zero: the point has small order. */
     readonly x25519: (secretKey: Uint8Array, publicKey: Uint8Array) => Uint8Array | undefined
+    /** The X25519 public key of a secret one. */
+    readonly x25519PublicKey: (secretKey: Uint8Array) => Uint8Array
     /** The Ed25519 pair of a 32-byte seed. */
     readonly ed25519KeyPair: (seed: Uint8Array) => KeyPairBytes
     /** A detached Ed25519 signature, 64 bytes. `secretKey` is 64 bytes. */
@@ -61,6 +64,27 @@ export class Primitives extends Context.Service<
       nonce: Uint8Array,
       key: Uint8Array
     ) => boolean
+    /**
+     * ChaCha20-Poly1305 with a 12-byte nonce (RFC 8439): fills `sealed`, which is 16 bytes longer than `message` and may begin
+     * with it.
+     */
+    readonly aeadSeal: (
+      sealed: Uint8Array,
+      message: Uint8Array,
+      associated: Uint8Array,
+      nonce: Uint8Array,
+      key: Uint8Array
+    ) => void
+    /** Opens `sealed` into `message`, 16 bytes shorter, which may be its beginning. `false`: forged. */
+    readonly aeadOpen: (
+      message: Uint8Array,
+      sealed: Uint8Array,
+      associated: Uint8Array,
+      nonce: Uint8Array,
+      key: Uint8Array
+    ) => boolean
+    /** BLAKE2b of 64 bytes, without a key. */
+    readonly blake2b: (message: Uint8Array) => Uint8Array
     /** Compares in constant time. Different lengths are not equal. */
     readonly equal: (a: Uint8Array, b: Uint8Array) => boolean
     /** Overwrites with zeros. */

@@ -3,20 +3,26 @@
  *
  * libsodium 1.0.21 and later refuses what wire.md 1.7 wants refused: small-order points, keys outside the main subgroup,
  * non-canonical signatures.
+ *
+ * ChaCha20-Poly1305 is libsodium's at every size. Measured, CPU per call: 1 us at 18 bytes and 36 us at 64 KiB, against 5 to 18 us and
+ * 42 to 55 us of node:crypto, whose cipher objects cost 4 us or more each and whose output has to be copied into place.
  */
 import * as Layer from "effect/Layer"
 import sodium from "sodium-native"
+import { brief } from "./brief.ts"
 import { Primitives } from "./Primitives.ts"
 
 /** The binding throws on a bad point, and a peer can send one: what it can provoke becomes a value here. */
-const orUndefined = (out: Uint8Array, compute: () => void): Uint8Array | undefined => {
+const succeeds = (compute: () => void): boolean => {
   try {
     compute()
-    return out
+    return true
   } catch {
-    return undefined
+    return false
   }
 }
+const orUndefined = (out: Uint8Array, compute: () => void): Uint8Array | undefined =>
+  succeeds(compute) ? out : undefined
 
 const make: Primitives["Service"] = {
   random: (length) => {
@@ -25,14 +31,19 @@ const make: Primitives["Service"] = {
     return out
   },
   x25519KeyPair: () => {
-    const publicKey = new Uint8Array(32)
-    const secretKey = new Uint8Array(32)
+    const publicKey = brief(32)
+    const secretKey = brief(32)
     sodium.crypto_box_keypair(publicKey, secretKey)
     return { publicKey, secretKey }
   },
   x25519: (secretKey, publicKey) => {
-    const out = new Uint8Array(32)
+    const out = brief(32)
     return orUndefined(out, () => sodium.crypto_scalarmult(out, secretKey, publicKey))
+  },
+  x25519PublicKey: (secretKey) => {
+    const out = new Uint8Array(32)
+    sodium.crypto_scalarmult_base(out, secretKey)
+    return out
   },
   ed25519KeyPair: (seed) => {
     const publicKey = new Uint8Array(32)
@@ -41,7 +52,7 @@ const make: Primitives["Service"] = {
     return { publicKey, secretKey }
   },
   sign: (message, secretKey) => {
-    const signature = new Uint8Array(64)
+    const signature = brief(64)
     sodium.crypto_sign_detached(signature, message, secretKey)
     return signature
   },
@@ -51,17 +62,17 @@ const make: Primitives["Service"] = {
     return orUndefined(out, () => sodium.crypto_sign_ed25519_pk_to_curve25519(out, publicKey))
   },
   x25519FromSecretKey: (secretKey) => {
-    const out = new Uint8Array(32)
+    const out = brief(32)
     sodium.crypto_sign_ed25519_sk_to_curve25519(out, secretKey)
     return out
   },
   hmac: (key, message) => {
-    const out = new Uint8Array(32)
+    const out = brief(32)
     sodium.crypto_auth(out, message, key)
     return out
   },
   sha256: (message) => {
-    const out = new Uint8Array(32)
+    const out = brief(32)
     sodium.crypto_hash_sha256(out, message)
     return out
   },
@@ -71,6 +82,16 @@ const make: Primitives["Service"] = {
     sodium.crypto_secretbox_detached(cipher, mac, message, nonce, key),
   boxOpenDetached: (message, cipher, mac, nonce, key) =>
     sodium.crypto_secretbox_open_detached(message, cipher, mac, nonce, key),
+  aeadSeal: (sealed, message, associated, nonce, key) => {
+    sodium.crypto_aead_chacha20poly1305_ietf_encrypt(sealed, message, associated, null, nonce, key)
+  },
+  aeadOpen: (message, sealed, associated, nonce, key) =>
+    succeeds(() => sodium.crypto_aead_chacha20poly1305_ietf_decrypt(message, null, sealed, associated, nonce, key)),
+  blake2b: (message) => {
+    const out = brief(64)
+    sodium.crypto_generichash(out, message)
+    return out
+  },
   equal: (a, b) => a.length === b.length && sodium.sodium_memcmp(a, b),
   wipe: (bytes) => sodium.sodium_memzero(bytes)
 }

@@ -1,11 +1,15 @@
 /** The port of a codec over the port below: seals what is offered, once a tick, and opens what has arrived, once a take. */
 import { isArrayNonEmpty } from "effect/Array"
 import type { Codec, Sealer } from "../Codec.ts"
-import type { Chunks, Port, PortListener } from "../Connection.ts"
+import type { Borrower, Chunks, Port, PortListener } from "../Connection.ts"
 import { type ConnectionReason, locallyClosed, ProtocolViolation, Tampered, Truncated } from "../ConnectionError.ts"
 import { giveStage, stageBytes, takeStage } from "./stage.ts"
 
-export class CodecPort implements Port {
+const keyUsedUp = new ProtocolViolation({ detail: "the key of this direction is used up" })
+
+const nothing: Array<Uint8Array> = []
+
+export class CodecPort implements Port, PortListener {
   /** The sealed end is the half close. */
   readonly halfClose = true
   private readonly lower: Port
@@ -24,7 +28,7 @@ export class CodecPort implements Port {
   private endSealed = false
   private scheduled = false
   /** Stages that the lower port has not copied. */
-  private readonly lent: Array<Uint8Array> = []
+  private lent: Array<Uint8Array> | undefined
 
   constructor(lower: Port, codec: Codec, leftover: Array<Uint8Array>) {
     this.lower = lower
@@ -34,7 +38,11 @@ export class CodecPort implements Port {
 
   listen(listener: PortListener): void {
     this.listener = listener
-    this.lower.listen({ readable: () => listener.readable(), drained: () => this.lowerDrained() })
+    this.lower.listen(this)
+  }
+
+  readable(): void {
+    this.listener?.readable()
   }
 
   get failure(): ConnectionReason | undefined {
@@ -62,10 +70,26 @@ export class CodecPort implements Port {
     return isArrayNonEmpty(out) ? out : undefined
   }
 
+  lend(borrower: Borrower | undefined): boolean {
+    if (borrower === undefined) return this.lower.lend?.(undefined) ?? false
+    return this.lower.lend?.((input) => this.lendOpened(input, borrower)) ?? false
+  }
+
+  private lendOpened(input: Uint8Array, borrower: Borrower): boolean {
+    if (this.peerEnded || this.own !== undefined) return false
+    const out: Array<Uint8Array> = []
+    this.open(input, out)
+    let goOn = true
+    // Who has had enough still gets the rest of what was opened: it is nowhere else.
+    for (const chunk of out) goOn = borrower(chunk) && goOn
+    if (this.peerEnded || this.own !== undefined) this.listener?.readable()
+    return goOn
+  }
+
   private nextInput(): ReadonlyArray<Uint8Array> | undefined {
     if (this.leftover.length === 0) return this.lower.take()
     const input = this.leftover
-    this.leftover = []
+    this.leftover = nothing
     return input
   }
 
@@ -101,20 +125,37 @@ export class CodecPort implements Port {
     if (this.failure !== undefined || this.endSealed) return true
     const { head, maxBody } = this.codec.sealer
     let from = 0
-    while (from < bytes.length) {
-      this.stage ??= takeStage()
+    while (from < bytes.length && this.own === undefined) {
       const length = Math.min(maxBody - this.fill, bytes.length - from)
       const part = length === bytes.length ? bytes : bytes.subarray(from, from + length)
-      this.stage.set(part, this.frame + head + this.fill)
+      const stage = this.stageFor(length)
+      stage.set(part, this.frame + head + this.fill)
       this.fill += length
       from += length
-      if (this.fill === maxBody) this.sealFrame(this.stage)
+      if (this.fill === maxBody) this.sealFrame(stage)
     }
     if (!this.scheduled && this.stage !== undefined) {
       this.scheduled = true
       queueMicrotask(this.onTick)
     }
     return true
+  }
+
+  /** The stage, with room for so much more in the open frame, and the end after it. What outgrows a small one moves to a large one. */
+  private stageFor(length: number): Uint8Array {
+    const { endLength, head, tail } = this.codec.sealer
+    const { stage } = this
+    const filled = this.frame + head + this.fill
+    const needed = filled + length + tail + endLength
+    if (stage !== undefined && needed <= stage.length) return stage
+    const roomy = takeStage(needed)
+    if (stage !== undefined) {
+      roomy.set(stage.subarray(0, filled))
+      stage.fill(0, this.frame)
+      giveStage(stage)
+    }
+    this.stage = roomy
+    return roomy
   }
 
   private readonly onTick = (): void => {
@@ -124,18 +165,27 @@ export class CodecPort implements Port {
 
   private sealFrame(stage: Uint8Array): void {
     const { sealer } = this.codec
+    if (sealer.spent === true) {
+      this.fail(keyUsedUp)
+      return
+    }
     sealer.seal(stage, this.frame, this.fill)
     this.frame += sealer.head + this.fill + sealer.tail
     this.fill = 0
-    if (this.frame + frameBytes(sealer) > stageBytes) this.sendStage(stage)
+    // A large one waits for more as long as there is room; a small one for the end of the tick.
+    if (stage.length === stageBytes && this.frame + frameBytes(sealer) > stageBytes) this.sendStage(stage)
   }
 
   private sendStage(stage: Uint8Array): void {
     const sealed = stage.subarray(0, this.frame)
     this.stage = undefined
     this.frame = 0
-    if (this.lower.offer(sealed)) giveStage(stage)
-    else this.lent.push(stage)
+    if (this.lower.offer(sealed)) {
+      giveStage(stage)
+    } else {
+      this.lent ??= []
+      this.lent.push(stage)
+    }
   }
 
   flush(): void {
@@ -147,8 +197,12 @@ export class CodecPort implements Port {
   end(): void {
     if (this.endSealed || this.failure !== undefined) return
     if (this.stage !== undefined && this.fill > 0) this.sealFrame(this.stage)
+    if (this.codec.sealer.spent === true) {
+      this.fail(keyUsedUp)
+      return
+    }
     this.endSealed = true
-    const stage = this.stage ?? takeStage()
+    const stage = this.stage ?? takeStage(this.codec.sealer.endLength)
     this.codec.sealer.sealEnd(stage, this.frame)
     this.frame += this.codec.sealer.endLength
     this.sendStage(stage)
@@ -164,10 +218,10 @@ export class CodecPort implements Port {
     return this.lower.full
   }
 
-  private lowerDrained(): void {
-    if (this.lower.pending === 0) {
+  drained(): void {
+    if (this.lent !== undefined && this.lower.pending === 0) {
       for (const stage of this.lent) giveStage(stage)
-      this.lent.length = 0
+      this.lent = undefined
     }
     this.listener?.drained()
   }
@@ -191,9 +245,9 @@ export class CodecPort implements Port {
     this.stage = undefined
     this.frame = 0
     this.fill = 0
-    this.lent.length = 0
+    this.lent = undefined
   }
 }
 
-/** The most that one frame takes, and room for the end after it. */
-const frameBytes = (sealer: Sealer): number => sealer.head + sealer.maxBody + sealer.tail
+/** The most that one frame takes, and the end after it. */
+const frameBytes = (sealer: Sealer): number => sealer.head + sealer.maxBody + sealer.tail + sealer.endLength

@@ -1,12 +1,13 @@
 /** The Effect face of a port: who waits to read, who waits to write, and how it is left. */
+import { isArrayNonEmpty } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Pull from "effect/Pull"
 import { type Address, format } from "../Address.ts"
-import type { Account, Chunks, Port, PortListener } from "../Connection.ts"
-import { ConnectionError, type ConnectionReason, LocallyClosed } from "../ConnectionError.ts"
+import type { Account, Borrower, Chunks, Port, PortListener, Use } from "../Connection.ts"
+import { ConnectionError, type ConnectionReason, LocallyClosed, TimedOut } from "../ConnectionError.ts"
 
 /** A big chunk is offered in slices of this size, so that a stalled peer stops it within the bound. */
 const sliceBytes = 64 * 1024
@@ -24,11 +25,22 @@ interface Job {
   resume: (effect: Effect.Effect<void, ConnectionError>) => void
 }
 
+/** What a callback throws is its author's: it must not reach the socket that is being read. */
+const attempt = <A>(run: () => A): A | Effect.Effect<never> => {
+  try {
+    return run()
+  } catch (defect) {
+    return Effect.die(defect)
+  }
+}
+
 /** The state behind one `Connection`. */
 export class Face implements PortListener {
   readonly port: Port
   private readonly remote: Address
   private readers: Array<(effect: Pull.Pull<Chunks, ConnectionError>) => void> = []
+  /** What arrived with a chunk whose borrower wanted a pause. */
+  private late: Array<Uint8Array> | undefined
   private jobs: Array<Job> = []
   private advancing = false
   private polling = false
@@ -42,6 +54,12 @@ export class Face implements PortListener {
   private left: Account["tag"] | undefined
   private bytesRead = 0
   private bytesWritten = 0
+  /** Why this side has given up on it. */
+  private expired: ConnectionReason | undefined
+  /** What had arrived when draining began: what comes later is for nobody. */
+  private rest: Chunks | undefined
+  /** What a handshake has carried by itself. */
+  tally: Pick<Account, "bytesRead" | "bytesWritten"> | undefined
 
   constructor(port: Port, remote: Address) {
     this.port = port
@@ -50,7 +68,11 @@ export class Face implements PortListener {
   }
 
   account(): Account {
-    return { bytesRead: this.bytesRead, bytesWritten: this.bytesWritten, tag: this.left ?? this.tag() }
+    return {
+      bytesRead: this.bytesRead + (this.tally?.bytesRead ?? 0),
+      bytesWritten: this.bytesWritten + (this.tally?.bytesWritten ?? 0),
+      tag: this.left ?? this.tag()
+    }
   }
 
   private tag(): Account["tag"] {
@@ -73,13 +95,14 @@ export class Face implements PortListener {
   private poll(): Pull.Pull<Chunks, ConnectionError> | undefined {
     if (this.closed !== undefined) return Effect.fail(this.localError(this.closed))
     const { port } = this
-    const chunks = port.take()
+    const chunks = this.takeLate() ?? (this.draining ? this.takeRest() : port.take())
     if (chunks !== undefined) {
       for (const chunk of chunks) this.bytesRead += chunk.length
       return Effect.succeed(chunks)
     }
     if (port.ended) return Cause.done()
-    if (port.failure !== undefined) return Effect.fail(this.error(port.failure))
+    const failure = this.expired ?? port.failure
+    if (failure !== undefined) return Effect.fail(this.error(failure))
     return this.draining ? Effect.fail(this.localError("draining")) : undefined
   }
 
@@ -103,23 +126,83 @@ export class Face implements PortListener {
     }
   }
 
-  readonly pull: Pull.Pull<Chunks, ConnectionError> = Effect.suspend(
-    () => (this.readers.length === 0 ? this.pollOnce() : undefined) ?? this.nextRead
-  )
-
-  private readonly nextRead: Pull.Pull<Chunks, ConnectionError> = Effect.callback((resume) => {
-    this.readers.push(resume)
-    return Effect.sync(() => {
-      this.readers = this.readers.filter((other) => other !== resume)
+  pull(): Pull.Pull<Chunks, ConnectionError> {
+    const next: Pull.Pull<Chunks, ConnectionError> = Effect.callback((resume) => {
+      this.readers.push(resume)
+      return Effect.sync(() => {
+        this.readers = this.readers.filter((other) => other !== resume)
+      })
     })
-  })
+    return Effect.suspend(() => (this.readers.length === 0 ? this.pollOnce() : undefined) ?? next)
+  }
+
+  /** Hands each chunk to `use`, which borrows it, until the clean end. */
+  forEachChunk<E, R>(use: Use<E, R>): Effect.Effect<void, ConnectionError | E, R> {
+    type Outcome = Effect.Effect<void, ConnectionError | E, R>
+    const onTaken = (outcome: Pull.Pull<Chunks, ConnectionError>): Outcome =>
+      outcome.pipe(
+        Effect.flatMap((chunks): Outcome => {
+          for (const [i, chunk] of chunks.entries()) {
+            const wait = use(chunk)
+            if (wait === undefined) continue
+            this.putBack(chunks.slice(i + 1))
+            return Effect.flatMap(wait, () => goOn)
+          }
+          return goOn
+        }),
+        Effect.catchIf(Cause.isDone, () => Effect.void)
+      )
+    const goOn: Outcome = Effect.suspend(() => {
+      const outcome = this.readers.length === 0 ? this.pollOnce() : undefined
+      return outcome === undefined ? borrow : onTaken(outcome)
+    })
+    const borrow: Outcome = Effect.callback((resume) => {
+      const leave = () => {
+        over = true
+        this.port.lend?.(undefined)
+        this.readers = this.readers.filter((other) => other !== onReadable)
+      }
+      const finish = (outcome: Outcome) => {
+        leave()
+        resume(outcome)
+      }
+      const onReadable = (outcome: Pull.Pull<Chunks, ConnectionError>) => finish(onTaken(outcome))
+      let over = false
+      const borrower: Borrower = (chunk) => {
+        if (over) {
+          this.late = [...(this.late ?? []), chunk.slice()]
+          return false
+        }
+        this.bytesRead += chunk.length
+        const wait = attempt(() => use(chunk))
+        if (wait === undefined) return true
+        finish(Effect.flatMap(wait, () => goOn))
+        return false
+      }
+      this.readers.push(onReadable)
+      this.port.lend?.(borrower)
+      return Effect.sync(leave)
+    })
+    return goOn
+  }
+
+  private putBack(chunks: ReadonlyArray<Uint8Array>): void {
+    this.late = [...chunks, ...(this.late ?? [])]
+    for (const chunk of chunks) this.bytesRead -= chunk.length
+  }
+
+  private takeLate(): Chunks | undefined {
+    const { late } = this
+    this.late = undefined
+    return late !== undefined && isArrayNonEmpty(late) ? late : undefined
+  }
 
   // ---- writing ----
 
   private refusal(): Effect.Effect<never, ConnectionError> | undefined {
     if (this.closed !== undefined) return Effect.fail(this.localError(this.closed))
-    if (this.port.failure !== undefined) return Effect.fail(this.error(this.port.failure))
-    return undefined
+    const failure = this.expired ?? this.port.failure
+    return failure === undefined ? undefined : Effect.fail(this.error(failure))
   }
 
   /** Does what can be done of a job now. `undefined`: not finished. */
@@ -218,9 +301,13 @@ export class Face implements PortListener {
     return Effect.suspend(() => this.submit(chunks))
   }
 
-  readonly flush: Effect.Effect<void, ConnectionError> = Effect.suspend(() => this.submit([], () => this.port.flush()))
+  flush(): Effect.Effect<void, ConnectionError> {
+    return Effect.suspend(() => this.submit([], () => this.port.flush()))
+  }
 
-  readonly end: Effect.Effect<void, ConnectionError> = Effect.suspend(() => this.submit([], () => this.sayEnd()))
+  end(): Effect.Effect<void, ConnectionError> {
+    return Effect.suspend(() => this.submit([], () => this.sayEnd()))
+  }
 
   private sayEnd(): void {
     if (this.endSaid) return
@@ -250,12 +337,40 @@ export class Face implements PortListener {
   }
 
   drain(): void {
+    if (this.draining) return
+    this.rest = this.port.take()
     this.draining = true
     this.readable()
   }
 
+  private takeRest(): Chunks | undefined {
+    const { rest } = this
+    this.rest = undefined
+    return rest
+  }
+
+  /** Whether what is written waits for the peer. */
+  get stalled(): boolean {
+    return this.jobs.length > 0 || this.port.pending > 0
+  }
+
+  /** Fails it with `TimedOut`. */
+  expire(): void {
+    this.left ??= "TimedOut"
+    this.expired ??= new TimedOut()
+    this.port.destroy()
+    this.readable()
+    this.drained()
+  }
+
+  /** Takes what has arrived, for nobody: whether there was something, or `over` when nothing more comes. */
+  discard(): boolean | "over" {
+    if (this.port.take() !== undefined) return true
+    return this.port.ended || this.port.failure !== undefined ? "over" : false
+  }
+
   /** The end of the connection's scope. */
-  leave(exit: Exit.Exit<unknown, unknown>, remaining: Effect.Effect<number>): Effect.Effect<void> {
+  leave(exit: Exit.Exit<unknown, unknown>, remaining: () => Effect.Effect<number>): Effect.Effect<void> {
     const { port } = this
     const unfinished = this.jobs.some((job) => job.index > 0 || job.offset > 0)
     if (Exit.isFailure(exit) || unfinished || port.failure !== undefined || this.closed === "interrupted") {
@@ -267,7 +382,7 @@ export class Face implements PortListener {
     }
     this.refuse("closed")
     this.sayEnd()
-    if (port.pending > 0) return this.linger(remaining)
+    if (port.pending > 0) return this.linger(remaining())
     this.depart()
     return Effect.void
   }

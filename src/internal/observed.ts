@@ -1,5 +1,6 @@
 /** The events of one connection's life, the same for who dials and who listens. */
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
@@ -7,6 +8,7 @@ import * as Connection from "../Connection.ts"
 import type { Attempt } from "../DialError.ts"
 import * as Events from "../Events.ts"
 import { formatPublicKey } from "../Identity.ts"
+import { endWhenIdle } from "./idle.ts"
 
 interface Observer {
   readonly emit: Events.Sink
@@ -14,8 +16,11 @@ interface Observer {
   readonly stack: string
   /** Of a dial: the addresses that failed before this one. */
   readonly failed?: ReadonlyArray<Attempt>
-  /** Of a newcomer: the web page that it says it is. */
+  /** Of a newcomer: its IP, and the web page that it says it is. */
+  readonly source?: string | undefined
   readonly origin?: string | undefined
+  /** After how much silence it is ended. */
+  readonly idle: Duration.Duration
   /** Of a dial: how long its transport took, once it has. */
   readonly connectMillis?: () => number
 }
@@ -25,10 +30,11 @@ const peerText = (peer: Connection.Peer): string | undefined =>
 
 /** Opens a connection, says so, and says how it went when the scope is closed. */
 export const observed = <E, R>(
-  { connectMillis, emit, failed = [], origin, role, stack }: Observer,
+  { connectMillis, emit, failed = [], idle, origin, role, source, stack }: Observer,
   open: Effect.Effect<Connection.Connection, E, R>
 ): Effect.Effect<Connection.Connection, E, R | Scope.Scope> => {
-  const opened = Effect.flatMap(open, Connection.withPort)
+  const made = Effect.flatMap(open, Connection.withPort)
+  const opened = Duration.isFinite(idle) ? Effect.tap(made, (own) => endWhenIdle(own, idle)) : made
   // Making a record costs more than opening a connection in memory: none is made for nobody.
   if (emit === Events.nobody) return opened
   return Effect.gen(function* () {
@@ -37,6 +43,7 @@ export const observed = <E, R>(
       Effect.map(Clock.currentTimeMillis, (now) => ({
         role,
         stack,
+        source,
         remote: format(remote),
         peer: peerText(peer),
         millis: now - started
@@ -46,7 +53,9 @@ export const observed = <E, R>(
     yield* Effect.addFinalizer(() => {
       const account = connected === undefined ? undefined : Connection.account(connected)
       if (connected === undefined || account === undefined) return Effect.void
-      return Effect.flatMap(fields(connected), (common) => emit({ event: "closed", ...common, ...account }))
+      return Effect.flatMap(fields(connected), (common) =>
+        emit({ event: "closed", phase: "open", ...common, ...account })
+      )
     })
     const connection = yield* opened
     connected = connection

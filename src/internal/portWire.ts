@@ -8,6 +8,8 @@ export class PortWire implements Wire, PortListener {
   private readonly port: Port
   private chunks: Array<Uint8Array> = []
   private have = 0
+  bytesRead = 0
+  bytesWritten = 0
   private waiting: (() => void) | undefined
 
   constructor(port: Port) {
@@ -49,6 +51,7 @@ export class PortWire implements Wire, PortListener {
       for (const chunk of chunks) {
         this.chunks.push(chunk)
         this.have += chunk.length
+        this.bytesRead += chunk.length
       }
     }
     return Effect.succeed(this.cut(length))
@@ -72,6 +75,7 @@ export class PortWire implements Wire, PortListener {
   write(bytes: Uint8Array): Effect.Effect<void, ConnectionReason> {
     return Effect.suspend(() => {
       if (this.port.failure !== undefined) return Effect.fail(this.port.failure)
+      this.bytesWritten += bytes.length
       this.port.offer(bytes)
       this.port.flush()
       return Effect.void

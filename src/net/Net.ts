@@ -9,10 +9,14 @@ import type { Connection } from "../Connection.ts"
 import type { TransportReason } from "../DialError.ts"
 import { trusted } from "../internal/trusted.ts"
 import type { BindReason } from "../ListenError.ts"
+import { contains, empty, type Networks } from "../Networks.ts"
 import * as Transport from "../Transport.ts"
+import { fdRoom } from "./fdRoom.ts"
 import { advertisedHosts, boundHosts, plainIp, reachOf } from "./ip.ts"
 import { permitted } from "./lookup.ts"
+import { proxied } from "./proxied.ts"
 import { bindReason, dialReason } from "./reasons.ts"
+import { StaticRead } from "./staticRead.ts"
 import { accepted, bound, connected, overSocket } from "./streamSocket.ts"
 
 /** A vanished peer is noticed by TCP keep-alive after this long. */
@@ -37,22 +41,38 @@ const dial = (
     const { denied, lookup } = permitted(host, permits)
     const deniedAtOnce = denied()
     if (deniedAtOnce !== undefined) return Effect.fail(deniedAtOnce)
-    const open = () => net.connect({ host, port, lookup, autoSelectFamily: true, ...socketOptions })
+    const read = new StaticRead()
+    const { onread } = read
+    const open = () => net.connect({ host, port, lookup, onread, autoSelectFamily: true, ...socketOptions }).pause()
     return connected(open, (error) => denied() ?? dialReason(error, host)).pipe(
-      Effect.flatMap((socket) => overSocket(socket, remoteOf(socket)))
+      Effect.flatMap((socket) => overSocket(socket, remoteOf(socket), read))
     )
   })
 
+export interface Options {
+  /**
+   * The proxies whose connections begin with a header of the PROXY protocol, version 1 or 2, that says whose they are; without one
+   * they are refused. Of everybody else, and by default, nothing of the kind is read.
+   */
+  readonly trustedProxies?: Networks
+}
+
 const listen = (
   { host, port }: Address.Net,
-  onAccepted: Transport.OnAccepted
+  onAccepted: Transport.OnAccepted,
+  told: Transport.ListenOptions,
+  { trustedProxies = empty }: Options
 ): Effect.Effect<Transport.Bound, BindReason, Scope.Scope> =>
   Effect.gen(function* () {
     const open = () =>
       net.createServer({ ...socketOptions, pauseOnConnect: true }).on("connection", (socket) => {
-        const source = socket.remoteAddress
-        const connection = accepted(socket, () => remoteOf(socket))
-        if (source === undefined || !onAccepted(connection, plainIp(source))) socket.destroy()
+        const { remoteAddress } = socket
+        if (remoteAddress === undefined) return socket.destroy()
+        const source = plainIp(remoteAddress)
+        if (contains(trustedProxies, source)) return proxied(socket, source, told)
+        const arrived = onAccepted(accepted(socket, remoteOf(socket)), source)
+        // A reset, because over bare TCP a FIN would look like an end after nothing was said.
+        if (!arrived) socket.resetAndDestroy()
       })
     const server = yield* bound(open, { host, port }, bindReason)
     const address = server.address()
@@ -64,15 +84,20 @@ const listen = (
 const advertised = (host: string, port: number): Address.Section =>
   host.endsWith(".onion") ? new Address.Onion({ host, port }) : new Address.Net({ host, port })
 
+/** TCP, with options for who listens behind proxies. */
+export const layerWith = (options: Options): Layer.Layer<Transport.Transport<"net">> =>
+  Transport.layer("net", {
+    section: Schema.toType(Address.Net),
+    cost: 2,
+    room: fdRoom,
+    reach: ({ host }) => reachOf(host),
+    narrow: ({ host, port }, scope) => boundHosts(host, scope).map((each) => new Address.Net({ host: each, port })),
+    advertise: ({ host, port }, scope, external) =>
+      advertisedHosts(host, scope, external).map((each) => advertised(each, port)),
+    notDialable: ({ port }) => (port === 0 ? "port 0 is for listening" : undefined),
+    dial,
+    listen: (section, onAccepted, told) => listen(section, onAccepted, told, options)
+  })
+
 /** TCP. */
-export const layer: Layer.Layer<Transport.Transport<"net">> = Transport.layer("net", {
-  section: Schema.toType(Address.Net),
-  cost: 2,
-  reach: ({ host }) => reachOf(host),
-  narrow: ({ host, port }, scope) => boundHosts(host, scope).map((each) => new Address.Net({ host: each, port })),
-  advertise: ({ host, port }, scope, external) =>
-    advertisedHosts(host, scope, external).map((each) => advertised(each, port)),
-  notDialable: ({ port }) => (port === 0 ? "port 0 is for listening" : undefined),
-  dial,
-  listen
-})
+export const layer: Layer.Layer<Transport.Transport<"net">> = layerWith({})

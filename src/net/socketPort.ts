@@ -1,8 +1,9 @@
 /** The port of a Node stream socket: TCP or a unix socket. */
 import type { Socket } from "node:net"
 import { isArrayNonEmpty } from "effect/Array"
-import type { Chunks, Port, PortListener } from "../Connection.ts"
+import type { Borrower, Chunks, Port, PortListener } from "../Connection.ts"
 import { type ConnectionReason, locallyClosed, Reset, TimedOut } from "../ConnectionError.ts"
+import type { StaticRead } from "./staticRead.ts"
 
 /** Reading pauses when this many bytes wait to be taken; two of Node's reads. */
 const readHighWater = 128 * 1024
@@ -18,18 +19,29 @@ export const release = (socket: Socket): void => {
   else socket.destroy()
 }
 
+const copy = (bytes: Uint8Array): Uint8Array => {
+  const own = Buffer.allocUnsafeSlow(bytes.length)
+  own.set(bytes)
+  return own
+}
+
 export class SocketPort implements Port {
   readonly halfClose = true
   failure: ConnectionReason | undefined
   private readonly socket: Socket
+  /** Where the socket reads into one buffer with all others. */
+  private readonly read: StaticRead | undefined
+  private borrower: Borrower | undefined
   private listener: PortListener | undefined
   private incoming: Array<Uint8Array> = []
   private incomingBytes = 0
   private paused = true
   private inputEnded = false
 
-  constructor(socket: Socket) {
+  /** With `read` the socket is one that reads so, and paused. */
+  constructor(socket: Socket, read?: StaticRead) {
     this.socket = socket
+    this.read = read
     // Node tells of an end that comes while nobody listens, even when the socket is paused.
     this.inputEnded = socket.readableEnded
     socket.removeAllListeners("error")
@@ -44,19 +56,41 @@ export class SocketPort implements Port {
     const first = this.listener === undefined
     this.listener = listener
     if (!first) return
-    this.socket.on("data", this.onData)
+    if (this.read === undefined) this.socket.on("data", this.onData)
+    else this.read.hear = this.hear
     this.socket.on("end", this.onEnd)
     this.resume()
   }
 
   private readonly onData = (chunk: Uint8Array): void => {
-    this.incoming.push(chunk)
-    this.incomingBytes += chunk.length
-    this.listener?.readable()
-    if (this.incomingBytes >= readHighWater && !this.paused) {
+    if (!this.hand(chunk, false) && !this.paused) {
       this.paused = true
       this.socket.pause()
     }
+  }
+
+  private readonly hear = (bytes: Uint8Array): boolean => {
+    this.paused = !this.hand(bytes, true)
+    return !this.paused
+  }
+
+  /** Hands on what was read, to who borrows or who takes: whether to read on. */
+  private hand(bytes: Uint8Array, isStatic: boolean): boolean {
+    const { borrower } = this
+    if (borrower !== undefined && this.incomingBytes === 0) {
+      // Who wanted a pause may have come back before the answer.
+      return borrower(bytes) || (this.borrower !== undefined && this.borrower !== borrower)
+    }
+    this.incoming.push(isStatic ? copy(bytes) : bytes)
+    this.incomingBytes += bytes.length
+    this.listener?.readable()
+    return this.incomingBytes < readHighWater
+  }
+
+  lend(borrower: Borrower | undefined): boolean {
+    this.borrower = borrower
+    if (borrower !== undefined && this.incomingBytes < readHighWater) this.resume()
+    return true
   }
 
   private resume(): void {

@@ -7,6 +7,7 @@ import * as Connection from "../Connection.ts"
 import { trusted } from "../internal/trusted.ts"
 import type { BindReason } from "../ListenError.ts"
 import { release, SocketPort } from "./socketPort.ts"
+import { rewrap, StaticRead } from "./staticRead.ts"
 
 /** A socket's fd goes with the scope, whatever happens to what is over it. */
 const inScope = (socket: net.Socket): Effect.Effect<void, never, Scope.Scope> =>
@@ -39,24 +40,34 @@ export const connected = <E>(
 /** The connection over a connected socket. */
 export const overSocket = (
   socket: net.Socket,
-  transport: Address.Section
+  transport: Address.Section,
+  read?: StaticRead
 ): Effect.Effect<Connection.Connection, never, Scope.Scope> =>
   Effect.suspend(() => {
     const remote = trusted(Address.Address, { transport, transforms: [] })
-    return Connection.make(new SocketPort(socket), { remote, peer: Connection.anonymous })
+    return Connection.make(new SocketPort(socket, read), { remote, peer: Connection.anonymous })
   })
 
 /** An accepted socket, for who takes it. Until its port listens, errors wait: what fails before shows then. */
 export const accepted = (
   socket: net.Socket,
-  transport: () => Address.Section
+  remote: Address.Section
 ): Effect.Effect<Connection.Connection, never, Scope.Scope> => {
-  socket.on("error", () => {})
-  return Effect.andThen(
-    inScope(socket),
-    Effect.suspend(() => overSocket(socket, transport()))
-  )
+  socket.on("error", ignore)
+  // The effect outlives its run, in the fiber that goes on; the socket that it was given needn't.
+  const given = { socket }
+  return Effect.suspend(() => {
+    const { socket } = given
+    const read = new StaticRead()
+    const taken = rewrap(socket, read)
+    if (taken !== undefined) given.socket = taken
+    return taken === undefined
+      ? Effect.andThen(inScope(socket), overSocket(socket, remote))
+      : Effect.andThen(inScope(taken), overSocket(taken, remote, read))
+  })
 }
+
+const ignore = (): void => {}
 
 /** Listens with a server, which closes with the scope. */
 export const bound = (
@@ -69,7 +80,8 @@ export const bound = (
   Effect.acquireRelease(Effect.sync(open), (server) => Effect.sync(() => server.close())).pipe(
     Effect.tap((server) =>
       Effect.callback<void, BindReason>((resume) => {
-        server.once("error", (error) => resume(Effect.fail(reason(error))))
+        // It stays: an accept that fails later, for want of memory say, is no reason to stop accepting.
+        server.on("error", (error) => resume(Effect.fail(reason(error))))
         around(() => server.listen(options, () => resume(Effect.void)))
       })
     )

@@ -20,6 +20,22 @@ export interface Direction {
   readonly nonce: Uint8Array
 }
 
+/**
+ * A copy of a direction, and room for the plain header of its packet, in one piece: a buffer for each costs many times what is in it,
+ * and a server has thousands.
+ */
+const stateOf = ({ key, nonce }: Direction) => {
+  const all = new Uint8Array(32 + 24 + plainHeaderLength)
+  all.set(key)
+  all.set(nonce, 32)
+  return { key: all.subarray(0, 32), nonce: all.subarray(32, 56), header: all.subarray(56) }
+}
+
+/** What is needed only while one packet is sealed: one of each for all connections. */
+const scratchNonce = new Uint8Array(24)
+const scratchHeader = new Uint8Array(plainHeaderLength)
+const scratchMac = scratchHeader.subarray(2)
+
 /** The nonce is one big-endian number; it wraps. */
 const increment = (nonce: Uint8Array): void => {
   for (let i = nonce.length - 1; i >= 0; i--) {
@@ -37,31 +53,33 @@ export class BoxSealer implements Codec.Sealer {
   private readonly primitives: Primitives["Service"]
   private readonly key: Uint8Array
   private readonly nonce: Uint8Array
-  private readonly headerNonce = new Uint8Array(24)
-  private readonly header = new Uint8Array(plainHeaderLength)
-  private readonly mac = this.header.subarray(2)
 
   constructor(primitives: Primitives["Service"], direction: Direction) {
+    const { key, nonce } = stateOf(direction)
     this.primitives = primitives
-    this.key = direction.key
-    this.nonce = direction.nonce.slice()
+    this.key = key
+    this.nonce = nonce
   }
 
   seal(stage: Uint8Array, offset: number, length: number): void {
-    const { header, headerNonce, key, mac, nonce, primitives } = this
-    headerNonce.set(nonce)
+    const { key, nonce, primitives } = this
+    scratchNonce.set(nonce)
     increment(nonce)
     const body = stage.subarray(offset + headerLength, offset + headerLength + length)
-    primitives.boxSealDetached(body, mac, body, nonce, key)
+    primitives.boxSealDetached(body, scratchMac, body, nonce, key)
     increment(nonce)
-    header[0] = length >>> 8
-    header[1] = length & 0xff
-    primitives.boxSeal(stage.subarray(offset, offset + headerLength), header, headerNonce, key)
+    scratchHeader[0] = length >>> 8
+    scratchHeader[1] = length & 0xff
+    primitives.boxSeal(stage.subarray(offset, offset + headerLength), scratchHeader, scratchNonce, key)
   }
 
   sealEnd(stage: Uint8Array, offset: number): void {
-    this.header.fill(0)
-    this.primitives.boxSeal(stage.subarray(offset, offset + headerLength), this.header, this.nonce, this.key)
+    scratchHeader.fill(0)
+    this.primitives.boxSeal(stage.subarray(offset, offset + headerLength), scratchHeader, this.nonce, this.key)
+  }
+
+  wipe(): void {
+    this.primitives.wipe(this.key)
   }
 }
 
@@ -72,13 +90,14 @@ class BoxFrames implements Codec.Frames {
   private readonly key: Uint8Array
   private readonly nonce: Uint8Array
   private readonly longest: number
-  private readonly header = new Uint8Array(plainHeaderLength)
-  private readonly mac = this.header.subarray(2)
+  private readonly header: Uint8Array
 
   constructor(primitives: Primitives["Service"], direction: Direction, longest: number) {
+    const { header, key, nonce } = stateOf(direction)
     this.primitives = primitives
-    this.key = direction.key
-    this.nonce = direction.nonce.slice()
+    this.key = key
+    this.nonce = nonce
+    this.header = header
     this.longest = longest
   }
 
@@ -93,9 +112,14 @@ class BoxFrames implements Codec.Frames {
   }
 
   openBody(sealed: Uint8Array, plain: Uint8Array): number | undefined {
-    if (!this.primitives.boxOpenDetached(plain, sealed, this.mac, this.nonce, this.key)) return undefined
+    scratchHeader.set(this.header)
+    if (!this.primitives.boxOpenDetached(plain, sealed, scratchMac, this.nonce, this.key)) return undefined
     increment(this.nonce)
     return sealed.length
+  }
+
+  wipe(): void {
+    this.primitives.wipe(this.key)
   }
 }
 
@@ -106,16 +130,30 @@ export const boxOpener = (
   longest: number = maxBody
 ): Codec.Opener => Codec.opener(new BoxFrames(primitives, direction, longest))
 
-/** Both directions of a box stream. */
-export const codec = (
-  primitives: Primitives["Service"],
-  keys: { readonly encrypt: Direction; readonly decrypt: Direction },
-  longest?: number
-): Codec.Codec => ({
-  sealer: new BoxSealer(primitives, keys.encrypt),
-  opener: boxOpener(primitives, keys.decrypt, longest),
-  wipe: () => {
-    primitives.wipe(keys.encrypt.key)
-    primitives.wipe(keys.decrypt.key)
+class BoxCodec implements Codec.Codec {
+  readonly sealer: BoxSealer
+  readonly opener: Codec.Opener
+  private readonly frames: BoxFrames
+
+  constructor(primitives: Primitives["Service"], { decrypt, encrypt }: Directions, longest: number) {
+    this.sealer = new BoxSealer(primitives, encrypt)
+    this.frames = new BoxFrames(primitives, decrypt, longest)
+    this.opener = Codec.opener(this.frames)
+    primitives.wipe(encrypt.key)
+    primitives.wipe(decrypt.key)
   }
-})
+
+  wipe(): void {
+    this.sealer.wipe()
+    this.frames.wipe()
+  }
+}
+
+interface Directions {
+  readonly encrypt: Direction
+  readonly decrypt: Direction
+}
+
+/** Both directions of a box stream. The keys are its own from now on, and are wiped where they are. */
+export const codec = (primitives: Primitives["Service"], keys: Directions, longest: number = maxBody): Codec.Codec =>
+  new BoxCodec(primitives, keys, longest)

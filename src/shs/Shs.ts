@@ -4,63 +4,27 @@
  * The dialer has to know the listener's key; the listener learns the dialer's and asks `authorize` whether to let it in.
  * Specification: wire.md, section 1. Known limits: no rekeying, no post-quantum part, sizes and timing are visible.
  */
-import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
-import * as Base64 from "effect/encoding/Base64"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
 import * as Address from "../Address.ts"
+import { type AppKey, mainNetwork } from "../AppKey.ts"
 import { Authenticated } from "../Connection.ts"
 import type { ConnectionReason } from "../ConnectionError.ts"
 import { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
 import { Primitives } from "../crypto/Primitives.ts"
-import {
-  HandshakeError,
-  type HandshakeReason,
-  NotAuthorized,
-  PeerMisbehaved,
-  Rejected,
-  WrongNetwork
-} from "../HandshakeError.ts"
-import { formatPublicKey, fromSeed, Identity, type KeyPair, type PublicKey } from "../Identity.ts"
-import { decodeExactly } from "../internal/base64.ts"
+import { HandshakeError, type HandshakeReason, PeerMisbehaved, Rejected, WrongNetwork } from "../HandshakeError.ts"
+import { fromSeed, Identity, type KeyPair, type PublicKey } from "../Identity.ts"
+import { decide } from "../internal/authorize.ts"
 import { Crowded } from "../internal/crowded.ts"
 import { trusted } from "../internal/trusted.ts"
 import * as Transform from "../Transform.ts"
 import * as BoxStream from "./BoxStream.ts"
 import * as Handshake from "./ShsHandshake.ts"
 
-/** 32 bytes that name a network: peers with another one can't even talk. Public for most networks, so not a password. */
-export type AppKey = Redacted.Redacted<Uint8Array>
-
-/** The app key of Secure Scuttlebutt's main network. */
-export const mainNetwork: AppKey = Redacted.make(
-  Result.getOrThrow(Base64.decode("1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan/s=")),
-  { label: "app key" }
-)
-
-/** An app key from base64 of 32 bytes; `undefined` when it is none. */
-export const parseAppKey = (text: string): AppKey | undefined => {
-  const bytes = decodeExactly(text, 32)
-  return bytes === undefined ? undefined : Redacted.make(bytes, { label: "app key" })
-}
-
-/** An app key from configuration, base64 of 32 bytes; by default `MULTISERVER_APP_KEY`. */
-export const configAppKey = (
-  config: Config.Config<Redacted.Redacted<string>> = Config.Redacted("MULTISERVER_APP_KEY")
-): Config.Config<AppKey> =>
-  config.pipe(
-    Config.mapEffect((text) => {
-      const appKey = parseAppKey(Redacted.value(text))
-      return appKey === undefined ? Effect.fail(new Config.ConfigError(notAnAppKey)) : Effect.succeed(appKey)
-    })
-  )
-const notAnAppKey = new Schema.SchemaError(
-  new SchemaIssue.InvalidValue({ message: "expected base64 of a 32-byte app key" })
-)
+export { type AppKey, configAppKey, mainNetwork, parseAppKey } from "../AppKey.ts"
 
 /** Who asks to come in, with its key already proved. */
 export interface Applicant {
@@ -142,20 +106,6 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     return handshaken(primitives, server, session, options.maxBoxBody)
   })
 
-  /** A defect in `authorize` is as much a refusal as a `false`; only an interruption stays one. */
-  const decide = (applicant: Applicant): Effect.Effect<void, HandshakeError> => {
-    const publicKey = formatPublicKey(applicant.publicKey)
-    const refuse = (failed: boolean) => Effect.fail(failure("auth", new NotAuthorized({ publicKey, failed })))
-    return Effect.suspend(() => authorize(applicant)).pipe(
-      Effect.provideContext(context),
-      Effect.matchCauseEffect({
-        onSuccess: (allowed) => (allowed === true ? Effect.void : refuse(false)),
-        onFailure: (cause) =>
-          cause.reasons.some((reason) => reason._tag === "Interrupt") ? Effect.interrupt : refuse(true)
-      })
-    )
-  }
-
   const serve = Effect.fnUntraced(function* (wire: Transform.Wire, remote: Address.Address) {
     const hello = yield* receive(wire, "hello", "connect")
     const challenge = yield* step("hello", Handshake.serverChallenge(local(identity), hello))
@@ -164,7 +114,8 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     if (!crowded()) challenge.next.sharedLong()
     const auth = yield* receive(wire, "auth", "hello")
     const decision = yield* step("auth", Handshake.serverVerify(challenge.next, auth))
-    yield* decide({ publicKey: decision.client, remote })
+    const applicant = { publicKey: decision.client, remote }
+    yield* decide(authorize, context, (reason) => failure("auth", reason), applicant)
     const accept = Handshake.serverAccept(decision)
     yield* Effect.mapError(wire.write(accept.message), rejected("accept", "auth"))
     return handshaken(primitives, decision.client, accept.session, options.maxBoxBody)

@@ -12,6 +12,7 @@
  */
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { brief, concat } from "../crypto/brief.ts"
 import type { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
 import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
 import { type KeyPair, PublicKey } from "../Identity.ts"
@@ -58,16 +59,6 @@ const once = <A>(compute: () => A): (() => A) => {
 
 const zeroNonce = new Uint8Array(24)
 
-const concat = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    out.set(part, at)
-    at += part.length
-  }
-  return out
-}
-
 /** SHA-256 over secrets joined, which are wiped afterwards where they were joined. */
 const hashSecret = (primitives: Primitives["Service"], ...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   const joined = concat(...parts)
@@ -85,7 +76,7 @@ const readGreeting = (
   { appKey, ephemeral, primitives }: Local,
   message: Uint8Array
 ): Step<{ readonly key: Uint8Array; readonly shared: Uint8Array }> => {
-  const key = message.slice(32, 64)
+  const key = message.subarray(32, 64)
   if (!primitives.equal(primitives.hmac(appKey, key), message.subarray(0, 32))) return wrongNetwork
   const shared = primitives.x25519(ephemeral.secretKey, key)
   return shared === undefined ? misbehaved(smallOrder) : Result.succeed({ key, shared })
@@ -99,7 +90,7 @@ const session = (
   const secret = primitives.sha256(acceptKey)
   const direction = (longTerm: Uint8Array, ephemeralKey: Uint8Array): Direction => ({
     key: hashSecret(primitives, secret, longTerm),
-    nonce: primitives.hmac(appKey, ephemeralKey).slice(0, 24)
+    nonce: primitives.hmac(appKey, ephemeralKey).subarray(0, 24)
   })
   const keys = {
     encrypt: direction(remote.publicKey, remote.ephemeral),
@@ -166,7 +157,7 @@ export const clientAuth = (
     const sharedHash = primitives.sha256(shared)
     const hello = concat(sign(local, concat(appKey, server, sharedHash)), identity.publicKey)
     const authKey = hashSecret(primitives, appKey, shared, sharedLong)
-    const message = new Uint8Array(lengths.auth)
+    const message = brief(lengths.auth)
     primitives.boxSeal(message, hello, zeroNonce, authKey)
     primitives.wipe(authKey)
     const acceptKey = once(() => {
@@ -188,7 +179,7 @@ export const clientFinish = (state: AwaitAccept, accept: Uint8Array): Step<Sessi
   const { appKey, keys, primitives } = local
   const acceptKey = state.acceptKey()
   if (acceptKey === undefined) return misbehaved(smallOrder)
-  const signature = new Uint8Array(64)
+  const signature = brief(64)
   if (!primitives.boxOpen(signature, accept, zeroNonce, acceptKey))
     return misbehaved("its accept message does not open")
   if (!primitives.verify(signature, concat(appKey, hello, sharedHash), server)) {
@@ -243,7 +234,7 @@ export const serverVerify = (state: AwaitAuth, auth: Uint8Array): Step<AwaitDeci
   const sharedLong = state.sharedLong()
   if (sharedLong === undefined) return misbehaved(smallOrder)
   const authKey = hashSecret(primitives, appKey, shared, sharedLong)
-  const hello = new Uint8Array(96)
+  const hello = brief(96)
   const opened = primitives.boxOpen(hello, auth, zeroNonce, authKey)
   primitives.wipe(authKey)
   if (!opened) return misbehaved("its auth message does not open: it dialed another key than ours, or was changed")
@@ -264,7 +255,7 @@ export const serverVerify = (state: AwaitAuth, auth: Uint8Array): Step<AwaitDeci
 /** The client may come in: the accept message, and the session. */
 export const serverAccept = (state: AwaitDecision): { readonly message: Uint8Array; readonly session: Session } => {
   const { acceptKey, client, clientEphemeral, hello, local, sharedHash } = state
-  const message = new Uint8Array(lengths.accept)
+  const message = brief(lengths.accept)
   const signature = sign(local, concat(local.appKey, hello, sharedHash))
   local.primitives.boxSeal(message, signature, zeroNonce, acceptKey)
   return { message, session: session(local, { publicKey: client, ephemeral: clientEphemeral }, acceptKey) }

@@ -17,6 +17,8 @@ import * as Address from "../Address.ts"
 import type { Connection } from "../Connection.ts"
 import { NotDialable, Refused, type TransportReason, Unreachable } from "../DialError.ts"
 import { AddressInUse, type BindReason, NotListenable, PermissionDenied } from "../ListenError.ts"
+import { fdRoom } from "../net/fdRoom.ts"
+import { StaticRead } from "../net/staticRead.ts"
 import { accepted, bound, connected, overSocket } from "../net/streamSocket.ts"
 import * as Transport from "../Transport.ts"
 
@@ -50,8 +52,11 @@ const dial = (
     if (!authenticates && !(yield* isOurs(section.path))) {
       return yield* new NotDialable({ detail: "the socket belongs to another user; take shs to know the peer" })
     }
-    const socket = yield* connected(() => net.connect({ path: section.path, allowHalfOpen: true }), dialReason)
-    return yield* overSocket(socket, section)
+    const read = new StaticRead()
+    const { onread } = read
+    const open = () => net.connect({ path: section.path, onread, allowHalfOpen: true }).pause()
+    const socket = yield* connected(open, dialReason)
+    return yield* overSocket(socket, section, read)
   })
 
 // -----------------------------------------------------------------------------
@@ -151,13 +156,7 @@ const listen = (
     yield* attempt(() => fs.statSync(path.dirname(section.path)))
     const open = () =>
       net.createServer({ allowHalfOpen: true, pauseOnConnect: true }).on("connection", (socket) => {
-        if (
-          !onAccepted(
-            accepted(socket, () => section),
-            undefined
-          )
-        )
-          socket.destroy()
+        if (!onAccepted(accepted(socket, section), undefined)) socket.destroy()
       })
     yield* bound(open, { path: own }, bindReason, privately)
     const { mode } = yield* attempt(() => fs.lstatSync(own))
@@ -183,6 +182,7 @@ export const layer: Layer.Layer<Transport.Transport<"unix">> = Transport.layer("
   cost: 1,
   reach: () => "device",
   trusted: true,
+  room: fdRoom,
   notDialable: (section) => tooLong(section.path),
   dial,
   listen

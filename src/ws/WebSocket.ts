@@ -15,6 +15,8 @@ import * as Address from "../Address.ts"
 import * as Connection from "../Connection.ts"
 import type { TransportReason } from "../DialError.ts"
 import type { BindReason } from "../ListenError.ts"
+import { empty, type Networks } from "../Networks.ts"
+import { fdRoom } from "../net/fdRoom.ts"
 import { advertisedHosts, boundHosts, plainIp, reachOf } from "../net/ip.ts"
 import * as Transport from "../Transport.ts"
 import { dial } from "./dial.ts"
@@ -49,6 +51,11 @@ export interface Options {
   readonly maxMessage?: number
   /** How much silence makes for a ping. The second in a row that nothing answers ends the connection. By default 30 seconds. */
   readonly ping?: Duration.Input
+  /**
+   * The proxies through which clients come: of these, who connected is what X-Forwarded-For says, from its right the first that is none
+   * of them. By default none, and all who come through a proxy are one source.
+   */
+  readonly trustedProxies?: Networks
   /** How long a client may take for the head of its request, and a server for its answer. By default 10 seconds. */
   readonly upgradeTimeout?: Duration.Input
 }
@@ -90,6 +97,7 @@ const define = <S extends Section>(
     hosts,
     origins,
     server,
+    trustedProxies: options.trustedProxies ?? empty,
     secure: secure && { credentials: secure.credentials }
   }
 
@@ -108,6 +116,7 @@ const define = <S extends Section>(
   return {
     section,
     cost,
+    room: fdRoom,
     reach: ({ host }) => reachOf(host),
     narrow: ({ host, path, port }, scope) => boundHosts(host, scope).map((each) => make({ host: each, port, path })),
     advertise: ({ host, path, port }, scope, external) =>

@@ -7,8 +7,10 @@ import type * as Scope from "effect/Scope"
 import { WebSocketServer } from "ws"
 import type { Connection } from "../Connection.ts"
 import { type BindReason, NotListenable } from "../ListenError.ts"
+import { contains, type Networks } from "../Networks.ts"
 import { plainIp, reachOf } from "../net/ip.ts"
-import type { ListenOptions, OnAccepted } from "../Transport.ts"
+import type { Arriving, ListenOptions, OnAccepted } from "../Transport.ts"
+import { sourceOf } from "./forwarded.ts"
 import * as HttpServer from "./httpServer.ts"
 import { type Origins, type Rules, refusal } from "./origin.ts"
 import { PortSocket, socketOptions } from "./portSocket.ts"
@@ -25,6 +27,7 @@ export interface Options {
   readonly maxMessage: number
   readonly pingMillis: number
   readonly upgradeMillis: number
+  readonly trustedProxies: Networks
 }
 
 /** What is bound. */
@@ -65,15 +68,42 @@ const serverFor = (
     return { server: own, bound: HttpServer.bind(own, host, port) }
   })
 
+/** The same for a TLS socket and the one under it. */
+const nameOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`
+
+/** Those who have connected to a server of our own, until they ask for a WebSocket: limits hold from the first moment. */
+const arrivalsOf = (server: HttpServer.Server, trusted: Networks, { onArriving }: ListenOptions) => {
+  const arrivals = new Map<string, Arriving>()
+  server.on("connection", (socket) => {
+    const { remoteAddress } = socket
+    const name = nameOf(socket)
+    const ip = remoteAddress === undefined ? undefined : plainIp(remoteAddress)
+    // A proxy says later who it is.
+    const source = ip === undefined || contains(trusted, ip) ? undefined : ip
+    const arriving = ip === undefined ? undefined : onArriving(source, () => socket.destroy())
+    if (arriving === undefined) return socket.destroy()
+    arrivals.set(name, arriving)
+    socket.once("close", () => take(name)?.gone())
+  })
+  server.on("request", ({ socket }) => arrivals.get(nameOf(socket))?.stay())
+  const take = (name: string): Arriving | undefined => {
+    const arriving = arrivals.get(name)
+    arrivals.delete(name)
+    return arriving
+  }
+  return take
+}
+
 /** Listens at a path, as long as the scope, and gives the port. */
 export const listen = (
   place: Place,
   options: Options,
-  { authenticates, onRefused }: ListenOptions,
+  told: ListenOptions,
   onAccepted: OnAccepted,
   open: Open
 ): Effect.Effect<number, BindReason, Scope.Scope> =>
   Effect.gen(function* () {
+    const { authenticates, onRefused } = told
     const rules: Rules = {
       origins: options.origins ?? (authenticates ? "any" : []),
       hosts: options.hosts ?? (!authenticates && reachOf(place.host) === "device" ? "loopback" : "any")
@@ -96,12 +126,13 @@ export const listen = (
     }
     const onUpgrade: HttpServer.OnUpgrade = (request, socket, head) => {
       const { host, origin } = request.headers
-      const source = socket.remoteAddress
+      const { remoteAddress } = socket
+      if (remoteAddress === undefined) return void socket.destroy()
+      const source = sourceOf(plainIp(remoteAddress), request.headers, options.trustedProxies)
       if (refusal(rules, { host, origin }) !== undefined) {
-        onRefused(source === undefined ? undefined : plainIp(source), origin)
+        onRefused("Origin", source, origin)
         return HttpServer.refuse(socket, 403)
       }
-      if (source === undefined) return void socket.destroy()
       let upgraded: { readonly port: WsPort | undefined } | undefined
       const upgrade = () => {
         upgraded ??= { port: toPort(request, socket, head) }
@@ -110,10 +141,12 @@ export const listen = (
       const accepted = Effect.acquireRelease(Effect.sync(upgrade), (port) =>
         Effect.sync(() => (port === undefined ? socket.destroy() : port.destroy()))
       ).pipe(Effect.flatMap((port) => (port === undefined ? Effect.interrupt : open(port, socket))))
-      if (onAccepted(accepted, plainIp(source), origin)) upgrade()
+      const accept = arrived(nameOf(socket))?.accept ?? onAccepted
+      if (accept(accepted, source, origin)) upgrade()
       else HttpServer.refuse(socket, 503)
     }
     const { bound, server } = yield* serverFor(place, options)
+    const arrived = options.server === undefined ? arrivalsOf(server, options.trustedProxies, told) : () => undefined
     yield* HttpServer.route(server, HttpServer.pathOf(place.path), onUpgrade)
     return yield* bound
   })

@@ -102,6 +102,8 @@ export class WsPort implements Port {
 
   /** A Close has arrived. */
   private readonly onPeerClose = (code: number): void => {
+    // What came before was not all of it: this is no clean end.
+    if (this.failure !== undefined) return
     if (code === 1000 || code === 1005) {
       this.inputEnded = true
       if (!this.halfClose || this.closeSent) this.sendClose()

@@ -12,9 +12,16 @@ const tls = (name: string): string => fileURLToPath(new URL(`../fixtures/tls/${n
 const server = ["--tls-key", tls("server.key"), "--tls-cert", tls("server.crt")]
 
 describe.concurrent("listen --echo and connect speak", () => {
-  const inPlace = ["ws://127.0.0.1:0", "ws://127.0.0.1:0~shs", "ws://127.0.0.1:0/path~noauth", "net:127.0.0.1:0~noauth"]
-  const compressed = ["net:127.0.0.1:0~shs~deflate", "ws://127.0.0.1:0~shs~deflate"]
-  const inFolder = ["unix:socket", "unix:socket~shs", "unix:socket~noauth"]
+  const inPlace = [
+    "net:127.0.0.1:0~noise",
+    "ws://127.0.0.1:0~noise",
+    "ws://127.0.0.1:0",
+    "ws://127.0.0.1:0~shs",
+    "ws://127.0.0.1:0/path~noauth",
+    "net:127.0.0.1:0~noauth"
+  ]
+  const compressed = ["net:127.0.0.1:0~shs~deflate", "ws://127.0.0.1:0~shs~deflate", "net:127.0.0.1:0~noise~deflate"]
+  const inFolder = ["unix:socket", "unix:socket~shs", "unix:socket~noise", "unix:socket~noauth"]
   it.live.each([...inPlace, ...compressed, ...inFolder])("%s", (target) =>
     Effect.gen(function* () {
       const cwd = yield* folder

@@ -58,6 +58,13 @@ const transform: Arbitrary.Arbitrary<Address.Section> = either<Address.Section>(
     ([publicKey, seed]) => new Address.Shs({ publicKey, seed: Redacted.make(seed) })
   ),
   oneOf([0]).pipe(Arbitrary.map(() => new Address.Shs({}))),
+  Arbitrary.map(publicKey, (publicKey) => new Address.Noise({ publicKey })),
+  Arbitrary.map(
+    Arbitrary.all([publicKey, bytes32]),
+    ([publicKey, token]) =>
+      new Address.Noise({ publicKey, token: Redacted.make(token.some((byte) => byte !== 0) ? token : token.fill(1)) })
+  ),
+  oneOf([0]).pipe(Arbitrary.map(() => new Address.Noise({}))),
   oneOf([0]).pipe(Arbitrary.map(() => new Address.Noauth({}))),
   oneOf(["", ":"]).pipe(Arbitrary.map((data) => new Address.Opaque({ name: "z", data }))),
   Arbitrary.map(data, (text) => new Address.Opaque({ name: "zip", data: `:${text}` }))
@@ -82,7 +89,21 @@ const key = base64(Uint8Array.from({ length: 32 }, (_, i) => (i * 53 + 251) & 25
 /** Pieces of addresses, and what has no place in one. */
 const tokens = [
   ..."~!;:/?#[]%@=.-\\ \0",
-  ...["net:", "ws://", "wss://", "unix:/", "onion:", "memory:", "shs:", "noauth", "zip:", "net", "shs", "__proto__"],
+  ...[
+    "net:",
+    "ws://",
+    "wss://",
+    "unix:/",
+    "onion:",
+    "memory:",
+    "shs:",
+    "noise:",
+    "noauth",
+    "zip:",
+    "net",
+    "shs",
+    "__proto__"
+  ],
   ...[
     "h",
     "x.onion",
@@ -100,13 +121,23 @@ const tokens = [
     "\u202e"
   ],
   ...["80", "0", "0x50", "1e3", "080", "99999", ":8008", "/p?q=1", "!~", "!!"],
-  ...[key, key.slice(0, -1), key.slice(0, 20), `@${key}.ed25519`, `~shs:${key}`, `~shs:${key}:${key}`, ";net:h:1"]
+  ...[
+    key,
+    key.slice(0, -1),
+    key.slice(0, 20),
+    `@${key}.ed25519`,
+    `~shs:${key}`,
+    `~shs:${key}:${key}`,
+    `~noise:${key}:${key}`,
+    ";net:h:1"
+  ]
 ]
 const starts = [
   "",
   "net:",
   "net:h:80~",
   `net:h:80~shs:${key}:`,
+  `net:h:80~noise:${key}:`,
   "ws://",
   "wss://h",
   "unix:/a",
@@ -139,7 +170,11 @@ const texts = either(pieces, mutated, Arbitrary.schema(Schema.String))
 const parse = (text: string): Address.MultiAddress => Result.getOrThrow(Address.parse(text))
 
 const hasSeed = (addresses: Address.MultiAddress): boolean =>
-  addresses.some(({ transforms }) => transforms.some((part) => part._tag === "shs" && part.seed !== undefined))
+  addresses.some(({ transforms }) =>
+    transforms.some(
+      (part) => (part._tag === "shs" && part.seed !== undefined) || (part._tag === "noise" && part.token !== undefined)
+    )
+  )
 
 const fits = (text: string): boolean => text.split(";").every((each) => Buffer.byteLength(each) <= 2048)
 
@@ -239,6 +274,8 @@ const rebuilt = (section: Address.Section): Address.Section => {
       return new Address.Memory(section)
     case "shs":
       return new Address.Shs(section)
+    case "noise":
+      return new Address.Noise(section)
     case "noauth":
       return new Address.Noauth({})
     case "opaque":
@@ -268,6 +305,7 @@ const known = (section: Address.Section): Section | undefined => {
         ...(section.seed === undefined ? {} : { seed: base64(Redacted.value(section.seed)) })
       }
     case "memory":
+    case "noise":
     case "noauth":
     case "opaque":
       return undefined

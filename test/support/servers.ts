@@ -13,18 +13,19 @@ import type * as Listener from "../../src/Listener.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import * as Memory from "../../src/memory/Memory.ts"
 import * as Net from "../../src/net/Net.ts"
+import * as Noise from "../../src/noise/Noise.ts"
 import * as Shs from "../../src/shs/Shs.ts"
 
-/** `net`, `memory` and `shs`, with a new identity. */
+/** `net`, `memory`, `shs` and `noise`, with a new identity. */
 export const protocols = <E = never, R = never>(options: Shs.Options<E, R> = {}) =>
-  Layer.mergeAll(Net.layer, Memory.layer, Shs.layer(options)).pipe(
+  Layer.mergeAll(Net.layer, Memory.layer, Shs.layer(options), Noise.layer(options)).pipe(
     Layer.provideMerge(Identity.layerEphemeral),
     Layer.provide(Sodium.layer)
   )
 
-/** A Multiserver for `net`, `memory`, each bare and with shs, and a new identity; its listeners have little grace. */
+/** A Multiserver for `net`, `memory`, each bare and with shs and noise, and a new identity; its listeners have little grace. */
 export const multiserver = <E = never, R = never>(options: Shs.Options<E, R> = {}) =>
-  Multiserver.layer(["net~shs", "memory~shs", "net", "memory"]).pipe(
+  Multiserver.layer(["net~shs", "net~noise", "memory~shs", "memory~noise", "net", "memory"]).pipe(
     Layer.provideMerge(protocols(options)),
     Layer.provide(Layer.succeed(Limits.Limits, { ...Limits.defaults, grace: Duration.millis(50) }))
   )

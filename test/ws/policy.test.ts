@@ -54,7 +54,14 @@ describe("policy", () => {
       const [address] = yield* served("ws://127.0.0.1:0", echo)
       yield* Effect.flip(Multiserver.dial(address as NonNullable<typeof address>))
       const origin = "https://page.example"
-      assert.deepStrictEqual(events[0], { event: "refused", stack: "ws", source: "127.0.0.1", origin, tag: "Origin" })
+      assert.deepStrictEqual(events[0], {
+        event: "refused",
+        stack: "ws",
+        source: "127.0.0.1",
+        origin,
+        tag: "Origin",
+        count: 1
+      })
     }).pipe(
       Effect.provide(multiserver({}, {}, { origin: "https://page.example" }).pipe(Layer.provide(recorder(events))))
     )
@@ -66,7 +73,7 @@ describe("policy", () => {
       const [address] = yield* served("ws://127.0.0.1:0", echo)
       assert.strictEqual(yield* status(portOf(address)), 503)
       assert.deepStrictEqual(events, [
-        { event: "refused", stack: "ws", source: "127.0.0.1", origin: undefined, tag: "DeniedByPolicy" }
+        { event: "refused", stack: "ws", source: "127.0.0.1", origin: undefined, tag: "DeniedByPolicy", count: 1 }
       ])
     }).pipe(Effect.provide(speaking({ mayConnect: () => false }, events)))
   })

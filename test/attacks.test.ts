@@ -3,52 +3,65 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import type { ConnectionError } from "../../src/ConnectionError.ts"
-import * as Sodium from "../../src/crypto/Sodium.ts"
-import type * as Events from "../../src/Events.ts"
-import * as Identity from "../../src/Identity.ts"
-import * as Multiserver from "../../src/Multiserver.ts"
-import * as Shs from "../../src/shs/Shs.ts"
-import { echo, pattern, readAll, recorder, sameBytes, served } from "../support/servers.ts"
-import * as Tamper from "../support/tamper.ts"
+import type { ConnectionError } from "../src/ConnectionError.ts"
+import * as Sodium from "../src/crypto/Sodium.ts"
+import type * as Events from "../src/Events.ts"
+import * as Identity from "../src/Identity.ts"
+import * as Multiserver from "../src/Multiserver.ts"
+import * as Noise from "../src/noise/Noise.ts"
+import * as Shs from "../src/shs/Shs.ts"
+import { echo, pattern, readAll, recorder, sameBytes, served } from "./support/servers.ts"
+import * as Tamper from "./support/tamper.ts"
 
-const clientBytes = 64 + 112
-const serverBytes = 64 + 80
+/** How long the messages are, and what surrounds a frame's body. */
+const protocols = {
+  shs: { hello: 64, challenge: 64, auth: 112, accept: 80, frame: 34, end: 34 },
+  noise: { hello: 48, challenge: 48, auth: 128, accept: 35, frame: 18 + 16, end: 18 }
+} as const
+const names = ["shs", "noise"] as const
 
-const setup = Effect.gen(function* () {
-  const attacks: { current: Tamper.Attack } = { current: {} }
-  const events: Array<Events.Event> = []
-  const context = yield* Layer.build(
-    Multiserver.layer(["tamper~shs"]).pipe(
-      Layer.provide([Tamper.layer(attacks), Shs.layer()]),
-      Layer.provide([Identity.layerEphemeral, recorder(events)]),
-      Layer.provide(Sodium.layer)
-    )
-  )
-  const [address] = yield* Effect.provide(served("tamper:x~shs", echo), context)
-  const exchange = (attack: Tamper.Attack, bytes = pattern(10)) =>
-    Effect.gen(function* () {
-      attacks.current = attack
-      events.length = 0
-      const outcome = yield* Effect.gen(function* () {
-        const connection = yield* Multiserver.dial(address as NonNullable<typeof address>)
-        yield* connection.write(bytes)
-        yield* connection.end
-        return yield* readAll(connection)
-      }).pipe(Effect.scoped, Effect.provide(context), Effect.result)
-      // The server's side of it may end a little later.
-      yield* Effect.sleep(0).pipe(
-        Effect.repeat({
-          until: () => events.some((event) => "role" in event && event.role === "listen" && event.event !== "connected")
-        })
+const setup = (name: (typeof names)[number]) =>
+  Effect.gen(function* () {
+    const attacks: { current: Tamper.Attack } = { current: {} }
+    const events: Array<Events.Event> = []
+    const context = yield* Layer.build(
+      Multiserver.layer(["tamper~shs", "tamper~noise"]).pipe(
+        Layer.provide([Tamper.layer(attacks), Shs.layer(), Noise.layer()]),
+        Layer.provide([Identity.layerEphemeral, recorder(events)]),
+        Layer.provide(Sodium.layer)
       )
-      const server = events.filter((event) => "role" in event && event.role === "listen" && event.event !== "connected")
-      return { outcome, server: server.map((event) => ("tag" in event ? `${event.event}:${event.tag}` : event.event)) }
-    })
-  return exchange
-})
+    )
+    const [address] = yield* Effect.provide(served(`tamper:x~${name}`, echo), context)
+    const exchange = (attack: Tamper.Attack, bytes = pattern(10)) =>
+      Effect.gen(function* () {
+        attacks.current = attack
+        events.length = 0
+        const outcome = yield* Effect.gen(function* () {
+          const connection = yield* Multiserver.dial(address as NonNullable<typeof address>)
+          yield* connection.write(bytes)
+          yield* connection.end
+          return yield* readAll(connection)
+        }).pipe(Effect.scoped, Effect.provide(context), Effect.result)
+        // The server's side of it may end a little later.
+        yield* Effect.sleep(0).pipe(
+          Effect.repeat({
+            until: () =>
+              events.some((event) => "role" in event && event.role === "listen" && event.event !== "connected")
+          })
+        )
+        const server = events.filter(
+          (event) => "role" in event && event.role === "listen" && event.event !== "connected"
+        )
+        return {
+          outcome,
+          server: server.map((event) => ("tag" in event ? `${event.event}:${event.tag}` : event.event))
+        }
+      })
+    return exchange
+  })
 
-type Outcome = Effect.Success<ReturnType<Effect.Success<typeof setup>>>
+type Exchange = Effect.Success<ReturnType<typeof setup>>
+type Outcome = Effect.Success<ReturnType<Exchange>>
 
 /** The client's reason, as `protocol reason` or, for handshakes, with what it followed. */
 const clientReason = ({ outcome }: Outcome): string => {
@@ -61,7 +74,7 @@ const clientReason = ({ outcome }: Outcome): string => {
 }
 const connectionReason = (error: ConnectionError) => `connection ${error.reason._tag}`
 
-const honest = (exchange: Effect.Success<typeof setup>) =>
+const honest = (exchange: Exchange) =>
   Effect.gen(function* () {
     const bytes = pattern(100_000)
     const { outcome, server } = yield* exchange({}, bytes)
@@ -69,14 +82,19 @@ const honest = (exchange: Effect.Success<typeof setup>) =>
     assert.deepStrictEqual(server, ["closed:end"])
   })
 
-describe("shs with somebody in the middle", () => {
+describe.each(names)("%s with somebody in the middle", (name) => {
+  const { accept, auth, challenge, end, frame, hello } = protocols[name]
+  const clientBytes = hello + auth
+  const serverBytes = challenge + accept
+  const streamBytes = frame + 10 + end
+
   it.live("answers a flip in each byte of the client's messages with one typed error on each side", () =>
     Effect.gen(function* () {
-      const exchange = yield* setup
+      const exchange = yield* setup(name)
       for (let at = 0; at < clientBytes; at++) {
         const outcome = yield* exchange({ toServer: { at, what: "flip" } })
-        assert.strictEqual(clientReason(outcome), at < 64 ? "Rejected(hello)" : "Rejected(auth)", `byte ${at}`)
-        const tag = at < 64 ? "WrongNetwork" : "PeerMisbehaved"
+        assert.strictEqual(clientReason(outcome), at < hello ? "Rejected(hello)" : "Rejected(auth)", `byte ${at}`)
+        const tag = at < hello ? "WrongNetwork" : "PeerMisbehaved"
         assert.deepStrictEqual(outcome.server, [`handshake-failed:${tag}`], `byte ${at}`)
       }
       yield* honest(exchange)
@@ -85,12 +103,12 @@ describe("shs with somebody in the middle", () => {
 
   it.live("answers a flip in each byte of the server's messages with one typed error on each side", () =>
     Effect.gen(function* () {
-      const exchange = yield* setup
+      const exchange = yield* setup(name)
       for (let at = 0; at < serverBytes; at++) {
         const outcome = yield* exchange({ toClient: { at, what: "flip" } })
-        assert.strictEqual(clientReason(outcome), at < 64 ? "WrongNetwork" : "PeerMisbehaved", `byte ${at}`)
+        assert.strictEqual(clientReason(outcome), at < challenge ? "WrongNetwork" : "PeerMisbehaved", `byte ${at}`)
         // With its accept sent, the server is done: that the client vanished shows on the connection.
-        const tag = at < 64 ? "handshake-failed:Rejected" : "closed:Reset"
+        const tag = at < challenge ? "handshake-failed:Rejected" : "closed:Reset"
         assert.deepStrictEqual(outcome.server, [tag], `byte ${at}`)
       }
       yield* honest(exchange)
@@ -100,12 +118,12 @@ describe("shs with somebody in the middle", () => {
   for (const what of ["end", "reset"] as const) {
     it.live(`answers the stream's ${what} at each byte of the client's messages with one typed error`, () =>
       Effect.gen(function* () {
-        const exchange = yield* setup
+        const exchange = yield* setup(name)
         for (let at = 0; at < clientBytes; at++) {
           const outcome = yield* exchange({ toServer: { at, what } })
           assert.deepStrictEqual(outcome.server, ["handshake-failed:Rejected"], `byte ${at}`)
           // An end right behind the hello closes the connection before the client can authenticate.
-          const authenticated = at > 64 || (at === 64 && what === "reset")
+          const authenticated = at > hello || (at === hello && what === "reset")
           assert.strictEqual(clientReason(outcome), authenticated ? "Rejected(auth)" : "Rejected(hello)", `byte ${at}`)
         }
         yield* honest(exchange)
@@ -114,10 +132,10 @@ describe("shs with somebody in the middle", () => {
 
     it.live(`answers the stream's ${what} at each byte of the server's messages with one typed error`, () =>
       Effect.gen(function* () {
-        const exchange = yield* setup
+        const exchange = yield* setup(name)
         for (let at = 0; at < serverBytes; at++) {
           const outcome = yield* exchange({ toClient: { at, what } })
-          assert.strictEqual(clientReason(outcome), at < 64 ? "Rejected(hello)" : "Rejected(auth)", `byte ${at}`)
+          assert.strictEqual(clientReason(outcome), at < challenge ? "Rejected(hello)" : "Rejected(auth)", `byte ${at}`)
           assert.strictEqual(outcome.server.length, 1, `byte ${at}`)
         }
         yield* honest(exchange)
@@ -127,8 +145,8 @@ describe("shs with somebody in the middle", () => {
 
   it.live("answers a flip after the handshake with Tampered, and gives nothing of it to the reader", () =>
     Effect.gen(function* () {
-      const exchange = yield* setup
-      for (let at = 0; at < 34 + 10 + 34; at++) {
+      const exchange = yield* setup(name)
+      for (let at = 0; at < streamBytes; at++) {
         const toServer = yield* exchange({ toServer: { at: clientBytes + at, what: "flip" } })
         assert.deepStrictEqual(toServer.server, ["closed:Tampered"], `byte ${at}`)
         const toClient = yield* exchange({ toClient: { at: serverBytes + at, what: "flip" } })
@@ -140,8 +158,8 @@ describe("shs with somebody in the middle", () => {
 
   it.live("answers an end anywhere but after the goodbye with Truncated", () =>
     Effect.gen(function* () {
-      const exchange = yield* setup
-      for (let at = 0; at < 34 + 10 + 34; at++) {
+      const exchange = yield* setup(name)
+      for (let at = 0; at < streamBytes; at++) {
         const toServer = yield* exchange({ toServer: { at: clientBytes + at, what: "end" } })
         assert.deepStrictEqual(toServer.server, ["closed:Truncated"], `byte ${at}`)
         const toClient = yield* exchange({ toClient: { at: serverBytes + at, what: "end" } })

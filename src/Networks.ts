@@ -1,0 +1,72 @@
+/** Sets of IP networks, as rules name them: CIDRs such as `203.0.113.0/24`, and single IPs. */
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as IpNetwork from "effect/net/IpNetwork"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+
+/** The text is no network: it has host bits, say, or a prefix that is too long. */
+export class NetworkError extends Schema.TaggedError<NetworkError>("effect-multiserver/NetworkError")("NetworkError", {
+  text: Schema.String
+}) {
+  override get message(): string {
+    return `${JSON.stringify(this.text.slice(0, 60))} is no IP network: write 203.0.113.0/24, 2001:db8::/32 or one IP, with no bits after the prefix`
+  }
+}
+
+/** Some networks; made by `parse`. */
+export interface Networks {
+  readonly networks: ReadonlyArray<IpNetwork.IpNetwork>
+}
+
+export const empty: Networks = { networks: [] }
+
+/** An IP without its zone, and IPv4 as such when it is mapped into IPv6. */
+export const parseIp = (text: string): NetAddress.IpAddress | undefined => {
+  const zone = text.indexOf("%")
+  const ip = NetAddress.ipFromString(zone < 0 ? text : text.slice(0, zone))
+  if (Result.isFailure(ip)) return undefined
+  const address = ip.success
+  return NetAddress.isIpv6Address(address)
+    ? Option.getOrElse(NetAddress.fromIpv4Mapped(address), () => address)
+    : address
+}
+
+const parseOne = (text: string): Result.Result<IpNetwork.IpNetwork, NetworkError> => {
+  const trimmed = text.trim()
+  const ip = trimmed.includes("/") ? undefined : parseIp(trimmed)
+  const network = ip === undefined ? IpNetwork.fromString(trimmed) : IpNetwork.fromAddress(ip, NetAddress.width(ip))
+  return Result.mapError(network, () => new NetworkError({ text: trimmed }))
+}
+
+/** Networks from their texts; the first that is none fails. */
+export const parse = (texts: ReadonlyArray<string>): Result.Result<Networks, NetworkError> =>
+  Result.map(Result.all(texts.map(parseOne)), (networks) => ({ networks }))
+
+/** Their texts, which `parse` reads. */
+export const format = ({ networks }: Networks): ReadonlyArray<string> => networks.map(IpNetwork.format)
+
+/** Whether one of them contains the IP. What is no IP is in none. */
+export const contains = ({ networks }: Networks, ip: string): boolean => {
+  if (networks.length === 0) return false
+  const address = parseIp(ip)
+  return address !== undefined && networks.some((network) => IpNetwork.contains(network, address))
+}
+
+/** Networks from configuration, separated by commas; none when it says nothing. */
+export const config = (name: string): Config.Config<Networks> =>
+  Config.String(name).pipe(
+    Config.withDefault(""),
+    Config.mapEffect((text) => {
+      const networks = parse(text.split(",").filter((each) => each.trim() !== ""))
+      if (Result.isSuccess(networks)) return Effect.succeed(networks.success)
+      const { message } = networks.failure
+      return Effect.fail(new Config.ConfigError(new Schema.SchemaError(new SchemaIssue.InvalidValue({ message }))))
+    })
+  )
+
+/** The proxies that are trusted to say who connects: `MULTISERVER_TRUSTED_PROXIES`. */
+export const configTrustedProxies: Config.Config<Networks> = Config.nested(config("trustedProxies"), "multiserver")

@@ -1,0 +1,47 @@
+/** A connection that a trusted proxy passes on: first its header, and then whose it is, it is. */
+import type { Socket } from "node:net"
+import * as Address from "../Address.ts"
+import type * as Transport from "../Transport.ts"
+import { maxLength, parse } from "./proxyHeader.ts"
+import { accepted } from "./streamSocket.ts"
+
+/** Hands it over once the header is there, within the deadline of the handshake. */
+export const proxied = (
+  socket: Socket,
+  proxy: string,
+  { onArriving, onRefused }: Pick<Transport.ListenOptions, "onArriving" | "onRefused">
+): void => {
+  const arriving = onArriving(undefined, () => socket.destroy())
+  if (arriving === undefined) {
+    socket.destroy()
+    return
+  }
+  let read = Buffer.alloc(0)
+  const onData = (chunk: Buffer): void => {
+    read = Buffer.concat([read, chunk])
+    const header = parse(read.subarray(0, maxLength))
+    if (header === "incomplete") return
+    socket.off("data", onData).off("end", onEnd).pause()
+    if (header === "malformed") {
+      refuse()
+      return
+    }
+    const { host, port } = header.source ?? { host: proxy, port: socket.remotePort ?? 0 }
+    const rest = read.subarray(header.length)
+    if (rest.length > 0) socket.unshift(rest)
+    const connection = accepted(socket, new Address.Net({ host, port }))
+    if (arriving.accept(connection, host)) socket.off("close", arriving.gone)
+    else socket.destroy()
+  }
+  const refuse = (): void => {
+    onRefused("ProxyHeader", proxy, undefined)
+    socket.destroy()
+  }
+  // An end instead of a header, or within one: that is none either, unless the proxy just looked whether we listen.
+  const onEnd = (): void => {
+    if (read.length > 0) refuse()
+    else socket.destroy()
+  }
+  socket.on("error", () => {}).once("close", arriving.gone)
+  socket.on("data", onData).on("end", onEnd).resume()
+}

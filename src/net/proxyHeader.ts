@@ -1,0 +1,76 @@
+/**
+ * The PROXY protocol's header, versions 1 and 2: with it a proxy says, ahead of everything else, whose connection it passes on.
+ * Specification: haproxy.org/download/3.0/doc/proxy-protocol.txt
+ */
+import * as net from "node:net"
+import * as NetAddress from "effect/net/NetAddress"
+
+/** Where a connection comes from. */
+export interface Source {
+  readonly host: string
+  readonly port: number
+}
+
+/**
+ * What the bytes begin with: a header of so many bytes, and whose connection it is, where the proxy knows; the beginning of one; or
+ * something else.
+ */
+export type Header = { readonly length: number; readonly source: Source | undefined } | "incomplete" | "malformed"
+
+/** The longest header: of version 2, what its specification has every receiver accept. */
+export const maxLength = 536
+
+const signature = Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1")
+/** Version 1, the worst case of its specification. */
+const maxLine = 107
+
+/** Whether bytes are as long as some others and the same, as far as both go. */
+const agrees = (bytes: Buffer, expected: Buffer): boolean => {
+  const length = Math.min(bytes.length, expected.length)
+  return bytes.subarray(0, length).equals(expected.subarray(0, length))
+}
+
+export const parse = (bytes: Buffer): Header => {
+  if (bytes.length === 0) return "incomplete"
+  if (agrees(bytes, signature)) return bytes.length < 16 ? "incomplete" : binary(bytes)
+  return agrees(bytes, prefix) ? text(bytes) : "malformed"
+}
+
+// -----------------------------------------------------------------------------
+// version 1: PROXY TCP4 203.0.113.7 198.51.100.1 4711 8008\r\n
+// -----------------------------------------------------------------------------
+
+const prefix = Buffer.from("PROXY ", "latin1")
+
+const text = (bytes: Buffer): Header => {
+  const end = bytes.subarray(0, maxLine).indexOf("\r\n")
+  if (end < 0) return bytes.length < maxLine ? "incomplete" : "malformed"
+  const [, family, host = "", to = "", port = "", toPort = "", ...more] = bytes.toString("latin1", 0, end).split(" ")
+  const length = end + 2
+  if (family === "UNKNOWN") return { length, source: undefined }
+  const version = family === "TCP4" ? 4 : family === "TCP6" ? 6 : 0
+  const right =
+    more.length === 0 && net.isIP(host) === version && net.isIP(to) === version && isPort(port) && isPort(toPort)
+  return right && version !== 0 ? { length, source: { host, port: Number(port) } } : "malformed"
+}
+
+const isPort = (port: string): boolean => /^(0|[1-9]\d{0,4})$/.test(port) && Number(port) <= 65535
+
+// -----------------------------------------------------------------------------
+// version 2: signature, version and command, family, length, addresses, and what else it has to say
+// -----------------------------------------------------------------------------
+
+const binary = (bytes: Buffer): Header => {
+  const [command, family] = [bytes.readUInt8(12), bytes.readUInt8(13)]
+  const length = 16 + bytes.readUInt16BE(14)
+  if (command >> 4 !== 2 || (command & 0xf) > 1 || length > maxLength) return "malformed"
+  if (bytes.length < length) return "incomplete"
+  // The proxy's own, to see whether we live; or of a family that has no IP.
+  if ((command & 0xf) === 0 || (family !== 0x11 && family !== 0x21)) return { length, source: undefined }
+  const width = family === 0x11 ? 4 : 16
+  const ports = 16 + 2 * width
+  if (length < ports + 4) return "malformed"
+  const ip = bytes.subarray(16, 16 + width)
+  const address = width === 4 ? NetAddress.ipv4FromBytesUnsafe(ip) : NetAddress.ipv6FromBytesUnsafe(ip)
+  return { length, source: { host: NetAddress.formatIp(address), port: bytes.readUInt16BE(ports) } }
+}

@@ -1,0 +1,40 @@
+/**
+ * Reading without a buffer of its own for each read. Node gives every read a new 64 KiB buffer, and a process with a large heap pays
+ * for them with collections of all of it. Here all sockets read into one buffer: what arrives is used, or copied, before the next
+ * read of any.
+ */
+import { type OnReadOpts, Socket, type SocketConstructorOpts } from "node:net"
+
+/** As long as a read of Node's own. */
+const buffer = new Uint8Array(64 * 1024)
+
+/** What one socket reads. */
+export class StaticRead {
+  /** Gets bytes that are valid, and may be written to, until it answers: whether to read on. A socket that is paused reads nothing. */
+  hear: (bytes: Uint8Array) => boolean = () => false
+
+  /** For `net.connect`. The socket has to be paused until somebody hears. */
+  readonly onread: OnReadOpts = {
+    buffer,
+    callback: (length, into) => this.hear(into.subarray(0, length))
+  }
+}
+
+/**
+ * An accepted socket that has not read yet, as one that reads so. Node lets only dialing sockets say it, so the handle moves to a
+ * socket that does. `undefined` where Node's inside is another: then it is read as ever.
+ */
+export const rewrap = (accepted: Socket, read: StaticRead): Socket | undefined => {
+  const handle: unknown = Reflect.get(accepted, "_handle")
+  if (accepted.bytesRead > 0 || !canReadStatic(handle)) return undefined
+  const options: SocketConstructorOpts = { allowHalfOpen: true, onread: read.onread }
+  const socket = new Socket(Object.assign(options, { handle, pauseOnCreate: true }))
+  // The server counts it until it is gone.
+  Reflect.set(socket, "_server", Reflect.get(accepted, "_server"))
+  Reflect.set(accepted, "_server", null)
+  Reflect.set(accepted, "_handle", null)
+  return socket
+}
+
+const canReadStatic = (handle: unknown): boolean =>
+  typeof handle === "object" && handle !== null && typeof Reflect.get(handle, "useUserBuffer") === "function"

@@ -1,0 +1,150 @@
+/**
+ * `noise`: mutual authentication by the same Ed25519 keys as shs, through Noise's XK handshake, for peers of one app key, and large
+ * sealed frames.
+ *
+ * The dialer has to know the listener's key; the listener learns the dialer's, with the token of the address where there is one, and
+ * asks `authorize` whether to let it in. Specification: docs/noise.md. Known limits: no post-quantum part, sizes and timing are
+ * visible.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Address from "../Address.ts"
+import { type AppKey, mainNetwork } from "../AppKey.ts"
+import { Authenticated } from "../Connection.ts"
+import type { ConnectionReason } from "../ConnectionError.ts"
+import { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
+import { Primitives } from "../crypto/Primitives.ts"
+import { HandshakeError, type HandshakeReason, PeerMisbehaved, Rejected, WrongNetwork } from "../HandshakeError.ts"
+import { Identity, type PublicKey } from "../Identity.ts"
+import { decide } from "../internal/authorize.ts"
+import * as Transform from "../Transform.ts"
+import { codec } from "./NoiseFrames.ts"
+import * as Profile from "./NoiseProfile.ts"
+
+/** Who asks to come in, with its key already proved. */
+export interface Applicant {
+  readonly publicKey: PublicKey
+  /** Where it comes from. */
+  readonly remote: Address.Address
+  /** The 32-byte token of the address that it dialed. Whoever has it can come with it: store hashes of those that are valid. */
+  readonly token: Option.Option<Redacted.Redacted<Uint8Array>>
+}
+
+export interface Options<E = never, R = never> {
+  /** By default SSB's main network. */
+  readonly appKey?: AppKey
+  /**
+   * Whether a peer may come in. Runs once, within the handshake's deadline; when it fails or dies, the peer is refused. By
+   * default every peer that passes the handshake may.
+   */
+  readonly authorize?: (applicant: Applicant) => Effect.Effect<boolean, E, R>
+}
+
+type Phase = "hello" | "challenge" | "auth" | "accept"
+
+const failure = (phase: Phase, reason: HandshakeReason): HandshakeError =>
+  new HandshakeError({ protocol: "noise", phase, reason })
+
+/** A pure step's outcome as an effect. */
+const step = <A>(phase: Phase, result: Result.Result<A, Profile.Failure>): Effect.Effect<A, HandshakeError> =>
+  Effect.fromResult(
+    Result.mapError(result, (cause) =>
+      failure(phase, cause._tag === "network" ? new WrongNetwork() : new PeerMisbehaved({ detail: cause.detail }))
+    )
+  )
+
+/** While one waits for a peer's message, an end, however it comes, is a rejection of what was sent before. */
+const rejected =
+  (phase: Phase, after: Rejected["after"]) =>
+  (_reason: ConnectionReason): HandshakeError =>
+    failure(phase, new Rejected({ after }))
+
+const receive = (wire: Transform.Wire, length: number, phase: Phase, after: Rejected["after"]) =>
+  Effect.mapError(wire.read(length), rejected(phase, after))
+
+const handshaken = (
+  primitives: Primitives["Service"],
+  publicKey: PublicKey,
+  session: Profile.Session
+): Transform.Handshaken => ({
+  peer: new Authenticated({ publicKey }),
+  remote: new Address.Noise({ publicKey }),
+  codec: codec(primitives, session)
+})
+
+/** The transform, for an identity. `Noise.layer` is the usual way to it. */
+export const make = Effect.fnUntraced(function* <E = never, R = never>(options: Options<E, R> = {}) {
+  const primitives = yield* Primitives
+  const identity = yield* Identity
+  const context = yield* Effect.context<R>()
+  const appKey = Redacted.value(options.appKey ?? mainNetwork)
+  const authorize = options.authorize ?? (() => Effect.succeed(true))
+  const secretKey = primitives.x25519FromSecretKey(Redacted.value(identity.secretKey))
+  const x25519 = primitives.x25519PublicKey(secretKey)
+  primitives.wipe(secretKey)
+  const local: Profile.Local = {
+    primitives,
+    appKey,
+    identity,
+    x25519,
+    ephemeral: primitives.x25519KeyPair,
+    keys: new ConvertedKeys(primitives)
+  }
+
+  const dial = Effect.fnUntraced(function* (
+    wire: Transform.Wire,
+    responder: PublicKey,
+    token: Redacted.Redacted<Uint8Array> | undefined
+  ) {
+    const hello = yield* step("hello", Profile.initiatorHello(local, responder))
+    yield* Effect.mapError(wire.write(hello.message), rejected("hello", "connect"))
+    const challenge = yield* receive(wire, Profile.lengths.challenge, "challenge", "hello")
+    const auth = yield* step(
+      "challenge",
+      Profile.initiatorAuth(hello.next, challenge, token === undefined ? undefined : Redacted.value(token))
+    )
+    yield* Effect.mapError(wire.write(auth.message), rejected("auth", "hello"))
+    const head = yield* receive(wire, Profile.lengths.acceptHead, "accept", "auth")
+    yield* step("accept", Profile.initiatorAcceptHead(auth.next, head))
+    const body = yield* receive(wire, Profile.lengths.acceptBody, "accept", "auth")
+    return handshaken(primitives, responder, yield* step("accept", Profile.initiatorAcceptBody(auth.next, body)))
+  })
+
+  const serve = Effect.fnUntraced(function* (wire: Transform.Wire, remote: Address.Address) {
+    const hello = yield* receive(wire, Profile.lengths.hello, "hello", "connect")
+    const challenge = yield* step("hello", Profile.responderChallenge(local, hello))
+    yield* Effect.mapError(wire.write(challenge.message), rejected("challenge", "connect"))
+    const auth = yield* receive(wire, Profile.lengths.auth, "auth", "hello")
+    const decision = yield* step("auth", Profile.responderVerify(challenge.next, auth))
+    const applicant = { publicKey: decision.initiator, remote, token: decision.token }
+    yield* decide(authorize, context, (reason) => failure("auth", reason), applicant)
+    const accept = Profile.responderAccept(decision)
+    yield* Effect.mapError(wire.write(accept.message), rejected("accept", "auth"))
+    return handshaken(primitives, decision.initiator, accept.session)
+  })
+
+  return Transform.make({
+    section: Schema.toType(Address.Noise),
+    authenticates: true,
+    notDialable: ({ publicKey }) =>
+      publicKey === undefined ? "noise needs the key of the peer: noise:KEY" : undefined,
+    outbound: (connection, { publicKey, token }) =>
+      Transform.fromCodec(connection, (wire) =>
+        publicKey === undefined
+          ? Effect.fail(failure("hello", new PeerMisbehaved({ detail: "no key to dial" })))
+          : dial(wire, publicKey, token)
+      ),
+    inbound: (connection) => Transform.fromCodec(connection, (wire) => serve(wire, connection.remote)),
+    advertise: () => new Address.Noise({ publicKey: identity.publicKey })
+  })
+})
+
+/** The transform `noise` for the process's `Identity`. */
+export const layer = <E = never, R = never>(
+  options: Options<E, R> = {}
+): Layer.Layer<Transform.Transform<"noise">, never, Identity | Primitives | R> =>
+  Layer.effect(Transform.Transform("noise"), make(options))

@@ -1,0 +1,146 @@
+/**
+ * The frames that follow a noise handshake (docs/noise.md): each direction its own key and nonces.
+ *
+ * A frame is its body's length, sealed (18 bytes), and its body, sealed. The end is a sealed length of 0.
+ */
+import * as Codec from "../Codec.ts"
+import type { Primitives } from "../crypto/Primitives.ts"
+
+const tagLength = 16
+export const headLength = 2 + tagLength
+/** The longest body: with its tag as long as a Noise message may be. */
+export const maxBody = 65_535 - tagLength
+/** After how many frames a direction takes its next key. */
+export const framesPerKey = 65_536
+
+/** Key and next nonce of one direction, 32 and 12 bytes: 4 zero bytes, then a little-endian count of 64 bits. */
+export interface Direction {
+  readonly key: Uint8Array
+  readonly nonce: Uint8Array
+}
+
+const nothing = new Uint8Array(0)
+/** 2^64 - 1, which Noise keeps for its Rekey. */
+const rekeyNonce = new Uint8Array(12).fill(0xff, 4)
+/** A frame takes two nonces. */
+const noncesPerKey = 2 * framesPerKey
+
+/** The cipher of one direction. Its key is the direction's own buffer, in which the next key replaces it. */
+class Cipher {
+  private readonly primitives: Primitives["Service"]
+  private readonly key: Uint8Array
+  private readonly nonce: Uint8Array
+  private readonly count: DataView
+
+  constructor(primitives: Primitives["Service"], { key, nonce }: Direction) {
+    this.primitives = primitives
+    this.key = key
+    this.nonce = nonce.slice()
+    this.count = new DataView(this.nonce.buffer, 4)
+  }
+
+  /** Whether there are no nonces left for another frame. There is one for the end. */
+  get spent(): boolean {
+    return this.count.getUint32(0, true) >= 0xffff_fffe && this.count.getUint32(4, true) === 0xffff_ffff
+  }
+
+  seal(sealed: Uint8Array, message: Uint8Array): void {
+    this.primitives.aeadSeal(sealed, message, nothing, this.nonce, this.key)
+    this.advance()
+  }
+
+  open(message: Uint8Array, sealed: Uint8Array): boolean {
+    const opened = this.primitives.aeadOpen(message, sealed, nothing, this.nonce, this.key)
+    if (opened) this.advance()
+    return opened
+  }
+
+  private advance(): void {
+    const low = (this.count.getUint32(0, true) + 1) >>> 0
+    this.count.setUint32(0, low, true)
+    if (low === 0) this.count.setUint32(4, this.count.getUint32(4, true) + 1, true)
+    if (low % noncesPerKey === 0) this.rekey()
+  }
+
+  /** Noise's Rekey. The nonces go on. */
+  private rekey(): void {
+    const next = new Uint8Array(this.key.length + tagLength)
+    this.primitives.aeadSeal(next, new Uint8Array(this.key.length), nothing, rekeyNonce, this.key)
+    this.key.set(next.subarray(0, this.key.length))
+    this.primitives.wipe(next)
+  }
+}
+
+export class NoiseSealer implements Codec.Sealer {
+  readonly head = headLength
+  readonly tail = tagLength
+  readonly maxBody = maxBody
+  readonly endLength = headLength
+  private readonly cipher: Cipher
+  private readonly length = new Uint8Array(2)
+
+  constructor(primitives: Primitives["Service"], direction: Direction) {
+    this.cipher = new Cipher(primitives, direction)
+  }
+
+  get spent(): boolean {
+    return this.cipher.spent
+  }
+
+  seal(stage: Uint8Array, offset: number, length: number): void {
+    const body = offset + headLength
+    // No nonce is used twice, and no plaintext goes out: the peer finds a frame that does not open.
+    if (this.cipher.spent) return void stage.fill(0, offset, body + length + tagLength)
+    this.sealHead(stage, offset, length)
+    this.cipher.seal(stage.subarray(body, body + length + tagLength), stage.subarray(body, body + length))
+  }
+
+  sealEnd(stage: Uint8Array, offset: number): void {
+    this.sealHead(stage, offset, 0)
+  }
+
+  private sealHead(stage: Uint8Array, offset: number, length: number): void {
+    this.length[0] = length >>> 8
+    this.length[1] = length & 0xff
+    this.cipher.seal(stage.subarray(offset, offset + headLength), this.length)
+  }
+}
+
+/** The reading side, frame by frame. */
+export class NoiseFrames implements Codec.Frames {
+  readonly head = headLength
+  private readonly cipher: Cipher
+  private readonly length = new Uint8Array(2)
+
+  constructor(primitives: Primitives["Service"], direction: Direction) {
+    this.cipher = new Cipher(primitives, direction)
+  }
+
+  openHead(sealed: Uint8Array): number | Codec.Verdict {
+    const { spent } = this.cipher
+    if (!this.cipher.open(this.length, sealed)) return "tampered"
+    const length = ((this.length[0] as number) << 8) | (this.length[1] as number)
+    if (length === 0) return "end"
+    return length > maxBody || spent ? "violation" : length + tagLength
+  }
+
+  openBody(sealed: Uint8Array, plain: Uint8Array): number | undefined {
+    // The cipher opens in place, but not into what overlaps by a part.
+    if (plain.buffer !== sealed.buffer || plain.byteOffset !== sealed.byteOffset) plain.set(sealed)
+    const length = sealed.length - tagLength
+    return this.cipher.open(plain.subarray(0, length), plain) ? length : undefined
+  }
+}
+
+/** Both directions. */
+export const codec = (
+  primitives: Primitives["Service"],
+  keys: { readonly encrypt: Direction; readonly decrypt: Direction }
+): Codec.Codec => ({
+  sealer: new NoiseSealer(primitives, keys.encrypt),
+  opener: Codec.opener(new NoiseFrames(primitives, keys.decrypt)),
+  wipe: () => {
+    primitives.wipe(keys.encrypt.key)
+    primitives.wipe(keys.decrypt.key)
+  }
+})

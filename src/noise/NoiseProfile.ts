@@ -1,0 +1,238 @@
+/**
+ * What the protocol `noise` makes of Noise's XK handshake (docs/noise.md), as pure steps: each takes a message and gives the next one
+ * with what the step after it needs, or a failure.
+ *
+ * ```
+ * initiator                                       responder
+ * hello      e, es                   48 ->
+ *                                     <- 48       challenge  e, ee
+ * auth       s, se, payload A token 128 ->
+ *                                     <- 35       accept     the responder's first frame, one byte 00
+ * ```
+ */
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import type { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
+import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
+import { type KeyPair, PublicKey } from "../Identity.ts"
+import { type Direction, headLength, NoiseFrames, NoiseSealer } from "./NoiseFrames.ts"
+import * as Noise from "./NoiseHandshake.ts"
+
+/** The lengths of the messages. The accept frame is read in two parts. */
+export const lengths = { hello: 48, challenge: 48, auth: 128, acceptHead: headLength, acceptBody: 17 } as const
+
+/** What one side brings to a handshake. */
+export interface Local {
+  readonly primitives: Primitives["Service"]
+  /** 32 bytes that name the network. */
+  readonly appKey: Uint8Array
+  readonly identity: KeyPair
+  /** The identity's public key as X25519. */
+  readonly x25519: Uint8Array
+  /** Makes a fresh X25519 pair, once it is needed. */
+  readonly ephemeral: () => KeyPairBytes
+  /** The peers' keys. */
+  readonly keys: ConvertedKeys
+}
+
+/** What both sides come to: one direction each way. */
+export interface Session {
+  readonly encrypt: Direction
+  readonly decrypt: Direction
+}
+
+/** `network`: another app key, another key of the responder, or no noise at all. Otherwise what an honest peer does not do. */
+export type Failure = { readonly _tag: "network" } | { readonly _tag: "misbehaved"; readonly detail: string }
+
+type Step<A> = Result.Result<A, Failure>
+
+const network: Failure = { _tag: "network" }
+const misbehaved = (detail: string): Failure => ({ _tag: "misbehaved", detail })
+
+/** A message that does not open is `forged`; a point of small order is never honest. */
+const step = <A>(result: Result.Result<A, Noise.Failure>, forged: Failure): Step<A> =>
+  Result.mapError(result, (failure) =>
+    failure === "forged" ? forged : misbehaved("a key of its is a point of small order")
+  )
+
+const label = new TextEncoder().encode("effect-multiserver/noise/1\0")
+const nothing = new Uint8Array(0)
+const tokenLength = 32
+const noToken = new Uint8Array(tokenLength)
+
+/** Whom the initiator dials. */
+interface Responder {
+  readonly publicKey: PublicKey
+  readonly x25519: Uint8Array
+}
+
+const begin = (
+  { appKey, ephemeral, identity, primitives, x25519 }: Local,
+  responder: Responder | undefined
+): Noise.NoiseHandshake =>
+  new Noise.NoiseHandshake({
+    primitives,
+    pattern: Noise.XK,
+    hash: Noise.blake2b(primitives),
+    role: responder === undefined ? "responder" : "initiator",
+    // The key as Ed25519, because its X25519 form is also that of its negative.
+    prologue: Noise.concat(label, appKey, responder?.publicKey ?? identity.publicKey),
+    ephemeral,
+    local: {
+      publicKey: x25519,
+      agree: (publicKey) => {
+        const secretKey = primitives.x25519FromSecretKey(Redacted.value(identity.secretKey))
+        const secret = primitives.x25519(secretKey, publicKey)
+        primitives.wipe(secretKey)
+        return secret
+      }
+    },
+    remote: responder?.x25519
+  })
+
+const split = (handshake: Noise.NoiseHandshake): Session => {
+  const { receive, send } = handshake.split()
+  const nonce = new Uint8Array(12)
+  return { encrypt: { key: send, nonce }, decrypt: { key: receive, nonce } }
+}
+
+/** A direction whose first frame, the accept, has been. */
+const accepted = ({ key }: Direction): Direction => ({ key, nonce: Uint8Array.of(0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0) })
+
+// -----------------------------------------------------------------------------
+// initiator
+// -----------------------------------------------------------------------------
+
+/** The initiator has sent its hello. */
+export interface AwaitChallenge {
+  readonly local: Local
+  readonly handshake: Noise.NoiseHandshake
+  readonly responder: Responder
+}
+
+/** The initiator has authenticated. */
+export interface AwaitAccept {
+  readonly local: Local
+  readonly session: Session
+  readonly frames: NoiseFrames
+  readonly responder: Responder
+}
+
+export const initiatorHello = (
+  local: Local,
+  publicKey: PublicKey
+): Step<{ readonly message: Uint8Array; readonly next: AwaitChallenge }> => {
+  const x25519 = local.keys.convert(publicKey)
+  if (x25519 === undefined) return Result.fail(misbehaved("the key of the address is no point that anybody can hold"))
+  const responder = { publicKey, x25519 }
+  const handshake = begin(local, responder)
+  return Result.map(step(handshake.write(nothing), network), (message) => ({
+    message,
+    next: { local, handshake, responder }
+  }))
+}
+
+/** From the challenge to the auth message. A challenge that opens comes from who holds the key of the address. */
+export const initiatorAuth = (
+  { handshake, local, responder }: AwaitChallenge,
+  challenge: Uint8Array,
+  token: Uint8Array = noToken
+): Step<{ readonly message: Uint8Array; readonly next: AwaitAccept }> =>
+  Result.gen(function* () {
+    yield* step(handshake.read(challenge), network)
+    const message = yield* step(handshake.write(Noise.concat(local.identity.publicKey, token)), network)
+    const session = split(handshake)
+    const frames = new NoiseFrames(local.primitives, session.decrypt)
+    return { message, next: { local, session, frames, responder } }
+  })
+
+const notAccepted = ({ local: { primitives }, session }: AwaitAccept, detail: string) => {
+  primitives.wipe(session.encrypt.key)
+  primitives.wipe(session.decrypt.key)
+  return Result.fail(misbehaved(detail))
+}
+
+/** The accept frame's head: it announces one byte. */
+export const initiatorAcceptHead = (state: AwaitAccept, head: Uint8Array): Step<AwaitAccept> => {
+  const length = state.frames.openHead(head)
+  if (length === lengths.acceptBody) return Result.succeed(state)
+  return notAccepted(state, length === "end" ? "it ended in the place of its accept" : "its accept does not open")
+}
+
+/** From the accept frame's body to the session: the responder has let us in. */
+export const initiatorAcceptBody = (state: AwaitAccept, body: Uint8Array): Step<Session> => {
+  if (state.frames.openBody(body, body) !== 1 || body[0] !== 0) return notAccepted(state, "its accept does not open")
+  const { local, responder, session } = state
+  local.keys.proved(responder.publicKey, responder.x25519)
+  return Result.succeed({ encrypt: session.encrypt, decrypt: accepted(session.decrypt) })
+}
+
+// -----------------------------------------------------------------------------
+// responder
+// -----------------------------------------------------------------------------
+
+/** The responder has sent its challenge. */
+export interface AwaitAuth {
+  readonly local: Local
+  readonly handshake: Noise.NoiseHandshake
+}
+
+/** The initiator is who it says; whether it may come in is for `authorize`. */
+export interface AwaitDecision {
+  readonly initiator: PublicKey
+  readonly token: Option.Option<Redacted.Redacted<Uint8Array>>
+  readonly local: Local
+  readonly session: Session
+}
+
+/** From the hello to the challenge: nothing is answered to who does not know the app key and ours. */
+export const responderChallenge = (
+  local: Local,
+  hello: Uint8Array
+): Step<{ readonly message: Uint8Array; readonly next: AwaitAuth }> =>
+  Result.gen(function* () {
+    const handshake = begin(local, undefined)
+    yield* step(handshake.read(hello), network)
+    const message = yield* step(handshake.write(nothing), network)
+    return { message, next: { local, handshake } }
+  })
+
+/** From the auth message to the initiator's proved key. */
+export const responderVerify = ({ handshake, local }: AwaitAuth, auth: Uint8Array): Step<AwaitDecision> =>
+  Result.gen(function* () {
+    const payload = yield* step(handshake.read(auth), misbehaved("its auth message does not open"))
+    const { keys, primitives } = local
+    const initiator = PublicKey.make(payload.slice(0, 32), { disableChecks: true })
+    const token = payload.slice(32)
+    primitives.wipe(payload)
+    const proved = handshake.remoteStatic
+    const claimed = keys.convert(initiator)
+    if (proved === undefined || claimed === undefined || !primitives.equal(claimed, proved)) {
+      handshake.wipe()
+      return yield* Result.fail(
+        misbehaved(
+          claimed === undefined
+            ? "its public key is no point that anybody can hold"
+            : "its public key is not the one that it proved"
+        )
+      )
+    }
+    keys.proved(initiator, claimed)
+    return {
+      initiator,
+      token: primitives.equal(token, noToken) ? Option.none() : Option.some(Redacted.make(token, { label: "token" })),
+      local,
+      session: split(handshake)
+    }
+  })
+
+/** The initiator may come in: the accept frame, and the session. */
+export const responderAccept = ({
+  local: { primitives },
+  session: { decrypt, encrypt }
+}: AwaitDecision): { readonly message: Uint8Array; readonly session: Session } => {
+  const message = new Uint8Array(lengths.acceptHead + lengths.acceptBody)
+  new NoiseSealer(primitives, encrypt).seal(message, 0, 1)
+  return { message, session: { encrypt: accepted(encrypt), decrypt } }
+}

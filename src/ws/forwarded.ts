@@ -1,0 +1,28 @@
+/** Where an upgrade request comes from, when a proxy that is trusted has passed it on. */
+import type { IncomingHttpHeaders } from "node:http"
+import { contains, type Networks, parseIp } from "../Networks.ts"
+import { plainIp } from "../net/ip.ts"
+
+/** `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::7` and `[2001:db8::7]:4711`: proxies write all of them. */
+const ipOf = (hop: string): string | undefined => {
+  const bracketed = /^\[([^\]]*)\](?::\d+)?$/.exec(hop)
+  const ip = bracketed?.[1] ?? hop.replace(/^([^:]*):\d+$/, "$1")
+  return parseIp(ip) === undefined ? undefined : plainIp(ip)
+}
+
+/**
+ * The rightmost hop of X-Forwarded-For that is no trusted proxy: what is left of it was written by whoever it is. When a hop is no
+ * IP, or all are trusted, it is the last one that is known.
+ */
+export const sourceOf = (peer: string, headers: IncomingHttpHeaders, trusted: Networks): string => {
+  const header = headers["x-forwarded-for"]
+  let source = peer
+  if (header === undefined) return source
+  const hops = [header].flat().join(",").split(",")
+  for (let i = hops.length - 1; i >= 0 && contains(trusted, source); i--) {
+    const hop = ipOf((hops[i] ?? "").trim())
+    if (hop === undefined) return source
+    source = hop
+  }
+  return source
+}

@@ -1,0 +1,95 @@
+/** One record for each connection's end, and what is made of it. */
+import * as net from "node:net"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import type * as Address from "../src/Address.ts"
+import * as Events from "../src/Events.ts"
+import * as Limits from "../src/Limits.ts"
+import * as Multiserver from "../src/Multiserver.ts"
+import { echo, pattern, protocols, readAll, served } from "./support/servers.ts"
+
+const portOf = (address: Address.Address | undefined) =>
+  address?.transport._tag === "net" ? address.transport.port : 0
+
+const exchange = (address: Multiserver.Target) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const connection = yield* Multiserver.dial(address)
+      yield* Effect.andThen(connection.write(pattern(1000)), connection.end)
+      assert.strictEqual((yield* readAll(connection)).length, 1000)
+    })
+  )
+
+const send = (port: number, bytes: Uint8Array) =>
+  Effect.callback<void>((resume) => {
+    const socket = net.connect(port, "127.0.0.1")
+    socket.on("error", () => {}).resume()
+    socket.on("close", () => resume(Effect.void))
+    socket.end(bytes)
+  })
+
+const speaking = (...sinks: ReadonlyArray<Events.Sink>) =>
+  Multiserver.layer(["net~shs"]).pipe(
+    Layer.provide(protocols()),
+    Layer.provide([Events.layer(...sinks), Limits.layer({ exemptLoopback: false, sourceRate: 4 })])
+  )
+
+describe("events", () => {
+  it.live("tell once of each connection's end: who, where, how far, how much and how long", () => {
+    const events: Array<Events.Event> = []
+    const record: Events.Sink = (event) => Effect.sync(() => void events.push(event))
+    return Effect.gen(function* () {
+      const [address] = yield* served("net:127.0.0.1:0~shs", echo)
+      yield* exchange(address as Address.Address)
+      yield* send(portOf(address), pattern(64))
+      yield* send(portOf(address), pattern(10))
+      yield* Effect.sleep("20 millis")
+      const ends = events.filter(
+        (event) => event.event === "handshake-failed" || (event.event === "closed" && event.role === "listen")
+      )
+      const common = { role: "listen", stack: "net~shs", source: "127.0.0.1" }
+      const expected = [
+        { ...common, event: "closed", tag: "end", phase: "open", bytesRead: 1000, bytesWritten: 1000 },
+        { ...common, event: "handshake-failed", protocol: "shs", phase: "hello", bytesRead: 64, bytesWritten: 0 },
+        { ...common, event: "handshake-failed", protocol: "shs", phase: "hello", bytesRead: 10, bytesWritten: 0 }
+      ]
+      assert.strictEqual(ends.length, 3)
+      for (const [i, each] of expected.entries()) assert.deepInclude({ ...ends[i] }, each)
+      for (const event of ends) {
+        assert.isTrue("millis" in event && event.millis >= 0 && event.millis < 5000)
+        assert.isTrue("remote" in event && event.remote.startsWith("net:127.0.0.1:"))
+      }
+    }).pipe(Effect.provide(speaking(record)))
+  })
+
+  it.live("are counted in Effect's metrics, beside other sinks", () => {
+    let heard = 0
+    const count: Events.Sink = () => Effect.sync(() => void heard++)
+    return Effect.gen(function* () {
+      const [address] = yield* served("net:127.0.0.1:0~shs", echo)
+      yield* exchange(address as Address.Address)
+      yield* exchange(address as Address.Address)
+      yield* send(portOf(address), pattern(64))
+      yield* send(portOf(address), pattern(64))
+      yield* send(portOf(address), pattern(64))
+      yield* Effect.sleep("20 millis")
+      const snapshot = yield* Metric.snapshot
+      const counted = (id: string, attributes: Record<string, string>) =>
+        snapshot.flatMap((metric) =>
+          metric.id === id &&
+          metric.type === "Counter" &&
+          Object.entries(attributes).every(([name, value]) => metric.attributes?.[name] === value)
+            ? [Number(metric.state.count)]
+            : []
+        )
+      const listen = { role: "listen", stack: "net~shs" }
+      assert.deepStrictEqual(counted("multiserver_events", { ...listen, event: "closed", tag: "end" }), [2])
+      assert.deepStrictEqual(counted("multiserver_events", { ...listen, event: "handshake-failed" }), [2])
+      assert.deepStrictEqual(counted("multiserver_events", { ...listen, event: "refused", tag: "TooFast" }), [1])
+      assert.deepStrictEqual(counted("multiserver_bytes_read", listen), [2000])
+      assert.isAtLeast(heard, 9)
+    }).pipe(Effect.provide(speaking(Events.metrics, count)), Effect.provideService(Metric.MetricRegistry, new Map()))
+  })
+})

@@ -1,0 +1,429 @@
+/** What the limits promise, with real sockets; and in virtual time, over memory. */
+import { spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as http from "node:http"
+import * as net from "node:net"
+import { fileURLToPath } from "node:url"
+import { assert, describe, it } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as TestClock from "effect/testing/TestClock"
+import type * as Address from "../src/Address.ts"
+import * as Connection from "../src/Connection.ts"
+import type * as Events from "../src/Events.ts"
+import * as Limits from "../src/Limits.ts"
+import * as Multiserver from "../src/Multiserver.ts"
+import { roomFor } from "../src/net/fdRoom.ts"
+import * as Policy from "../src/Policy.ts"
+import type * as Shs from "../src/shs/Shs.ts"
+import * as WebSocket from "../src/ws/WebSocket.ts"
+import { echo, pair, pattern, protocols, readAll, recorder, sameBytes, served, turn } from "./support/servers.ts"
+
+interface Setting {
+  readonly events?: Array<Events.Event>
+  readonly ws?: WebSocket.Options
+  readonly shs?: Shs.Options
+}
+
+const limited = (limits: Partial<Limits.LimitValues>, { events = [], shs = {}, ws = {} }: Setting = {}) =>
+  Multiserver.layer(["net~shs", "net", "ws~shs", "memory~shs", "memory"]).pipe(
+    Layer.provide([protocols(shs), WebSocket.layer(ws)]),
+    Layer.provide([Limits.layer({ grace: Duration.millis(50), ...limits }), recorder(events)])
+  )
+
+const exchange = (address: Multiserver.Target) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const connection = yield* Multiserver.dial(address)
+      yield* Effect.andThen(connection.write(pattern(100)), connection.end)
+      assert.isTrue(sameBytes(yield* readAll(connection), pattern(100)))
+    })
+  )
+
+const portOf = (address: Address.Address | undefined) => {
+  const transport = address?.transport
+  return transport?._tag === "net" || transport?._tag === "ws" ? transport.port : 0
+}
+
+/** A plain socket that says nothing, once it is connected or refused, as long as the test. */
+const silent = (address: Address.Address | undefined) =>
+  Effect.acquireRelease(
+    Effect.callback<net.Socket>((resume) => {
+      const socket = net.connect(portOf(address), "127.0.0.1")
+      for (const event of ["connect", "close"]) socket.once(event, () => resume(Effect.succeed(socket)))
+      socket.on("error", () => {}).resume()
+    }),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+
+const closed = (socket: net.Socket) =>
+  Effect.callback<void>((resume) => {
+    if (socket.destroyed) resume(Effect.void)
+    else socket.once("close", () => resume(Effect.void))
+  })
+
+const settle = Effect.sleep("40 millis")
+
+const tags = (events: ReadonlyArray<Events.Event>, kind: "refused" | "handshake-failed") =>
+  events.flatMap((event) => (event.event === kind ? [event.tag] : []))
+
+describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("one source over %s", (target) => {
+  it.live("has so many connections, those that say nothing included, and the next when one has gone", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const [address] = yield* served(target, echo)
+      const all = [yield* silent(address), yield* silent(address), yield* silent(address)]
+      yield* settle
+      yield* Effect.flip(exchange(address as Address.Address))
+      assert.deepStrictEqual(tags(events, "refused"), ["TooManyFromSource"])
+      all[0]?.destroy()
+      yield* settle
+      yield* exchange(address as Address.Address)
+      assert.isTrue(all.slice(1).every((socket) => !socket.destroyed))
+    }).pipe(Effect.provide(limited({ exemptLoopback: false, sourceConnections: 3 }, { events })))
+  })
+
+  it.live("comes so often a second", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const [address] = yield* served(target, echo)
+      yield* exchange(address as Address.Address)
+      yield* closed(yield* silent(address))
+      assert.deepStrictEqual(tags(events, "refused"), ["TooFast"])
+      const [refused] = events.filter((event) => event.event === "refused")
+      assert.strictEqual(refused?.event === "refused" ? refused.source : "", "127.0.0.1")
+      yield* Effect.sleep("1 second")
+      yield* exchange(address as Address.Address)
+    }).pipe(Effect.provide(limited({ exemptLoopback: false, sourceRate: 1 }, { events })))
+  })
+
+  it.live("on loopback has no limits by default", () =>
+    Effect.gen(function* () {
+      const [address] = yield* served(target, echo)
+      for (let i = 0; i < 70; i++) yield* silent(address)
+      yield* exchange(address as Address.Address)
+    }).pipe(Effect.provide(limited({})))
+  )
+})
+
+describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("many silent sockets over %s", (target) => {
+  it.live("make room for who comes to talk, each with an event of its own", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const [address] = yield* served(target, echo)
+      const all: Array<net.Socket> = []
+      for (let i = 0; i < 20; i++) all.push(yield* silent(address))
+      for (let i = 0; i < 5; i++) yield* exchange(address as Address.Address)
+      yield* settle
+      // The first 20 filled the queue of 10, and only an honest one that found it full took another's place.
+      const ended = all.filter((socket) => socket.destroyed).length
+      assert.isAtLeast(ended, 11)
+      assert.deepStrictEqual(tags(events, "handshake-failed"), Array(ended).fill("Displaced"))
+      assert.deepStrictEqual(tags(events, "refused"), [])
+    }).pipe(Effect.provide(limited({ pendingHandshakes: 10 }, { events })))
+  })
+
+  it.live("push out nobody who has sent a valid first message", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const gate = yield* Deferred.make<boolean>()
+      const live = limited({ pendingHandshakes: 4 }, { events, shs: { authorize: () => Deferred.await(gate) } })
+      yield* Effect.gen(function* () {
+        const [address] = yield* served(target, echo)
+        const honest = yield* Effect.forkChild(exchange(address as Address.Address))
+        yield* Effect.sleep("200 millis")
+        for (let i = 0; i < 60; i++) yield* silent(address)
+        yield* Deferred.succeed(gate, true)
+        yield* Fiber.join(honest)
+      }).pipe(Effect.provide(live))
+      assert.isAtLeast(tags(events, "handshake-failed").length, 50)
+      assert.isTrue(events.every((event) => event.event !== "handshake-failed" || event.bytesWritten === 0))
+    })
+  })
+
+  it.live("are ended at the deadline, which counts from their accept", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const [address] = yield* served(target, echo)
+      const all = [yield* silent(address), yield* silent(address)]
+      yield* Effect.forEach(all, closed)
+      yield* settle
+      assert.deepStrictEqual(tags(events, "handshake-failed"), ["TimedOut", "TimedOut"])
+      for (const event of events) {
+        if (event.event !== "handshake-failed") continue
+        assert.include(event, {
+          protocol: "shs",
+          phase: "deadline",
+          source: "127.0.0.1",
+          bytesRead: 0,
+          bytesWritten: 0
+        })
+        assert.isAtLeast(event.millis, 200)
+      }
+    }).pipe(Effect.provide(limited({ handshake: Duration.millis(200) }, { events })))
+  })
+
+  it.live("don't keep the rest out when they are all that there is room for", () =>
+    Effect.gen(function* () {
+      const [address] = yield* served(target, echo)
+      for (let i = 0; i < 8; i++) yield* silent(address)
+      for (let i = 0; i < 3; i++) yield* exchange(address as Address.Address)
+    }).pipe(Effect.provide(limited({ connections: 4 })))
+  )
+
+  it.live("authenticated connections are never ended for others: when there is no room, newcomers are refused", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const [address] = yield* served(target, echo)
+      // The dialing side counts too: it is the same Multiserver.
+      const [first, second] = [
+        yield* Multiserver.dial(address as Address.Address),
+        yield* Multiserver.dial(address as Address.Address)
+      ]
+      yield* settle
+      yield* closed(yield* silent(address))
+      assert.deepStrictEqual(tags(events, "refused"), ["TooManyConnections"])
+      for (const connection of [first, second]) {
+        yield* Effect.andThen(connection.write(pattern(10)), connection.end)
+        assert.strictEqual((yield* readAll(connection)).length, 10)
+      }
+    }).pipe(Effect.provide(limited({ connections: 4 }, { events })))
+  })
+})
+
+describe("a ws listener's other visitors", () => {
+  const slow: http.RequestListener = (_request, response) => {
+    setTimeout(() => response.end("hello"), 400)
+  }
+
+  it.live("plain requests have their own time, and are no failed handshake", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const [address] = yield* served("ws://127.0.0.1:0~shs", echo)
+      const body = yield* Effect.callback<string>((resume) => {
+        http.get({ port: portOf(address), agent: false }, (response) =>
+          response.once("data", (chunk) => resume(Effect.succeed(String(chunk))))
+        )
+      })
+      assert.strictEqual(body, "hello")
+      assert.deepStrictEqual(events, [])
+    }).pipe(Effect.provide(limited({ handshake: Duration.millis(100) }, { events, ws: { handler: slow } })))
+  })
+
+  it.live("who asks for a WebSocket after a plain request has a deadline from then on", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const [address] = yield* served("ws://127.0.0.1:0~shs", echo)
+      const socket = yield* silent(address)
+      let answer = ""
+      socket.on("data", (chunk) => {
+        answer += chunk
+      })
+      socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+      yield* Effect.sleep("600 millis")
+      assert.include(answer, "hello")
+      const key = "dGhlIHNhbXBsZSBub25jZQ=="
+      socket.write(
+        `GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n\r\n`
+      )
+      yield* closed(socket)
+      assert.include(answer, "101 Switching")
+      yield* settle
+      assert.deepStrictEqual(tags(events, "handshake-failed"), ["TimedOut"])
+    }).pipe(Effect.provide(limited({ handshake: Duration.millis(200) }, { events, ws: { handler: slow } })))
+  })
+})
+
+describe("docs/limits.md", () => {
+  const document = fs.readFileSync(new URL("../docs/limits.md", import.meta.url), "utf8")
+  const variable = (name: string) => `MULTISERVER_${name.replace(/[A-Z]/g, "_$&").toUpperCase()}`
+
+  it.each(Object.keys(Limits.defaults))("has %s, and its variable", (name) => {
+    const row = document.split("\n").find((line) => line.startsWith(`| \`${name}\``)) ?? ""
+    assert.include(row, variable(name))
+  })
+
+  it.effect("has variables that are read", () =>
+    Effect.gen(function* () {
+      const env: Record<string, string> = {}
+      for (const [name, value] of Object.entries(Limits.defaults)) {
+        env[variable(name)] = typeof value === "boolean" ? "false" : typeof value === "number" ? "7" : "7 seconds"
+      }
+      const limits = yield* Limits.config.pipe(
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }).pipe(ConfigProvider.constantCase)))
+      )
+      for (const value of Object.values(limits)) {
+        assert.isTrue(value === false || value === 7 || (Duration.isDuration(value) && Duration.toSeconds(value) === 7))
+      }
+    })
+  )
+})
+
+describe("the room that the system has", () => {
+  it("is the soft limit of file descriptors less 64", () => {
+    assert.strictEqual(roomFor("1024"), 960)
+    assert.strictEqual(roomFor("32"), 1)
+    for (const unknown of ["unlimited", "", undefined]) assert.strictEqual(roomFor(unknown), Number.POSITIVE_INFINITY)
+  })
+
+  it.skipIf(process.platform === "win32")("is what the system says", () => {
+    const built = fileURLToPath(new URL("../dist/net/fdRoom.js", import.meta.url))
+    const code = `import(${JSON.stringify(built)}).then(({ fdRoom }) => console.log(fdRoom()))`
+    const { stdout } = spawnSync("/bin/sh", ["-c", `ulimit -n 300 && exec "$0" -e '${code}'`, process.execPath])
+    assert.strictEqual(String(stdout).trim(), "236")
+  })
+})
+
+describe.each(["net:127.0.0.1:0", "net:127.0.0.1:0~shs"])("memory of one connection over %s", (target) => {
+  const most = 256 * 1024
+
+  it.live("holds at most 256 KiB of what a program doesn't read", () =>
+    Effect.gen(function* () {
+      const [near, far] = yield* pair(target)
+      const flood = yield* Effect.forkChild(Effect.forever(near.write(pattern(1 << 20)), { disableYield: true }))
+      yield* Effect.sleep("300 millis")
+      // One pull gives all that is in user space; what comes next is still the kernel's.
+      const chunks = yield* far.pull
+      const held = chunks.reduce((sum, chunk) => sum + chunk.buffer.byteLength, 0)
+      assert.isAtLeast(held, 64 * 1024)
+      assert.isAtMost(held, most)
+      yield* Fiber.interrupt(flood)
+    }).pipe(Effect.provide(limited({})))
+  )
+
+  it.live("holds at most 256 KiB of what a peer doesn't read", () =>
+    Effect.gen(function* () {
+      const [near] = yield* pair(target)
+      yield* Effect.forkChild(Effect.ignore(Effect.forever(near.write(pattern(1 << 20)), { disableYield: true })))
+      yield* Effect.sleep("500 millis")
+      const port = yield* Connection.takePort(near)
+      assert.isAtLeast(port.pending, 64 * 1024)
+      assert.isAtMost(port.pending, most)
+    }).pipe(Effect.provide(limited({})))
+  )
+})
+
+describe("in virtual time, over memory", () => {
+  const turns = Effect.repeat(turn, { times: 30 })
+
+  it.effect("a connection is ended after so much silence, on both sides, with TimedOut", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const outcome = yield* Deferred.make<string>()
+      const [address] = yield* served("memory:m~shs", (connection) =>
+        Effect.tap(Effect.flip(Effect.forever(connection.pull)), (error) =>
+          Deferred.succeed(outcome, error._tag === "ConnectionError" ? error.reason._tag : "Done")
+        )
+      )
+      const dial = yield* Effect.forkChild(Multiserver.dial(address as Address.Address))
+      yield* turns
+      const connection = yield* Fiber.join(dial)
+      // Each byte begins the time anew, whichever way it goes.
+      for (let i = 0; i < 5; i++) {
+        yield* TestClock.adjust("59 seconds")
+        yield* connection.write(pattern(1))
+        yield* turns
+      }
+      assert.isFalse(yield* Deferred.isDone(outcome))
+      // The last of eight looks is late by an eighth at most.
+      yield* TestClock.adjust("68 seconds")
+      yield* turns
+      assert.strictEqual(yield* Deferred.await(outcome), "TimedOut")
+      const error = yield* Effect.flip(connection.write(pattern(1)))
+      assert.strictEqual(error.reason._tag, "TimedOut")
+      const ends = events.flatMap((event) => (event.event === "closed" ? [[event.role, event.tag]] : []))
+      assert.deepStrictEqual(ends, [["listen", "TimedOut"]])
+    }).pipe(Effect.provide(limited({ idle: Duration.minutes(1) }, { events })))
+  })
+
+  it.effect("silence is no reason by default", () =>
+    Effect.gen(function* () {
+      const [address] = yield* served("memory:m~shs", echo)
+      const dial = yield* Effect.forkChild(Multiserver.dial(address as Address.Address))
+      yield* turns
+      const connection = yield* Fiber.join(dial)
+      yield* TestClock.adjust("30 days")
+      yield* Effect.andThen(connection.write(pattern(10)), connection.end)
+      const all = yield* Effect.forkChild(readAll(connection))
+      yield* turns
+      assert.strictEqual((yield* Fiber.join(all)).length, 10)
+    }).pipe(Effect.provide(limited({})))
+  )
+
+  it.effect("a handshake has ten seconds in all on both sides, however it drips", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const [bare] = yield* served("memory:drip", (connection) => Effect.forever(connection.pull))
+      yield* served("memory:m~shs", echo)
+      const dial = yield* Effect.forkChild(Effect.flip(Multiserver.dial(`${bare}~shs:${"A".repeat(43)}=`)))
+      // A client that says a byte a second.
+      const connection = yield* Multiserver.dial("memory:m")
+      for (let i = 0; i < 10; i++) {
+        assert.deepStrictEqual(tags(events, "handshake-failed"), [], `${i} s`)
+        yield* connection.write(pattern(1))
+        yield* TestClock.adjust("1 second")
+        yield* turns
+      }
+      assert.deepStrictEqual(tags(events, "handshake-failed"), ["TimedOut"])
+      const error = yield* Fiber.join(dial)
+      assert.strictEqual(error.reason._tag, "TimedOut")
+    }).pipe(Effect.provide(limited({}, { events })))
+  })
+
+  it.effect("a dial is tried again while its failure says that it can help", () =>
+    Effect.gen(function* () {
+      const address = "memory:late"
+      const dial = Multiserver.dial(address).pipe(
+        Effect.retry({ while: (error) => error.isRetryable, schedule: Schedule.spaced("10 seconds") }),
+        Effect.forkChild
+      )
+      const fiber = yield* dial
+      yield* turns
+      yield* TestClock.adjust("25 seconds")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* served(address, echo)
+      yield* TestClock.adjust("5 seconds")
+      yield* turns
+      yield* Fiber.join(fiber)
+    }).pipe(Effect.provide(limited({})))
+  )
+})
+
+describe("refusals", () => {
+  it.live("that come faster than they are heard of are told as one, and none is lost", () => {
+    const heard: Array<Events.Refused> = []
+    return Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { Events: reference } = yield* Effect.promise(() => import("../src/Events.ts"))
+      const layer = Multiserver.layer(["memory"]).pipe(
+        Layer.provide(protocols()),
+        Layer.provide([
+          Layer.succeed(Policy.Policy, { ...Policy.allowAll, mayConnect: () => false }),
+          Layer.succeed(reference, (event) =>
+            Effect.andThen(
+              Deferred.await(gate),
+              Effect.sync(() => void (event.event === "refused" && heard.push(event)))
+            )
+          )
+        ])
+      )
+      yield* Effect.gen(function* () {
+        yield* served("memory:m", echo)
+        for (let i = 0; i < 1000; i++) yield* Effect.forkChild(Effect.ignore(Multiserver.dial("memory:m")))
+        yield* settle
+        yield* Deferred.succeed(gate, undefined)
+        yield* settle
+        assert.strictEqual(
+          heard.reduce((sum, { count }) => sum + count, 0),
+          1000
+        )
+        assert.isAtMost(heard.length, 300)
+      }).pipe(Effect.provide(layer))
+    })
+  })
+})

@@ -1,0 +1,230 @@
+/** Who may be dialed, who may connect, and which keys come in. */
+import { assert, describe, it } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import type * as Address from "../src/Address.ts"
+import * as Sodium from "../src/crypto/Sodium.ts"
+import * as Identity from "../src/Identity.ts"
+import * as Multiserver from "../src/Multiserver.ts"
+import * as Memory from "../src/memory/Memory.ts"
+import * as Networks from "../src/Networks.ts"
+import * as Net from "../src/net/Net.ts"
+import * as Policy from "../src/Policy.ts"
+import * as Shs from "../src/shs/Shs.ts"
+import { echo, pattern, readAll, recorder, served } from "./support/servers.ts"
+import { base64 } from "./support/vectors.ts"
+
+const exchange = (address: Multiserver.Target) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const connection = yield* Multiserver.dial(address)
+      yield* Effect.andThen(connection.write(pattern(10)), connection.end)
+      assert.strictEqual((yield* readAll(connection)).length, 10)
+    })
+  )
+
+const speaking = (rules: Policy.PolicyRules, shs: Shs.Options = {}) =>
+  Multiserver.layer(["net", "net~shs", "memory"]).pipe(
+    Layer.provide([Net.layer, Memory.layer, Shs.layer(shs), Layer.succeed(Policy.Policy, rules)]),
+    Layer.provide(Identity.layerEphemeral),
+    Layer.provide(Sodium.layer),
+    Layer.provide(recorder([]))
+  )
+
+describe("networks", () => {
+  it("contain what they say, IPv4 mapped into IPv6 and zones included", () => {
+    const own = Result.getOrThrow(Networks.parse(["10.0.0.0/8", "203.0.113.7", "2001:db8::/32", "fe80::/10", "::1"]))
+    for (const ip of [
+      "10.1.2.3",
+      "203.0.113.7",
+      "::ffff:10.1.2.3",
+      "::ffff:a01:203",
+      "2001:DB8::9",
+      "fe80::1%eth0",
+      "::1"
+    ]) {
+      assert.isTrue(Networks.contains(own, ip), ip)
+    }
+    for (const ip of ["11.1.2.3", "203.0.113.8", "2001:db9::9", "::2", "10.1.2", "localhost", "", "10.1.2.3 "]) {
+      assert.isFalse(Networks.contains(own, ip), ip)
+    }
+  })
+
+  it("are refused with a typed error when they are none", () => {
+    for (const text of ["10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/", "2001:db8::/129", "example.org", "", "010.0.0.0/8"]) {
+      const parsed = Networks.parse(["127.0.0.1", text])
+      assert.isTrue(Result.isFailure(parsed), text)
+      if (Result.isFailure(parsed)) {
+        assert.strictEqual(parsed.failure._tag, "NetworkError")
+        assert.strictEqual(parsed.failure.text, text)
+      }
+    }
+  })
+})
+
+describe("what is public", () => {
+  it("is neither private nor special, however it is written", () => {
+    const closed = [
+      "0.0.0.0",
+      "10.0.0.1",
+      "100.64.0.1",
+      "127.0.0.1",
+      "169.254.169.254",
+      "172.31.255.255",
+      "192.168.1.1",
+      "198.18.0.1",
+      "203.0.113.1",
+      "224.0.0.1",
+      "240.0.0.1",
+      "255.255.255.255",
+      "::",
+      "::1",
+      "::127.0.0.1",
+      "::ffff:127.0.0.1",
+      "::ffff:7f00:1",
+      "::ffff:0:7f00:1",
+      "64:ff9b::7f00:1",
+      "100::1",
+      "2001::1",
+      "2001:db8::1",
+      "2002:7f00:1::",
+      "3fff::1",
+      "fc00::1",
+      "fd12::1",
+      "fe80::1%eth0",
+      "fec0::1",
+      "ff02::1",
+      "localhost",
+      "0x7f000001",
+      "2130706433"
+    ]
+    for (const ip of closed) assert.isFalse(Policy.isPublic(ip), ip)
+    for (const ip of ["1.1.1.1", "172.32.0.1", "100.128.0.1", "223.255.255.255", "2606:4700::1111", "::ffff:1.1.1.1"]) {
+      assert.isTrue(Policy.isPublic(ip), ip)
+    }
+  })
+})
+
+describe("rules", () => {
+  it.effect("deny before they allow, and an allow list is all that there is", () =>
+    Effect.gen(function* () {
+      const { rules } = yield* Policy.make({
+        dial: { allow: ["10.0.0.0/8", "1.1.1.1"], deny: ["10.9.0.0/16"], denyPrivate: true },
+        accept: { deny: ["203.0.113.0/24"] }
+      })
+      const address = {} as Address.Address
+      const may = (ip: string) => rules.mayDialIp(ip, address)
+      assert.deepStrictEqual(["10.1.1.1", "1.1.1.1", "10.9.1.1", "8.8.8.8"].map(may), [true, true, false, false])
+      assert.deepStrictEqual(["203.0.113.9", "::ffff:203.0.113.9", "203.0.114.1", undefined].map(rules.mayConnect), [
+        false,
+        false,
+        true,
+        true
+      ])
+    })
+  )
+
+  it.effect("say which network is none", () =>
+    Effect.gen(function* () {
+      for (const options of [{ dial: { deny: ["10.0.0.1/8"] } }, { accept: { allow: ["10.0.0.1/8"] } }]) {
+        const error = yield* Effect.flip(Policy.make(options))
+        assert.include(error.message, '"10.0.0.1/8" is no IP network')
+      }
+      const error = yield* Effect.flip(Layer.build(Policy.layer({ accept: { deny: ["nowhere"] } })))
+      assert.strictEqual(error._tag, "NetworkError")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("keep dials out of this machine and its network, by name and by number", () =>
+    Effect.gen(function* () {
+      const { replace, rules } = yield* Policy.make({ dial: { denyPrivate: true } })
+      yield* Effect.gen(function* () {
+        const [address, memory] = yield* served(["net:127.0.0.1:0", "memory:m"], echo)
+        const target = String(address)
+        const others = ["localhost", "::1", "::ffff:127.0.0.1", "::ffff:7f00:1", "127.1", "0.0.0.0"]
+        for (const each of [target, String(memory), ...others.map((host) => target.replace("127.0.0.1", host))]) {
+          const error = yield* Effect.flip(Multiserver.dial(each))
+          assert.strictEqual(error.reason._tag, "DeniedByPolicy", each)
+        }
+        // Reloaded while it serves.
+        yield* replace({})
+        yield* exchange(target)
+        const error = yield* Effect.flip(replace({ dial: { deny: ["nonsense"] } }))
+        assert.strictEqual(error._tag, "NetworkError")
+        yield* exchange(target)
+        yield* replace({ accept: { deny: ["127.0.0.0/8"] } })
+        yield* Effect.flip(exchange(target))
+        yield* replace({ accept: { allow: ["127.0.0.1/32"] } })
+        yield* exchange(target)
+      }).pipe(Effect.provide(speaking(rules)))
+    })
+  )
+
+  it.effect("come from configuration, and what is wrong there is a typed error", () =>
+    Effect.gen(function* () {
+      const read = (env: Record<string, string>) =>
+        Policy.config.pipe(
+          Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }).pipe(ConfigProvider.constantCase)))
+        )
+      assert.deepStrictEqual(yield* read({}), { dial: { deny: [], denyPrivate: false }, accept: { deny: [] } })
+      assert.deepStrictEqual(
+        yield* read({
+          MULTISERVER_DIAL_DENY_PRIVATE: "true",
+          MULTISERVER_DIAL_ALLOW: "10.1.0.0/16",
+          MULTISERVER_ACCEPT_DENY: "203.0.113.0/24, 2001:db8::/32"
+        }),
+        {
+          dial: { allow: ["10.1.0.0/16"], deny: [], denyPrivate: true },
+          accept: { deny: ["203.0.113.0/24", "2001:db8::/32"] }
+        }
+      )
+      const error = yield* Effect.flip(read({ MULTISERVER_ACCEPT_DENY: "203.0.113.1/24" }))
+      assert.strictEqual(error._tag, "ConfigError")
+      assert.include(String(error), "is no IP network")
+      const proxies = yield* Networks.configTrustedProxies.pipe(
+        Effect.provide(
+          ConfigProvider.layer(
+            ConfigProvider.fromEnv({ env: { MULTISERVER_TRUSTED_PROXIES: "127.0.0.1" } }).pipe(
+              ConfigProvider.constantCase
+            )
+          )
+        )
+      )
+      assert.isTrue(Networks.contains(proxies, "127.0.0.1"))
+    })
+  )
+})
+
+describe("allowed keys", () => {
+  it.live("let in theirs and nobody else's, replaced while serving", () =>
+    Effect.gen(function* () {
+      const keys = yield* Policy.makeKeys([base64(pattern(32))])
+      yield* Effect.gen(function* () {
+        const own = yield* Identity.Identity
+        const [address] = yield* served("net:127.0.0.1:0~shs", echo)
+        const target = address as Address.Address
+        yield* Effect.flip(exchange(target))
+        yield* keys.replace([own.publicKey])
+        yield* exchange(target)
+        yield* keys.replace([`@${Identity.formatPublicKey(own.publicKey)}.ed25519`])
+        yield* exchange(target)
+        const error = yield* Effect.flip(keys.replace([own.publicKey, "no key, maybe a secret"]))
+        assert.strictEqual(error._tag, "KeyError")
+        assert.notInclude(String(error), "secret")
+        yield* exchange(target)
+        yield* keys.replace([])
+        yield* Effect.flip(exchange(target))
+      }).pipe(
+        Effect.provide(
+          Multiserver.layer(["net~shs"]).pipe(
+            Layer.provide([Net.layer, Shs.layer({ authorize: keys.authorize })]),
+            Layer.provideMerge(Identity.layerEphemeral),
+            Layer.provide(Sodium.layer)
+          )
+        )
+      )
+    })
+  )
+})

@@ -1,0 +1,179 @@
+/** Draining under load, with real sockets. */
+import * as net from "node:net"
+import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import type * as Address from "../src/Address.ts"
+import type * as Connection from "../src/Connection.ts"
+import type * as Events from "../src/Events.ts"
+import * as Limits from "../src/Limits.ts"
+import * as Multiserver from "../src/Multiserver.ts"
+import * as WebSocket from "../src/ws/WebSocket.ts"
+import { echo, pattern, protocols, recorder, sameBytes, turn } from "./support/servers.ts"
+
+const draining = (grace: Duration.Input, events: Array<Events.Event>) =>
+  Multiserver.layer(["net~shs", "net", "ws~shs", "ws"]).pipe(
+    Layer.provide([protocols(), WebSocket.layer()]),
+    Layer.provide([Limits.layer({ grace: Duration.fromInputUnsafe(grace) }), recorder(events)])
+  )
+
+/** Echoes what it borrows. */
+const borrowing = (connection: Connection.Connection) =>
+  Effect.andThen(
+    connection.forEachChunk((chunk) => connection.write(chunk.slice())),
+    connection.end
+  )
+
+/** A listener that the test drains. */
+const listening = (target: string, handler = echo) =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const listener = yield* Multiserver.listen(target).pipe(Scope.provide(scope))
+    yield* Effect.forkChild(listener.run(handler))
+    const [address] = listener.addresses()
+    return { address: address as Address.Address, drain: Scope.close(scope, Exit.void) }
+  })
+
+/** Sends until it hears the goodbye, and answers it: how many bytes had come back, all of them right. */
+const stream = (connection: Connection.Connection) =>
+  Effect.gen(function* () {
+    const piece = pattern(50_000)
+    let [bytes, right, over] = [0, true, false]
+    const sending = yield* Effect.forkChild(connection.write(piece).pipe(Effect.repeat({ while: () => !over })), {
+      startImmediately: true
+    })
+    yield* connection.pull.pipe(
+      Effect.map((chunks) => {
+        for (const chunk of chunks) {
+          for (let from = 0; from < chunk.length; ) {
+            const at = bytes % piece.length
+            const part = chunk.subarray(from, from + piece.length - at)
+            right = right && sameBytes(part, piece.subarray(at, at + part.length))
+            bytes += part.length
+            from += part.length
+          }
+        }
+      }),
+      Effect.forever({ disableYield: true }),
+      Effect.catchIf(Cause.isDone, () => Effect.void)
+    )
+    over = true
+    yield* Fiber.join(sending)
+    yield* connection.end
+    assert.isTrue(right)
+    return bytes
+  })
+
+/** A connection that is served, as one byte there and back shows. */
+const dialed = (address: Address.Address) =>
+  Effect.gen(function* () {
+    const connection = yield* Multiserver.dial(address)
+    yield* connection.write(pattern(1))
+    yield* connection.pull
+    return connection
+  })
+
+const ends = (events: ReadonlyArray<Events.Event>) =>
+  events.flatMap((event) =>
+    (event.event === "closed" && event.role === "listen") || event.event === "handshake-failed" ? [event.tag] : []
+  )
+
+describe.each([
+  ["net:127.0.0.1:0~shs", "pulls", echo],
+  ["net:127.0.0.1:0~shs", "borrows", borrowing],
+  ["net:127.0.0.1:0", "pulls", echo],
+  ["ws://127.0.0.1:0~shs", "pulls", echo]
+] as const)("a listener of %s, whose handler %s, that stops", (target, _how, handler) => {
+  it.live(
+    "says goodbye to 50 echo sessions in the middle of their transfers, and each gets all that came before",
+    () => {
+      const events: Array<Events.Event> = []
+      return Effect.gen(function* () {
+        const { address, drain } = yield* listening(target, handler)
+        const connections = yield* Effect.forEach(Array.from({ length: 50 }), () => dialed(address), {
+          concurrency: "unbounded"
+        })
+        const sessions = yield* Effect.forkChild(
+          Effect.forEach(connections, (connection) => Effect.result(stream(connection)), { concurrency: "unbounded" })
+        )
+        yield* Effect.sleep("500 millis")
+        const [took] = yield* Effect.timed(drain)
+        const outcomes = yield* Fiber.join(sessions)
+        assert.deepStrictEqual(
+          outcomes.flatMap((outcome) => (outcome._tag === "Failure" ? [String(outcome.failure)] : [])),
+          []
+        )
+        assert.isTrue(outcomes.every((outcome) => outcome._tag === "Success" && outcome.success > 0))
+        assert.isBelow(Duration.toMillis(took), 10_000)
+        const tags = ends(events)
+        assert.strictEqual(tags.length, 50)
+        assert.isTrue(
+          tags.every((tag) => tag === "end" || tag === "closed"),
+          tags.join()
+        )
+      }).pipe(Effect.provide(draining("10 seconds", events)))
+    },
+    30_000
+  )
+})
+
+describe("a listener that stops", () => {
+  it.live("destroys a peer that doesn't read at the grace time, with TimedOut, and the rest have their goodbye", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const { address, drain } = yield* listening("net:127.0.0.1:0~shs")
+      const stalled = yield* Multiserver.dial(address)
+      const flood = yield* Effect.forkChild(
+        Effect.ignore(Effect.forever(stalled.write(pattern(1 << 16)), { disableYield: true }))
+      )
+      const idle = yield* Multiserver.dial(address)
+      yield* Effect.sleep("700 millis")
+      const reading = yield* Effect.forkChild(Effect.flip(idle.pull))
+      yield* drain
+      assert.isTrue(Cause.isDone(yield* Fiber.join(reading)))
+      yield* Fiber.interrupt(flood)
+      assert.deepStrictEqual(ends(events).toSorted(), ["TimedOut", "closed"])
+    }).pipe(Effect.provide(draining("1500 millis", events)))
+  })
+
+  it.live("ends those in their handshakes at once, each with an event", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      for (const target of ["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"]) {
+        const { address, drain } = yield* listening(target)
+        const { transport } = address
+        const port = transport._tag === "net" || transport._tag === "ws" ? transport.port : 0
+        const closed: Array<Promise<void>> = []
+        for (let i = 0; i < 3; i++) {
+          const socket = net.connect(port, "127.0.0.1")
+          socket.on("error", () => {}).resume()
+          closed.push(new Promise((resolve) => socket.on("close", () => resolve())))
+        }
+        yield* Effect.sleep("50 millis")
+        const [took] = yield* Effect.timed(drain)
+        yield* Effect.promise(() => Promise.all(closed))
+        assert.isBelow(Duration.toMillis(took), 1000)
+        yield* turn
+      }
+      assert.deepStrictEqual(ends(events), Array(6).fill("Draining"))
+    }).pipe(Effect.provide(draining("10 seconds", events)))
+  })
+
+  it.live("tells a handler that doesn't finish from a peer that doesn't read", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const listener = yield* Multiserver.listen("net:127.0.0.1:0~shs").pipe(Scope.provide(scope))
+      yield* Effect.forkChild(listener.run(() => Effect.never))
+      yield* Multiserver.dial(listener.addresses()[0] as Address.Address)
+      yield* Effect.sleep("20 millis")
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(ends(events), ["LocallyClosed"])
+    }).pipe(Effect.provide(draining("50 millis", events)))
+  })
+})

@@ -1,0 +1,289 @@
+/** The transform: who gets in, by which key, and what both sides are told. */
+import * as net from "node:net"
+import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import type * as Address from "../../src/Address.ts"
+import { ConvertedKeys } from "../../src/crypto/ConvertedKeys.ts"
+import * as Sodium from "../../src/crypto/Sodium.ts"
+import type { DialError } from "../../src/DialError.ts"
+import * as Events from "../../src/Events.ts"
+import * as Identity from "../../src/Identity.ts"
+import * as Limits from "../../src/Limits.ts"
+import * as Multiserver from "../../src/Multiserver.ts"
+import * as Memory from "../../src/memory/Memory.ts"
+import * as Net from "../../src/net/Net.ts"
+import * as Noise from "../../src/noise/Noise.ts"
+import { codec } from "../../src/noise/NoiseFrames.ts"
+import * as Profile from "../../src/noise/NoiseProfile.ts"
+import * as Shs from "../../src/shs/Shs.ts"
+import { expectNext } from "../support/childPeer.ts"
+import { primitives } from "../support/primitives.ts"
+import { pattern, readAll, sameBytes, served } from "../support/servers.ts"
+import { base64 } from "../support/vectors.ts"
+
+const identityOf = (n: number) => Identity.fromSeed(primitives, Redacted.make(pattern(32, n)))
+
+/** Somebody, with the events of both roles in order. */
+const somebody = <E = never, R = never>(who: number, options: Noise.Options<E, R> = {}) =>
+  Effect.gen(function* () {
+    const events = yield* Queue.unbounded<Events.Event>()
+    const context = yield* Layer.build(
+      Multiserver.layer(["net~noise", "memory~noise", "net~shs"]).pipe(
+        Layer.provide([Net.layer, Memory.layer, Noise.layer(options), Shs.layer()]),
+        Layer.provide([
+          Layer.succeed(Identity.Identity, identityOf(who)),
+          Events.layer((event) => Effect.asVoid(Queue.offer(events, event))),
+          Sodium.layer
+        ])
+      )
+    )
+    return { context, next: <const E extends Events.Event["event"]>(event: E) => expectNext(events, event) }
+  })
+
+const first = ([address]: ReadonlyArray<Address.Address>): Address.Address => address ?? assert.fail("no address")
+
+/** Why a dial failed: the reason's tag, a handshake's own, and what a rejection came after. */
+const refusal = <A, R>(dial: Effect.Effect<A, Address.AddressError | DialError, R>): Effect.Effect<string, A, R> =>
+  Effect.map(Effect.flip(dial), ({ reason }) => {
+    if (reason._tag !== "HandshakeError") return reason._tag
+    const why = reason.reason
+    return why._tag === "Rejected" ? `Rejected(${why.after})` : why._tag
+  })
+
+/** A server of TCP on a port that the system picks. */
+const listening = (onSocket: (socket: net.Socket) => void) =>
+  Effect.acquireRelease(
+    Effect.callback<net.Server>((resume) => {
+      const server = net.createServer((socket) => onSocket(socket.on("error", () => {})))
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => server.close())
+  ).pipe(Effect.map((server) => (server.address() as net.AddressInfo).port))
+
+describe("noise", () => {
+  it.live("proves both keys, and shows each side the other's", () =>
+    Effect.gen(function* () {
+      const [near, far] = [yield* somebody(1), yield* somebody(2)]
+      const peers: Array<unknown> = []
+      const address = first(
+        yield* served("net:127.0.0.1:0~noise", (connection) =>
+          Effect.sync(() => void peers.push(connection.peer, connection.remote.transforms[0]))
+        ).pipe(Effect.provide(far.context))
+      )
+      const key = Identity.formatPublicKey(identityOf(2).publicKey)
+      assert.match(String(address), /^net:127\.0\.0\.1:\d+~noise:/)
+      assert.isTrue(String(address).endsWith(key))
+      const connection = yield* Multiserver.dial(address).pipe(Effect.provide(near.context))
+      assert.deepInclude(connection.peer, { _tag: "Authenticated", publicKey: identityOf(2).publicKey })
+      assert.strictEqual(String(connection.remote), String(address))
+      yield* readAll(connection)
+      assert.deepInclude(peers[0], { _tag: "Authenticated", publicKey: identityOf(1).publicKey })
+      assert.deepInclude(peers[1], { _tag: "noise", publicKey: identityOf(1).publicKey })
+    })
+  )
+
+  it.live("takes an accept followed at once by the end for a successful dial and a clean end", () =>
+    Effect.gen(function* () {
+      const [near, far] = [yield* somebody(1), yield* somebody(2)]
+      const target = yield* served("net:127.0.0.1:0~noise", (connection) => connection.end).pipe(
+        Effect.provide(far.context)
+      )
+      for (let i = 0; i < 20; i++) {
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const connection = yield* Multiserver.dial(first(target)).pipe(Effect.provide(near.context))
+            assert.isTrue(Cause.isDone(yield* Effect.flip(connection.pull)))
+          })
+        )
+        const { event, tag } = yield* near.next("connected").pipe(Effect.andThen(near.next("closed")))
+        assert.deepStrictEqual([event, tag], ["closed", "end"])
+      }
+    })
+  )
+
+  it.live("takes what arrives in one piece with the accept, the end included", () =>
+    Effect.gen(function* () {
+      const near = yield* somebody(1)
+      const own = identityOf(2)
+      const local: Profile.Local = {
+        primitives,
+        appKey: Redacted.value(Shs.mainNetwork),
+        identity: own,
+        x25519: primitives.x25519FromPublicKey(own.publicKey) as Uint8Array,
+        ephemeral: primitives.x25519KeyPair,
+        keys: new ConvertedKeys(primitives)
+      }
+      const port = yield* listening((socket) => {
+        let inbox = Buffer.alloc(0)
+        let auth: Profile.AwaitAuth | undefined
+        socket.on("data", (data) => {
+          inbox = Buffer.concat([inbox, data])
+          if (auth === undefined && inbox.length >= 48) {
+            const hello = new Uint8Array(inbox.subarray(0, 48))
+            const { message, next } = Result.getOrThrow(Profile.responderChallenge(local, hello))
+            auth = next
+            socket.write(message)
+          } else if (auth !== undefined && inbox.length === 48 + 128) {
+            const decision = Result.getOrThrow(Profile.responderVerify(auth, new Uint8Array(inbox.subarray(48))))
+            const { message, session } = Profile.responderAccept(decision)
+            const { sealer } = codec(primitives, session)
+            const stream = new Uint8Array(sealer.head + 5 + sealer.tail + sealer.endLength).fill(7)
+            sealer.seal(stream, 0, 5)
+            sealer.sealEnd(stream, stream.length - sealer.endLength)
+            socket.write(Buffer.concat([message, stream]))
+          }
+        })
+      })
+      const address = `net:127.0.0.1:${port}~noise:${Identity.formatPublicKey(own.publicKey)}`
+      const connection = yield* Multiserver.dial(address).pipe(Effect.provide(near.context))
+      assert.deepStrictEqual([...(yield* readAll(connection))], [7, 7, 7, 7, 7])
+    })
+  )
+
+  it.live("refuses the dial of a key that is another in any of its 256 bits", () =>
+    Effect.gen(function* () {
+      const [near, far] = [yield* somebody(1), yield* somebody(2)]
+      let handled = 0
+      const address = first(
+        yield* served("net:127.0.0.1:0~noise", () => Effect.sync(() => void handled++)).pipe(
+          Effect.provide(far.context)
+        )
+      )
+      const [place] = String(address).split("~noise:")
+      const seen = new Map<string, number>()
+      for (let bit = 0; bit < 256; bit++) {
+        const key = identityOf(2).publicKey.slice()
+        key[bit >> 3] = (key[bit >> 3] as number) ^ (1 << (bit & 7))
+        const dial = Effect.scoped(Multiserver.dial(`${place}~noise:${base64(key)}`))
+        const why = yield* refusal(dial).pipe(Effect.provide(near.context))
+        // No point at all, or another than the server's. The last bit is the sign: the X25519 form is that of the server's key.
+        assert.include(["PeerMisbehaved", "Rejected(hello)"], why, `bit ${bit}`)
+        if (bit === 255) assert.strictEqual(why, "Rejected(hello)")
+        seen.set(why, (seen.get(why) ?? 0) + 1)
+      }
+      assert.strictEqual(handled, 0)
+      assert.isAbove(seen.get("PeerMisbehaved") ?? 0, 100)
+      yield* Effect.scoped(Multiserver.dial(address)).pipe(Effect.provide(near.context))
+    })
+  )
+
+  it.live("asks authorize once, with the proved key, from where it comes and without a token when there is none", () =>
+    Effect.gen(function* () {
+      const asked: Array<Noise.Applicant> = []
+      const far = yield* somebody(2, { authorize: (applicant) => Effect.sync(() => asked.push(applicant) > 0) })
+      const near = yield* somebody(1)
+      const address = first(yield* served("net:127.0.0.1:0~noise", readAll).pipe(Effect.provide(far.context)))
+      yield* Effect.scoped(Multiserver.dial(address)).pipe(Effect.provide(near.context))
+      assert.strictEqual(asked.length, 1)
+      const [{ publicKey, remote, token }] = asked as [Noise.Applicant]
+      assert.isTrue(sameBytes(publicKey, identityOf(1).publicKey))
+      assert.strictEqual(remote.transport._tag, "net")
+      assert.isTrue(Option.isNone(token))
+    })
+  )
+
+  it.live("gives authorize the token of the address, hidden, and speaks as the process's own key", () =>
+    Effect.gen(function* () {
+      const asked: Array<Noise.Applicant> = []
+      const far = yield* somebody(2, { authorize: (applicant) => Effect.sync(() => asked.push(applicant) > 0) })
+      const near = yield* somebody(1)
+      const address = first(yield* served("net:127.0.0.1:0~noise", readAll).pipe(Effect.provide(far.context)))
+      const token = pattern(32, 77)
+      const connection = yield* Multiserver.dial(`${address}:${base64(token)}`).pipe(Effect.provide(near.context))
+      assert.strictEqual(String(connection.remote), String(address))
+      const [applicant] = asked as [Noise.Applicant]
+      assert.isTrue(sameBytes(applicant.publicKey, identityOf(1).publicKey))
+      const given = Option.getOrThrow(applicant.token)
+      assert.isTrue(sameBytes(Redacted.value(given), token))
+      assert.notInclude(`${given}${JSON.stringify(applicant)}`, base64(token))
+    })
+  )
+
+  const denials: ReadonlyArray<readonly [string, Noise.Options["authorize"], boolean]> = [
+    ["says no", () => Effect.succeed(false), false],
+    ["dies", () => Effect.die("out of order"), true],
+    ["throws", () => assert.fail("out of order"), true]
+  ]
+  it.live.each(denials)("closes on a peer when authorize %s, without a word", ([, authorize, failed]) =>
+    Effect.gen(function* () {
+      const far = yield* somebody(2, authorize === undefined ? {} : { authorize })
+      const near = yield* somebody(1)
+      const address = first(yield* served("net:127.0.0.1:0~noise", readAll).pipe(Effect.provide(far.context)))
+      const why = yield* refusal(Effect.scoped(Multiserver.dial(address))).pipe(Effect.provide(near.context))
+      assert.strictEqual(why, "Rejected(auth)")
+      assert.isFalse((yield* near.next("dial-failed")).error.isRetryable)
+      const { error, protocol } = yield* far.next("handshake-failed")
+      assert.strictEqual(protocol, "noise")
+      const publicKey = Identity.formatPublicKey(identityOf(1).publicKey)
+      assert.deepInclude(error.reason, { _tag: "NotAuthorized", publicKey, failed })
+    })
+  )
+
+  it.live("does not talk to another network, and may be asked again", () =>
+    Effect.gen(function* () {
+      const far = yield* somebody(2, { appKey: Redacted.make(pattern(32, 5)) })
+      const near = yield* somebody(1)
+      const address = first(yield* served("net:127.0.0.1:0~noise", readAll).pipe(Effect.provide(far.context)))
+      const why = yield* refusal(Effect.scoped(Multiserver.dial(address))).pipe(Effect.provide(near.context))
+      assert.strictEqual(why, "Rejected(hello)")
+      assert.isTrue((yield* near.next("dial-failed")).error.isRetryable)
+      assert.strictEqual((yield* far.next("handshake-failed")).tag, "WrongNetwork")
+    })
+  )
+
+  it.live("does not talk to shs", () =>
+    Effect.gen(function* () {
+      const [near, far] = [yield* somebody(1), yield* somebody(2)]
+      const address = first(yield* served("net:127.0.0.1:0~noise", readAll).pipe(Effect.provide(far.context)))
+      const other = String(address).replace("~noise:", "~shs:")
+      const why = yield* refusal(Effect.scoped(Multiserver.dial(other))).pipe(Effect.provide(near.context))
+      assert.strictEqual(why, "Rejected(hello)")
+      assert.strictEqual((yield* far.next("handshake-failed")).tag, "WrongNetwork")
+    })
+  )
+
+  it.live("fails with TimedOut when the peer is silent, as one of shs is, whose first message is longer", () =>
+    Effect.gen(function* () {
+      const near = yield* somebody(1).pipe(Effect.provide(Limits.layer({ handshake: Duration.millis(50) })))
+      const far = yield* somebody(2)
+      const shs = first(yield* served("net:127.0.0.1:0~shs", readAll).pipe(Effect.provide(far.context)))
+      const silent = yield* listening((socket) => socket.resume())
+      for (const port of [silent, shs.transport._tag === "net" ? shs.transport.port : 0]) {
+        const key = Identity.formatPublicKey(identityOf(2).publicKey)
+        const dial = Effect.scoped(Multiserver.dial(`net:127.0.0.1:${port}~noise:${key}`))
+        assert.strictEqual(yield* refusal(dial).pipe(Effect.provide(near.context)), "TimedOut")
+      }
+    })
+  )
+
+  it.live("is not dialed without a key, before any I/O", () =>
+    Effect.gen(function* () {
+      const near = yield* somebody(1)
+      const why = yield* refusal(Effect.scoped(Multiserver.dial("net:127.0.0.1:1~noise"))).pipe(
+        Effect.provide(near.context)
+      )
+      assert.strictEqual(why, "NotDialable")
+    })
+  )
+
+  it.live("dials its own key", () =>
+    Effect.gen(function* () {
+      const own = yield* somebody(1)
+      const bytes = pattern(200_000)
+      yield* Effect.gen(function* () {
+        const address = first(
+          yield* served("memory:m~noise", (connection) => Effect.andThen(connection.write(bytes), connection.end))
+        )
+        const connection = yield* Multiserver.dial(address)
+        assert.isTrue(sameBytes(yield* readAll(connection), bytes))
+      }).pipe(Effect.provide(own.context))
+    })
+  )
+})

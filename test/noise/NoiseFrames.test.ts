@@ -1,0 +1,135 @@
+import { createHash } from "node:crypto"
+import { assert, describe, it } from "@effect/vitest"
+import type { Verdict } from "../../src/Codec.ts"
+import * as Codec from "../../src/Codec.ts"
+import { stageBytes } from "../../src/internal/stage.ts"
+import * as Frames from "../../src/noise/NoiseFrames.ts"
+import { primitives } from "../support/primitives.ts"
+import { concat, hex, writeBytes } from "../support/vectors.ts"
+import { profile } from "./vectors.ts"
+
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
+
+const direction = (key: Uint8Array, count: bigint): Frames.Direction => {
+  const nonce = new Uint8Array(12)
+  new DataView(nonce.buffer).setBigUint64(4, count, true)
+  return { key: key.slice(), nonce }
+}
+
+const frame = (sealer: Frames.NoiseSealer, body: Uint8Array): Uint8Array => {
+  const out = new Uint8Array(sealer.head + body.length + sealer.tail)
+  out.set(body, sealer.head)
+  sealer.seal(out, 0, body.length)
+  return out
+}
+const end = (sealer: Frames.NoiseSealer): Uint8Array => {
+  const out = new Uint8Array(sealer.endLength)
+  sealer.sealEnd(out, 0)
+  return out
+}
+
+/** Each write in a frame of its own, then the end. */
+const seal = (own: Frames.Direction, writes: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const sealer = new Frames.NoiseSealer(primitives, own)
+  return concat([...writes.map((write) => frame(sealer, write)), end(sealer)])
+}
+
+const open = (
+  own: Frames.Direction,
+  inputs: ReadonlyArray<Uint8Array>
+): { readonly result: "more" | Verdict; readonly plaintext: Uint8Array } => {
+  const opener = Codec.opener(new Frames.NoiseFrames(primitives, own))
+  const out: Array<Uint8Array> = []
+  let result: "more" | Verdict = "more"
+  for (const input of inputs) {
+    result = opener.open(input.slice(), out)
+    if (result !== "more") break
+  }
+  return { result, plaintext: concat(out) }
+}
+
+const cut = (bytes: Uint8Array, size: number): ReadonlyArray<Uint8Array> =>
+  Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => bytes.subarray(i * size, (i + 1) * size))
+
+describe("noise frames", () => {
+  it.each(profile.streams.map((vector) => [vector.id, vector] as const))("seal vector %s", (_, vector) => {
+    const own = direction(vector.key, BigInt(vector.nonce))
+    const wire = seal(own, vector.writes.map(writeBytes))
+    assert.strictEqual(wire.length, vector.wire_len)
+    assert.strictEqual(sha256(wire), vector.wire_sha256)
+    assert.strictEqual(hex(own.key), hex(vector.last_key))
+  })
+
+  it.each(profile.streams.map((vector) => [vector.id, vector] as const))(
+    "open vector %s however it is cut",
+    (_, vector) => {
+      const writes = vector.writes.map(writeBytes)
+      const wire = seal(direction(vector.key, BigInt(vector.nonce)), writes)
+      const plaintext = hex(concat(writes))
+      for (const size of [1, 7, 17, 18, 19, 35, 4130, 65_536, wire.length]) {
+        if (size < 17 && wire.length > 20_000) continue
+        const opened = open(direction(vector.key, BigInt(vector.nonce)), cut(wire, size))
+        assert.strictEqual(opened.result, "end")
+        assert.strictEqual(hex(opened.plaintext), plaintext, `in pieces of ${size}`)
+      }
+    }
+  )
+
+  it("take the next key after 65,536 frames, on both sides", () => {
+    const { frames, key, last_key, wire_sha256 } = profile.rekey
+    const bodies = Array.from({ length: frames }, (_, i) => Uint8Array.of(i & 255))
+    const [near, far] = [direction(key, 0n), direction(key, 0n)]
+    const wire = seal(near, bodies)
+    assert.strictEqual(sha256(wire), wire_sha256)
+    const opened = open(far, cut(wire, 65_536))
+    assert.strictEqual(opened.result, "end")
+    assert.strictEqual(hex(opened.plaintext), hex(concat(bodies)))
+    assert.deepStrictEqual([hex(near.key), hex(far.key)], [hex(last_key), hex(last_key)])
+    assert.notStrictEqual(hex(last_key), hex(key))
+  })
+
+  it.each(profile.failures.map((vector) => [vector.id, vector] as const))("answer vector %s", (_, vector) => {
+    for (const size of [1, 5, vector.wire.length]) {
+      const { plaintext, result } = open(direction(vector.key, 0n), cut(vector.wire, size))
+      // "more" at the end of the stream is what becomes `Truncated`.
+      assert.strictEqual(result, vector.expect === "truncated" ? "more" : vector.expect)
+      assert.strictEqual(plaintext.length, vector.plaintext_len)
+    }
+  })
+
+  it("never use a nonce twice: with the last one but the end's, no frame is sealed any more, and none is read", () => {
+    const last = 2n ** 64n - 4n
+    const key = profile.rekey.key
+    const sealer = new Frames.NoiseSealer(primitives, direction(key, last))
+    assert.isFalse(sealer.spent)
+    const wire = frame(sealer, new Uint8Array(10).fill(7))
+    assert.isTrue(sealer.spent)
+    const refused = frame(sealer, new Uint8Array(10).fill(7))
+    assert.isTrue(refused.every((byte) => byte === 0))
+    assert.strictEqual(open(direction(key, last), [wire, refused]).result, "tampered")
+    assert.strictEqual(open(direction(key, last), [wire, end(sealer)]).result, "end")
+    // A peer that goes on where ours stops: the head of a frame, with the nonce that is left.
+    const head = new Uint8Array(18)
+    primitives.aeadSeal(head, Uint8Array.of(0, 10), new Uint8Array(0), direction(key, 2n ** 64n - 2n).nonce, key)
+    assert.strictEqual(open(direction(key, last), [wire, head]).result, "violation")
+  })
+
+  it("give one piece of plaintext for all frames of a read", () => {
+    const key = profile.rekey.key
+    const bodies = Array.from({ length: 10 }, (_, i) => new Uint8Array(1000 + 37 * i).fill(i))
+    const out: Array<Uint8Array> = []
+    const opener = Codec.opener(new Frames.NoiseFrames(primitives, direction(key, 0n)))
+    assert.strictEqual(opener.open(seal(direction(key, 0n), bodies), out), "end")
+    assert.deepStrictEqual(out.map(hex), [hex(concat(bodies))])
+  })
+
+  it("fit a stage, with the end behind them", () => {
+    assert.isAtMost(Frames.headLength + Frames.maxBody + 16 + Frames.headLength, stageBytes)
+  })
+
+  it("wipe the keys of both directions", () => {
+    const [encrypt, decrypt] = [direction(profile.rekey.key, 0n), direction(profile.rekey.key, 0n)]
+    Frames.codec(primitives, { encrypt, decrypt }).wipe()
+    assert.isTrue([...encrypt.key, ...decrypt.key].every((byte) => byte === 0))
+  })
+})

@@ -1,0 +1,267 @@
+/**
+ * Makes test/vectors/noise-profile.json without any of this package's code: the handshakes with npm `noise-handshake`, keys, frames and
+ * rekeying with node:crypto. Deterministic: `node test/noise/make-vectors.mjs` writes the same file again.
+ */
+import crypto from "node:crypto"
+import fs from "node:fs"
+import { createRequire } from "node:module"
+
+const Noise = createRequire(import.meta.url)("noise-handshake")
+
+const hex = (bytes) => Buffer.from(bytes).toString("hex")
+/** Bytes that can be made again: byte i is (a*i + b) mod 251. */
+const pattern = (length, a, b) => Buffer.from(Array.from({ length }, (_, i) => (a * i + b) % 251))
+
+// ---- keys ----
+
+const p = 2n ** 255n - 19n
+const power = (base, exponent) => {
+  let out = 1n
+  for (let e = exponent, b = base % p; e > 0n; e >>= 1n, b = (b * b) % p) if (e & 1n) out = (out * b) % p
+  return out
+}
+const fromLittle = (bytes) => BigInt(`0x${hex(Buffer.from(bytes).reverse())}`)
+const toLittle = (n) => Buffer.from(n.toString(16).padStart(64, "0"), "hex").reverse()
+
+/** u = (1 + y) / (1 - y), whatever the sign. */
+const x25519Public = (ed25519) => {
+  const y = fromLittle(ed25519) & (2n ** 255n - 1n)
+  return toLittle((((1n + y) % p) * power((1n - y + p) % p, p - 2n)) % p)
+}
+const x25519Secret = (seed) => {
+  const scalar = crypto.createHash("sha512").update(seed).digest().subarray(0, 32)
+  scalar[0] &= 248
+  scalar[31] = (scalar[31] & 127) | 64
+  return Buffer.from(scalar)
+}
+/** PKCS #8 of a raw key of 32 bytes; the last byte of the prefix's identifier tells X25519 (6e) from Ed25519 (70). */
+const publicOf = (type, raw) => {
+  const der = Buffer.concat([Buffer.from(`302e020100300506032b65${type}04220420`, "hex"), raw])
+  const key = crypto.createPrivateKey({ key: der, format: "der", type: "pkcs8" })
+  return Buffer.from(crypto.createPublicKey(key).export({ format: "jwk" }).x, "base64url")
+}
+const identity = (seed) => {
+  const ed25519 = publicOf("70", seed)
+  const secret = x25519Secret(seed)
+  const x25519 = publicOf("6e", secret)
+  if (!x25519.equals(x25519Public(ed25519))) throw new Error("the two ways to the X25519 key differ")
+  return { seed, ed25519, secret, x25519 }
+}
+const ephemeral = (secret) => ({ secret, x25519: publicOf("6e", secret) })
+const showIdentity = ({ ed25519, secret, seed, x25519 }) => ({
+  seed: hex(seed),
+  public_key: hex(ed25519),
+  x25519_secret: hex(secret),
+  x25519_public: hex(x25519)
+})
+const showEphemeral = ({ secret, x25519 }) => ({ secret: hex(secret), public: hex(x25519) })
+
+// ---- frames ----
+
+const nonceOf = (n) => {
+  const out = Buffer.alloc(12)
+  out.writeBigUInt64LE(n, 4)
+  return out
+}
+const seal = (key, n, plain) => {
+  const cipher = crypto.createCipheriv("chacha20-poly1305", key, nonceOf(n), { authTagLength: 16 })
+  return Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()])
+}
+const u16 = (n) => Buffer.from([n >> 8, n & 255])
+const rekey = (key) => seal(key, 2n ** 64n - 1n, Buffer.alloc(32)).subarray(0, 32)
+
+/** A direction, from its key and next nonce. The 65,536th frame ends at nonce 131,072. */
+const direction = (start, first) => {
+  let key = start
+  let n = first
+  return {
+    frame: (body, length = body.length) => {
+      const sealed = Buffer.concat([seal(key, n, u16(length)), seal(key, n + 1n, body)])
+      n += 2n
+      if (n % 131_072n === 0n) key = rekey(key)
+      return sealed
+    },
+    head: (length) => seal(key, n, u16(length)),
+    key: () => key
+  }
+}
+
+// ---- handshakes ----
+
+const label = Buffer.from("effect-multiserver/noise/1\0")
+const copy = ({ secret, x25519 }) => ({ secretKey: Buffer.from(secret), publicKey: Buffer.from(x25519) })
+
+const handshake = ({ appKey, claim, id, initiator, initiatorEphemeral, responder, responderEphemeral, token }) => {
+  const prologue = Buffer.concat([label, appKey, responder.ed25519])
+  const near = new Noise("XK", true, copy(initiator))
+  const far = new Noise("XK", false, copy(responder))
+  near.initialise(prologue, responder.x25519)
+  far.initialise(prologue)
+  near.e = copy(initiatorEphemeral)
+  far.e = copy(responderEphemeral)
+  const payload = Buffer.concat([claim ?? initiator.ed25519, token ?? Buffer.alloc(32)])
+  const hello = Buffer.from(near.send())
+  // It keeps a view of what it is given, and wipes it.
+  far.recv(Buffer.from(hello))
+  const challenge = Buffer.from(far.send())
+  near.recv(Buffer.from(challenge))
+  const auth = Buffer.from(near.send(payload))
+  if (hex(far.recv(Buffer.from(auth))) !== hex(payload)) throw new Error("the payload did not arrive")
+  if (hex(near.hash) !== hex(far.hash) || hex(near.tx) !== hex(far.rx)) throw new Error("the two sides differ")
+  const [toResponder, toInitiator] = [Buffer.from(near.tx), Buffer.from(near.rx)]
+  return {
+    toInitiator,
+    vector: {
+      id,
+      app_key: hex(appKey),
+      initiator: showIdentity(initiator),
+      initiator_ephemeral: showEphemeral(initiatorEphemeral),
+      responder: showIdentity(responder),
+      responder_ephemeral: showEphemeral(responderEphemeral),
+      token: token === undefined ? null : hex(token),
+      prologue: hex(prologue),
+      hello: hex(hello),
+      challenge: hex(challenge),
+      auth_payload: hex(payload),
+      auth: hex(auth),
+      handshake_hash: hex(near.hash),
+      initiator_to_responder_key: hex(toResponder),
+      responder_to_initiator_key: hex(toInitiator),
+      accept: hex(direction(toInitiator, 0n).frame(Buffer.of(0)))
+    }
+  }
+}
+
+const alice = identity(pattern(32, 7, 11))
+const bob = identity(pattern(32, 13, 5))
+const base = {
+  appKey: pattern(32, 3, 1),
+  initiator: alice,
+  initiatorEphemeral: ephemeral(pattern(32, 17, 2)),
+  responder: bob,
+  responderEphemeral: ephemeral(pattern(32, 19, 3))
+}
+const first = handshake({ ...base, id: "plain" })
+const handshakes = [
+  first,
+  handshake({ ...base, id: "token", token: pattern(32, 23, 7) }),
+  handshake({ ...base, id: "other-app-key", appKey: pattern(32, 29, 9) }),
+  handshake({ ...base, id: "self", initiator: bob })
+]
+
+// ---- what is refused ----
+
+const negative = (key) => {
+  const out = Buffer.from(key)
+  out[31] ^= 0x80
+  return out
+}
+const claims = [
+  ["another-key", bob.ed25519, "refuse"],
+  ["not-a-point", Buffer.from(`02${"00".repeat(31)}`, "hex"), "refuse"],
+  ["identity-point", Buffer.from(`01${"00".repeat(31)}`, "hex"), "refuse"],
+  ["order-8", Buffer.from("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", "hex"), "refuse"],
+  ["not-canonical", Buffer.from(`ed${"ff".repeat(30)}7f`, "hex"), "refuse"],
+  ["zeros", Buffer.alloc(32), "refuse"],
+  // One scalar has both: whoever proves the one could sign for the other.
+  ["negative", negative(alice.ed25519), "accept"]
+].map(([id, claim, expect]) => ({ id, claim: hex(claim), auth: handshake({ ...base, id, claim }).vector.auth, expect }))
+
+const acceptKey = first.toInitiator
+const damaged = (frame, at) => {
+  const out = Buffer.from(frame)
+  out[at] ^= 1
+  return out
+}
+const accept = direction(acceptKey, 0n).frame(Buffer.of(0))
+const accepts = [
+  ["body-01", direction(acceptKey, 0n).frame(Buffer.of(1))],
+  ["two-bytes", direction(acceptKey, 0n).frame(Buffer.alloc(2))],
+  ["end", direction(acceptKey, 0n).head(0)],
+  ["second-nonce", direction(acceptKey, 2n).frame(Buffer.of(0))],
+  ["head-flipped", damaged(accept, 0)],
+  ["body-flipped", damaged(accept, 18)],
+  ["tag-flipped", damaged(accept, 34)]
+].map(([id, frame]) => ({ id, frame: hex(frame) }))
+
+// ---- frames ----
+
+const key = pattern(32, 31, 4)
+const write = (length) => ({ len: length, a: 7, b: length % 251 })
+const bytes = ({ a, b, len }) => pattern(len, a, b)
+const sha256 = (data) => crypto.createHash("sha256").update(data).digest("hex")
+
+/** One frame for each write, then the end. */
+const stream = (id, start, lengths) => {
+  const writes = lengths.map(write)
+  const to = direction(key, start)
+  const wire = Buffer.concat([...writes.map((each) => to.frame(bytes(each))), to.head(0)])
+  return {
+    id,
+    key: hex(key),
+    nonce: start.toString(),
+    writes,
+    wire_len: wire.length,
+    wire_sha256: sha256(wire),
+    ...(wire.length < 10_000 ? { wire: hex(wire) } : {}),
+    last_key: hex(to.key())
+  }
+}
+const streams = [
+  stream("end", 0n, []),
+  stream("one-byte", 0n, [1]),
+  stream("after-accept", 2n, [10, 1, 100]),
+  stream("sizes", 0n, [1, 15, 16, 17, 4095, 4096, 4097, 65_518, 65_519]),
+  stream("rekey", 131_070n, [10, 10]),
+  stream("32-bit-carry", 0xffff_fffen, [10, 10]),
+  stream("last-nonces", 2n ** 64n - 6n, [10, 10])
+]
+
+/** All frames of a key, the next one, and the end: 65,537 frames of one byte. */
+const rekeyed = (() => {
+  const to = direction(key, 0n)
+  const hash = crypto.createHash("sha256")
+  for (let i = 0; i < 65_537; i++) hash.update(to.frame(Buffer.of(i & 255)))
+  hash.update(to.head(0))
+  return {
+    comment: "frame i has the one byte i mod 256",
+    key: hex(key),
+    frames: 65_537,
+    wire_sha256: hash.digest("hex"),
+    last_key: hex(to.key())
+  }
+})()
+
+const half = direction(key, 0n).frame(pattern(10, 7, 10))
+const good = Buffer.from(half)
+const failures = [
+  ["longer-than-65519", seal(key, 0n, u16(65_520)), 0, "violation"],
+  ["head-flipped", damaged(good, 3), 0, "tampered"],
+  ["head-tag-flipped", damaged(good, 17), 0, "tampered"],
+  ["body-flipped", damaged(good, 18), 0, "tampered"],
+  ["body-tag-flipped", damaged(good, good.length - 1), 0, "tampered"],
+  ["replayed", Buffer.concat([good, good]), 10, "tampered"],
+  ["another-length", direction(key, 0n).frame(Buffer.alloc(10), 9), 0, "tampered"],
+  ["cut-in-head", good.subarray(0, 17), 0, "truncated"],
+  ["cut-after-head", good.subarray(0, 18), 0, "truncated"],
+  ["cut-in-body", good.subarray(0, 30), 0, "truncated"],
+  ["cut-before-end", good, 10, "truncated"]
+].map(([id, wire, plaintext, expect]) => ({ id, key: hex(key), wire: hex(wire), plaintext_len: plaintext, expect }))
+
+fs.writeFileSync(
+  new URL("../vectors/noise-profile.json", import.meta.url),
+  `${JSON.stringify(
+    {
+      source: "test/noise/make-vectors.mjs: npm noise-handshake 4.2.0 for the handshakes, node:crypto for the rest",
+      protocol: "Noise_XK_25519_ChaChaPoly_BLAKE2b",
+      handshakes: handshakes.map(({ vector }) => vector),
+      claims: { handshake: "plain", vectors: claims },
+      accepts: { handshake: "plain", vectors: accepts },
+      streams,
+      rekey: rekeyed,
+      failures
+    },
+    null,
+    1
+  )}\n`
+)
