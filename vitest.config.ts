@@ -6,5 +6,12 @@ export default defineConfig({
   resolve: {
     alias: { "effect-multiserver/node": fileURLToPath(new URL("src/node.ts", import.meta.url)) }
   },
-  test: { include: ["test/**/*.test.ts"], testTimeout: 20_000, hookTimeout: 30_000 }
+  test: {
+    include: ["test/**/*.test.ts"],
+    testTimeout: 20_000,
+    hookTimeout: 30_000,
+    // What a run says is searched for the secrets that it uses.
+    globalSetup: ["test/secrets/globalSetup.ts"],
+    setupFiles: ["test/secrets/setup.ts"]
+  }
 })

@@ -254,7 +254,10 @@ export class Address extends Schema.Class<Address>("effect-multiserver/Address")
   }
   /** This address with one more transform section. */
   with(transform: Section): Address {
-    return trusted(Address, { transport: this.transport, transforms: [...this.transforms, transform] })
+    const fields = { transport: this.transport, transforms: [...this.transforms, transform] }
+    // A section was checked when it was made, but not its place.
+    const placed = !isTransport(transform) && fields.transforms.length < maxSections
+    return placed ? trusted(Address, fields) : new Address(fields)
   }
   override toString(): string {
     return format(this)

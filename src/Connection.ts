@@ -45,19 +45,10 @@ export type Peer = typeof Peer.Type
 // connection
 // -----------------------------------------------------------------------------
 
-/** What is done with a borrowed chunk, at once. An effect that it returns is waited for; the chunk is no longer there then. */
-// biome-ignore lint/suspicious/noConfusingVoidType: most return nothing
-export type Use<E, R> = (chunk: Uint8Array) => Effect.Effect<unknown, E, R> | void
-
 /** What a user holds. */
 export interface Connection {
   /** What has arrived, as soon as there is some. The clean end is `Cause.Done`. The bytes are the caller's. */
   readonly pull: Pull.Pull<Chunks, ConnectionError>
-  /**
-   * Hands each chunk to the callback until the clean end. A chunk is borrowed: it is valid, and may be written to, until the callback
-   * returns, and that costs no buffer for each read. To make the peer wait, return an effect: nothing is read until it is done.
-   */
-  readonly forEachChunk: <E = never, R = never>(use: Use<E, R>) => Effect.Effect<void, ConnectionError | E, R>
   /**
    * Writes whole and in order, also among fibers. The bytes are borrowed until it succeeds. Success means accepted within
    * the bound, not on the wire; a write interrupted when part of it was accepted fails the connection.
@@ -115,6 +106,8 @@ export interface Port {
   readonly failure: ConnectionReason | undefined
   /** Accepts bytes, always all of them, whatever `full` says. Answers whether they were copied. */
   readonly offer: (bytes: Uint8Array) => boolean
+  /** Whether every offer is copied: then it may be of borrowed bytes. By default not. */
+  readonly copies?: boolean
   /** Bytes accepted that the kernel has not got. */
   readonly pending: number
   /** Enough is pending: offer no more until `drained`. */
@@ -144,7 +137,6 @@ export interface Account {
 class Made implements Connection {
   readonly #face: Face
   readonly pull: Connection["pull"]
-  readonly forEachChunk: Connection["forEachChunk"]
   readonly write: Connection["write"]
   readonly writeAll: Connection["writeAll"]
   readonly flush: Connection["flush"]
@@ -156,7 +148,6 @@ class Made implements Connection {
   constructor(face: Face, { peer, remote }: Who) {
     this.#face = face
     this.pull = face.pull()
-    this.forEachChunk = (use) => face.forEachChunk(use)
     this.write = (chunk) => face.write(chunk)
     this.writeAll = (chunks) => face.writeAll(chunks)
     this.flush = face.flush()
@@ -266,6 +257,32 @@ export const withPort = (connection: Connection): Effect.Effect<Connection, neve
 /** What arrives, as a stream that ends at the peer's goodbye. */
 export const stream = (connection: Connection): Stream.Stream<Uint8Array, ConnectionError> =>
   Stream.fromPull(Effect.succeed(connection.pull))
+
+/** What is done with a borrowed chunk, at once. An effect that it returns is waited for; the chunk is no longer there then. */
+// biome-ignore lint/suspicious/noConfusingVoidType: most return nothing
+export type Use<E, R> = (chunk: Uint8Array) => Effect.Effect<unknown, E, R> | void
+
+/**
+ * Hands each chunk to the callback until the clean end. A chunk is borrowed: it is there, and may be written to, until the callback
+ * returns, and that costs no buffer for each read. To make the peer wait, return an effect: nothing is read until it is done.
+ */
+export const forEachChunk = <E = never, R = never>(
+  connection: Connection,
+  use: Use<E, R>
+): Effect.Effect<void, ConnectionError | E, R> => {
+  const face = Made.face(connection)
+  if (face !== undefined) return face.forEachChunk(use)
+  return Stream.runForEach(stream(connection), (chunk) => Effect.suspend(() => use(chunk) ?? Effect.void))
+}
+
+/** Writes to one what arrives from another, no faster than that one takes it, until the clean end. Nothing is said then. */
+export const forward = (from: Connection, to: Connection): Effect.Effect<void, ConnectionError> =>
+  Effect.suspend(() => {
+    const face = Made.face(to)
+    return forEachChunk(from, (chunk) =>
+      face === undefined ? to.write(new Uint8Array(chunk)) : face.writeBorrowed(chunk)
+    )
+  })
 
 /** Writes what it is given, and ends this side when that ends. */
 export const sink = (connection: Connection): Sink.Sink<void, Uint8Array, never, ConnectionError> =>

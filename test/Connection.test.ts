@@ -176,6 +176,61 @@ describe("a connection", () => {
     }).pipe(Effect.provide(multiserver()))
   )
 
+  it.live("owns nothing of a Buffer once it is written", () =>
+    Effect.gen(function* () {
+      for (const target of [...stacks, "pumped"]) {
+        const [near, far] = yield* pair(
+          target === "pumped" ? "memory:pumped" : target.replace("memory:m", `memory:${target.length}`)
+        )
+        const writer = target === "pumped" ? yield* Connection.withPort({ ...near }) : near
+        const buffer = Buffer.from(pattern(1000))
+        yield* writer.write(buffer)
+        buffer.fill(0)
+        yield* Effect.forkChild(writer.end)
+        assert.isTrue(sameBytes(yield* readAll(far), pattern(1000)), target)
+      }
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("dies with what its borrower throws, and nothing else does", () =>
+    Effect.gen(function* () {
+      for (const target of stacks) {
+        const [near, far] = yield* pair(target.replace("memory:m", `memory:${target.length}`))
+        yield* near.write(pattern(10))
+        const thrown = Connection.forEachChunk(far, () => {
+          throw new Error("mine")
+        })
+        const exit = yield* Effect.exit(thrown)
+        assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause), target)
+        // The chunk is gone, and what follows is not.
+        yield* near.write(pattern(20, 7))
+        yield* near.end
+        assert.isTrue(sameBytes(yield* readAll(far), pattern(20, 7)), target)
+      }
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("whose borrower is interrupted while it waits keeps the rest for who reads next", () =>
+    Effect.gen(function* () {
+      for (const target of stacks) {
+        const [near, far] = yield* pair(target.replace("memory:m", `memory:${target.length}`))
+        let first = 0
+        const borrowing = yield* Effect.forkChild(
+          Connection.forEachChunk(far, (chunk) => {
+            first = chunk.length
+            return Effect.never
+          }),
+          { startImmediately: true }
+        )
+        yield* Effect.forkChild(Effect.andThen(near.write(pattern(1 << 18)), near.end))
+        yield* Effect.sleep("50 millis")
+        yield* Fiber.interrupt(borrowing)
+        assert.isAbove(first, 0)
+        assert.isTrue(sameBytes(yield* readAll(far), pattern(1 << 18).subarray(first)), target)
+      }
+    }).pipe(Effect.provide(multiserver()))
+  )
+
   it.live("that was copied is a new one without a port, and gets one with a pump", () =>
     Effect.gen(function* () {
       const [near, far] = yield* pair("net:127.0.0.1:0")

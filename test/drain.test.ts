@@ -9,7 +9,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import type * as Address from "../src/Address.ts"
-import type * as Connection from "../src/Connection.ts"
+import * as Connection from "../src/Connection.ts"
 import type * as Events from "../src/Events.ts"
 import * as Limits from "../src/Limits.ts"
 import * as Multiserver from "../src/Multiserver.ts"
@@ -25,7 +25,7 @@ const draining = (grace: Duration.Input, events: Array<Events.Event>) =>
 /** Echoes what it borrows. */
 const borrowing = (connection: Connection.Connection) =>
   Effect.andThen(
-    connection.forEachChunk((chunk) => connection.write(chunk.slice())),
+    Connection.forEachChunk(connection, (chunk) => connection.write(chunk.slice())),
     connection.end
   )
 

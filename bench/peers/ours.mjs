@@ -4,8 +4,8 @@ import { effect, has, own } from "../ours.mjs"
 const [Cause, Effect, Layer, ManagedRuntime, Scope] = await Promise.all(
   ["Cause", "Effect", "Layer", "ManagedRuntime", "Scope"].map(effect)
 )
-const [Address, Identity, Multiserver, Net, Shs, Sodium, WebSocket] = await Promise.all(
-  ["Address", "Identity", "Multiserver", "net/Net", "shs/Shs", "crypto/Sodium", "ws/WebSocket"].map(own)
+const [Address, Connection, Identity, Multiserver, Net, Shs, Sodium, WebSocket] = await Promise.all(
+  ["Address", "Connection", "Identity", "Multiserver", "net/Net", "shs/Shs", "crypto/Sodium", "ws/WebSocket"].map(own)
 )
 
 const places = { net: "net:127.0.0.1:0", ws: "ws://127.0.0.1:0" }
@@ -37,7 +37,7 @@ const owned = (connection, onBytes) =>
   )
 
 const borrowed = (connection, onBytes) =>
-  connection.forEachChunk((chunk) => {
+  Connection.forEachChunk(connection, (chunk) => {
     onBytes(chunk.length)
   })
 
@@ -86,7 +86,7 @@ export const make = async ({ borrowed: borrows = false, stack = "net~shs" }) => 
   const open = Effect.fnUntraced(function* (target) {
     const scope = yield* Scope.make()
     const connection = yield* Scope.provide(Multiserver.dial(target), scope)
-    if (borrows && connection.forEachChunk === undefined) throw new Error("this build has no borrowed reads")
+    if (borrows && Connection.forEachChunk === undefined) throw new Error("this build has no borrowed reads")
     return {
       connection,
       pump: (chunk, count) => runPromise(repeat(count, () => connection.write(chunk))),

@@ -4,18 +4,18 @@
  *
  * Whatever breaks one of them destroys both, without a goodbye: to each, what was truncated on the way looks truncated.
  */
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type { Connection } from "../Connection.ts"
+import * as Connection from "../Connection.ts"
 import { type ConnectionError, isDraining } from "../ConnectionError.ts"
 import { destroy } from "../internal/view.ts"
 
 /** One direction, until its end has been passed on. When `from` drains, what was cut off from `to` is the value. */
-const forward = (from: Connection, to: Connection): Effect.Effect<ConnectionError | undefined, ConnectionError> =>
-  from.pull.pipe(
-    Effect.flatMap(to.writeAll),
-    Effect.forever({ disableYield: true }),
-    Effect.catchIf(Cause.isDone, () => Effect.as(to.end, undefined)),
+const forward = (
+  from: Connection.Connection,
+  to: Connection.Connection
+): Effect.Effect<ConnectionError | undefined, ConnectionError> =>
+  Connection.forward(from, to).pipe(
+    Effect.flatMap(() => Effect.as(to.end, undefined)),
     Effect.catchIf(isDraining, Effect.succeed)
   )
 
@@ -25,7 +25,7 @@ const forward = (from: Connection, to: Connection): Effect.Effect<ConnectionErro
  * When a listener that `a` is of drains, nothing more is taken from `a`, and what `b` sends goes on. Once that has ended the relay
  * fails with what draining made of `a`, as a handler may, and `b`, which has not heard all, is destroyed.
  */
-export const relay = (a: Connection, b: Connection): Effect.Effect<void, ConnectionError> =>
+export const relay = (a: Connection.Connection, b: Connection.Connection): Effect.Effect<void, ConnectionError> =>
   Effect.all([forward(a, b), forward(b, a)], { concurrency: "unbounded" }).pipe(
     Effect.onError(() => Effect.andThen(destroy(a), destroy(b))),
     Effect.flatMap(([ofA, ofB]) =>

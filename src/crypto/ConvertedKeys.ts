@@ -44,7 +44,7 @@ export class ConvertedKeys {
   proved(publicKey: Uint8Array, x25519: Uint8Array): void {
     const { remembered } = this
     const hash = hashOf(publicKey)
-    const converted = this.find(publicKey) ?? { publicKey: publicKey.slice(), x25519: x25519.slice() }
+    const converted = this.find(publicKey) ?? { publicKey: new Uint8Array(publicKey), x25519: new Uint8Array(x25519) }
     remembered.delete(hash)
     remembered.set(hash, converted)
     if (remembered.size > maxRemembered) remembered.delete(remembered.keys().next().value as number)

@@ -12,6 +12,7 @@ const nothing: Array<Uint8Array> = []
 export class CodecPort implements Port, PortListener {
   /** The sealed end is the half close. */
   readonly halfClose = true
+  readonly copies = true
   private readonly lower: Port
   private readonly codec: Codec
   private listener: PortListener | undefined

@@ -170,7 +170,7 @@ export class Face implements PortListener {
       let over = false
       const borrower: Borrower = (chunk) => {
         if (over) {
-          this.late = [...(this.late ?? []), chunk.slice()]
+          this.late = [...(this.late ?? []), new Uint8Array(chunk)]
           return false
         }
         this.bytesRead += chunk.length
@@ -295,6 +295,18 @@ export class Face implements PortListener {
       }
       return this.submit([chunk])
     })
+  }
+
+  /** As `write`, of a chunk that is only there until this returns; `undefined` when it was accepted. */
+  writeBorrowed(chunk: Uint8Array): Effect.Effect<void, ConnectionError> | undefined {
+    const { port } = this
+    if (this.jobs.length > 0 || this.endSaid || port.full || chunk.length > sliceBytes)
+      return this.write(new Uint8Array(chunk))
+    const refused = this.refusal()
+    if (refused !== undefined) return refused
+    this.bytesWritten += chunk.length
+    port.offer(port.copies === true ? chunk : new Uint8Array(chunk))
+    return undefined
   }
 
   writeAll(chunks: Chunks): Effect.Effect<void, ConnectionError> {

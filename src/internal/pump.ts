@@ -16,6 +16,7 @@ const bytesOf = (chunks: ReadonlyArray<Uint8Array>): number => chunks.reduce((su
 
 export class Pump implements Port {
   readonly halfClose
+  readonly copies = true
   readonly reading: Effect.Effect<void>
   readonly writing: Effect.Effect<void>
   failure: ConnectionReason | undefined
@@ -124,7 +125,7 @@ export class Pump implements Port {
   }
 
   offer(bytes: Uint8Array): boolean {
-    this.outgoing.push(bytes.slice())
+    this.outgoing.push(new Uint8Array(bytes))
     this.outgoingBytes += bytes.length
     this.workToWrite.openUnsafe()
     return true

@@ -71,8 +71,10 @@ const listen = (
         const source = plainIp(remoteAddress)
         if (contains(trustedProxies, source)) return proxied(socket, source, told)
         const arrived = onAccepted(accepted(socket, remoteOf(socket)), source)
-        // A reset, because over bare TCP a FIN would look like an end after nothing was said.
-        if (!arrived) socket.resetAndDestroy()
+        if (arrived) return
+        // Over bare TCP a FIN would look like an end after nothing was said.
+        if (told.authenticates) socket.destroy()
+        else socket.resetAndDestroy()
       })
     const server = yield* bound(open, { host, port }, bindReason)
     const address = server.address()

@@ -78,8 +78,8 @@ export class SocketPort implements Port {
   private hand(bytes: Uint8Array, isStatic: boolean): boolean {
     const { borrower } = this
     if (borrower !== undefined && this.incomingBytes === 0) {
-      // Who wanted a pause may have come back before the answer.
-      return borrower(bytes) || (this.borrower !== undefined && this.borrower !== borrower)
+      // Who has ended its borrowing wanted no pause of the socket, and who came back before the answer neither.
+      return borrower(bytes) || this.borrower !== borrower
     }
     this.incoming.push(isStatic ? copy(bytes) : bytes)
     this.incomingBytes += bytes.length

@@ -184,7 +184,7 @@ class ChaosPort implements Connection.Port {
   private arrived: Array<Uint8Array> = []
   private arrivedBytes = 0
   private inputEnded = false
-  private copies = false
+  private copying = false
   private readonly roomToRead = Latch.makeUnsafe(true)
   private readonly roomToWrite = Latch.makeUnsafe(true)
 
@@ -284,9 +284,9 @@ class ChaosPort implements Connection.Port {
   /** Copies every other time: who is above has to be right about both. */
   offer(bytes: Uint8Array): boolean {
     if (this.failure !== undefined) return true
-    this.copies = !this.copies
-    this.toward.listener.put([this.copies ? bytes.slice() : bytes])
-    return this.copies || this.pending === 0
+    this.copying = !this.copying
+    this.toward.listener.put([this.copying ? new Uint8Array(bytes) : bytes])
+    return this.copying || this.pending === 0
   }
 
   private written(): void {

@@ -21,7 +21,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Address } from "../Address.ts"
-import type { Connection } from "../Connection.ts"
+import { type Connection, forEachChunk, forward } from "../Connection.ts"
 import type { ConnectionError } from "../ConnectionError.ts"
 import * as Limits from "../Limits.ts"
 import * as Multiserver from "../Multiserver.ts"
@@ -246,6 +246,52 @@ export const suite = <E>(subject: Subject<E>): ReadonlyArray<Check> => {
         )
       ]
 
+  const lends = check(
+    "lends each chunk while its borrower is called, and reads no more while that one waits",
+    Effect.gen(function* () {
+      const [near, far] = yield* pair(target)
+      yield* Effect.forkChild(Effect.andThen(near.write(pattern(1 << 20)), near.end))
+      const chunks: Array<Uint8Array> = []
+      let waiting = false
+      yield* forEachChunk(far, (chunk) => {
+        chunks.push(waiting ? new Uint8Array(0) : new Uint8Array(chunk))
+        chunk.fill(0)
+        if (chunks.length % 5 !== 0) return undefined
+        waiting = true
+        return Effect.andThen(
+          Effect.sleep(1),
+          Effect.sync(() => {
+            waiting = false
+          })
+        )
+      })
+      yield* expectBytes(join(chunks), pattern(1 << 20))
+    })
+  )
+
+  const forwards = check(
+    "is forwarded to another connection, whose reader is slow",
+    Effect.gen(function* () {
+      const own = yield* Deferred.make<Address>()
+      const arrived = yield* Deferred.make<Uint8Array, ConnectionError>()
+      const context = yield* Effect.context<Multiserver.Multiserver>()
+      let isFirst = true
+      const address = yield* serve(target, (connection) => {
+        if (!isFirst) return Deferred.complete(arrived, Effect.delay(readAll(connection), "50 millis"))
+        isFirst = false
+        return Deferred.await(own).pipe(
+          Effect.flatMap((again) => Multiserver.dial(again)),
+          Effect.flatMap((next) => Effect.andThen(forward(connection, next), next.end)),
+          Effect.provideContext(context)
+        )
+      })
+      yield* Deferred.succeed(own, address)
+      const near = yield* Multiserver.dial(address)
+      yield* Effect.forkChild(Effect.andThen(near.write(pattern(3 << 20)), near.end))
+      yield* expectBytes(yield* Deferred.await(arrived), pattern(3 << 20))
+    })
+  )
+
   const afterEnd = check(
     "fails a write after its own end, and ends once however often it is asked",
     Effect.gen(function* () {
@@ -374,6 +420,8 @@ export const suite = <E>(subject: Subject<E>): ReadonlyArray<Check> => {
     batch,
     fibers,
     borrows,
+    lends,
+    forwards,
     ...ends,
     afterEnd,
     abortBefore,

@@ -76,9 +76,13 @@ describe("the noise profile", () => {
 
   it.each(profile.accepts.vectors.map((vector) => [vector.id, vector] as const))(
     "refuses the accept frame of vector %s",
-    (_, { frame }) => {
-      const refused = Result.getOrThrow(Result.flip(finish(auth(plain).next, frame)))
-      assert.strictEqual(refused._tag, "misbehaved")
+    (_, { fails_at, frame }) => {
+      const { next } = auth(plain)
+      const head = Profile.initiatorAcceptHead(next, frame.slice(0, 18))
+      assert.strictEqual(Result.isFailure(head), fails_at === "head")
+      const whole = Result.flatMap(head, () => Profile.initiatorAcceptBody(next, frame.slice(18)))
+      assert.strictEqual(Result.getOrThrow(Result.flip(whole))._tag, "misbehaved")
+      assert.isTrue([...next.session.encrypt.key, ...next.session.decrypt.key].every((byte) => byte === 0))
     }
   )
 

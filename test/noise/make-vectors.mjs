@@ -175,14 +175,14 @@ const damaged = (frame, at) => {
 }
 const accept = direction(acceptKey, 0n).frame(Buffer.of(0))
 const accepts = [
-  ["body-01", direction(acceptKey, 0n).frame(Buffer.of(1))],
-  ["two-bytes", direction(acceptKey, 0n).frame(Buffer.alloc(2))],
-  ["end", direction(acceptKey, 0n).head(0)],
-  ["second-nonce", direction(acceptKey, 2n).frame(Buffer.of(0))],
-  ["head-flipped", damaged(accept, 0)],
-  ["body-flipped", damaged(accept, 18)],
-  ["tag-flipped", damaged(accept, 34)]
-].map(([id, frame]) => ({ id, frame: hex(frame) }))
+  ["body-01", "body", direction(acceptKey, 0n).frame(Buffer.of(1))],
+  ["two-bytes", "head", direction(acceptKey, 0n).frame(Buffer.alloc(2))],
+  ["end", "head", direction(acceptKey, 0n).head(0)],
+  ["second-nonce", "head", direction(acceptKey, 2n).frame(Buffer.of(0))],
+  ["head-flipped", "head", damaged(accept, 0)],
+  ["body-flipped", "body", damaged(accept, 18)],
+  ["tag-flipped", "body", damaged(accept, 34)]
+].map(([id, fails_at, frame]) => ({ id, fails_at, frame: hex(frame) }))
 
 // ---- frames ----
 

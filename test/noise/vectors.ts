@@ -74,7 +74,11 @@ export const profile = load(
   Schema.Struct({
     handshakes: Schema.Array(Handshake),
     claims: Schema.Struct({ vectors: Schema.Array(Claim) }),
-    accepts: Schema.Struct({ vectors: Schema.Array(Schema.Struct({ id: Schema.String, frame: Bytes })) }),
+    accepts: Schema.Struct({
+      vectors: Schema.Array(
+        Schema.Struct({ id: Schema.String, fails_at: Schema.Literals(["head", "body"]), frame: Bytes })
+      )
+    }),
     streams: Schema.Array(Stream),
     rekey: Schema.Struct({ key: Bytes, frames: Schema.Int, wire_sha256: Schema.String, last_key: Bytes }),
     failures: Schema.Array(Failure)

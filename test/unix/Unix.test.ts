@@ -14,7 +14,7 @@ import * as Compliance from "../../src/testing/Compliance.ts"
 import * as Unix from "../../src/unix/Unix.ts"
 import { echo, pair, pattern, protocols, readAll, sameBytes, served } from "../support/servers.ts"
 
-const layer = Multiserver.layer(["unix~shs", "unix~noauth", "unix"]).pipe(
+const layer = Multiserver.layer(["unix~shs", "unix~noise", "unix~noauth", "unix"]).pipe(
   Layer.provide([protocols(), Unix.layer, Noauth.layer()])
 )
 
@@ -43,9 +43,9 @@ const exchange = (address: Multiserver.Target) =>
 
 const compliance = fs.mkdtempSync(path.join(os.tmpdir(), "ms-unix-c-"))
 afterAll(() => fs.rmSync(compliance, { recursive: true, force: true }))
-describe.each(["unix~shs", "unix~noauth", "unix"])("%s", (stack) => {
+describe.each(["unix~shs", "unix~noise", "unix~noauth", "unix"])("%s", (stack) => {
   const target = stack.replace("unix", `unix:${compliance}/socket`)
-  const subject = { target, layer, authenticates: stack.endsWith("~shs"), halfClose: true }
+  const subject = { target, layer, authenticates: /~(shs|noise)$/.test(stack), halfClose: true }
   for (const { name, run } of Compliance.suite(subject)) it.live(name, () => run)
 })
 

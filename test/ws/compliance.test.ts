@@ -5,6 +5,7 @@ import { multiserver } from "./support.ts"
 
 const subjects = [
   { target: "ws://127.0.0.1:0~shs", authenticates: true, halfClose: true },
+  { target: "ws://127.0.0.1:0~noise", authenticates: true, halfClose: true },
   { target: "ws://[::1]:0/some/path~noauth", authenticates: false, halfClose: false },
   { target: "ws://localhost:0", authenticates: false, halfClose: false }
 ]

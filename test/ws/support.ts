@@ -6,6 +6,7 @@ import * as Identity from "../../src/Identity.ts"
 import * as Limits from "../../src/Limits.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import * as Noauth from "../../src/noauth/Noauth.ts"
+import * as Noise from "../../src/noise/Noise.ts"
 import * as Shs from "../../src/shs/Shs.ts"
 import * as WebSocket from "../../src/ws/WebSocket.ts"
 
@@ -15,8 +16,14 @@ export const multiserver = <E = never, R = never>(
   shs: Shs.Options<E, R> = {},
   plain: WebSocket.Options = {}
 ) =>
-  Multiserver.layer(["ws~shs", "ws~noauth", "ws", "wss~shs", "wss"]).pipe(
-    Layer.provide([WebSocket.layer(plain), WebSocket.layerSecure(secure), Shs.layer(shs), Noauth.layer()]),
+  Multiserver.layer(["ws~shs", "ws~noise", "ws~noauth", "ws", "wss~shs", "wss"]).pipe(
+    Layer.provide([
+      WebSocket.layer(plain),
+      WebSocket.layerSecure(secure),
+      Shs.layer(shs),
+      Noise.layer(shs),
+      Noauth.layer()
+    ]),
     Layer.provideMerge(Identity.layerEphemeral),
     Layer.provide(Sodium.layer),
     Layer.provide(Layer.succeed(Limits.Limits, { ...Limits.defaults, grace: Duration.millis(50) }))

@@ -1,0 +1,60 @@
+/**
+ * Nothing that a test run says holds a secret of it: when all tests are done, what every process has written to stdout and stderr,
+ * and every error, span, log and event, is searched for each secret that any of them has used. A hit fails the run.
+ */
+import { createHash } from "node:crypto"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { Secrets } from "./search.ts"
+
+const readAll = (dir: string, kind: (name: string) => boolean) =>
+  fs
+    .readdirSync(dir)
+    .filter(kind)
+    .map((name) => ({ name, bytes: fs.readFileSync(path.join(dir, name)) }))
+
+/** Says of each hit where it was, and which secrets are the same one, but nothing of them. */
+const search = (
+  dir: string
+): { readonly hits: ReadonlyArray<string>; readonly secrets: number; readonly said: number } => {
+  const secrets = new Secrets()
+  for (const { bytes } of readAll(dir, (name) => name.endsWith(".secrets"))) secrets.add(bytes)
+  const files = readAll(dir, (name) => !name.endsWith(".secrets"))
+  const hits = files.flatMap(({ bytes, name }) => {
+    const parts = bytes.toString("latin1").split(/^(?=## )/m)
+    return parts.flatMap((part) => {
+      const where = /^## (.*)/.exec(part)?.[1] ?? ""
+      const found = secrets.findIn(Buffer.from(part, "latin1"))
+      const lines = found.map(({ form, secret }) => {
+        const which = createHash("sha256").update(secret).digest("hex").slice(0, 8)
+        return `${name.replace(/^\d+\./, "")}, as ${form}, ${where}: secret number ${which}`
+      })
+      return [...new Set(lines)]
+    })
+  })
+  return {
+    hits: [...new Set(hits)],
+    secrets: secrets.size,
+    said: files.reduce((sum, { bytes }) => sum + bytes.length, 0)
+  }
+}
+
+export default async (): Promise<() => void> => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), "ms-secrets-"))
+  // A test's child may be another user.
+  fs.chmodSync(dir, 0o1777)
+  process.env.SECRETS_SCAN_DIR = dir
+  const hook = new URL("./hook.mjs", import.meta.url).href
+  const options = process.env.NODE_OPTIONS ?? ""
+  if (!options.includes(hook)) process.env.NODE_OPTIONS = `${options} --import ${hook}`
+  const { watching } = await import(/* @vite-ignore */ hook)
+  watching()
+  return () => {
+    const { hits, said, secrets } = search(dir)
+    fs.rmSync(dir, { recursive: true })
+    const kib = Math.round(said / 1024)
+    console.log(`secrets: ${secrets} were used, and ${hits.length === 0 ? "none was" : "some were"} said in ${kib} KiB`)
+    if (hits.length > 0) throw new Error(`secrets were said:\n${hits.join("\n")}`)
+  }
+}

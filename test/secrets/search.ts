@@ -1,0 +1,77 @@
+/** Finds secrets in what was said, in whatever form: raw, hex, base64 of either alphabet, or as lists of numbers. */
+
+const length = 32
+
+/** Bytes as text might be meant: a name for the form, and all that it could stand for. */
+const forms: ReadonlyArray<readonly [name: string, decode: (said: Buffer) => Iterable<Buffer>]> = [
+  ["raw", (said) => [said]],
+  ["latin1", (said) => [Buffer.from(said.toString("utf8"), "latin1")]],
+  ["hex", (said) => decoded(said, /[0-9a-f]{64,}/gi, 2, (run) => Buffer.from(run, "hex"))],
+  [
+    "spaced hex",
+    (said) =>
+      decoded(said, /(?:[0-9a-f]{2} ){31,}[0-9a-f]{2}/gi, 1, (run) => Buffer.from(run.replaceAll(" ", ""), "hex"))
+  ],
+  // 32 bytes are 43 characters; within something longer they may begin in any of four places.
+  ["base64", (said) => decoded(said, /[A-Za-z0-9+/_-]{43,}/g, 4, (run) => Buffer.from(run, "base64"))],
+  [
+    "numbers",
+    (said) => decoded(said, /(?:\d{1,3}[\s,]+){31,}\d{1,3}/g, 1, (run) => Buffer.from(run.split(/[\s,]+/).map(Number)))
+  ],
+  [
+    "indexed numbers",
+    (said) =>
+      decoded(said, /(?:"\d+": ?\d{1,3},\s*){31,}"\d+": ?\d{1,3}/g, 1, (run) =>
+        Buffer.from(Array.from(run.matchAll(/: ?(\d+)/g), ([, number]) => Number(number)))
+      )
+  ]
+]
+
+function* decoded(said: Buffer, pattern: RegExp, shifts: number, decode: (run: string) => Buffer): Iterable<Buffer> {
+  for (const [run] of said.toString("latin1").matchAll(pattern)) {
+    for (let shift = 0; shift < shifts; shift++) yield decode(run.slice(shift))
+  }
+}
+
+/** Anything with so few different bytes is as well a test's filler, or nothing at all. */
+const isTelling = (secret: Uint8Array): boolean => new Set(secret).size >= 8
+
+export class Secrets {
+  private readonly byStart = new Map<number, Array<Buffer>>()
+  /** Which two first bytes there are: most places of most texts end here. */
+  private readonly starts = new Uint8Array(65_536)
+  size = 0
+
+  /** Adds the records of a file of `hook.mjs`. */
+  add(records: Buffer): void {
+    for (let at = 0; at + length <= records.length; at += length) {
+      const secret = records.subarray(at, at + length)
+      if (!isTelling(secret)) continue
+      const start = secret.readUInt32BE(0)
+      const same = this.byStart.get(start)
+      if (same === undefined) this.byStart.set(start, [secret])
+      else if (!same.some((other) => other.equals(secret))) same.push(secret)
+      this.starts[secret.readUInt16BE(0)] = 1
+      this.size++
+    }
+  }
+
+  private at(bytes: Buffer, at: number): Buffer | undefined {
+    if (this.starts[((bytes[at] as number) << 8) | (bytes[at + 1] as number)] === 0) return undefined
+    return this.byStart.get(bytes.readUInt32BE(at))?.find((secret) => secret.equals(bytes.subarray(at, at + length)))
+  }
+
+  /** The forms in which any of them was said, each with which it is (its place in the order of bytes is no secret: a short hash). */
+  findIn(said: Buffer): ReadonlyArray<{ readonly form: string; readonly secret: Buffer }> {
+    const hits: Array<{ form: string; secret: Buffer }> = []
+    for (const [form, decode] of forms) {
+      for (const bytes of decode(said)) {
+        for (let at = 0; at + length <= bytes.length; at++) {
+          const secret = this.at(bytes, at)
+          if (secret !== undefined) hits.push({ form, secret })
+        }
+      }
+    }
+    return hits
+  }
+}
