@@ -344,7 +344,7 @@ const secretOf = (section: Section): Secret | undefined => {
 }
 
 /** Whether the address holds a seed or token. */
-export const hasSeed = (self: Address): boolean => self.transforms.some((part) => secretOf(part) !== undefined)
+export const hasSecret = (self: Address): boolean => self.transforms.some((part) => secretOf(part) !== undefined)
 
 const withoutSecret = (section: Section): Section => {
   if ((section._tag !== "shs" && section._tag !== "noise") || section.publicKey === undefined) return section
@@ -353,8 +353,8 @@ const withoutSecret = (section: Section): Section => {
 }
 
 /** The same address without its seed or token. */
-export const withoutSeed = (self: Address): Address =>
-  hasSeed(self) ? new Address({ transport: self.transport, transforms: self.transforms.map(withoutSecret) }) : self
+export const withoutSecrets = (self: Address): Address =>
+  hasSecret(self) ? new Address({ transport: self.transport, transforms: self.transforms.map(withoutSecret) }) : self
 
 // -----------------------------------------------------------------------------
 // reading
@@ -618,7 +618,7 @@ export const MultiAddressFromString: Schema.Codec<MultiAddress, string> = Schema
           Effect.mapError((error) => new SchemaIssue.InvalidValue({ message: error.message }))
         ),
       encode: (addresses: MultiAddress) => {
-        if (addresses.some(hasSeed)) return Effect.fail(secretsStay)
+        if (addresses.some(hasSecret)) return Effect.fail(secretsStay)
         return addresses.every((each) => fits(format(each)))
           ? Effect.succeed(format(addresses))
           : Effect.fail(new SchemaIssue.InvalidValue({ message: `an address is longer than ${maxAddressBytes} bytes` }))

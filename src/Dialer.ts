@@ -13,7 +13,7 @@ import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import { type Address, format, hasSeed, type MultiAddress } from "./Address.ts"
+import { type Address, format, hasSecret, type MultiAddress } from "./Address.ts"
 import type * as Connection from "./Connection.ts"
 import {
   AllFailed,
@@ -224,7 +224,7 @@ const race = (
         yield* (gates[i] as Latch.Latch).await
         begun = i
         yield* Effect.forkChild(Effect.delay(next, stagger))
-        const own = yield* attempt(environment, candidate, failed, turn(hasSeed(candidate.address)))
+        const own = yield* attempt(environment, candidate, failed, turn(hasSecret(candidate.address)))
         won.push(own.scope)
         return own
       }).pipe(

@@ -766,10 +766,10 @@ describe.each(secretSections)("a $what", ({ Bad, name }) => {
   })
 
   it("can be taken out", () => {
-    const without = Address.withoutSeed(address)
+    const without = Address.withoutSecrets(address)
     assert.isTrue(Equal.equals(without, one(`net:h:1~${name}:${key}`)))
     assert.strictEqual(Address.formatWithSecrets(without), `net:h:1~${name}:${key}`)
-    assert.strictEqual(Address.withoutSeed(without), without)
+    assert.strictEqual(Address.withoutSecrets(without), without)
   })
 })
 

@@ -11,6 +11,11 @@ const measured = async (server, client, count, run) => {
   }
 }
 
+/** A process that dials for two seconds has compiled what dials take, of every peer; hundreds of dials wouldn't do. */
+const warmUp = async (run, concurrency) => {
+  for (const end = performance.now() + 2000; performance.now() < end; ) await run(concurrency)
+}
+
 const prepared = async (server, client, concurrency) => {
   const target = await server.do("listen", { mode: "echo" })
   return (count) => client.do("dials", { target, count, concurrency })
@@ -20,6 +25,7 @@ export const dials =
   (concurrency) =>
   async (server, client, { seconds }) => {
     const run = await prepared(server, client, concurrency)
+    await warmUp(run, concurrency)
     return measured(server, client, await calibrate(run, seconds, 2 * concurrency), run)
   }
 

@@ -53,7 +53,7 @@ export const given = (
         return yield* new UsageError({ kind: "Conflict", message: "both ADDRESS and --address-file: take one of them" })
       }
       const addresses = yield* parse(texts)
-      return { addresses, exposed: addresses.some((each) => Address.withoutSeed(each) !== each) }
+      return { addresses, exposed: addresses.some((each) => Address.withoutSecrets(each) !== each) }
     }
     const text = Option.isSome(file)
       ? yield* readValue(file.value)

@@ -106,7 +106,9 @@ describe.concurrent("exit code 3, could not connect:", () => {
     Effect.gen(function* () {
       const ended = yield* run(["connect", "--json", "net:127.0.0.1:1;net:[::1]:1"])
       assert.deepStrictEqual(failure(ended), { code: 3, tag: "DialError", reason: "AllFailed" })
-      const attempts = eventsOf(ended.stderr)[0]?.attempts?.map(({ address, reason }) => [address, reason])
+      const attempts = eventsOf(ended.stderr)
+        .at(-1)
+        ?.attempts?.map(({ address, reason }) => [address, reason])
       assert.deepStrictEqual(attempts, [
         ["net:127.0.0.1:1", "Refused"],
         ["net:::1:1", "Refused"]

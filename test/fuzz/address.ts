@@ -167,7 +167,7 @@ export const address: Fuzzer = {
       return 1
     }
     readAndWritten(read.success)
-    if (read.success.some(Address.hasSeed)) {
+    if (read.success.some(Address.hasSecret)) {
       saw("with a seed")
       for (const address of read.success) checkPrinted(address)
     } else {

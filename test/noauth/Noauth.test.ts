@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Limits from "../../src/Limits.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import * as Memory from "../../src/memory/Memory.ts"
 import * as Net from "../../src/net/Net.ts"
@@ -9,7 +11,9 @@ import { pair, pattern, readAll, sameBytes } from "../support/servers.ts"
 
 const multiserver = (options: Noauth.Options = {}) =>
   Multiserver.layer(["net~noauth", "memory~noauth", "net"]).pipe(
-    Layer.provide([Net.layer, Memory.layer, Noauth.layer(options)])
+    Layer.provide([Net.layer, Memory.layer, Noauth.layer(options)]),
+    // The far ends of pairs don't finish by themselves.
+    Layer.provide(Limits.layer({ grace: Duration.millis(50) }))
   )
 
 const peers = (target: string) => Effect.map(pair(target), ([near, far]) => [near.peer._tag, far.peer._tag])

@@ -169,7 +169,7 @@ const texts = either(pieces, mutated, Arbitrary.schema(Schema.String))
 
 const parse = (text: string): Address.MultiAddress => Result.getOrThrow(Address.parse(text))
 
-const hasSeed = (addresses: Address.MultiAddress): boolean =>
+const hasSecret = (addresses: Address.MultiAddress): boolean =>
   addresses.some(({ transforms }) =>
     transforms.some(
       (part) => (part._tag === "shs" && part.seed !== undefined) || (part._tag === "noise" && part.token !== undefined)
@@ -197,7 +197,7 @@ describe("addresses", () => {
     [addresses],
     ([addresses]) => {
       const encoded = Schema.encodeResult(Address.MultiAddressFromString)(addresses)
-      if (hasSeed(addresses) || !fits(Address.format(addresses))) {
+      if (hasSecret(addresses) || !fits(Address.format(addresses))) {
         return assert.isTrue(Result.isFailure(encoded))
       }
       const read = Schema.decodeSync(Address.MultiAddressFromString)(Result.getOrThrow(encoded))
