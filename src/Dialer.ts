@@ -290,14 +290,39 @@ const dialError = (
     : new DialError({ address: format(addresses), reason: new AllFailed({ attempts: failed }) })
 }
 
+/** The one address that is tried: nothing is left of it when it fails. */
+const only = (
+  environment: Environment,
+  candidate: Candidate,
+  failed: Array<Attempt>
+): Effect.Effect<Connection.Connection | undefined, never, Scope.Scope> =>
+  attempt(environment, candidate, failed).pipe(
+    Effect.map(({ value }) => value),
+    Effect.catch((reason) => {
+      failed.push({ address: format(candidate.address), reason })
+      return Effect.undefined
+    })
+  )
+
+/** Several: what is left of those that did not win goes with the scope that all of them are in. */
+const several = (
+  environment: Environment,
+  plan: DialPlan,
+  tried: ReadonlyArray<Candidate>,
+  failed: Array<Attempt>
+): Effect.Effect<Connection.Connection | undefined, never, Scope.Scope> =>
+  (plan === "race" ? race : inOrder)(environment, tried, failed).pipe(
+    inOwnScope,
+    Effect.map(({ value }) => value)
+  )
+
 /** Dials addresses of one peer. */
 export const dial = (
   environment: Environment,
   addresses: MultiAddress,
   { plan = "inOrder" }: DialOptions = {}
 ): Effect.Effect<Connection.Connection, DialError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const started = yield* Clock.currentTimeMillis
+  Effect.flatMap(Clock.currentTimeMillis, (started) => {
     const failed: Array<Attempt> = []
     const understood: Array<Candidate> = []
     for (const address of addresses) {
@@ -310,13 +335,16 @@ export const dial = (
       plan,
       order === allowAll.order ? understood : of(order(understood.map(({ address }) => address)), understood)
     )
-    const connection = yield* (plan === "race" ? race : inOrder)(environment, tried, failed)
-    if (connection !== undefined) return connection
-    const error = dialError(addresses, failed, tried)
-    const millis = (yield* Clock.currentTimeMillis) - started
-    yield* environment.emit({ event: "dial-failed", error, millis })
-    return yield* error
-  }).pipe(
-    inOwnScope,
-    Effect.map(({ value }) => value)
-  )
+    const [first] = tried
+    const open =
+      first !== undefined && tried.length === 1
+        ? only(environment, first, failed)
+        : several(environment, plan, tried, failed)
+    return Effect.flatMap(open, (connection) => {
+      if (connection !== undefined) return Effect.succeed(connection)
+      const error = dialError(addresses, failed, tried)
+      return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.andThen(environment.emit({ event: "dial-failed", error, millis: now - started }), Effect.fail(error))
+      )
+    })
+  })

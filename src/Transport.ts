@@ -153,7 +153,10 @@ export const make = <A>(definition: Definition<A>): Shape => {
     connectTimeout: Duration.fromInputUnsafe(definition.connectTimeout ?? "6 seconds"),
     room: definition.room ?? (() => Number.POSITIVE_INFINITY),
     below: (section) => ({
-      reach: Result.match(decoded(section), { onSuccess: definition.reach, onFailure: () => "public" }),
+      // Most transforms don't ask.
+      get reach(): Reach {
+        return Result.match(decoded(section), { onSuccess: definition.reach, onFailure: () => "public" })
+      },
       trusted: definition.trusted ?? false
     }),
     narrow: (section, scope) => {
