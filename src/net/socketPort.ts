@@ -3,7 +3,7 @@ import type { Socket } from "node:net"
 import { isArrayNonEmpty } from "effect/Array"
 import type { Borrower, Chunks, Port, PortListener } from "../Connection.ts"
 import { type ConnectionReason, locallyClosed, Reset, TimedOut } from "../ConnectionError.ts"
-import type { StaticRead } from "./staticRead.ts"
+import { readBytes, type StaticRead } from "./staticRead.ts"
 
 /** Reading pauses when this many bytes wait to be taken; two of Node's reads. */
 const readHighWater = 128 * 1024
@@ -36,6 +36,8 @@ export class SocketPort implements Port {
   private incoming: Array<Uint8Array> = []
   private incomingBytes = 0
   private paused = true
+  /** It reads on when the others have had their turn. */
+  private yielding = false
   private inputEnded = false
 
   /** With `read` the socket is one that reads so, and paused. */
@@ -71,7 +73,17 @@ export class SocketPort implements Port {
 
   private readonly hear = (bytes: Uint8Array): boolean => {
     this.paused = !this.hand(bytes, true)
-    return !this.paused
+    if (this.paused || bytes.length < readBytes) return !this.paused
+    // The event loop reads a socket up to 32 times before it turns to the next one. A peer whose packets cost most would have as many
+    // turns in a row: it has one.
+    this.yielding = true
+    setImmediate(this.onTurn)
+    return false
+  }
+
+  private readonly onTurn = (): void => {
+    this.yielding = false
+    if (!this.paused) this.socket.resume()
   }
 
   /** Hands on what was read, to who borrows or who takes: whether to read on. */
@@ -96,7 +108,7 @@ export class SocketPort implements Port {
   private resume(): void {
     if (!this.paused) return
     this.paused = false
-    this.socket.resume()
+    if (!this.yielding) this.socket.resume()
   }
 
   private readonly onEnd = (): void => {

@@ -5,8 +5,10 @@
  */
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from "node:net"
 
-/** As long as a read of Node's own. */
-const buffer = new Uint8Array(64 * 1024)
+/** As long as a read of Node's own. A read that fills it is probably not all that has arrived. */
+export const readBytes = 64 * 1024
+
+const buffer = new Uint8Array(readBytes)
 
 /** What one socket reads. */
 export class StaticRead {

@@ -1,0 +1,20 @@
+/** Connects, authenticates, is echoed and says goodbye, over and over. Each line on stdin is another so many. */
+import { exchange, run, times } from "../wire.mjs"
+
+run(async ({ atOnce, onLine, say, stopped, target }) => {
+  const failures = []
+  let done = 0
+  onLine(async ({ count }) => {
+    await times(count, atOnce, async (i) => {
+      try {
+        await exchange(target, `cycle ${i}`)
+        done++
+      } catch (error) {
+        failures.push(error.message)
+      }
+    })
+    say({ ready: true, done, failures })
+  })
+  await stopped
+  return { connections: done + failures.length, done, failures }
+})

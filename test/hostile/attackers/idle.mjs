@@ -1,0 +1,19 @@
+/** Peers that authenticate and then do nothing, until stdin ends. Says `ready` when all are in or were refused. */
+import { dial, run, times } from "../wire.mjs"
+
+run(async ({ atOnce = 16, count, say, stopped, target }) => {
+  const peers = []
+  let refused = 0
+  await times(count, atOnce, async () => {
+    try {
+      peers.push(await dial(target))
+    } catch {
+      refused++
+    }
+  })
+  say({ ready: true, authenticated: peers.length, refused })
+  await stopped
+  const lost = peers.filter(({ raw }) => raw.over !== undefined).length
+  for (const { raw } of peers) raw.destroy()
+  return { connections: peers.length, refused, lost }
+})

@@ -1,0 +1,33 @@
+/** What a page of the web can do to a loopback port: a POST without a preflight, as a browser shapes it. */
+import { connect, run, sleep } from "../wire.mjs"
+
+const bodies = ["ping", '{"jsonrpc":"2.0","method":"drain"}', "x".repeat(10_000)]
+
+run(async ({ rounds, target }) => {
+  let answered = 0
+  for (let i = 0; i < rounds; i++) {
+    const body = bodies[i % bodies.length]
+    const raw = await connect(target)
+    raw.write(
+      Buffer.from(
+        [
+          "POST / HTTP/1.1",
+          `Host: ${target.host}:${target.port}`,
+          "Origin: https://attacker.example",
+          "Content-Type: text/plain;charset=UTF-8",
+          "Sec-Fetch-Mode: no-cors",
+          "Sec-Fetch-Site: cross-site",
+          `Content-Length: ${body.length}`,
+          "",
+          body
+        ].join("\r\n")
+      )
+    )
+    const echoed = await Promise.race([raw.take(), sleep(5000)])
+    if (echoed?.length > 0) answered++
+    raw.end()
+    await Promise.race([raw.closed, sleep(5000)])
+    raw.destroy()
+  }
+  return { connections: rounds, answered }
+})

@@ -1,0 +1,56 @@
+/**
+ * Peers in the middle of a transfer, which write and read as fast as it goes until the server says goodbye, and then say theirs. With
+ * `deaf`, so many more that write and never read.
+ */
+import { connect, dial, run, sleep, times } from "../wire.mjs"
+
+run(async ({ count, deaf = 0, say, silent = 0, target }) => {
+  const body = Buffer.alloc(4096, "x")
+  let goodbyes = 0
+  let echoed = 0
+  const cut = []
+  const ends = []
+  const unheard = []
+  const transfer = async (isDeaf) => {
+    const peer = await dial(target)
+    const { raw, sealer } = peer
+    let over = false
+    const fill = () => {
+      for (let i = 0; i < 8 && !over && !raw.socket.destroyed; i++) {
+        if (!raw.socket.write(sealer.box(body))) return
+      }
+      if (!over) setImmediate(fill)
+    }
+    raw.socket.on("drain", fill)
+    fill()
+    if (isDeaf) {
+      raw.socket.pause()
+      unheard.push(raw.socket)
+      ends.push(new Promise((resolve) => raw.socket.once("close", resolve)))
+      return
+    }
+    await peer.hear(body.length)
+    ends.push(
+      peer.rest().then(
+        ({ how, plain }) => {
+          over = true
+          echoed += plain
+          if (how !== "goodbye") return cut.push(how)
+          goodbyes++
+          raw.write(sealer.goodbye())
+          raw.end()
+        },
+        (error) => cut.push(error.message)
+      )
+    )
+  }
+  await times(count, 8, () => transfer(false))
+  await times(deaf, 8, () => transfer(true))
+  // Until the kernels are full on both sides: the server has what it can't get rid of.
+  const taken = () => unheard.reduce((total, socket) => total + socket.bytesWritten - socket.writableLength, 0)
+  for (let before = -1; before !== taken(); await sleep(500)) before = taken()
+  for (let i = 0; i < silent; i++) ends.push((await connect(target)).closed)
+  say({ ready: true })
+  await Promise.race([Promise.all(ends), sleep(20_000)])
+  return { connections: count + deaf + silent, goodbyes, echoed, cut }
+})

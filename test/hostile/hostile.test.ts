@@ -1,0 +1,44 @@
+/**
+ * Every kind of attack, a few times: the quick size of what `npm run test:hostile` measures. Times count for nothing here, but that all
+ * ends.
+ */
+import * as fs from "node:fs"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { scenarios } from "./scenarios/index.ts"
+import { stacks } from "./world.ts"
+
+const slow = 60_000
+
+for (const stack of stacks) {
+  describe.concurrent(`a server and a client on ${stack} answer`, () => {
+    for (const { name, once, run, threat } of scenarios) {
+      if (once && stack !== stacks[0]) continue
+      it.live(
+        `${name}: ${threat}`,
+        () =>
+          Effect.map(Effect.scoped(run(stack, "quick")), ({ broken }) =>
+            assert(broken.length === 0, broken.join("\n"))
+          ),
+        slow
+      )
+    }
+  })
+}
+
+describe("docs/threat-model.md", () => {
+  const text = fs.readFileSync(new URL("../../docs/threat-model.md", import.meta.url), "utf8")
+
+  it.each(scenarios.map((scenario) => [scenario.name, scenario] as const))("has the promise of %s", (_, scenario) => {
+    const { answer, asset, attacker, name, promise, threat } = scenario
+    assert.include(text, `| ${[asset, attacker, threat, answer, promise, name].join(" | ")} |`)
+  })
+
+  const named = [...text.matchAll(/`(test\/[^`]+)`: (.+) \|$/gm)].map(
+    ([, file = "", name = ""]) => [file, name] as const
+  )
+
+  it.each(named)("names a test that is in %s: %s", (file, name) => {
+    assert.include(fs.readFileSync(new URL(`../../${file}`, import.meta.url), "utf8"), name)
+  })
+})

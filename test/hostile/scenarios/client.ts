@@ -1,0 +1,105 @@
+/** Servers that attack our client, and dials that are given up. */
+import { randomBytes } from "node:crypto"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { Checks } from "../checks.ts"
+import type { Scenario } from "../scenario.ts"
+import { attacker, sameAs, settled, startDialer, startTarget, sum, type Tags } from "../world.ts"
+import { expectedTags } from "./stream.ts"
+
+const Servers = Schema.Struct({
+  servers: Schema.Array(Schema.Struct({ kind: Schema.String, port: Schema.Int })),
+  publicKey: Schema.String,
+  /** The lengths of the server's messages. */
+  bytes: Schema.Array(Schema.Int)
+})
+
+/** What a dial may be told of a peer that does not do its handshake. */
+const refusals = ["Rejected", "WrongNetwork", "PeerMisbehaved", "TimedOut"]
+
+const expected = (kind: string): ReadonlyArray<string> => {
+  if (kind === "honest") return ["end"]
+  if (kind === "silent" || kind === "drip") return ["TimedOut"]
+  if (kind === "resets at once") return [...refusals, "Unreachable"]
+  if (/^cut by/.test(kind)) return [...refusals, "Truncated", "Reset"]
+  if (/^flip$|^faulty|^closes|^resets|^garbage$|^of another|^reflects/.test(kind)) return refusals
+  return expectedTags(kind)
+}
+
+const servers: Scenario = {
+  name: "hostile servers",
+  asset: "integrity, identity, availability",
+  attacker: "network, authenticated peer",
+  threat:
+    "a server, or who is in its place, attacks who dials it: every attack on a handshake and a stream, from the other side",
+  answer: "both sides are the same code, with the same deadline: a dial ends in a connection or in one typed error",
+  promise: "each of 1,152 flips, 290 cuts and 44 other kinds ends typed in our client, which lives",
+  run: (stack, size) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const step = size === "full" ? 1 : 29
+      const appKey = randomBytes(32).toString("base64")
+      const child = yield* attacker("servers", { appKey, stack, step }, Schema.Struct({}))
+      const { bytes, publicKey, servers } = yield* Effect.orDie(
+        Effect.flatMap(child.says, Schema.decodeUnknownEffect(Servers))
+      )
+      const length = bytes.reduce((total, each) => total + each, 0)
+      const times = (kind: string): number => {
+        if (kind === "flip") return Math.ceil((length * 8) / step)
+        if (/^cut by/.test(kind)) return Math.ceil((length + 1) / step)
+        return kind === "honest" ? 20 : kind === "silent" || kind === "drip" ? 1 : 3
+      }
+      const [transport, ...transforms] = stack.split("~")
+      const orders = servers.map(({ kind, port }) => ({
+        address: `${[`${transport}:127.0.0.1:${port}`, ...transforms].join("~")}:${publicKey}`,
+        times: times(kind)
+      }))
+      const env: Record<string, string> = size === "full" ? {} : { MULTISERVER_HANDSHAKE: "1 second" }
+      const dialer = yield* startDialer(appKey, env)
+      const honest = orders.filter((_, i) => servers[i]?.kind === "honest")
+      yield* dialer.dial(honest)
+      const before = yield* settled(dialer.counts)
+      const ends = yield* dialer.dial(orders)
+      const all: Record<string, number> = {}
+      servers.forEach(({ kind }, i) => {
+        const tags = ends[i] ?? {}
+        const typed = expected(kind).reduce((count, tag) => count + (tags[tag] ?? 0), 0)
+        checks.holds(typed === times(kind), `${kind}: ended ${JSON.stringify(tags)}`)
+        for (const [tag, count] of Object.entries(tags)) all[tag] = (all[tag] ?? 0) + count
+      })
+      checks.holds(dialer.isAlive(), "the client died")
+      sameAs(before, yield* settled(dialer.counts), checks, "the client")
+      return checks.verdict(`${sum(all)} dials to ${servers.length} kinds of servers: ${JSON.stringify(all)}`)
+    })
+}
+
+const interrupted: Scenario = {
+  name: "interrupted dials",
+  asset: "availability",
+  attacker: "none: an application",
+  threat: "dials that are given up leave sockets and fibers, here or at the server",
+  answer: "an attempt has a scope of its own; interrupting it destroys the socket at once",
+  promise: "1,000 interrupted dials leave nothing",
+  run: (stack, size) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const target = yield* startTarget(stack)
+      const dialer = yield* startDialer(target.address.appKey)
+      const [transport, ...transforms] = stack.split("~")
+      const { host, port, publicKey } = target.address
+      const address = `${[`${transport}:${host}:${port}`, ...transforms].join("~")}:${publicKey}`
+      const dial = (times: number, interrupt: boolean) =>
+        Effect.map(dialer.dial([{ address, times, interrupt }]), ([tags = {}]): Tags => tags)
+      yield* dial(10, true)
+      yield* dial(2, false)
+      const before = [yield* settled(dialer.counts), yield* settled(target.counts)] as const
+      const { interrupted = 0, over = 0 } = yield* dial(size === "full" ? 1000 : 100, true)
+      checks.holds(interrupted > (interrupted + over) / 5, `only ${interrupted} were interrupted`)
+      sameAs(before[0], yield* settled(dialer.counts), checks, "the client")
+      sameAs(before[1], yield* settled(target.counts), checks, "the server")
+      checks.holds((yield* dial(1, false)).end === 1, "it does not dial any more")
+      return checks.verdict(`${interrupted} interrupted and ${over} that were faster: nothing left on either side`)
+    })
+}
+
+export const scenarios = [servers, interrupted]

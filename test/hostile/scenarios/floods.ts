@@ -1,0 +1,258 @@
+/** More of everything than a server wants. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { Checks } from "../checks.ts"
+import type { Scenario } from "../scenario.ts"
+import { attacker, type Served, type Size, sameAs, settled, siege, startTarget, sum, type Tags } from "../world.ts"
+
+const connections = Schema.Int
+const tail = 500
+
+const Silent = Schema.Struct({ connections, refused: Schema.Int, closed: Schema.Int, left: Schema.Int })
+
+/** How many honest exchanges in a hundred may make room, by chance. In the quick size tables are small, and chances are larger. */
+const unlucky = (size: Size) => (size === "full" ? 1 : 25)
+
+/** What may become of a socket that says nothing: it makes room, it is too late, or it leaves. */
+const endsOfSilence = ["handshake Displaced", "handshake TimedOut", "handshake Rejected"]
+
+const onlySilent = (checks: Checks, tags: Tags) => {
+  const known = endsOfSilence.reduce((count, tag) => count + (tags[tag] ?? 0), 0)
+  checks.holds(known >= sum(tags) * 0.99, `they ended ${JSON.stringify(tags)}`)
+}
+
+const inTime = (checks: Checks, served: Served) =>
+  checks.inTime(served.p99 < tail, `the honest p99 was ${served.p99} ms`)
+
+const spoken = ({ exchanges, failures, p50, p99 }: Served) =>
+  `honest ${exchanges} of ${exchanges + failures.length}, p50 ${p50} ms, p99 ${p99} ms`
+
+const silence: Scenario = {
+  name: "silent sockets",
+  asset: "availability",
+  attacker: "network",
+  threat: "thousands of sockets that say nothing fill the table of pending handshakes",
+  answer: "1,024 may be pending; when it is full a newcomer gets in, and one that has said nothing makes room",
+  promise: "honest p99 under 500 ms with 5,000 silent sockets",
+  run: (stack, size) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const full = size === "full"
+      const env: Record<string, string> = full ? {} : { MULTISERVER_PENDING_HANDSHAKES: "128" }
+      const { attacked, served, tags } = yield* siege(
+        stack,
+        checks,
+        ({ address: target }) =>
+          Effect.gen(function* () {
+            const order = full ? { target, count: 5000, rate: 1000 } : { target, count: 300, rate: 200 }
+            const child = yield* attacker("silent", order, Silent)
+            yield* child.says
+            yield* Effect.sleep(full ? "8 seconds" : "500 millis")
+            yield* child.stop
+            return yield* child.result
+          }),
+        { env, every: 10, mayFail: unlucky(size) }
+      )
+      inTime(checks, served)
+      onlySilent(checks, tags)
+      checks.holds((tags["handshake Displaced"] ?? 0) > 0, "nobody made room")
+      return checks.verdict(`${attacked.connections} sockets; ${spoken(served)}`)
+    })
+}
+
+const arrivals: Scenario = {
+  name: "a flood of silent sockets",
+  asset: "availability",
+  attacker: "network",
+  threat: "silent sockets come faster than the deadline clears them",
+  answer: "who makes room is chosen at random among those who have said nothing: the honest speaks first",
+  promise: "with 200 new silent sockets a second for a minute, the honest fails at most 1 time in 100",
+  run: (stack, size) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const full = size === "full"
+      const seconds = full ? 60 : 2
+      const { attacked, served, tags } = yield* siege(
+        stack,
+        checks,
+        ({ address: target }) =>
+          Effect.gen(function* () {
+            const child = yield* attacker("silent", { target, count: 200 * seconds, rate: 200 }, Silent)
+            yield* child.says
+            yield* child.stop
+            return yield* child.result
+          }),
+        { every: 20, mayFail: unlucky(size), env: full ? {} : { MULTISERVER_PENDING_HANDSHAKES: "128" } }
+      )
+      onlySilent(checks, tags)
+      return checks.verdict(`${attacked.connections} sockets in ${seconds} s; ${spoken(served)}`)
+    })
+}
+
+const idle: Scenario = {
+  name: "idle peers",
+  asset: "availability",
+  attacker: "authenticated peer",
+  threat: "peers that authenticate and then do nothing",
+  answer: "they cost a file descriptor and some memory each, up to the caps on connections, in all and per source",
+  promise: "honest p99 under 500 ms with 1,000 idle authenticated connections",
+  run: (stack, size) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const count = size === "full" ? 1000 : 50
+      let each = 0
+      const { attacked, served } = yield* siege(stack, checks, (target) =>
+        Effect.gen(function* () {
+          const before = yield* target.counts
+          const result = Schema.Struct({ connections, refused: Schema.Int, lost: Schema.Int })
+          const child = yield* attacker("idle", { target: target.address, count }, result)
+          yield* child.says
+          each = ((yield* target.counts).heap - before.heap) / count
+          yield* Effect.sleep(size === "full" ? "5 seconds" : "200 millis")
+          yield* child.stop
+          return yield* child.result
+        })
+      )
+      checks.holds(attacked.refused === 0 && attacked.lost === 0, `${attacked.refused} refused, ${attacked.lost} lost`)
+      inTime(checks, served)
+      return checks.verdict(`${count} connections, ${Math.round(each / 1024)} KiB each; ${spoken(served)}`)
+    })
+}
+
+/** What may wait in both directions: what it doesn't read, and what is not read from it meanwhile. */
+const heldByOne = 2 * 256 * 1024
+/** Before the kernels are full; who never stopped reading would have taken tens of these. */
+const unbounded = 4 * 1024 * 1024
+
+const stalled: Scenario = {
+  name: "stalled readers",
+  asset: "availability",
+  attacker: "authenticated peer",
+  threat: "peers that never read what they are owed, so that it piles up here",
+  answer: "a full peer is not read from: at most 256 KiB wait in each direction",
+  promise: "honest p99 under 500 ms with 20 stalled readers",
+  run: (stack, size) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const count = size === "full" ? 20 : 8
+      let held = 0
+      const { served } = yield* siege(stack, checks, (target) =>
+        Effect.gen(function* () {
+          const result = Schema.Struct({ connections, taken: Schema.Int })
+          const half = Effect.gen(function* () {
+            const child = yield* attacker("stalled", { target: target.address, count: count / 2 }, result)
+            yield* child.says
+            yield* Effect.sleep(size === "full" ? "8 seconds" : "1 second")
+            return child
+          })
+          // What the first half costs has in it what is made once.
+          const first = yield* half
+          const before = yield* target.counts
+          const second = yield* half
+          held = ((yield* target.counts).buffers - before.buffers) / (count / 2)
+          yield* Effect.andThen(first.stop, second.stop)
+          return { connections: (yield* first.result).connections + (yield* second.result).connections }
+        })
+      )
+      checks.holds(held <= unbounded, `${Math.round(held / 1024)} KiB are held for one`)
+      checks.inTime(held <= heldByOne, `${Math.round(held / 1024)} KiB are held for one`)
+      inTime(checks, served)
+      return checks.verdict(`${count} stalled, ${Math.round(held / 1024)} KiB held for each; ${spoken(served)}`)
+    })
+}
+
+const tiny: Scenario = {
+  name: "boxes of one byte",
+  asset: "availability",
+  attacker: "authenticated peer",
+  threat: "a peer whose packets cost most keeps the process from everybody else",
+  answer: "a turn for everybody after a bounded number of packets; answers are joined before they are sealed",
+  promise: "honest p99 under 500 ms with two flooders of 1-byte boxes",
+  run: (stack, size) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const seconds = size === "full" ? 15 : 1
+      const { attacked, served } = yield* siege(stack, checks, ({ address: target }) =>
+        Effect.gen(function* () {
+          const result = Schema.Struct({ connections, boxes: Schema.Int, died: Schema.NullOr(Schema.String) })
+          const flooders = yield* Effect.replicateEffect(attacker("tiny", { target }, result), 2)
+          yield* Effect.forEach(flooders, ({ says }) => says)
+          yield* Effect.sleep(seconds * 1000)
+          yield* Effect.forEach(flooders, ({ stop }) => stop)
+          const results = yield* Effect.forEach(flooders, ({ result }) => result)
+          for (const { died } of results) checks.holds(died === null, `a flooder was cut off: ${died}`)
+          return { connections: 2, boxes: results.reduce((total, { boxes }) => total + boxes, 0) }
+        })
+      )
+      inTime(checks, served)
+      return checks.verdict(`${Math.round(attacked.boxes / seconds / 1000)} thousand boxes a second; ${spoken(served)}`)
+    })
+}
+
+const descriptors: Scenario = {
+  name: "file descriptors, silent",
+  asset: "availability",
+  attacker: "network",
+  threat: "sockets use up the file descriptors, and Node hears nothing of it",
+  answer: "connections are capped at the soft limit less 64; at the cap, one that is pending makes room",
+  promise: "under `ulimit -n 256`, the honest is served during 400 silent sockets",
+  run: (stack, size) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const full = size === "full"
+      const { attacked, served, tags } = yield* siege(
+        stack,
+        checks,
+        ({ address: target }) =>
+          Effect.gen(function* () {
+            const child = yield* attacker("silent", { target, count: 400, rate: 200 }, Silent)
+            yield* child.says
+            yield* Effect.sleep(full ? "5 seconds" : "200 millis")
+            yield* child.stop
+            return yield* child.result
+          }),
+        { fds: 256, mayFail: unlucky(size) }
+      )
+      onlySilent(checks, tags)
+      checks.holds((tags["handshake Displaced"] ?? 0) > 0, "nobody made room")
+      return checks.verdict(`${attacked.connections} sockets; ${spoken(served)}`)
+    })
+}
+
+const full: Scenario = {
+  name: "file descriptors, authenticated",
+  asset: "availability",
+  attacker: "authenticated peer",
+  threat: "open connections use up the file descriptors",
+  answer: "newcomers above the cap are closed at once and counted; the process goes on, and so does who is in",
+  promise: "under `ulimit -n 256`, 300 that authenticate get 192 places; when they leave, the honest is served",
+  run: (stack) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const target = yield* startTarget(stack, { fds: 256 })
+      const result = Schema.Struct({ connections, refused: Schema.Int, lost: Schema.Int })
+      // What is made once is made by the first.
+      const first = yield* attacker("idle", { target: target.address, count: 1 }, result)
+      yield* first.says
+      yield* first.stop
+      yield* first.result
+      const before = yield* settled(target.counts)
+      const child = yield* attacker("idle", { target: target.address, count: 300, atOnce: 1 }, result)
+      yield* child.says
+      const { refused = {} } = yield* target.counts
+      yield* child.stop
+      const attacked = yield* child.result
+      checks.holds(attacked.connections === 192, `${attacked.connections} got in`)
+      checks.holds(attacked.lost === 0, `${attacked.lost} of those who were in were cut off`)
+      checks.holds(sum(refused) === attacked.refused, `${attacked.refused} refused, heard of ${sum(refused)}`)
+      checks.holds(target.isAlive(), "the server died")
+      sameAs(before, yield* settled(target.counts), checks, "the server")
+      const honest = yield* attacker("cycles", { target: target.address, atOnce: 1 }, Schema.Struct({ connections }))
+      yield* honest.tell({ count: 20 })
+      const { failures } = yield* honest.says
+      checks.holds(Array.isArray(failures) && failures.length === 0, `the honest was not served: ${failures}`)
+      return checks.verdict(`${attacked.connections} in, ${attacked.refused} refused: ${JSON.stringify(refused)}`)
+    })
+}
+
+export const scenarios = [silence, arrivals, idle, stalled, tiny, descriptors, full]

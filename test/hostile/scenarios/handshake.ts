@@ -1,0 +1,168 @@
+/** Attacks on a handshake, by somebody who knows the app key. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { Checks } from "../checks.ts"
+import type { Scenario } from "../scenario.ts"
+import { attacker, type SiegeOptions, type Size, type StackName, siege, sum, type Tags } from "../world.ts"
+
+const connections = Schema.Int
+const strings = Schema.Array(Schema.String)
+
+/** Deadlines are waited for: in the quick size they are shorter. */
+const deadlines = (size: Size): SiegeOptions => (size === "full" ? {} : { env: { MULTISERVER_HANDSHAKE: "1 second" } })
+
+/** An attack that runs to its end by itself. */
+const attack = <A extends { readonly connections: number }, I>(
+  stack: StackName,
+  checks: Checks,
+  name: string,
+  order: object,
+  result: Schema.Codec<A, I>,
+  options: SiegeOptions = {}
+) =>
+  siege(
+    stack,
+    checks,
+    ({ address }) => Effect.flatMap(attacker(name, { target: address, ...order }, result), (child) => child.result),
+    options
+  )
+
+/** None of the attackers may look like one that left well. */
+const allBad = (checks: Checks, tags: Tags, but = 0) =>
+  checks.holds((tags.end ?? 0) === but, `${tags.end} bad ends look like a clean one`)
+
+const drip: Scenario = {
+  name: "drip",
+  asset: "availability",
+  attacker: "network",
+  threat: "slow loris: a byte now and then keeps a handshake open for ever",
+  answer: "one deadline of 10 s over the whole handshake, whatever arrives",
+  promise: "200 of 200 connections that drip are closed within 11 s",
+  run: (stack, size) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const order = size === "full" ? { count: 200, every: 500 } : { count: 20, every: 100 }
+      const result = Schema.Struct({ connections, closed: Schema.Int, max: Schema.Int })
+      const { attacked, served, tags } = yield* attack(stack, checks, "drip", order, result, deadlines(size))
+      checks.holds(attacked.closed === order.count, `${attacked.closed} of ${order.count} were closed`)
+      checks.inTime(attacked.max <= 11_000, `the last was closed after ${attacked.max} ms`)
+      checks.holds(tags["handshake TimedOut"] === order.count, `they ended ${JSON.stringify(tags)}`)
+      return checks.verdict(
+        `${attacked.closed} of ${order.count} closed, the last after ${attacked.max} ms; honest p99 ${served.p99} ms`
+      )
+    })
+}
+
+const garbage: Scenario = {
+  name: "garbage",
+  asset: "availability",
+  attacker: "network",
+  threat: "what is no handshake: other protocols, too much, too little, another network's hello",
+  answer: "the first message is proved before anything is answered or computed; every failure closes, and says nothing",
+  promise: "0 bytes answered to garbage, 18 kinds of it",
+  run: (stack, size) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const result = Schema.Struct({ connections, answered: strings })
+      const order = { rounds: size === "full" ? 20 : 1 }
+      const { attacked, tags } = yield* attack(stack, checks, "garbage", order, result)
+      checks.holds(attacked.answered.length === 0, attacked.answered.join(", "))
+      allBad(checks, tags)
+      return checks.verdict(`${attacked.connections} connections: 0 bytes answered, ${JSON.stringify(tags)}`)
+    })
+}
+
+const cuts: Scenario = {
+  name: "cuts",
+  asset: "availability",
+  attacker: "network",
+  threat: "connections that break at the worst byte stay behind half open",
+  answer: "an end or a reset at any byte ends the handshake at once, with one event",
+  promise: "a FIN at any byte of the handshake is noticed within 100 ms, a RST too",
+  run: (stack, size) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const result = Schema.Struct({
+        connections,
+        places: Schema.Int,
+        unnoticed: Schema.Array(Schema.Int),
+        p50: Schema.Int,
+        max: Schema.Int
+      })
+      const { attacked, tags } = yield* attack(stack, checks, "cuts", { step: size === "full" ? 1 : 9 }, result, {
+        mayVanish: true
+      })
+      checks.holds(attacked.unnoticed.length === 0, `not noticed at ${attacked.unnoticed.join(", ")}`)
+      checks.inTime(attacked.max <= 100, `noticed after ${attacked.max} ms`)
+      allBad(checks, tags)
+      const { max, p50, places } = attacked
+      return checks.verdict(`${places} FINs noticed after ${p50} ms, at most ${max} ms; ${places} RSTs`)
+    })
+}
+
+const flips: Scenario = {
+  name: "flips",
+  asset: "integrity",
+  attacker: "network",
+  threat: "messages of the handshake are changed on their way",
+  answer: "each message is authenticated as a whole; what does not verify is not answered",
+  promise: "1,408 of 1,408 flips refused, 0 bytes answered after the flipped message",
+  run: (stack, size) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const result = Schema.Struct({
+        connections,
+        refused: Schema.Int,
+        answered: Schema.Int,
+        wrong: Schema.Array(Schema.Int)
+      })
+      const { attacked, tags } = yield* attack(stack, checks, "flips", { step: size === "full" ? 1 : 23 }, result)
+      const { answered, connections: all, refused, wrong } = attacked
+      checks.holds(refused === all, `not refused: bits ${wrong.join(", ")}`)
+      checks.holds(answered === 0, `${answered} bytes answered`)
+      checks.holds(
+        sum(tags) === (tags["handshake WrongNetwork"] ?? 0) + (tags["handshake PeerMisbehaved"] ?? 0),
+        `they ended ${JSON.stringify(tags)}`
+      )
+      return checks.verdict(`${refused} of ${all} refused, ${answered} bytes answered`)
+    })
+}
+
+const replays: Scenario = {
+  name: "replays",
+  asset: "identity",
+  attacker: "network",
+  threat: "what an honest peer has said is said again, or what the server says is said back to it",
+  answer: "fresh ephemeral keys on both sides are part of every signature and key",
+  promise: "0 of 150 replays and reflections accepted",
+  run: (stack, size) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const result = Schema.Struct({ connections, attempts: Schema.Int, accepted: Schema.Int, honest: Schema.Int })
+      const { attacked, tags } = yield* attack(stack, checks, "replays", { rounds: size === "full" ? 30 : 3 }, result)
+      checks.holds(attacked.accepted === 0, `${attacked.accepted} accepted`)
+      allBad(checks, tags, attacked.honest)
+      return checks.verdict(`${attacked.accepted} of ${attacked.attempts} accepted`)
+    })
+}
+
+const degenerate: Scenario = {
+  name: "degenerate keys",
+  asset: "identity",
+  attacker: "app-key holder",
+  threat: "points of small order, keys that are no point, signatures that verify for the careless",
+  answer: "one module owns the primitives; a shared secret of zeros and every invalid point are a value, and a refusal",
+  promise: "26 of 26 kinds refused; the process lives",
+  run: (stack, size) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const result = Schema.Struct({ connections, kinds: Schema.Int, accepted: strings })
+      const order = { rounds: size === "full" ? 20 : 2 }
+      const { attacked, tags } = yield* attack(stack, checks, "degenerate", order, result)
+      checks.holds(attacked.accepted.length === 0, `accepted: ${attacked.accepted.join(", ")}`)
+      checks.holds(tags["handshake PeerMisbehaved"] === attacked.connections, `they ended ${JSON.stringify(tags)}`)
+      return checks.verdict(`${attacked.kinds} of ${attacked.kinds} kinds refused, ${attacked.connections} connections`)
+    })
+}
+
+export const scenarios = [drip, garbage, cuts, flips, replays, degenerate]

@@ -1,0 +1,143 @@
+/** Coming and going, many times, and the end of the server. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { Checks } from "../checks.ts"
+import type { Scenario } from "../scenario.ts"
+import { attacker, eventually, settled, siege, startTarget, sum } from "../world.ts"
+
+const connections = Schema.Int
+const strings = Schema.Array(Schema.String)
+const mebibytes = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`
+
+/** What the heap may have grown by: less than a hundred bytes a cycle. */
+const flatHeap = 512 * 1024
+
+const cycles: Scenario = {
+  name: "cycles",
+  asset: "availability",
+  attacker: "authenticated peer",
+  threat: "every connection leaves a little behind",
+  answer: "a connection lives in one scope, and all that it has goes with it",
+  promise: "5,000 connect-handshake-echo-goodbye cycles with no failure, and memory flat",
+  run: (stack, size) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const [warm, count] = size === "full" ? [1000, 5000] : [50, 200]
+      let grown = { heap: 0, rss: 0 }
+      const { attacked, tags } = yield* siege(stack, checks, (target) =>
+        Effect.gen(function* () {
+          const order = { target: target.address, atOnce: 8 }
+          const result = Schema.Struct({ connections, done: Schema.Int, failures: strings })
+          const child = yield* attacker("cycles", order, result)
+          yield* child.tell({ count: warm })
+          yield* child.says
+          const before = yield* settled(target.counts)
+          yield* child.tell({ count })
+          yield* child.says
+          const after = yield* settled(target.counts)
+          grown = { heap: after.heap - before.heap, rss: after.rss - before.rss }
+          yield* child.stop
+          return yield* child.result
+        })
+      )
+      const { done, failures } = attacked
+      checks.holds(failures.length === 0, `${failures.length} failed: ${failures[0]}`)
+      checks.holds(done === warm + count && tags.end === done, `they ended ${JSON.stringify(tags)}`)
+      checks.inTime(grown.heap < flatHeap, `the heap grew by ${mebibytes(grown.heap)}`)
+      return checks.verdict(
+        `${count} cycles, ${failures.length} failed; heap ${mebibytes(grown.heap)}, rss ${mebibytes(grown.rss)} more`
+      )
+    })
+}
+
+const resets: Scenario = {
+  name: "resets",
+  asset: "availability",
+  attacker: "network",
+  threat: "connections that are reset at any moment leave file descriptors behind",
+  answer: "the socket belongs to its connection's scope from the moment it is accepted",
+  promise: "1,500 resets leave file descriptors as they were",
+  run: (stack, size) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const result = Schema.Struct({ connections })
+      const count = size === "full" ? 1500 : 90
+      const { after, attacked, before, tags } = yield* siege(
+        stack,
+        checks,
+        ({ address: target }) =>
+          Effect.flatMap(attacker("resets", { target, count, seed: 5 }, result), (child) => child.result),
+        { mayVanish: true }
+      )
+      checks.holds((tags.end ?? 0) === 0, `${tags.end} resets look like a clean end`)
+      return checks.verdict(
+        `${attacked.connections} resets, ${sum(tags)} of them seen: ${before.fds} descriptors before, ${after.fds} after`
+      )
+    })
+}
+
+const Sessions = Schema.Struct({ connections, goodbyes: Schema.Int, echoed: Schema.Int, cut: strings })
+
+const sigterm: Scenario = {
+  name: "SIGTERM",
+  asset: "integrity",
+  attacker: "none: an operator",
+  threat: "a restart cuts off peers in the middle, so that what they have is taken for all",
+  answer: "a listener that stops drains: no newcomers, and a goodbye once all that is owed is sent",
+  promise: "SIGTERM with 50 echo sessions mid-transfer whose peers read gives 50 goodbyes, and exit 0",
+  run: (stack, size) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const count = size === "full" ? 50 : 10
+      const target = yield* startTarget(stack)
+      const child = yield* attacker("sessions", { target: target.address, count }, Sessions)
+      yield* child.says
+      yield* Effect.sleep("500 millis")
+      yield* target.kill("SIGTERM")
+      const [duration, ended] = yield* Effect.timed(target.ended)
+      const millis = Math.round(Duration.toMillis(duration))
+      const { cut, echoed, goodbyes } = yield* child.result
+      checks.holds(goodbyes === count, `${goodbyes} goodbyes of ${count}: ${cut.join(", ")}`)
+      checks.holds(ended.code === 0, `it exited with ${ended.code ?? ended.signal}`)
+      const tags = target.tags()
+      checks.holds(sum(tags) === count, `they ended ${JSON.stringify(tags)}`)
+      return checks.verdict(
+        `${goodbyes} goodbyes of ${count} after ${mebibytes(echoed)}, exit ${ended.code} after ${millis} ms: ${JSON.stringify(tags)}`
+      )
+    })
+}
+
+const deaf: Scenario = {
+  name: "SIGTERM with the deaf and the silent",
+  asset: "availability",
+  attacker: "authenticated peer, network",
+  threat: "a peer that doesn't read, or doesn't finish its handshake, keeps a server from stopping",
+  answer:
+    "unfinished handshakes are ended at once; who takes nothing is destroyed at the grace time, with an event that says so",
+  promise: "SIGTERM with 5 deaf peers and 20 silent sockets: exit 0 within 8 s, an event for each",
+  run: (stack) =>
+    Effect.gen(function* () {
+      const checks = new Checks()
+      const target = yield* startTarget(stack)
+      const order = { target: target.address, count: 5, deaf: 5, silent: 20 }
+      const child = yield* attacker("sessions", order, Sessions)
+      yield* child.says
+      // Until the server has all, and those that write have filled what there is to fill.
+      yield* Effect.repeat(target.counts, { until: ({ sockets }) => sockets >= 30 })
+      yield* Effect.sleep("500 millis")
+      yield* target.kill("SIGTERM")
+      const [duration, ended] = yield* Effect.timed(target.ended)
+      const millis = Math.round(Duration.toMillis(duration))
+      const { goodbyes } = yield* child.result
+      checks.holds(ended.code === 0, `it exited with ${ended.code ?? ended.signal}`)
+      checks.holds(goodbyes === 5, `${goodbyes} goodbyes of 5`)
+      const tags = yield* eventually(target.tags, (seen) => sum(seen) >= 30)
+      checks.holds(sum(tags) === 30 && tags.end === 5, `they ended ${JSON.stringify(tags)}`)
+      checks.inTime(tags.TimedOut === 5, `the deaf ended ${JSON.stringify(tags)}`)
+      checks.inTime(millis <= 8000, `it took ${millis} ms`)
+      return checks.verdict(`exit ${ended.code} after ${millis} ms: ${JSON.stringify(tags)}`)
+    })
+}
+
+export const scenarios = [cycles, resets, sigterm, deaf]

@@ -1,0 +1,370 @@
+/** The processes of a hostile test: the server under attack, the attackers, and somebody honest who wants to be served meanwhile. */
+import { type ChildProcess, spawn } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { Checks } from "./checks.ts"
+
+/** The stacks that are attacked. */
+export const stacks = ["net~shs", "net~noise"] as const
+export type StackName = (typeof stacks)[number]
+
+/** `quick`: every kind of attack, a few times. `full`: as many as the promises say. */
+export type Size = "quick" | "full"
+
+// -----------------------------------------------------------------------------
+// processes
+// -----------------------------------------------------------------------------
+
+const file = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+
+/** A Node that runs TypeScript: this one, or the one that the project brings. */
+const node = Number.parseInt(process.versions.node, 10) >= 24 ? process.execPath : file("../../node_modules/.bin/node")
+
+const Ended = Schema.Struct({ code: Schema.NullOr(Schema.Int), signal: Schema.NullOr(Schema.String) })
+type Ended = typeof Ended.Type
+
+interface Process {
+  readonly child: ChildProcess
+  /** The next line of its stdout. */
+  readonly line: Effect.Effect<unknown>
+  readonly ended: Effect.Effect<Ended>
+  readonly isAlive: () => boolean
+}
+
+/** A process as long as the scope, spoken to in JSON lines. When it dies, who waits for a line of it does. */
+const start = (command: string, args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
+  Effect.gen(function* () {
+    const lines = yield* Queue.unbounded<unknown>()
+    const ends = yield* Queue.unbounded<Ended>()
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        spawn(command, args, { stdio: ["pipe", "pipe", "pipe", "ipc"], env: { ...process.env, ...env } })
+      ),
+      (child) =>
+        Effect.callback<void>((resume) => {
+          if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
+          child.once("exit", () => resume(Effect.void))
+          child.kill("SIGKILL")
+        })
+    )
+    let stderr = ""
+    child.stderr?.on("data", (text) => {
+      stderr += text
+    })
+    child.stdin?.on("error", () => {})
+    child.on("error", () => {})
+    if (child.stdout !== null) {
+      createInterface({ input: child.stdout }).on("line", (line) => Queue.offerUnsafe(lines, JSON.parse(line)))
+    }
+    child.once("close", (code, signal) => {
+      Queue.offerUnsafe(ends, { code, signal })
+      Queue.failCauseUnsafe(lines, Cause.die(new Error(`${args[0]} ended: ${code ?? signal}\n${stderr}`)))
+    })
+    return {
+      child,
+      line: Queue.take(lines),
+      ended: Effect.tap(Queue.take(ends), (end) => Queue.offer(ends, end)),
+      isAlive: () => child.exitCode === null && child.signalCode === null
+    } satisfies Process
+  })
+
+const decoded = <A, I>(line: Effect.Effect<unknown>, schema: Schema.Codec<A, I>): Effect.Effect<A> =>
+  Effect.orDie(Effect.flatMap(line, Schema.decodeUnknownEffect(schema)))
+
+// -----------------------------------------------------------------------------
+// what a process of ours counts of itself
+// -----------------------------------------------------------------------------
+
+const Tally = Schema.Record(Schema.String, Schema.Int)
+
+const Counts = Schema.Struct({
+  fds: Schema.Int,
+  sockets: Schema.Int,
+  timers: Schema.Int,
+  fibers: Schema.Int,
+  rss: Schema.Int,
+  heap: Schema.Int,
+  buffers: Schema.Int,
+  refused: Schema.optionalKey(Tally),
+  peers: Schema.optionalKey(Tally)
+})
+export type Counts = typeof Counts.Type
+
+const countsOf = ({ child }: Process): Effect.Effect<Counts> =>
+  decoded(
+    Effect.callback<unknown>((resume) => {
+      child.once("message", (message) => resume(Effect.succeed(message)))
+      child.send({})
+    }),
+    Counts
+  )
+
+/** What must be as before when all is over. */
+const left = ({ fds, fibers, sockets }: Counts) => JSON.stringify({ fds, sockets, fibers })
+
+/** What there is once nothing changes any more, or after some seconds. */
+export const settled = (counts: Effect.Effect<Counts>): Effect.Effect<Counts> =>
+  Effect.gen(function* () {
+    let last = yield* counts
+    for (let same = 0, tries = 0; same < 3 && tries < 100; tries++) {
+      yield* Effect.sleep("100 millis")
+      const now = yield* counts
+      same = left(now) === left(last) ? same + 1 : 0
+      last = now
+    }
+    return last
+  })
+
+/** Looks until it is enough, for some seconds at most. */
+export const eventually = <A>(look: () => A, enough: (seen: A) => boolean): Effect.Effect<A> =>
+  Effect.gen(function* () {
+    let seen = look()
+    for (let tries = 0; tries < 50 && !enough(seen); tries++) {
+      yield* Effect.sleep("100 millis")
+      seen = look()
+    }
+    return seen
+  })
+
+/** Whether nothing is left of what there was to do. */
+export const sameAs = (before: Counts, now: Counts, checks: Checks, whose: string): void => {
+  checks.holds(left(now) === left(before), `${whose} is left with ${left(now)}, and began with ${left(before)}`)
+  // One timer for all handshakes may be set, in which case it runs to the deadline of one that is long done.
+  checks.holds(now.timers <= before.timers + 1, `${whose} is left with ${now.timers} timers, not ${before.timers}`)
+}
+
+// -----------------------------------------------------------------------------
+// the server
+// -----------------------------------------------------------------------------
+
+const Greeting = Schema.Struct({
+  host: Schema.String,
+  port: Schema.Int,
+  publicKey: Schema.String,
+  appKey: Schema.String,
+  pid: Schema.Int
+})
+
+const EndEvent = Schema.fromJsonString(
+  Schema.Struct({ event: Schema.Literals(["closed", "handshake-failed"]), tag: Schema.String })
+)
+
+/** How many connections ended how: by tag, a failed handshake's with `handshake ` before it. */
+export type Tags = Readonly<Record<string, number>>
+
+export const sum = (tags: Tags): number => Object.values(tags).reduce((total, count) => total + count, 0)
+
+export const minus = (tags: Tags, others: Tags): Tags => {
+  const rest = Object.entries(tags).map(([tag, count]) => [tag, count - (others[tag] ?? 0)] as const)
+  return Object.fromEntries(rest.filter(([, count]) => count !== 0))
+}
+
+export interface Target {
+  /** What attackers are told. */
+  readonly address: typeof Greeting.Type & { readonly stack: string }
+  readonly counts: Effect.Effect<Counts>
+  readonly tags: () => Tags
+  readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
+  readonly ended: Effect.Effect<Ended>
+  readonly isAlive: () => boolean
+}
+
+export interface TargetOptions {
+  /** What `MULTISERVER_...` says of limits; none in the full size but where the attack is about one. */
+  readonly env?: Record<string, string>
+  /** How many file descriptors it may have. */
+  readonly fds?: number
+}
+
+const temporary = Effect.acquireRelease(
+  Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "hostile-"))),
+  (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
+)
+
+/** `test/target.ts`, on a stack. */
+export const startTarget = (stack: string, options: TargetOptions = {}): Effect.Effect<Target, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const events = path.join(yield* temporary, "events")
+    fs.writeFileSync(events, "")
+    const args = ["--expose-gc", file("../target.ts")]
+    const env = { EVENTS: events, STACK: stack, ...options.env }
+    const running = yield* options.fds === undefined
+      ? start(node, args, env)
+      : start("/bin/sh", ["-c", `ulimit -n ${options.fds}; exec "$0" "$@"`, node, ...args], env)
+    const greeting = yield* decoded(running.line, Greeting)
+    return {
+      address: { ...greeting, stack },
+      counts: Effect.suspend(() => countsOf(running)),
+      tags: () => {
+        const tags: Record<string, number> = {}
+        for (const line of fs.readFileSync(events, "utf8").split("\n").slice(0, -1)) {
+          const { event, tag } = Schema.decodeUnknownSync(EndEvent)(line)
+          const name = event === "closed" ? tag : `handshake ${tag}`
+          tags[name] = (tags[name] ?? 0) + 1
+        }
+        return tags
+      },
+      kill: (signal) => Effect.sync(() => void running.child.kill(signal)),
+      ended: running.ended,
+      isAlive: running.isAlive
+    }
+  })
+
+// -----------------------------------------------------------------------------
+// attackers
+// -----------------------------------------------------------------------------
+
+export interface Child<A> {
+  /** The next thing that it says. */
+  readonly says: Effect.Effect<Readonly<Record<string, unknown>>>
+  readonly tell: (order: object) => Effect.Effect<void>
+  /** Closes its stdin, after which it ends. */
+  readonly stop: Effect.Effect<void>
+  readonly result: Effect.Effect<A>
+}
+
+const Said = Schema.Record(Schema.String, Schema.Unknown)
+
+const startScript = <A, I>(script: string, order: object, result: Schema.Codec<A, I>) =>
+  Effect.gen(function* () {
+    const { child, line } = yield* start(process.execPath, [file(script), JSON.stringify(order)])
+    const self: Child<A> = {
+      says: decoded(line, Said),
+      tell: (order) => Effect.sync(() => void child.stdin?.write(`${JSON.stringify(order)}\n`)),
+      stop: Effect.sync(() => void child.stdin?.end()),
+      result: Effect.map(decoded(line, Schema.Struct({ result })), ({ result }) => result)
+    }
+    return self
+  })
+
+/** `attackers/NAME.mjs`, and what it says of itself in the end. */
+export const attacker = <A, I>(name: string, order: object, result: Schema.Codec<A, I>) =>
+  startScript(`attackers/${name}.mjs`, order, result)
+
+// -----------------------------------------------------------------------------
+// somebody honest
+// -----------------------------------------------------------------------------
+
+const Served = Schema.Struct({
+  exchanges: Schema.Int,
+  failures: Schema.Array(Schema.String),
+  p50: Schema.Int,
+  p99: Schema.Int,
+  max: Schema.Int
+})
+export type Served = typeof Served.Type
+
+/** Makes exchanges, one after the other with a pause between them, until it is stopped. Gives it once it was served for the first time. */
+const startHonest = (target: Target, every: number) =>
+  Effect.gen(function* () {
+    const child = yield* startScript("honest.mjs", { target: target.address, every }, Served)
+    yield* child.says
+    return Effect.andThen(child.stop, child.result)
+  })
+
+// -----------------------------------------------------------------------------
+// our client
+// -----------------------------------------------------------------------------
+
+const Answered = Schema.Struct({ id: Schema.Int, tags: Tally })
+
+export interface DialOrder {
+  readonly address: string
+  readonly times: number
+  readonly interrupt?: boolean
+}
+
+/** `dialer.ts`: our client, for servers that attack it. */
+export const startDialer = (appKey: string, env: Record<string, string> = {}) =>
+  Effect.gen(function* () {
+    const running = yield* start(node, ["--expose-gc", file("dialer.ts")], { APPKEY: appKey, ...env })
+    yield* decoded(running.line, Said)
+    return {
+      counts: Effect.suspend(() => countsOf(running)),
+      isAlive: running.isAlive,
+      /** How the exchanges of each order ended, all orders at once. */
+      dial: (orders: ReadonlyArray<DialOrder>): Effect.Effect<ReadonlyArray<Tags>> =>
+        Effect.gen(function* () {
+          orders.forEach((order, id) => running.child.stdin?.write(`${JSON.stringify({ id, ...order })}\n`))
+          const answers = new Map<number, Tags>()
+          while (answers.size < orders.length) {
+            const { id, tags } = yield* decoded(running.line, Answered)
+            answers.set(id, tags)
+          }
+          return orders.map((_, id) => answers.get(id) ?? {})
+        })
+    }
+  })
+
+// -----------------------------------------------------------------------------
+// sieges
+// -----------------------------------------------------------------------------
+
+/** What an attack tells: how many connections it made that the server accepted. */
+interface Attacked {
+  readonly connections: number
+}
+
+export interface Siege<A> {
+  readonly attacked: A
+  readonly served: Served
+  /** How the attackers' connections ended, by the server's account. */
+  readonly tags: Tags
+  readonly before: Counts
+  readonly after: Counts
+}
+
+export interface SiegeOptions extends TargetOptions {
+  /** Milliseconds between the exchanges of who is honest. */
+  readonly every?: number
+  /** How many in a hundred of the honest exchanges may fail. */
+  readonly mayFail?: number
+  /** Whether connections may be reset before the server has looked at them: then it may know nothing of them. */
+  readonly mayVanish?: boolean
+}
+
+/**
+ * Attacks a new server while somebody honest uses it. Whatever the attack was: the honest was served, the process lives, there is one event
+ * for each connection, and nothing is left.
+ */
+export const siege = <A extends Attacked, E, R>(
+  stack: StackName,
+  checks: Checks,
+  attack: (target: Target) => Effect.Effect<A, E, R>,
+  options: SiegeOptions = {}
+): Effect.Effect<Siege<A>, E, R | Scope.Scope> =>
+  Effect.gen(function* () {
+    const target = yield* startTarget(stack, options)
+    // What is made once is made by the first exchange.
+    const warm = yield* Effect.flatten(startHonest(target, 1))
+    const before = yield* settled(target.counts)
+    const stopHonest = yield* startHonest(target, options.every ?? 25)
+    const attacked = yield* attack(target)
+    const served = yield* stopHonest
+    const failed = served.failures.length
+    const most = Math.floor(((served.exchanges + failed) * (options.mayFail ?? 0)) / 100)
+    checks.holds(
+      failed <= most,
+      `the honest was not served ${failed} of ${served.exchanges + failed} times: ${served.failures[0]}`
+    )
+    checks.holds(target.isAlive(), "the server died")
+    const after = yield* settled(target.counts)
+    sameAs(before, after, checks, "the server")
+    const honest = { end: warm.exchanges + served.exchanges }
+    const tags = minus(target.tags(), honest)
+    // An exchange that was given up has an event too, if it ever got to the server.
+    const events = sum(tags)
+    checks.holds(
+      (options.mayVanish || events >= attacked.connections) && events <= attacked.connections + failed,
+      `${events} events for ${attacked.connections} connections: ${JSON.stringify(tags)}`
+    )
+    return { attacked, served, tags, before, after }
+  })
