@@ -19,7 +19,18 @@ export const release = (socket: Socket): void => {
   else socket.destroy()
 }
 
+/**
+ * Garbage, an eighth of an array slot for each byte. Buffers lie outside of the heap: so few small objects come with them that the cheap
+ * collections of the young, which would free them, never come, and V8 collects everything again and again for the sake of their size
+ * (docs/performance.md).
+ */
+const litter: { last: ReadonlyArray<unknown> } = { last: [] }
+const leaveLitter = (bytes: number): void => {
+  litter.last = new Array(bytes >> 3)
+}
+
 const copy = (bytes: Uint8Array): Uint8Array => {
+  leaveLitter(bytes.length)
   const own = Buffer.allocUnsafeSlow(bytes.length)
   own.set(bytes)
   return own

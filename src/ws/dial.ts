@@ -73,6 +73,7 @@ export const dial = (
         const ws = new PortSocket(url, {
           ...socketOptions(authenticates, options.maxMessage),
           ...(options.origin !== undefined && { origin: options.origin }),
+          ...(authenticates && { generateMask: noMask }),
           handshakeTimeout: options.upgradeMillis,
           createConnection: () => socket
         })
@@ -115,6 +116,12 @@ export const dial = (
       ws.once("error", (error) => resume(Effect.fail(reasonOf(error))))
     })
   })
+
+/**
+ * A mask of zeros, which takes no work from either side. Masks are there so that nobody who chooses what is sent chooses what a proxy
+ * sees; of ciphertext, nobody chooses a byte. Plaintext is masked at random.
+ */
+const noMask = (): void => {}
 
 /** After the handshake too: with TLS 1.3 a server says only then what it thinks of the client's certificate. */
 const isTls = ({ code = "" }: NodeJS.ErrnoException): boolean => /^(ERR_(SSL|TLS)_|EPROTO$)/.test(code)
