@@ -71,13 +71,15 @@ class Cipher {
   }
 }
 
+/** The length of the frame at hand: one for all connections. */
+const plainLength = new Uint8Array(2)
+
 export class NoiseSealer implements Codec.Sealer {
   readonly head = headLength
   readonly tail = tagLength
   readonly maxBody = maxBody
   readonly endLength = headLength
   private readonly cipher: Cipher
-  private readonly length = new Uint8Array(2)
 
   constructor(primitives: Primitives["Service"], direction: Direction) {
     this.cipher = new Cipher(primitives, direction)
@@ -100,9 +102,9 @@ export class NoiseSealer implements Codec.Sealer {
   }
 
   private sealHead(stage: Uint8Array, offset: number, length: number): void {
-    this.length[0] = length >>> 8
-    this.length[1] = length & 0xff
-    this.cipher.seal(stage.subarray(offset, offset + headLength), this.length)
+    plainLength[0] = length >>> 8
+    plainLength[1] = length & 0xff
+    this.cipher.seal(stage.subarray(offset, offset + headLength), plainLength)
   }
 }
 
@@ -110,7 +112,6 @@ export class NoiseSealer implements Codec.Sealer {
 export class NoiseFrames implements Codec.Frames {
   readonly head = headLength
   private readonly cipher: Cipher
-  private readonly length = new Uint8Array(2)
 
   constructor(primitives: Primitives["Service"], direction: Direction) {
     this.cipher = new Cipher(primitives, direction)
@@ -118,8 +119,8 @@ export class NoiseFrames implements Codec.Frames {
 
   openHead(sealed: Uint8Array): number | Codec.Verdict {
     const { spent } = this.cipher
-    if (!this.cipher.open(this.length, sealed)) return "tampered"
-    const length = ((this.length[0] as number) << 8) | (this.length[1] as number)
+    if (!this.cipher.open(plainLength, sealed)) return "tampered"
+    const length = ((plainLength[0] as number) << 8) | (plainLength[1] as number)
     if (length === 0) return "end"
     return length > maxBody || spent ? "violation" : length + tagLength
   }

@@ -3,6 +3,7 @@
  * parameter. No I/O, no clock; randomness comes in as the ephemeral pair, so that every byte can be tested.
  */
 import * as Result from "effect/Result"
+import { brief, concat } from "../crypto/brief.ts"
 import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
 
 /** What a message does: send a key, or mix the secret that two keys share. The first letter is the initiator's key. */
@@ -79,16 +80,6 @@ const keyLength = 32
 const tagLength = 16
 const empty = new Uint8Array(0)
 
-export const concat = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    out.set(part, at)
-    at += part.length
-  }
-  return out
-}
-
 // -----------------------------------------------------------------------------
 // symmetric state
 // -----------------------------------------------------------------------------
@@ -101,7 +92,7 @@ class Symmetric {
   hash: Uint8Array
   private key: Uint8Array | undefined
   /** 4 zero bytes and a little-endian count, of which a handshake uses the first byte. */
-  private readonly nonce = new Uint8Array(12)
+  private readonly nonce = brief(12)
 
   constructor(primitives: Primitives["Service"], hashing: Hash, protocol: string) {
     this.primitives = primitives
@@ -109,7 +100,7 @@ class Symmetric {
     const name = new TextEncoder().encode(protocol)
     this.hash =
       name.length > hashing.length ? hashing.digest(name) : concat(name, new Uint8Array(hashing.length - name.length))
-    this.chaining = this.hash.slice()
+    this.chaining = concat(this.hash)
   }
 
   mixHash(data: Uint8Array): void {
@@ -132,7 +123,7 @@ class Symmetric {
 
   seal(plain: Uint8Array): Uint8Array {
     const { key, nonce } = this
-    const sealed = new Uint8Array(plain.length + this.overhead)
+    const sealed = brief(plain.length + this.overhead)
     if (key === undefined) {
       sealed.set(plain)
     } else {
@@ -146,7 +137,7 @@ class Symmetric {
   open(sealed: Uint8Array): Uint8Array | undefined {
     const { key, nonce } = this
     if (sealed.length < this.overhead) return undefined
-    const plain = new Uint8Array(sealed.length - this.overhead)
+    const plain = brief(sealed.length - this.overhead)
     if (key === undefined) {
       plain.set(sealed)
     } else {
@@ -185,7 +176,7 @@ class Symmetric {
   private hmac(key: Uint8Array, message: Uint8Array): Uint8Array {
     const { blockLength, digest } = this.hashing
     const pad = (byte: number, data: Uint8Array) => {
-      const block = new Uint8Array(blockLength + data.length).fill(byte, 0, blockLength)
+      const block = brief(blockLength + data.length).fill(byte, 0, blockLength)
       for (let i = 0; i < key.length; i++) block[i] = (key[i] as number) ^ byte
       block.set(data, blockLength)
       const out = digest(block)

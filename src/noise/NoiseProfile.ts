@@ -13,6 +13,7 @@
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { concat } from "../crypto/brief.ts"
 import type { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
 import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
 import { type KeyPair, PublicKey } from "../Identity.ts"
@@ -77,7 +78,7 @@ const begin = (
     hash: Noise.blake2b(primitives),
     role: responder === undefined ? "responder" : "initiator",
     // The key as Ed25519, because its X25519 form is also that of its negative.
-    prologue: Noise.concat(label, appKey, responder?.publicKey ?? identity.publicKey),
+    prologue: concat(label, appKey, responder?.publicKey ?? identity.publicKey),
     ephemeral,
     local: {
       publicKey: x25519,
@@ -141,7 +142,7 @@ export const initiatorAuth = (
 ): Step<{ readonly message: Uint8Array; readonly next: AwaitAccept }> =>
   Result.gen(function* () {
     yield* step(handshake.read(challenge), network)
-    const message = yield* step(handshake.write(Noise.concat(local.identity.publicKey, token)), network)
+    const message = yield* step(handshake.write(concat(local.identity.publicKey, token)), network)
     const session = split(handshake)
     const frames = new NoiseFrames(local.primitives, session.decrypt)
     return { message, next: { local, session, frames, responder } }
