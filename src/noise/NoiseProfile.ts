@@ -17,6 +17,7 @@ import { concat } from "../crypto/brief.ts"
 import type { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
 import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
 import { type KeyPair, PublicKey } from "../Identity.ts"
+import type { Failure } from "../internal/phases.ts"
 import { type Direction, headLength, NoiseFrames, NoiseSealer } from "./NoiseFrames.ts"
 import * as Noise from "./NoiseHandshake.ts"
 
@@ -42,9 +43,6 @@ export interface Session {
   readonly encrypt: Direction
   readonly decrypt: Direction
 }
-
-/** `network`: another app key, another key of the responder, or no noise at all. Otherwise what an honest peer does not do. */
-export type Failure = { readonly _tag: "network" } | { readonly _tag: "misbehaved"; readonly detail: string }
 
 type Step<A> = Result.Result<A, Failure>
 

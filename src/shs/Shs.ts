@@ -7,18 +7,17 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Address from "../Address.ts"
 import { type AppKey, mainNetwork } from "../AppKey.ts"
 import { Authenticated } from "../Connection.ts"
-import type { ConnectionReason } from "../ConnectionError.ts"
 import { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
 import { Primitives } from "../crypto/Primitives.ts"
-import { HandshakeError, type HandshakeReason, PeerMisbehaved, Rejected, WrongNetwork } from "../HandshakeError.ts"
+import { PeerMisbehaved, type Rejected } from "../HandshakeError.ts"
 import { fromSeed, Identity, type KeyPair, type PublicKey } from "../Identity.ts"
 import { decide } from "../internal/authorize.ts"
 import { Crowded } from "../internal/crowded.ts"
+import { type Phase, phases } from "../internal/phases.ts"
 import { trusted } from "../internal/trusted.ts"
 import * as Transform from "../Transform.ts"
 import * as BoxStream from "./BoxStream.ts"
@@ -45,24 +44,7 @@ export interface Options<E = never, R = never> {
   readonly maxBoxBody?: number
 }
 
-type Phase = "hello" | "challenge" | "auth" | "accept"
-
-const failure = (phase: Phase, reason: HandshakeReason): HandshakeError =>
-  new HandshakeError({ protocol: "shs", phase, reason })
-
-/** A pure step's outcome as an effect. */
-const step = <A>(phase: Phase, result: Result.Result<A, Handshake.Failure>): Effect.Effect<A, HandshakeError> =>
-  Effect.fromResult(
-    Result.mapError(result, (cause) =>
-      failure(phase, cause._tag === "network" ? new WrongNetwork() : new PeerMisbehaved({ detail: cause.detail }))
-    )
-  )
-
-/** While one waits for a peer's message, an end, however it comes, is a rejection of what was sent before. */
-const rejected =
-  (phase: Phase, after: Rejected["after"]) =>
-  (_reason: ConnectionReason): HandshakeError =>
-    failure(phase, new Rejected({ after }))
+const { failure, rejected, step } = phases("shs")
 
 const receive = (wire: Transform.Wire, phase: Phase, after: Rejected["after"]) =>
   Effect.mapError(wire.read(Handshake.lengths[phase]), rejected(phase, after))

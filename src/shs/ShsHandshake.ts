@@ -16,6 +16,7 @@ import { brief, concat } from "../crypto/brief.ts"
 import type { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
 import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
 import { type KeyPair, PublicKey } from "../Identity.ts"
+import type { Failure } from "../internal/phases.ts"
 import type { Direction } from "./BoxStream.ts"
 
 /** The lengths of the four messages. */
@@ -38,9 +39,6 @@ export interface Session {
   readonly encrypt: Direction
   readonly decrypt: Direction
 }
-
-/** `network`: another app key, or no shs at all. Otherwise what an honest peer does not do. */
-export type Failure = { readonly _tag: "network" } | { readonly _tag: "misbehaved"; readonly detail: string }
 
 type Step<A> = Result.Result<A, Failure>
 

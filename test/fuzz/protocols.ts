@@ -5,6 +5,7 @@ import type { Codec } from "../../src/Codec.ts"
 import type { ConvertedKeys } from "../../src/crypto/ConvertedKeys.ts"
 import type { KeyPairBytes, Primitives } from "../../src/crypto/Primitives.ts"
 import type { KeyPair, PublicKey } from "../../src/Identity.ts"
+import type { Failure } from "../../src/internal/phases.ts"
 import * as NoiseFrames from "../../src/noise/NoiseFrames.ts"
 import * as NoiseProfile from "../../src/noise/NoiseProfile.ts"
 import * as BoxStream from "../../src/shs/BoxStream.ts"
@@ -53,9 +54,6 @@ export interface Protocol {
   /** With the primitives `identity`: what the specification says of a stream, by the plainest reading of it. */
   readonly read: (wire: Uint8Array) => Reading
 }
-
-/** The failure of either protocol. */
-type Failure = Shs.Failure | NoiseProfile.Failure
 
 const answer = <A>(step: Result.Result<A, Failure>, next: (value: A) => Turn): Turn =>
   Result.isSuccess(step)

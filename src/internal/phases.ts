@@ -1,0 +1,30 @@
+/** The errors of a handshake in four messages that authenticates by keys, the same for each protocol that has one. */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { ConnectionReason } from "../ConnectionError.ts"
+import { HandshakeError, type HandshakeReason, PeerMisbehaved, Rejected, WrongNetwork } from "../HandshakeError.ts"
+
+export type Phase = "hello" | "challenge" | "auth" | "accept"
+
+/** `network`: another app key, or another protocol. Otherwise what an honest peer does not do. */
+export type Failure = { readonly _tag: "network" } | { readonly _tag: "misbehaved"; readonly detail: string }
+
+export const phases = (protocol: string) => {
+  const failure = (phase: Phase, reason: HandshakeReason): HandshakeError =>
+    new HandshakeError({ protocol, phase, reason })
+  return {
+    failure,
+    /** A pure step's outcome as an effect. */
+    step: <A>(phase: Phase, result: Result.Result<A, Failure>): Effect.Effect<A, HandshakeError> =>
+      Effect.fromResult(
+        Result.mapError(result, (cause) =>
+          failure(phase, cause._tag === "network" ? new WrongNetwork() : new PeerMisbehaved({ detail: cause.detail }))
+        )
+      ),
+    /** While one waits for a peer's message, an end, however it comes, is a rejection of what was sent before. */
+    rejected:
+      (phase: Phase, after: Rejected["after"]) =>
+      (_reason: ConnectionReason): HandshakeError =>
+        failure(phase, new Rejected({ after }))
+  }
+}
