@@ -125,10 +125,10 @@ const publish = (own: string, path: string): Effect.Effect<void, BindReason> =>
     )
   )
 
-/** A name of its own beside the socket's path. Where that is as long as paths can be, this one is no longer. */
+/** A name of its own beside the socket's path, with a letter: Node takes `.23e4` for a port. Where that is as long as paths can be, this one is no longer. */
 const privatePath = (target: string): string => {
   const room = maxPathBytes - Buffer.byteLength(path.join(path.dirname(target), "x")) + 1
-  return path.join(path.dirname(target), `.${randomBytes(4).toString("hex")}`.slice(0, Math.max(room, 4)))
+  return path.join(path.dirname(target), `.s${randomBytes(4).toString("hex")}`.slice(0, Math.max(room, 4)))
 }
 
 /** A socket made in here has mode 0600. The mask is the process's, so nothing may happen between. */
