@@ -95,11 +95,10 @@ export interface Port {
   /** All that has arrived and wasn't taken; `undefined` when there is nothing. Reading pauses while much is untaken. */
   readonly take: () => Chunks | undefined
   /**
-   * From now on lends what arrives, where it lies, in the place of keeping it; `undefined` ends that. Answers whether it does. What it
-   * has kept is for `take`, and so is what arrives after the borrower has answered no, until `lend` is called again. Without it nothing
-   * can be borrowed.
+   * From now on lends what arrives, where it lies, in the place of keeping it, if it can; `undefined` ends that. What it has kept is for
+   * `take`, and so is what arrives after the borrower has answered no, until `lend` is called again.
    */
-  readonly lend?: (borrower: Borrower | undefined) => boolean
+  readonly lend?: (borrower: Borrower | undefined) => void
   /** The peer has ended, and everything before that was taken. */
   readonly ended: boolean
   /** Set once, when nothing goes any more. What had arrived can still be taken. */

@@ -71,9 +71,8 @@ export class CodecPort implements Port, PortListener {
     return isArrayNonEmpty(out) ? out : undefined
   }
 
-  lend(borrower: Borrower | undefined): boolean {
-    if (borrower === undefined) return this.lower.lend?.(undefined) ?? false
-    return this.lower.lend?.((input) => this.lendOpened(input, borrower)) ?? false
+  lend(borrower: Borrower | undefined): void {
+    this.lower.lend?.(borrower && ((input) => this.lendOpened(input, borrower)))
   }
 
   private lendOpened(input: Uint8Array, borrower: Borrower): boolean {

@@ -39,7 +39,7 @@ export class Face implements PortListener {
   readonly port: Port
   private readonly remote: Address
   private readers: Array<(effect: Pull.Pull<Chunks, ConnectionError>) => void> = []
-  /** What arrived with a chunk whose borrower wanted a pause. */
+  /** Taken from the port and not read yet: what came with a chunk whose borrower wanted a pause, or before draining began. */
   private late: Array<Uint8Array> | undefined
   private jobs: Array<Job> = []
   private advancing = false
@@ -56,8 +56,6 @@ export class Face implements PortListener {
   private bytesWritten = 0
   /** Why this side has given up on it. */
   private expired: ConnectionReason | undefined
-  /** What had arrived when draining began: what comes later is for nobody. */
-  private rest: Chunks | undefined
   /** What a handshake has carried by itself. */
   tally: Pick<Account, "bytesRead" | "bytesWritten"> | undefined
 
@@ -95,7 +93,7 @@ export class Face implements PortListener {
   private poll(): Pull.Pull<Chunks, ConnectionError> | undefined {
     if (this.closed !== undefined) return Effect.fail(this.localError(this.closed))
     const { port } = this
-    const chunks = this.takeLate() ?? (this.draining ? this.takeRest() : port.take())
+    const chunks = this.takeLate() ?? (this.draining ? undefined : port.take())
     if (chunks !== undefined) {
       for (const chunk of chunks) this.bytesRead += chunk.length
       return Effect.succeed(chunks)
@@ -143,7 +141,7 @@ export class Face implements PortListener {
       outcome.pipe(
         Effect.flatMap((chunks): Outcome => {
           for (const [i, chunk] of chunks.entries()) {
-            const wait = use(chunk)
+            const wait = attempt(() => use(chunk))
             if (wait === undefined) continue
             this.putBack(chunks.slice(i + 1))
             return Effect.flatMap(wait, () => goOn)
@@ -281,15 +279,19 @@ export class Face implements PortListener {
     else this.drained()
   }
 
+  /** Whether it need not wait its turn, or in parts. */
+  private takesNow(chunk: Uint8Array): boolean {
+    return this.jobs.length === 0 && !this.endSaid && !this.port.full && chunk.length <= sliceBytes
+  }
+
   write(chunk: Uint8Array): Effect.Effect<void, ConnectionError> {
     return Effect.suspend(() => {
-      const { port } = this
       // The common case in one operation: nobody waits, and the port copies.
-      if (this.jobs.length === 0 && !this.endSaid && !port.full && chunk.length <= sliceBytes) {
+      if (this.takesNow(chunk)) {
         const refused = this.refusal()
         if (refused !== undefined) return refused
         this.bytesWritten += chunk.length
-        if (chunk.length === 0 || port.offer(chunk)) return Effect.void
+        if (chunk.length === 0 || this.port.offer(chunk)) return Effect.void
         // The port has all of it, but not copied: its owner waits.
         return this.queue({ chunks: [chunk], last: undefined, index: 1, offset: 0, held: true, lastDone: false })
       }
@@ -299,11 +301,10 @@ export class Face implements PortListener {
 
   /** As `write`, of a chunk that is only there until this returns; `undefined` when it was accepted. */
   writeBorrowed(chunk: Uint8Array): Effect.Effect<void, ConnectionError> | undefined {
-    const { port } = this
-    if (this.jobs.length > 0 || this.endSaid || port.full || chunk.length > sliceBytes)
-      return this.write(new Uint8Array(chunk))
+    if (!this.takesNow(chunk)) return this.write(new Uint8Array(chunk))
     const refused = this.refusal()
     if (refused !== undefined) return refused
+    const { port } = this
     this.bytesWritten += chunk.length
     port.offer(port.copies === true ? chunk : new Uint8Array(chunk))
     return undefined
@@ -350,15 +351,10 @@ export class Face implements PortListener {
 
   drain(): void {
     if (this.draining) return
-    this.rest = this.port.take()
+    // What comes later is for nobody.
+    this.late = [...(this.late ?? []), ...(this.port.take() ?? [])]
     this.draining = true
     this.readable()
-  }
-
-  private takeRest(): Chunks | undefined {
-    const { rest } = this
-    this.rest = undefined
-    return rest
   }
 
   /** Whether what is written waits for the peer. */

@@ -110,10 +110,9 @@ export class SocketPort implements Port {
     return this.incomingBytes < readHighWater
   }
 
-  lend(borrower: Borrower | undefined): boolean {
+  lend(borrower: Borrower | undefined): void {
     this.borrower = borrower
     if (borrower !== undefined && this.incomingBytes < readHighWater) this.resume()
-    return true
   }
 
   private resume(): void {

@@ -24,18 +24,19 @@ export class StaticRead {
 
 /**
  * An accepted socket that has not read yet, as one that reads so. Node lets only dialing sockets say it, so the handle moves to a
- * socket that does. `undefined` where Node's inside is another: then it is read as ever.
+ * socket that does. Where Node's inside is another, it is the one that it was, without `read`.
  */
-export const rewrap = (accepted: Socket, read: StaticRead): Socket | undefined => {
+export const rewrap = (accepted: Socket): { readonly socket: Socket; readonly read?: StaticRead } => {
   const handle: unknown = Reflect.get(accepted, "_handle")
-  if (accepted.bytesRead > 0 || !canReadStatic(handle)) return undefined
+  if (accepted.bytesRead > 0 || !canReadStatic(handle)) return { socket: accepted }
+  const read = new StaticRead()
   const options: SocketConstructorOpts = { allowHalfOpen: true, onread: read.onread }
   const socket = new Socket(Object.assign(options, { handle, pauseOnCreate: true }))
   // The server counts it until it is gone.
   Reflect.set(socket, "_server", Reflect.get(accepted, "_server"))
   Reflect.set(accepted, "_server", null)
   Reflect.set(accepted, "_handle", null)
-  return socket
+  return { socket, read }
 }
 
 const canReadStatic = (handle: unknown): boolean =>

@@ -7,7 +7,7 @@ import * as Connection from "../Connection.ts"
 import { trusted } from "../internal/trusted.ts"
 import type { BindReason } from "../ListenError.ts"
 import { release, SocketPort } from "./socketPort.ts"
-import { rewrap, StaticRead } from "./staticRead.ts"
+import { rewrap, type StaticRead } from "./staticRead.ts"
 
 /** A socket's fd goes with the scope, whatever happens to what is over it. */
 const inScope = (socket: net.Socket): Effect.Effect<void, never, Scope.Scope> =>
@@ -57,13 +57,9 @@ export const accepted = (
   // The effect outlives its run, in the fiber that goes on; the socket that it was given needn't.
   const given = { socket }
   return Effect.suspend(() => {
-    const { socket } = given
-    const read = new StaticRead()
-    const taken = rewrap(socket, read)
-    if (taken !== undefined) given.socket = taken
-    return taken === undefined
-      ? Effect.andThen(inScope(socket), overSocket(socket, remote))
-      : Effect.andThen(inScope(taken), overSocket(taken, remote, read))
+    const { read, socket } = rewrap(given.socket)
+    given.socket = socket
+    return Effect.andThen(inScope(socket), overSocket(socket, remote, read))
   })
 }
 

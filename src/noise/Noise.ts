@@ -19,7 +19,7 @@ import { Primitives } from "../crypto/Primitives.ts"
 import { PeerMisbehaved, type Rejected } from "../HandshakeError.ts"
 import { Identity, type PublicKey } from "../Identity.ts"
 import { decide } from "../internal/authorize.ts"
-import { type Phase, phases } from "../internal/phases.ts"
+import { handshakeErrors, type Phase } from "../internal/handshakeErrors.ts"
 import * as Transform from "../Transform.ts"
 import { codec } from "./NoiseFrames.ts"
 import * as Profile from "./NoiseProfile.ts"
@@ -43,7 +43,7 @@ export interface Options<E = never, R = never> {
   readonly authorize?: (applicant: Applicant) => Effect.Effect<boolean, E, R>
 }
 
-const { failure, rejected, step } = phases("noise")
+const { failure, rejected, step } = handshakeErrors("noise")
 
 const receive = (wire: Transform.Wire, length: number, phase: Phase, after: Rejected["after"]) =>
   Effect.mapError(wire.read(length), rejected(phase, after))

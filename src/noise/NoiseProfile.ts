@@ -17,7 +17,7 @@ import { concat } from "../crypto/brief.ts"
 import type { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
 import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
 import { type KeyPair, PublicKey } from "../Identity.ts"
-import type { Failure } from "../internal/phases.ts"
+import type { Failure } from "../internal/handshakeErrors.ts"
 import { type Direction, headLength, NoiseFrames, NoiseSealer } from "./NoiseFrames.ts"
 import * as Noise from "./NoiseHandshake.ts"
 

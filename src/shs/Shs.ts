@@ -17,7 +17,7 @@ import { PeerMisbehaved, type Rejected } from "../HandshakeError.ts"
 import { fromSeed, Identity, type KeyPair, type PublicKey } from "../Identity.ts"
 import { decide } from "../internal/authorize.ts"
 import { Crowded } from "../internal/crowded.ts"
-import { type Phase, phases } from "../internal/phases.ts"
+import { handshakeErrors, type Phase } from "../internal/handshakeErrors.ts"
 import { trusted } from "../internal/trusted.ts"
 import * as Transform from "../Transform.ts"
 import * as BoxStream from "./BoxStream.ts"
@@ -44,7 +44,7 @@ export interface Options<E = never, R = never> {
   readonly maxBoxBody?: number
 }
 
-const { failure, rejected, step } = phases("shs")
+const { failure, rejected, step } = handshakeErrors("shs")
 
 const receive = (wire: Transform.Wire, phase: Phase, after: Rejected["after"]) =>
   Effect.mapError(wire.read(Handshake.lengths[phase]), rejected(phase, after))

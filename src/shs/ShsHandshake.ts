@@ -16,7 +16,7 @@ import { brief, concat } from "../crypto/brief.ts"
 import type { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
 import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
 import { type KeyPair, PublicKey } from "../Identity.ts"
-import type { Failure } from "../internal/phases.ts"
+import type { Failure } from "../internal/handshakeErrors.ts"
 import type { Direction } from "./BoxStream.ts"
 
 /** The lengths of the four messages. */

@@ -9,7 +9,7 @@ export type Phase = "hello" | "challenge" | "auth" | "accept"
 /** `network`: another app key, or another protocol. Otherwise what an honest peer does not do. */
 export type Failure = { readonly _tag: "network" } | { readonly _tag: "misbehaved"; readonly detail: string }
 
-export const phases = (protocol: string) => {
+export const handshakeErrors = (protocol: string) => {
   const failure = (phase: Phase, reason: HandshakeReason): HandshakeError =>
     new HandshakeError({ protocol, phase, reason })
   return {
