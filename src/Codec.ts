@@ -32,19 +32,26 @@ export interface Frames {
   /** Opens a head: the length of the body that follows, which may be 0, or a verdict. The bytes may be written to. */
   readonly openHead: (sealed: Uint8Array) => number | Verdict
   /**
-   * Opens a body into `plain`, which is as long and may overlap it. Answers the plaintext's length; `undefined` when the body is
+   * Opens a body into `plain`, which is as long and may be the same memory, or overlap it. Answers the plaintext's length; `undefined` when the body is
    * tampered with.
    */
   readonly openBody: (sealed: Uint8Array, plain: Uint8Array) => number | undefined
 }
 
+/** Where plaintext goes. */
+export interface Room {
+  /** Frames that lie whole in the input are opened where they lie. Any other plaintext is in memory that was taken. */
+  readonly inPlace: boolean
+  readonly take: (bytes: number) => Uint8Array
+}
+
 /** Opens what arrives, however it is cut. */
 export interface Opener {
   /**
-   * Opens all whole frames, in place: `input` is the opener's and later the reader's. Plaintext is appended to `out`, in as
-   * few pieces as can be. What is left of an unfinished frame is kept until the next call.
+   * Opens all whole frames. By default in place: `input` is the opener's and later the reader's. Plaintext is appended to `out`, in
+   * as few pieces as can be. What is left of an unfinished frame is copied, and kept until the next call.
    */
-  readonly open: (input: Uint8Array, out: Array<Uint8Array>) => "more" | Verdict
+  readonly open: (input: Uint8Array, out: Array<Uint8Array>, room?: Room) => "more" | Verdict
 }
 
 export interface Codec {

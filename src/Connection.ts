@@ -71,9 +71,6 @@ export interface Connection {
 // port
 // -----------------------------------------------------------------------------
 
-/** Gets bytes that are valid, and its to write into, until it answers: whether to go on. */
-export type Borrower = (bytes: Uint8Array) => boolean
-
 /** Who hears from a port. */
 export interface PortListener {
   /** There is something to take, or an end, or a failure. */
@@ -95,10 +92,10 @@ export interface Port {
   /** All that has arrived and wasn't taken; `undefined` when there is nothing. Reading pauses while much is untaken. */
   readonly take: () => Chunks | undefined
   /**
-   * From now on lends what arrives, where it lies, in the place of keeping it, if it can; `undefined` ends that. What it has kept is for
-   * `take`, and so is what arrives after the borrower has answered no, until `lend` is called again.
+   * While the listener hears `readable`: what has arrived just now, where it lies, if nothing came before it. It is the borrower's, to
+   * write into too, until `readable` returns. Otherwise `undefined`, and so from a port that does not lend.
    */
-  readonly lend?: (borrower: Borrower | undefined) => void
+  readonly borrow?: () => Chunks | undefined
   /** The peer has ended, and everything before that was taken. */
   readonly ended: boolean
   /** Set once, when nothing goes any more. What had arrived can still be taken. */

@@ -1,8 +1,9 @@
 /** The port of a codec over the port below: seals what is offered, once a tick, and opens what has arrived, once a take. */
 import { isArrayNonEmpty } from "effect/Array"
-import type { Codec, Sealer } from "../Codec.ts"
-import type { Borrower, Chunks, Port, PortListener } from "../Connection.ts"
+import type { Codec, Room, Sealer, Verdict } from "../Codec.ts"
+import type { Chunks, Port, PortListener } from "../Connection.ts"
 import { type ConnectionReason, locallyClosed, ProtocolViolation, Tampered, Truncated } from "../ConnectionError.ts"
+import { fresh, lent, owned } from "./room.ts"
 import { giveStage, stageBytes, takeStage } from "./stage.ts"
 
 const keyUsedUp = new ProtocolViolation({ detail: "the key of this direction is used up" })
@@ -58,32 +59,24 @@ export class CodecPort implements Port, PortListener {
 
   take(): Chunks | undefined {
     const out: Array<Uint8Array> = []
-    while (out.length === 0 && !this.peerEnded && this.own === undefined) {
-      const input = this.nextInput()
-      if (input === undefined) {
+    while (out.length === 0 && this.open) {
+      const borrowed = this.leftover.length === 0 ? this.lower.borrow?.() : undefined
+      const chunks = borrowed ?? this.nextInput()
+      if (chunks === undefined) {
         if (this.lower.ended) this.fail(new Truncated())
         break
       }
-      for (const chunk of input) {
-        if (!this.open(chunk, out)) break
-      }
+      this.openAll(chunks, out, borrowed === undefined ? owned : fresh)
     }
     return isArrayNonEmpty(out) ? out : undefined
   }
 
-  lend(borrower: Borrower | undefined): void {
-    this.lower.lend?.(borrower && ((input) => this.lendOpened(input, borrower)))
-  }
-
-  private lendOpened(input: Uint8Array, borrower: Borrower): boolean {
-    if (this.peerEnded || this.own !== undefined) return false
+  borrow(): Chunks | undefined {
+    if (this.leftover.length > 0 || !this.open) return undefined
+    const chunks = this.lower.borrow?.()
     const out: Array<Uint8Array> = []
-    this.open(input, out)
-    let goOn = true
-    // Who has had enough still gets the rest of what was opened: it is nowhere else.
-    for (const chunk of out) goOn = borrower(chunk) && goOn
-    if (this.peerEnded || this.own !== undefined) this.listener?.readable()
-    return goOn
+    if (chunks !== undefined) this.openAll(chunks, out, lent)
+    return isArrayNonEmpty(out) ? out : undefined
   }
 
   private nextInput(): ReadonlyArray<Uint8Array> | undefined {
@@ -93,21 +86,32 @@ export class CodecPort implements Port, PortListener {
     return input
   }
 
-  private open(chunk: Uint8Array, out: Array<Uint8Array>): boolean {
-    switch (this.codec.opener.open(chunk, out)) {
+  /** Whether something can still arrive. */
+  private get open(): boolean {
+    return !this.peerEnded && this.own === undefined
+  }
+
+  private openAll(chunks: ReadonlyArray<Uint8Array>, out: Array<Uint8Array>, room: Room): void {
+    for (let i = 0; i < chunks.length && this.open; i++) {
+      this.verdict(this.codec.opener.open(chunks[i] as Uint8Array, out, room))
+    }
+  }
+
+  private verdict(verdict: "more" | Verdict): void {
+    switch (verdict) {
       case "more":
-        return true
+        return
       case "end":
         this.peerEnded = true
         // Both have said goodbye: now comes the FIN, and not before, because a 3.8.2 peer drops what it owes at a FIN.
         if (this.endSealed) this.lower.end()
-        return false
+        return
       case "tampered":
         this.fail(new Tampered())
-        return false
+        return
       case "violation":
         this.fail(new ProtocolViolation({ detail: "a frame longer than this side reads" }))
-        return false
+        return
     }
   }
 

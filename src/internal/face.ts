@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Pull from "effect/Pull"
 import { type Address, format } from "../Address.ts"
-import type { Account, Borrower, Chunks, Port, PortListener, Use } from "../Connection.ts"
+import type { Account, Chunks, Port, PortListener, Use } from "../Connection.ts"
 import { ConnectionError, type ConnectionReason, LocallyClosed, TimedOut } from "../ConnectionError.ts"
 
 /** A big chunk is offered in slices of this size, so that a stalled peer stops it within the bound. */
@@ -25,6 +25,13 @@ interface Job {
   resume: (effect: Effect.Effect<void, ConnectionError>) => void
 }
 
+/** Who waits for bytes. */
+interface Reader {
+  readonly resume: (outcome: Pull.Pull<Chunks, ConnectionError>) => void
+  /** It can do with bytes that are lent. */
+  readonly lend?: (chunks: Chunks) => void
+}
+
 /** What a callback throws is its author's: it must not reach the socket that is being read. */
 const attempt = <A>(run: () => A): A | Effect.Effect<never> => {
   try {
@@ -38,7 +45,7 @@ const attempt = <A>(run: () => A): A | Effect.Effect<never> => {
 export class Face implements PortListener {
   readonly port: Port
   private readonly remote: Address
-  private readers: Array<(effect: Pull.Pull<Chunks, ConnectionError>) => void> = []
+  private readers: Array<Reader> = []
   /** Taken from the port and not read yet: what came with a chunk whose borrower wanted a pause, or before draining began. */
   private late: Array<Uint8Array> | undefined
   private jobs: Array<Job> = []
@@ -117,69 +124,77 @@ export class Face implements PortListener {
 
   readable(): void {
     this.heard = true
-    while (!this.polling && this.readers.length > 0) {
+    for (let reader = this.readers[0]; reader !== undefined && !this.polling; reader = this.readers[0]) {
+      const lent = reader.lend === undefined ? undefined : this.borrow()
+      if (lent !== undefined) {
+        this.polling = true
+        reader.lend?.(lent)
+        this.polling = false
+        continue
+      }
       const outcome = this.pollOnce()
       if (outcome === undefined) return
-      this.readers.shift()?.(outcome)
+      this.readers.shift()?.resume(outcome)
     }
   }
 
+  private borrow(): Chunks | undefined {
+    if (this.closed !== undefined || this.draining || this.late !== undefined) return undefined
+    this.polling = true
+    const chunks = this.port.borrow?.()
+    this.polling = false
+    for (const chunk of chunks ?? []) this.bytesRead += chunk.length
+    return chunks
+  }
+
   pull(): Pull.Pull<Chunks, ConnectionError> {
-    const next: Pull.Pull<Chunks, ConnectionError> = Effect.callback((resume) => {
-      this.readers.push(resume)
-      return Effect.sync(() => {
-        this.readers = this.readers.filter((other) => other !== resume)
-      })
-    })
+    const next: Pull.Pull<Chunks, ConnectionError> = Effect.callback((resume) => this.await({ resume }))
     return Effect.suspend(() => (this.readers.length === 0 ? this.pollOnce() : undefined) ?? next)
+  }
+
+  private await(reader: Reader): Effect.Effect<void> {
+    this.readers.push(reader)
+    return Effect.sync(() => this.forget(reader))
+  }
+
+  private forget(reader: Reader): void {
+    this.readers = this.readers.filter((other) => other !== reader)
   }
 
   /** Hands each chunk to `use`, which borrows it, until the clean end. */
   forEachChunk<E, R>(use: Use<E, R>): Effect.Effect<void, ConnectionError | E, R> {
     type Outcome = Effect.Effect<void, ConnectionError | E, R>
+    /** What to do next when `use` wants a pause. The chunks that it has not seen wait, and those that are lent as copies. */
+    const each = (chunks: Chunks, areLent: boolean): Outcome | undefined => {
+      for (const [i, chunk] of chunks.entries()) {
+        const wait = attempt(() => use(chunk))
+        if (wait === undefined) continue
+        const unseen = chunks.slice(i + 1)
+        this.putBack(areLent ? unseen.map((bytes) => new Uint8Array(bytes)) : unseen)
+        return Effect.flatMap(wait, () => goOn)
+      }
+      return undefined
+    }
     const onTaken = (outcome: Pull.Pull<Chunks, ConnectionError>): Outcome =>
       outcome.pipe(
-        Effect.flatMap((chunks): Outcome => {
-          for (const [i, chunk] of chunks.entries()) {
-            const wait = attempt(() => use(chunk))
-            if (wait === undefined) continue
-            this.putBack(chunks.slice(i + 1))
-            return Effect.flatMap(wait, () => goOn)
-          }
-          return goOn
-        }),
+        Effect.flatMap((chunks) => each(chunks, false) ?? goOn),
         Effect.catchIf(Cause.isDone, () => Effect.void)
       )
+    const next: Outcome = Effect.callback((resume) => {
+      const reader: Reader = {
+        resume: (outcome) => resume(onTaken(outcome)),
+        lend: (chunks) => {
+          const wait = each(chunks, true)
+          if (wait === undefined) return
+          this.forget(reader)
+          resume(wait)
+        }
+      }
+      return this.await(reader)
+    })
     const goOn: Outcome = Effect.suspend(() => {
       const outcome = this.readers.length === 0 ? this.pollOnce() : undefined
-      return outcome === undefined ? borrow : onTaken(outcome)
-    })
-    const borrow: Outcome = Effect.callback((resume) => {
-      const leave = () => {
-        over = true
-        this.port.lend?.(undefined)
-        this.readers = this.readers.filter((other) => other !== onReadable)
-      }
-      const finish = (outcome: Outcome) => {
-        leave()
-        resume(outcome)
-      }
-      const onReadable = (outcome: Pull.Pull<Chunks, ConnectionError>) => finish(onTaken(outcome))
-      let over = false
-      const borrower: Borrower = (chunk) => {
-        if (over) {
-          this.late = [...(this.late ?? []), new Uint8Array(chunk)]
-          return false
-        }
-        this.bytesRead += chunk.length
-        const wait = attempt(() => use(chunk))
-        if (wait === undefined) return true
-        finish(Effect.flatMap(wait, () => goOn))
-        return false
-      }
-      this.readers.push(onReadable)
-      this.port.lend?.(borrower)
-      return Effect.sync(leave)
+      return outcome === undefined ? next : onTaken(outcome)
     })
     return goOn
   }

@@ -1,5 +1,7 @@
-/** Finds frames in a byte stream, however it is cut, and opens them where they lie. */
-import type { Frames, Opener, Verdict } from "../Codec.ts"
+/** Finds frames in a byte stream, however it is cut, and opens them where they lie or where their reader keeps them. */
+import type { Frames, Opener, Room, Verdict } from "../Codec.ts"
+import { owned } from "./room.ts"
+import { giveStage, takeStage } from "./stage.ts"
 
 export class FrameOpener implements Opener {
   private readonly frames: Frames
@@ -14,44 +16,69 @@ export class FrameOpener implements Opener {
     this.frames = frames
   }
 
-  open(input: Uint8Array, out: Array<Uint8Array>): "more" | Verdict {
-    let from = this.finishCarried(input, out)
-    // Bodies are opened to one place, one after another, so that a read gives one piece of plaintext.
-    const start = from
-    let to = from
-    while (this.result === "more") {
-      const length = this.due ?? this.frames.head
-      if (input.length - from < length) break
-      const unit = input.subarray(from, from + length)
-      from += length
-      if (this.due === undefined) this.openHead(unit)
-      else to += this.openBody(unit, input.subarray(to, to + length))
+  open(input: Uint8Array, out: Array<Uint8Array>, room: Room = owned): "more" | Verdict {
+    let from = this.carryOn(input)
+    // Bodies are opened one after another, so that an input gives as few pieces of plaintext as can be.
+    let place: Uint8Array | undefined
+    let start = 0
+    let to = 0
+    if (this.carry !== undefined && this.carried === this.length && this.result === "more") {
+      const { carry, length } = this
+      this.carry = undefined
+      const unit = carry.subarray(0, length)
+      if (this.due === undefined) {
+        this.openHead(unit)
+      } else {
+        place = room.take(room.inPlace ? length : this.guess(length, input.length - from))
+        to = this.openBody(unit, place.subarray(0, length))
+      }
+      giveStage(carry)
     }
-    if (to > start) out.push(input.subarray(start, to))
+    while (this.result === "more") {
+      const { length } = this
+      const left = input.length - from
+      if (left < length) break
+      const unit = input.subarray(from, from + length)
+      if (this.due === undefined) {
+        this.openHead(unit)
+      } else {
+        if (place === undefined || place.length - to < length || (room.inPlace && place !== input)) {
+          if (place !== undefined && to > start) out.push(place.subarray(start, to))
+          place = room.inPlace ? input : room.take(this.guess(length, left))
+          start = room.inPlace ? from : 0
+          to = start
+        }
+        to += this.openBody(unit, place.subarray(to, to + length))
+      }
+      from += length
+    }
+    if (place !== undefined && to > start) out.push(place.subarray(start, to))
     if (this.result === "more" && from < input.length) this.keep(input.subarray(from))
     return this.result
   }
 
-  /** Completes what an earlier input began. Answers how much of the input that took. */
-  private finishCarried(input: Uint8Array, out: Array<Uint8Array>): number {
+  /** Length of what is due. */
+  private get length(): number {
+    return this.due ?? this.frames.head
+  }
+
+  /** How much plaintext is in so many bytes that begin with a body, when all bodies are as long: a guess that bulk makes true. */
+  private guess(length: number, bytes: number): number {
+    return length * Math.max(1, Math.floor((bytes + this.frames.head) / (length + this.frames.head)))
+  }
+
+  /** Adds to what an earlier input began. Answers how much of the input that took. */
+  private carryOn(input: Uint8Array): number {
     const { carry } = this
     if (carry === undefined || this.result !== "more") return 0
-    const taken = Math.min(carry.length - this.carried, input.length)
-    carry.set(input.subarray(0, taken), this.carried)
+    const taken = Math.min(this.length - this.carried, input.length)
+    carry.set(taken === input.length ? input : input.subarray(0, taken), this.carried)
     this.carried += taken
-    if (this.carried < carry.length) return taken
-    this.carry = undefined
-    if (this.due === undefined) {
-      this.openHead(carry)
-    } else {
-      const length = this.openBody(carry, carry)
-      if (length > 0) out.push(carry.subarray(0, length))
-    }
     return taken
   }
 
   private keep(part: Uint8Array): void {
-    this.carry = new Uint8Array(this.due ?? this.frames.head)
+    this.carry = this.due === undefined ? new Uint8Array(this.frames.head) : takeStage(this.due)
     this.carry.set(part)
     this.carried = part.length
   }

@@ -1,4 +1,7 @@
-/** Stages: buffers in which frames are laid out and sealed, reused because allocating them costs a fifth of the sealing. */
+/**
+ * Stages: buffers in which frames are laid out and sealed, or put together until they can be opened; reused because allocating them costs
+ * a fifth of the sealing.
+ */
 
 /** Room for 16 full box stream frames (16 x 4130), or one of the largest that a codec may have, and for an end. */
 export const stageBytes = 66_128
@@ -11,15 +14,14 @@ const maxSmall = 512
 const large: Array<Uint8Array> = []
 const small: Array<Uint8Array> = []
 
-/** A stage with room for `bytes`; `stageBytes` is the most. */
-export const takeStage = (bytes: number): Uint8Array =>
-  bytes <= smallBytes ? (small.pop() ?? new Uint8Array(smallBytes)) : (large.pop() ?? new Uint8Array(stageBytes))
+/** A stage with room for `bytes`. What is longer than `stageBytes` is not used again. */
+export const takeStage = (bytes: number): Uint8Array => {
+  if (bytes <= smallBytes) return small.pop() ?? new Uint8Array(smallBytes)
+  return bytes <= stageBytes ? (large.pop() ?? new Uint8Array(stageBytes)) : new Uint8Array(bytes)
+}
 
-/** Only a stage whose every plaintext byte was sealed over may come back. */
+/** Only a stage without a plaintext byte may come back: sealed over, or overwritten. */
 export const giveStage = (stage: Uint8Array): void => {
-  if (stage.length === smallBytes) {
-    if (small.length < maxSmall) small.push(stage)
-  } else if (large.length < maxLarge) {
-    large.push(stage)
-  }
+  if (stage.length === smallBytes && small.length < maxSmall) small.push(stage)
+  else if (stage.length === stageBytes && large.length < maxLarge) large.push(stage)
 }

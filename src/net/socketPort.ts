@@ -1,8 +1,9 @@
 /** The port of a Node stream socket: TCP or a unix socket. */
 import type { Socket } from "node:net"
 import { isArrayNonEmpty } from "effect/Array"
-import type { Borrower, Chunks, Port, PortListener } from "../Connection.ts"
+import type { Chunks, Port, PortListener } from "../Connection.ts"
 import { type ConnectionReason, locallyClosed, Reset, TimedOut } from "../ConnectionError.ts"
+import { copy } from "../internal/room.ts"
 import { readBytes, type StaticRead } from "./staticRead.ts"
 
 /** Reading pauses when this many bytes wait to be taken; two of Node's reads. */
@@ -19,30 +20,14 @@ export const release = (socket: Socket): void => {
   else socket.destroy()
 }
 
-/**
- * Garbage, an eighth of an array slot for each byte. Buffers lie outside of the heap: so few small objects come with them that the cheap
- * collections of the young, which would free them, never come, and V8 collects everything again and again for the sake of their size
- * (docs/performance.md).
- */
-const litter: { last: ReadonlyArray<unknown> } = { last: [] }
-const leaveLitter = (bytes: number): void => {
-  litter.last = new Array(bytes >> 3)
-}
-
-const copy = (bytes: Uint8Array): Uint8Array => {
-  leaveLitter(bytes.length)
-  const own = Buffer.allocUnsafeSlow(bytes.length)
-  own.set(bytes)
-  return own
-}
-
 export class SocketPort implements Port {
   readonly halfClose = true
   failure: ConnectionReason | undefined
   private readonly socket: Socket
   /** Where the socket reads into one buffer with all others. */
   private readonly read: StaticRead | undefined
-  private borrower: Borrower | undefined
+  /** What is in that buffer now. */
+  private arrived: Uint8Array | undefined
   private listener: PortListener | undefined
   private incoming: Array<Uint8Array> = []
   private incomingBytes = 0
@@ -76,14 +61,19 @@ export class SocketPort implements Port {
   }
 
   private readonly onData = (chunk: Uint8Array): void => {
-    if (!this.hand(chunk, false) && !this.paused) {
+    this.keep(chunk)
+    this.listener?.readable()
+    if (this.isFull && !this.paused) {
       this.paused = true
       this.socket.pause()
     }
   }
 
   private readonly hear = (bytes: Uint8Array): boolean => {
-    this.paused = !this.hand(bytes, true)
+    this.arrived = bytes
+    this.listener?.readable()
+    this.keepArrived()
+    this.paused = this.isFull
     if (this.paused || bytes.length < readBytes) return !this.paused
     // The event loop reads a socket up to 32 times before it turns to the next one. A peer whose packets cost most would have as many
     // turns in a row: it has one.
@@ -97,22 +87,19 @@ export class SocketPort implements Port {
     if (!this.paused) this.socket.resume()
   }
 
-  /** Hands on what was read, to who borrows or who takes: whether to read on. */
-  private hand(bytes: Uint8Array, isStatic: boolean): boolean {
-    const { borrower } = this
-    if (borrower !== undefined && this.incomingBytes === 0) {
-      // Who has ended its borrowing wanted no pause of the socket, and who came back before the answer neither.
-      return borrower(bytes) || this.borrower !== borrower
-    }
-    this.incoming.push(isStatic ? copy(bytes) : bytes)
+  private keep(bytes: Uint8Array): void {
+    this.incoming.push(bytes)
     this.incomingBytes += bytes.length
-    this.listener?.readable()
-    return this.incomingBytes < readHighWater
   }
 
-  lend(borrower: Borrower | undefined): void {
-    this.borrower = borrower
-    if (borrower !== undefined && this.incomingBytes < readHighWater) this.resume()
+  private keepArrived(): void {
+    if (this.arrived === undefined) return
+    this.keep(copy(this.arrived))
+    this.arrived = undefined
+  }
+
+  private get isFull(): boolean {
+    return this.incomingBytes >= readHighWater
   }
 
   private resume(): void {
@@ -126,7 +113,15 @@ export class SocketPort implements Port {
     this.listener?.readable()
   }
 
+  borrow(): Chunks | undefined {
+    const { arrived } = this
+    if (arrived === undefined || this.incoming.length > 0) return undefined
+    this.arrived = undefined
+    return [arrived]
+  }
+
   take(): Chunks | undefined {
+    this.keepArrived()
     const { incoming } = this
     if (!isArrayNonEmpty(incoming)) return undefined
     this.incoming = []

@@ -126,10 +126,11 @@ export class NoiseFrames implements Codec.Frames {
   }
 
   openBody(sealed: Uint8Array, plain: Uint8Array): number | undefined {
-    // The cipher opens in place, but not into what overlaps by a part.
-    if (plain.buffer !== sealed.buffer || plain.byteOffset !== sealed.byteOffset) plain.set(sealed)
     const length = sealed.length - tagLength
-    return this.cipher.open(plain.subarray(0, length), plain) ? length : undefined
+    // The cipher opens to the same memory or to other, but not into what overlaps by a part.
+    const apart = plain.buffer !== sealed.buffer || plain.byteOffset === sealed.byteOffset
+    if (!apart) plain.set(sealed)
+    return this.cipher.open(plain.subarray(0, length), apart ? sealed : plain) ? length : undefined
   }
 }
 

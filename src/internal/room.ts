@@ -1,0 +1,40 @@
+/** Where plaintext goes: where its ciphertext lies, or to room of its own. */
+import type { Room } from "../Codec.ts"
+import { giveStage, takeStage } from "./stage.ts"
+
+/**
+ * Garbage, an eighth of an array slot for each byte. Buffers lie outside of the heap: so few small objects come with them that the cheap
+ * collections of the young, which would free them, never come, and V8 collects everything again and again for the sake of their size
+ * (docs/performance.md).
+ */
+const litter: { last: ReadonlyArray<unknown> } = { last: [] }
+
+/** Memory for the reader to keep. */
+const keepable = (bytes: number): Uint8Array => {
+  litter.last = new Array(bytes >> 3)
+  return Buffer.allocUnsafeSlow(bytes)
+}
+
+/** A copy for the reader to keep. */
+export const copy = (bytes: Uint8Array): Uint8Array => {
+  const own = keepable(bytes.length)
+  own.set(bytes)
+  return own
+}
+
+/** Memory that is used again when the call in which it is lent is over. */
+const lendable = (bytes: number): Uint8Array => {
+  const stage = takeStage(bytes)
+  queueMicrotask(() => {
+    stage.fill(0, 0, bytes)
+    giveStage(stage)
+  })
+  return stage
+}
+
+/** The input is the reader's. */
+export const owned: Room = { inPlace: true, take: keepable }
+/** The input is lent, and the plaintext the reader's. */
+export const fresh: Room = { inPlace: false, take: keepable }
+/** The input is lent, and so is the plaintext. */
+export const lent: Room = { inPlace: true, take: lendable }
