@@ -151,6 +151,7 @@ export const listen = (
     const bound = yield* Effect.forEach(plans, (each) =>
       each
         .bind((accepted, source, origin) => connections.accept(each, accepted, source, origin), {
+          onVanished: () => connections.vanished(each),
           onRefused: (why, source, origin) => connections.refused(each, why, source, origin),
           onArriving: (source, end) => connections.arrive(each, source, end)
         })

@@ -50,6 +50,8 @@ export interface ListenOptions extends StackOptions {
    * is one that may not connect, or called this server by a name that is not its own. `ProxyHeader`: a proxy didn't say who it is.
    */
   readonly onRefused: (why: "Origin" | "ProxyHeader", source: string | undefined, origin: string | undefined) => void
+  /** Hears of each newcomer that was gone again before it could be asked who it is. */
+  readonly onVanished: () => void
   /**
    * For a transport that has something to read before it knows who has come: a place from the moment of its accept, with limits and
    * deadline as any. `source` as in `OnAccepted`, `undefined` while it is not known. `end` is called to end it, at once. `undefined`:

@@ -16,7 +16,7 @@ import * as Connection from "../Connection.ts"
 import { ConnectionError, isDraining } from "../ConnectionError.ts"
 import type { Environment } from "../Dialer.ts"
 import type * as Events from "../Events.ts"
-import { Displaced, HandshakeDraining, HandshakeError, HandshakeTimedOut } from "../HandshakeError.ts"
+import { Displaced, HandshakeDraining, HandshakeError, HandshakeTimedOut, Rejected } from "../HandshakeError.ts"
 import type { LimitValues } from "../Limits.ts"
 import type * as Stack from "../Stack.ts"
 import type * as Transport from "../Transport.ts"
@@ -162,6 +162,13 @@ export class Connections {
   /** Says that a newcomer was turned away. */
   refused(plan: Plan, tag: Events.Refused["tag"], source: string | undefined, origin: string | undefined): void {
     this.refusals.add({ event: "refused", stack: plan.stack.name, source, origin, tag })
+  }
+
+  /** Says that a newcomer was gone before it was looked at. */
+  vanished(plan: Plan): void {
+    const reason = new Rejected({ after: "connect" })
+    const error = new HandshakeError({ protocol: protocolOf(plan), phase: "accept", reason })
+    this.fork(this.failed(new Arrival(plan, undefined, undefined), error))
   }
 
   private forbidden(source: string | undefined): Events.Refused["tag"] | undefined {
@@ -319,10 +326,15 @@ export class Connections {
 /** How often it is looked whether a peer that was said goodbye to has finished. */
 const partMillis = 20
 
-/** The error of one that this side has ended. */
-const endedError = ({ stack }: Plan, why: Why, { handshake }: LimitValues): HandshakeError => {
+/** Whose handshakes a connection goes through. */
+const protocolOf = ({ stack }: Plan): string => {
   const [transport = "", ...transforms] = stack.name.split("~")
-  const protocol = transforms.join("~") || transport
+  return transforms.join("~") || transport
+}
+
+/** The error of one that this side has ended. */
+const endedError = (plan: Plan, why: Why, { handshake }: LimitValues): HandshakeError => {
+  const protocol = protocolOf(plan)
   switch (why) {
     case "TimedOut": {
       const reason = new HandshakeTimedOut({ millis: Duration.toMillis(handshake) })

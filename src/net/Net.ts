@@ -67,7 +67,10 @@ const listen = (
     const open = () =>
       net.createServer({ ...socketOptions, pauseOnConnect: true }).on("connection", (socket) => {
         const { remoteAddress } = socket
-        if (remoteAddress === undefined) return socket.destroy()
+        if (remoteAddress === undefined) {
+          told.onVanished()
+          return socket.destroy()
+        }
         const source = plainIp(remoteAddress)
         if (contains(trustedProxies, source)) return proxied(socket, source, told)
         const arrived = onAccepted(accepted(socket, remoteOf(socket)), source)

@@ -127,7 +127,10 @@ export const listen = (
     const onUpgrade: HttpServer.OnUpgrade = (request, socket, head) => {
       const { host, origin } = request.headers
       const { remoteAddress } = socket
-      if (remoteAddress === undefined) return void socket.destroy()
+      if (remoteAddress === undefined) {
+        told.onVanished()
+        return void socket.destroy()
+      }
       const source = sourceOf(plainIp(remoteAddress), request.headers, options.trustedProxies)
       if (refusal(rules, { host, origin }) !== undefined) {
         onRefused("Origin", source, origin)

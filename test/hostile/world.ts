@@ -327,8 +327,6 @@ export interface SiegeOptions extends TargetOptions {
   readonly every?: number
   /** How many in a hundred of the honest exchanges may fail. */
   readonly mayFail?: number
-  /** Whether connections may be reset before the server has looked at them: then it may know nothing of them. */
-  readonly mayVanish?: boolean
 }
 
 /**
@@ -363,7 +361,7 @@ export const siege = <A extends Attacked, E, R>(
     // An exchange that was given up has an event too, if it ever got to the server.
     const events = sum(tags)
     checks.holds(
-      (options.mayVanish || events >= attacked.connections) && events <= attacked.connections + failed,
+      events >= attacked.connections && events <= attacked.connections + failed,
       `${events} events for ${attacked.connections} connections: ${JSON.stringify(tags)}`
     )
     return { attacked, served, tags, before, after }

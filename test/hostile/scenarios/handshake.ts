@@ -89,9 +89,7 @@ const cuts: Scenario = {
         p50: Schema.Int,
         max: Schema.Int
       })
-      const { attacked, tags } = yield* attack(stack, checks, "cuts", { step: size === "full" ? 1 : 9 }, result, {
-        mayVanish: true
-      })
+      const { attacked, tags } = yield* attack(stack, checks, "cuts", { step: size === "full" ? 1 : 9 }, result)
       checks.holds(attacked.unnoticed.length === 0, `not noticed at ${attacked.unnoticed.join(", ")}`)
       checks.inTime(attacked.max <= 100, `noticed after ${attacked.max} ms`)
       allBad(checks, tags)
