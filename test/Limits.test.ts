@@ -280,9 +280,9 @@ describe("the room that the system has", () => {
 })
 
 describe.each(["net:127.0.0.1:0", "net:127.0.0.1:0~shs"])("memory of one connection over %s", (target) => {
-  const most = 256 * 1024
+  const most = 192 * 1024
 
-  it.live("holds at most 256 KiB of what a program doesn't read", () =>
+  it.live("holds at most 192 KiB of what a program doesn't read", () =>
     Effect.gen(function* () {
       const [near, far] = yield* pair(target)
       const flood = yield* Effect.forkChild(Effect.forever(near.write(pattern(1 << 20)), { disableYield: true }))
@@ -296,7 +296,7 @@ describe.each(["net:127.0.0.1:0", "net:127.0.0.1:0~shs"])("memory of one connect
     }).pipe(Effect.provide(limited({})))
   )
 
-  it.live("holds at most 256 KiB of what a peer doesn't read", () =>
+  it.live("holds at most 192 KiB of what a peer doesn't read", () =>
     Effect.gen(function* () {
       const [near] = yield* pair(target)
       yield* Effect.forkChild(Effect.ignore(Effect.forever(near.write(pattern(1 << 20)), { disableYield: true })))

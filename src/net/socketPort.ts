@@ -6,10 +6,10 @@ import { type ConnectionReason, locallyClosed, Reset, TimedOut } from "../Connec
 import { copy } from "../internal/room.ts"
 import { readBytes, type StaticRead } from "./staticRead.ts"
 
-/** Reading pauses when this many bytes wait to be taken; two of Node's reads. */
-const readHighWater = 128 * 1024
+/** Reading pauses when this many bytes wait to be taken: one read of Node's. */
+const readHighWater = 64 * 1024
 /** Full when this many bytes wait for the kernel. */
-const writeHighWater = 128 * 1024
+const writeHighWater = 64 * 1024
 
 /**
  * Destroys a socket. One whose last write is done is left the rest of the tick in which Node says so: cut off before, it would

@@ -119,8 +119,8 @@ const idle: Scenario = {
     })
 }
 
-/** What may wait in both directions: what it doesn't read, and what is not read from it meanwhile. */
-const heldByOne = 2 * 256 * 1024
+/** What may wait, in both directions together: what it doesn't read, and what is not read from it meanwhile. */
+const heldByOne = 256 * 1024
 /** Before the kernels are full; who never stopped reading would have taken tens of these. */
 const unbounded = 4 * 1024 * 1024
 
@@ -129,7 +129,7 @@ const stalled: Scenario = {
   asset: "availability",
   attacker: "authenticated peer",
   threat: "peers that never read what they are owed, so that it piles up here",
-  answer: "a full peer is not read from: at most 256 KiB wait in each direction",
+  answer: "a full peer is not read from: at most 256 KiB wait in both directions together",
   promise: "honest p99 under 500 ms with 20 stalled readers",
   run: (stack, size) =>
     Effect.gen(function* () {
