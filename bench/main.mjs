@@ -98,7 +98,7 @@ console.log(`Node ${result.node}, ${result.cpu}, ${result.commit}: medians of ${
 for (const [test, peers] of Object.entries(median))
   if (Object.keys(peers).length > 0) console.log(`${table(test, peers)}\n`)
 
-const judged = judge(raw)
+const judged = judge(raw, flags.quick)
 const shown = whole ? judged : judged.filter(({ value }) => value !== undefined)
 if (shown.length > 0) console.log(`${gateTable(shown)}\n`)
 console.log(`${Math.round((Date.now() - began) / 1000)} s`)

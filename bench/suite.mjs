@@ -19,10 +19,18 @@ const gated = ["net", "ms-nodelay", "ours"]
 export const tests = {
   bulk64k: {
     run: bulk(2 ** 16),
-    peers: [...withChacha, ...ballasts, "ours-semi1", ...optional, "ours-ws-bufferutil", "ms-ws-bufferutil"],
+    peers: [
+      ...withChacha,
+      ...ballasts,
+      "ours-semi1",
+      "ours-noise-borrowed",
+      ...optional,
+      "ours-ws-bufferutil",
+      "ms-ws-bufferutil"
+    ],
     quick: [...gated, "ours-borrowed", "ours-borrowed-ballast", "ours-ws", "ms-ws"]
   },
-  bound: { alone: true, run: bound, peers: ["libsodium"], quick: ["libsodium"] },
+  bound: { alone: true, run: bound, peers: ["libsodium", "libsodium-noise"], quick: ["libsodium"] },
   bulk4k: { run: bulk(2 ** 12), peers: [...withChacha, ...optional] },
   bulk100: { run: bulk(100), peers: [...usual, ...optional], quick: gated },
   echo: { run: echo(2 ** 16), peers: [...usual, ...optional] },

@@ -51,15 +51,16 @@ export const table = (test, medians) => {
   return layout([[test, ...known.map(([name]) => name)], ...lines])
 }
 
-/** The gates: value, limit, aim, verdict. */
+/** The gates: value, limit, aim, floor, verdict. */
 export const gateTable = (judged) =>
   layout([
-    ["ratio, in this run", "value", "limit", "aim", ""],
-    ...judged.map(({ gate, value, verdict }) => [
+    ["ratio, in this run", "value", "limit", "aim", "floor", ""],
+    ...judged.map(({ floor, gate, value, verdict }) => [
       gate.name,
       value === undefined ? "-" : value.toFixed(2),
       gate.most === undefined ? `>= ${gate.least}` : `<= ${gate.most}`,
       String(gate.aim),
+      floor === undefined ? "" : floor.toFixed(2),
       verdict
     ])
   ])

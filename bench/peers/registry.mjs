@@ -30,6 +30,7 @@ const rows = {
   libp2p: { module: "libp2p" },
   hyperswarm: { module: "hyperswarm" },
   libsodium: { module: "none" },
+  "libsodium-noise": { module: "none" },
   multiserver: { module: "none" }
 }
 
@@ -55,7 +56,8 @@ export const titles = {
   "effect-socket": "Effect NodeSocket, plain",
   libp2p: "libp2p tcp+noise+yamux",
   hyperswarm: "hyperswarm secret-stream",
-  libsodium: "libsodium in one process",
+  libsodium: "libsodium, what a box stream needs",
+  "libsodium-noise": "libsodium, what noise needs",
   multiserver: "multiserver"
 }
 

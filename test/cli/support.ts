@@ -6,6 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 
@@ -31,14 +32,14 @@ const Event = Schema.fromJsonString(
   })
 )
 export type Event = typeof Event.Type
-const decode = Schema.decodeUnknownSync(Event)
+const decode = Schema.decodeUnknownResult(Event)
 
 /** The events of a process that ran with `--json`: each line has to be one. */
 export const eventsOf = (stderr: string): ReadonlyArray<Event> =>
   stderr
     .split("\n")
     .filter((line) => line !== "")
-    .map((line) => decode(line))
+    .map((line) => Result.getOrThrowWith(decode(line), () => new Error(`stderr has a line that is no event: ${line}`)))
 
 export interface Ended {
   /** The exit code, or the name of the signal that killed it. */
