@@ -183,9 +183,10 @@ export type Who = Pick<Connection, "peer" | "remote">
 export const make = (port: Port, who: Who): Effect.Effect<Connection, never, Scope.Scope> =>
   Effect.contextWith((context: Context.Context<Scope.Scope>) => {
     const scope = Context.get(context, Scope.Scope)
+    // The finalizer keeps what it closes over for as long as the connection is: not the whole context.
+    const limits = Context.get(context, Limits)
     const face = new Face(port, who.remote)
-    const leave = (exit: Exit.Exit<unknown, unknown>) =>
-      face.leave(exit, () => remainingClose(scope, Context.get(context, Limits)))
+    const leave = (exit: Exit.Exit<unknown, unknown>) => face.leave(exit, () => remainingClose(scope, limits))
     return Effect.as(Scope.addFinalizerExit(scope, leave), new Made(face, who))
   })
 

@@ -181,11 +181,12 @@ export const listen = (
         draining: connections.draining.await,
         run: <E, R>(handler: Handler<E, R>) =>
           Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) => {
-            // The connection's own scope stands, whatever scope the one who runs this is in.
+            // The connection's own scope stands, whatever scope the one who runs this is in. A merge would copy both for each connection.
             const serve: Serve = (connection) =>
               Effect.updateContext(
                 handler(connection),
-                (own: Context.Context<Scope.Scope>) => Context.merge(context, own) as Context.Context<R>
+                (own: Context.Context<Scope.Scope>) =>
+                  Context.add(context, Scope.Scope, Context.get(own, Scope.Scope)) as Context.Context<R>
               )
             Deferred.doneUnsafe(connections.handler, Effect.succeed(serve))
             return Effect.ensuring(Effect.never, stop)
