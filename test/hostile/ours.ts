@@ -85,7 +85,10 @@ export const layerCounts = Layer.succeed(Metric.FiberRuntimeMetrics, {
   recordFiberEnd: () => void fibers.live--
 })
 
-const counts = (): Counts => {
+/** What two collections leave: buffers of the dead are given back some time after the first. */
+const counts = async (): Promise<Counts> => {
+  globalThis.gc?.()
+  await sleep(50)
   globalThis.gc?.()
   const active = process.getActiveResourcesInfo()
   const { arrayBuffers: buffers, external, heapUsed, rss } = process.memoryUsage()
@@ -104,7 +107,9 @@ const counts = (): Counts => {
 export const answerCounts = <A extends object>(also: () => A): void => {
   process.on("message", () => {
     // A turn later: what has just ended is counted while it is on the stack.
-    sleep(1).then(() => process.send?.({ ...counts(), ...also() }))
+    sleep(1)
+      .then(counts)
+      .then((all) => process.send?.({ ...all, ...also() }))
   })
   process.channel?.unref()
 }
