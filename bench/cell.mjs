@@ -54,7 +54,7 @@ const within = async (children, seconds, use) => {
   }
 }
 
-const patience = 120
+const patience = 60
 
 /** A server and a client of one peer. */
 export const pair = (row, use) => within([spawn(row), spawn(row)], patience, use)

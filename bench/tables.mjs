@@ -11,7 +11,6 @@ const columns = {
   p99: ["p99 us", 0],
   perSecond: ["dials/s", 0],
   cpuMicros: ["CPU us/dial", 0],
-  coldCpuMicros: ["cold", 0],
   clientCpuMicros: ["client", 0],
   serverCpuMicros: ["server", 0],
   kib: ["KiB/connection", 1],

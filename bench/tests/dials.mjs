@@ -11,10 +11,12 @@ const measured = async (server, client, count, run) => {
   }
 }
 
-/** Dials until so many are done, or so many seconds have passed. */
-const warmUp = async (run, concurrency, seconds, most = Number.POSITIVE_INFINITY) => {
-  const end = performance.now() + seconds * 1000
-  for (let done = 0; done < most && performance.now() < end; done += concurrency) await run(concurrency)
+/**
+ * Two seconds, of every peer: what V8 does at once for code that runs is done then, hundreds of dials wouldn't do. It goes on compiling for
+ * speed until some 10,000 dials are done (docs/performance.md).
+ */
+const warmUp = async (run, concurrency) => {
+  for (const end = performance.now() + 2000; performance.now() < end; ) await run(concurrency)
 }
 
 const prepared = async (server, client, concurrency) => {
@@ -22,23 +24,13 @@ const prepared = async (server, client, concurrency) => {
   return (count) => client.do("dials", { target, count, concurrency })
 }
 
-/** One after another. */
-export const dials = async (server, client, { seconds }) => {
-  const run = await prepared(server, client, 1)
-  await warmUp(run, 1, 2)
-  return measured(server, client, await calibrate(run, seconds, 2), run)
-}
-
-/**
- * 64 at once, in processes that have just begun, and when they are warm: most of what a dial takes runs once a dial, and V8 compiles for
- * speed what has run some thousands of times.
- */
-export const dials64 = async (server, client, { seconds }) => {
-  const run = await prepared(server, client, 64)
-  const { cpuMicros: coldCpuMicros } = await measured(server, client, 1024, run)
-  await warmUp(run, 320, 8, 10_000)
-  return { ...(await measured(server, client, await calibrate(run, seconds, 128), run)), coldCpuMicros }
-}
+export const dials =
+  (concurrency) =>
+  async (server, client, { seconds }) => {
+    const run = await prepared(server, client, concurrency)
+    await warmUp(run, concurrency)
+    return measured(server, client, await calibrate(run, seconds, 2 * concurrency), run)
+  }
 
 /** From one to 512 at once in one pair of processes: the CPU of a dial stays what it is. */
 export const growingDials = async (server, client, { seconds }) => {
