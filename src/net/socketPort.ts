@@ -4,7 +4,7 @@ import { isArrayNonEmpty } from "effect/Array"
 import type { Chunks, Port, PortListener } from "../Connection.ts"
 import { type ConnectionReason, locallyClosed, Reset, TimedOut } from "../ConnectionError.ts"
 import { copy } from "../internal/room.ts"
-import { readBytes, type StaticRead } from "./staticRead.ts"
+import { type Ear, readBytes, type StaticRead } from "./staticRead.ts"
 
 /** Reading pauses when this many bytes wait to be taken: one read of Node's. */
 const readHighWater = 64 * 1024
@@ -20,7 +20,10 @@ export const release = (socket: Socket): void => {
   else socket.destroy()
 }
 
-export class SocketPort implements Port {
+/** Hears the errors of a socket that has no port yet: with no listener they would be thrown. Its port sees what became of it. */
+export const ignore = (): void => {}
+
+export class SocketPort implements Port, Ear {
   readonly halfClose = true
   failure: ConnectionReason | undefined
   private readonly socket: Socket
@@ -42,7 +45,9 @@ export class SocketPort implements Port {
     this.read = read
     // Node tells of an end that comes while nobody listens, even when the socket is paused.
     this.inputEnded = socket.readableEnded
-    socket.removeAllListeners("error")
+    socket.off("error", ignore)
+    // Only when it must be: it makes a large hash table of the socket's small table of listeners.
+    if (socket.listenerCount("error") > 0) socket.removeAllListeners("error")
     socket.on("error", this.onError)
     socket.on("close", this.onClose)
     if (socket.destroyed) this.onClose()
@@ -54,13 +59,13 @@ export class SocketPort implements Port {
     const first = this.listener === undefined
     this.listener = listener
     if (!first) return
-    if (this.read === undefined) this.socket.on("data", this.onData)
-    else this.read.hear = this.hear
+    if (this.read === undefined) this.socket.on("data", (chunk: Uint8Array) => this.onData(chunk))
+    else this.read.ear = this
     this.socket.on("end", this.onEnd)
     this.resume()
   }
 
-  private readonly onData = (chunk: Uint8Array): void => {
+  private onData(chunk: Uint8Array): void {
     this.keep(chunk)
     this.listener?.readable()
     if (this.isFull && !this.paused) {
@@ -69,7 +74,7 @@ export class SocketPort implements Port {
     }
   }
 
-  private readonly hear = (bytes: Uint8Array): boolean => {
+  hear(bytes: Uint8Array): boolean {
     this.arrived = bytes
     this.listener?.readable()
     this.keepArrived()
@@ -78,11 +83,11 @@ export class SocketPort implements Port {
     // The event loop reads a socket up to 32 times before it turns to the next one. A peer whose packets cost most would have as many
     // turns in a row: it has one.
     this.yielding = true
-    setImmediate(this.onTurn)
+    setImmediate(() => this.onTurn())
     return false
   }
 
-  private readonly onTurn = (): void => {
+  private onTurn(): void {
     this.yielding = false
     if (!this.paused) this.socket.resume()
   }

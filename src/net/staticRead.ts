@@ -10,15 +10,19 @@ export const readBytes = 64 * 1024
 
 const buffer = new Uint8Array(readBytes)
 
+/** Who gets what one socket reads. */
+export interface Ear {
+  /** Gets bytes that are valid, and may be written to, until it answers: whether to read on. A socket that is paused reads nothing. */
+  readonly hear: (bytes: Uint8Array) => boolean
+}
+
 /** What one socket reads. */
 export class StaticRead {
-  /** Gets bytes that are valid, and may be written to, until it answers: whether to read on. A socket that is paused reads nothing. */
-  hear: (bytes: Uint8Array) => boolean = () => false
+  ear: Ear | undefined
 
   /** For `net.connect`. The socket has to be paused until somebody hears. */
-  readonly onread: OnReadOpts = {
-    buffer,
-    callback: (length, into) => this.hear(into.subarray(0, length))
+  get onread(): OnReadOpts {
+    return { buffer, callback: (length, into) => this.ear?.hear(into.subarray(0, length)) ?? false }
   }
 }
 

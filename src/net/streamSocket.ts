@@ -6,7 +6,7 @@ import * as Address from "../Address.ts"
 import * as Connection from "../Connection.ts"
 import { trusted } from "../internal/trusted.ts"
 import type { BindReason } from "../ListenError.ts"
-import { release, SocketPort } from "./socketPort.ts"
+import { ignore, release, SocketPort } from "./socketPort.ts"
 import { rewrap, type StaticRead } from "./staticRead.ts"
 
 /** A socket's fd goes with the scope, whatever happens to what is over it. */
@@ -26,9 +26,12 @@ export const connected = <E>(
   Effect.suspend(() => {
     const socket = open()
     const wait = Effect.callback<net.Socket, E>((resume) => {
-      const onConnect = () => resume(Effect.succeed(socket))
-      // The error listener stays until the port has its own: an error with no listener would be thrown.
-      socket.once("connect", onConnect).on("error", (error) => resume(Effect.fail(reason(error))))
+      const onError = (error: NodeJS.ErrnoException) => resume(Effect.fail(reason(error)))
+      const onConnect = () => {
+        socket.off("error", onError).on("error", ignore)
+        resume(Effect.succeed(socket))
+      }
+      socket.once("connect", onConnect).on("error", onError)
       return Effect.sync(() => {
         socket.off("connect", onConnect)
         socket.destroy()
@@ -62,8 +65,6 @@ export const accepted = (
     return Effect.andThen(inScope(socket), overSocket(socket, remote, read))
   })
 }
-
-const ignore = (): void => {}
 
 /** Listens with a server, which closes with the scope. */
 export const bound = (
