@@ -64,7 +64,7 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
   const identity = yield* Identity
   const context = yield* Effect.context<R>()
   const appKey = Redacted.value(options.appKey ?? mainNetwork)
-  const authorize = options.authorize ?? (() => Effect.succeed(true))
+  const { authorize } = options
   const secretKey = primitives.x25519FromSecretKey(Redacted.value(identity.secretKey))
   const x25519 = primitives.x25519PublicKey(secretKey)
   primitives.wipe(secretKey)

@@ -66,7 +66,7 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
   const identity = yield* Identity
   const context = yield* Effect.context<R>()
   const appKey = Redacted.value(options.appKey ?? mainNetwork)
-  const authorize = options.authorize ?? (() => Effect.succeed(true))
+  const { authorize } = options
   const keys = new ConvertedKeys(primitives)
   const local = (as: KeyPair): Handshake.Local => ({
     primitives,
