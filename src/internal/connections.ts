@@ -55,6 +55,8 @@ class Arrival implements Pending {
   source: string | undefined
   origin: string | undefined
   place: Place | undefined
+  /** What hands its transport over, until it has. */
+  accepted: Transport.Accepted = Effect.interrupt
   /** What runs it, once its transport has handed it over. */
   fiber: Fiber.Fiber<void> | undefined
   /** What its handshakes go over. */
@@ -191,7 +193,8 @@ export class Connections {
   }
 
   private begin(arrival: Arrival, accepted: Transport.Accepted): void {
-    arrival.fiber = this.fork(this.live(arrival, accepted))
+    arrival.accepted = accepted
+    arrival.fiber = this.fork(this.live(arrival))
     arrival.fiber.addObserver(() => this.gone(arrival))
     // It has begun to run, so that it may have come to its end already.
     if (arrival.ended !== undefined) arrival.fiber.interruptUnsafe()
@@ -209,36 +212,46 @@ export class Connections {
 
   // ---- living ----
 
-  /** The whole life of one connection. */
-  private live(arrival: Arrival, accepted: Transport.Accepted): Effect.Effect<void> {
+  /**
+   * The whole life of one connection. What is on a fiber's stack stays as long as it waits, with all that was composed below it: so each
+   * part is composed when it runs, and the handshakes are not kept.
+   */
+  private live(arrival: Arrival): Effect.Effect<void> {
+    return Effect.suspend(() => this.opened(arrival)).pipe(Effect.scoped, Effect.catchCause(logUnhandled))
+  }
+
+  private opened(arrival: Arrival): Effect.Effect<void, unknown, Scope.Scope> {
     const { emit, limits } = this.environment
     const { origin, plan, source } = arrival
     return observed(
       { emit, idle: limits.idle, role: "listen", stack: plan.stack.name, source, origin },
-      this.handshaken(arrival, accepted)
+      this.handshaken(arrival)
     ).pipe(
       Effect.flatMap((connection) =>
         Effect.flatMap(Deferred.await(this.handler), (handler) => {
           this.arriving.delete(arrival)
-          this.open.add(connection)
-          // A handler that fails with just what draining made of its `pull` has finished.
-          return Effect.catchIf(handler(connection), isDraining, () => Effect.void).pipe(
-            Effect.flatMap(() => (this.stopping ? this.part(connection) : Effect.void)),
-            Effect.ensuring(Effect.sync(() => this.open.delete(connection)))
-          )
+          return this.handled(connection, handler)
         })
-      ),
-      Effect.scoped,
-      Effect.catchCause(logUnhandled)
+      )
+    )
+  }
+
+  private handled(connection: Connection.Connection, handler: Serve): Effect.Effect<void, unknown, Scope.Scope> {
+    this.open.add(connection)
+    // A handler that fails with just what draining made of its `pull` has finished.
+    return Effect.catchIf(handler(connection), isDraining, () => Effect.void).pipe(
+      Effect.flatMap(() => (this.stopping ? this.part(connection) : Effect.void)),
+      Effect.onExit(() => {
+        this.open.delete(connection)
+        return Effect.void
+      })
     )
   }
 
   /** Through all handshakes, or one event that says why not. The deadline is the admission's. */
-  private handshaken(
-    arrival: Arrival,
-    accepted: Transport.Accepted
-  ): Effect.Effect<Connection.Connection, HandshakeError, Scope.Scope> {
-    const { plan } = arrival
+  private handshaken(arrival: Arrival): Effect.Effect<Connection.Connection, HandshakeError, Scope.Scope> {
+    const { accepted, plan } = arrival
+    arrival.accepted = Effect.interrupt
     return Effect.flatMap(accepted, (transport) => {
       arrival.transport = transport
       return plan.upgrade(transport)
