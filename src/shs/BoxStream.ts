@@ -20,15 +20,15 @@ export interface Direction {
   readonly nonce: Uint8Array
 }
 
-/**
- * A copy of a direction, and room for the plain header of its packet, in one piece: a buffer for each costs many times what is in it,
- * and a server has thousands.
- */
-const stateOf = ({ key, nonce }: Direction) => {
-  const all = new Uint8Array(32 + 24 + plainHeaderLength)
-  all.set(key)
-  all.set(nonce, 32)
-  return { key: all.subarray(0, 32), nonce: all.subarray(32, 56), header: all.subarray(56) }
+/** What a direction keeps: its key and its nonce, and where it reads room for a plain header. */
+const sealerLength = 32 + 24
+const framesLength = sealerLength + plainHeaderLength
+
+/** A copy of a direction, at a place in what is kept: a buffer for each part costs many times what is in it, and a server has thousands. */
+const stateAt = (room: Uint8Array, at: number, { key, nonce }: Direction): Direction => {
+  room.set(key, at)
+  room.set(nonce, at + 32)
+  return { key: room.subarray(at, at + 32), nonce: room.subarray(at + 32, at + sealerLength) }
 }
 
 /** What is needed only while one packet is sealed: one of each for all connections. */
@@ -54,8 +54,9 @@ export class BoxSealer implements Codec.Sealer {
   private readonly key: Uint8Array
   private readonly nonce: Uint8Array
 
-  constructor(primitives: Primitives["Service"], direction: Direction) {
-    const { key, nonce } = stateOf(direction)
+  /** What it keeps is in `room`, from `at` on. */
+  constructor(primitives: Primitives["Service"], direction: Direction, room = new Uint8Array(sealerLength), at = 0) {
+    const { key, nonce } = stateAt(room, at, direction)
     this.primitives = primitives
     this.key = key
     this.nonce = nonce
@@ -92,12 +93,18 @@ class BoxFrames implements Codec.Frames {
   private readonly longest: number
   private readonly header: Uint8Array
 
-  constructor(primitives: Primitives["Service"], direction: Direction, longest: number) {
-    const { header, key, nonce } = stateOf(direction)
+  /** What it keeps is in `room`, from the beginning. */
+  constructor(
+    primitives: Primitives["Service"],
+    direction: Direction,
+    longest: number,
+    room = new Uint8Array(framesLength)
+  ) {
+    const { key, nonce } = stateAt(room, 0, direction)
     this.primitives = primitives
     this.key = key
     this.nonce = nonce
-    this.header = header
+    this.header = room.subarray(sealerLength, framesLength)
     this.longest = longest
   }
 
@@ -136,8 +143,9 @@ class BoxCodec implements Codec.Codec {
   private readonly frames: BoxFrames
 
   constructor(primitives: Primitives["Service"], { decrypt, encrypt }: Directions, longest: number) {
-    this.sealer = new BoxSealer(primitives, encrypt)
-    this.frames = new BoxFrames(primitives, decrypt, longest)
+    const room = new Uint8Array(framesLength + sealerLength)
+    this.sealer = new BoxSealer(primitives, encrypt, room, framesLength)
+    this.frames = new BoxFrames(primitives, decrypt, longest, room)
     this.opener = Codec.opener(this.frames)
     primitives.wipe(encrypt.key)
     primitives.wipe(decrypt.key)
