@@ -143,11 +143,13 @@ class Made implements Connection {
 
   constructor(face: Face, { peer, remote }: Who) {
     this.#face = face
-    this.pull = face.pull()
+    // All in one function, so that they share what they close over.
+    const next: Connection["pull"] = Effect.callback((resume) => face.wait(resume))
+    this.pull = Effect.suspend(() => face.pullNow() ?? next)
     this.write = (chunk) => face.write(chunk)
     this.writeAll = (chunks) => face.writeAll(chunks)
-    this.flush = face.flush()
-    this.end = face.end()
+    this.flush = Effect.suspend(() => face.flush())
+    this.end = Effect.suspend(() => face.end())
     this.halfClose = face.port.halfClose
     this.remote = remote
     this.peer = peer
@@ -183,12 +185,14 @@ export type Who = Pick<Connection, "peer" | "remote">
 export const make = (port: Port, who: Who): Effect.Effect<Connection, never, Scope.Scope> =>
   Effect.contextWith((context: Context.Context<Scope.Scope>) => {
     const scope = Context.get(context, Scope.Scope)
-    // The finalizer keeps what it closes over for as long as the connection is: not the whole context.
-    const limits = Context.get(context, Limits)
     const face = new Face(port, who.remote)
-    const leave = (exit: Exit.Exit<unknown, unknown>) => face.leave(exit, () => remainingClose(scope, limits))
+    const leave = leaving(face, scope, Context.get(context, Limits))
     return Effect.as(Scope.addFinalizerExit(scope, leave), new Made(face, who))
   })
+
+/** A connection's finalizer: not within `make`, of which it would keep all that it was given. */
+const leaving = (face: Face, scope: Scope.Scope, limits: LimitValues) => (exit: Exit.Exit<unknown, unknown>) =>
+  face.leave(exit, () => remainingClose(scope, limits))
 
 /**
  * Takes a connection's port, for a transform that works below Effect. The connection is consumed: from now on it fails

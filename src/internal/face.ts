@@ -30,6 +30,8 @@ interface Reader {
   readonly resume: (outcome: Pull.Pull<Chunks, ConnectionError>) => void
   /** It can do with bytes that are lent. */
   readonly lend?: (chunks: Chunks) => void
+  /** Who waits behind it. */
+  next: Reader | undefined
 }
 
 /** What a callback throws is its author's: it must not reach the socket that is being read. */
@@ -45,7 +47,8 @@ const attempt = <A>(run: () => A): A | Effect.Effect<never> => {
 export class Face implements PortListener {
   readonly port: Port
   private readonly remote: Address
-  private readers: Array<Reader> = []
+  /** The first of those who wait: mostly the only one, so that an array would be the largest part of a face. */
+  private reader: Reader | undefined
   /** Taken from the port and not read yet: what came with a chunk whose borrower wanted a pause, or before draining began. */
   private late: Array<Uint8Array> | undefined
   private jobs: Array<Job> = []
@@ -124,7 +127,7 @@ export class Face implements PortListener {
 
   readable(): void {
     this.heard = true
-    for (let reader = this.readers[0]; reader !== undefined && !this.polling; reader = this.readers[0]) {
+    for (let { reader } = this; reader !== undefined && !this.polling; reader = this.reader) {
       const lent = reader.lend === undefined ? undefined : this.borrow()
       if (lent !== undefined) {
         this.polling = true
@@ -134,7 +137,9 @@ export class Face implements PortListener {
       }
       const outcome = this.pollOnce()
       if (outcome === undefined) return
-      this.readers.shift()?.resume(outcome)
+      const { reader: first } = this
+      this.reader = first?.next
+      first?.resume(outcome)
     }
   }
 
@@ -147,18 +152,36 @@ export class Face implements PortListener {
     return chunks
   }
 
-  pull(): Pull.Pull<Chunks, ConnectionError> {
-    const next: Pull.Pull<Chunks, ConnectionError> = Effect.callback((resume) => this.await({ resume }))
-    return Effect.suspend(() => (this.readers.length === 0 ? this.pollOnce() : undefined) ?? next)
+  /** What a pull ends with at once; `undefined`: it has to `wait`. */
+  pullNow(): Pull.Pull<Chunks, ConnectionError> | undefined {
+    return this.reader === undefined ? this.pollOnce() : undefined
+  }
+
+  wait(resume: Reader["resume"]): Effect.Effect<void> {
+    return this.await({ resume, next: undefined })
   }
 
   private await(reader: Reader): Effect.Effect<void> {
-    this.readers.push(reader)
+    const last = this.lastReader()
+    if (last === undefined) this.reader = reader
+    else last.next = reader
     return Effect.sync(() => this.forget(reader))
   }
 
+  private lastReader(): Reader | undefined {
+    let last = this.reader
+    while (last?.next !== undefined) last = last.next
+    return last
+  }
+
   private forget(reader: Reader): void {
-    this.readers = this.readers.filter((other) => other !== reader)
+    if (this.reader === reader) {
+      this.reader = reader.next
+      return
+    }
+    for (let before = this.reader; before !== undefined; before = before.next) {
+      if (before.next === reader) before.next = reader.next
+    }
   }
 
   /** Hands each chunk to `use`, which borrows it, until the clean end. */
@@ -182,6 +205,7 @@ export class Face implements PortListener {
       )
     const next: Outcome = Effect.callback((resume) => {
       const reader: Reader = {
+        next: undefined,
         resume: (outcome) => resume(onTaken(outcome)),
         lend: (chunks) => {
           const wait = each(chunks, true)
@@ -193,7 +217,7 @@ export class Face implements PortListener {
       return this.await(reader)
     })
     const goOn: Outcome = Effect.suspend(() => {
-      const outcome = this.readers.length === 0 ? this.pollOnce() : undefined
+      const outcome = this.pullNow()
       return outcome === undefined ? next : onTaken(outcome)
     })
     return goOn
@@ -330,11 +354,11 @@ export class Face implements PortListener {
   }
 
   flush(): Effect.Effect<void, ConnectionError> {
-    return Effect.suspend(() => this.submit([], () => this.port.flush()))
+    return this.submit([], () => this.port.flush())
   }
 
   end(): Effect.Effect<void, ConnectionError> {
-    return Effect.suspend(() => this.submit([], () => this.sayEnd()))
+    return this.submit([], () => this.sayEnd())
   }
 
   private sayEnd(): void {
