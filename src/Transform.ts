@@ -131,6 +131,8 @@ export const fromCodec = <E, R>(
     const wire = new PortWire(port)
     Connection.tally(connection, wire)
     return Effect.flatMap(handshake(wire), ({ codec, peer, remote }) => {
+      // The account stays, the wire and what it has buffered need not.
+      Connection.tally(connection, { bytesRead: wire.bytesRead, bytesWritten: wire.bytesWritten })
       const who = { peer, remote: connection.remote.with(remote) }
       return Connection.make(new CodecPort(port, codec, wire.leftover()), who)
     })

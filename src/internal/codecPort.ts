@@ -8,7 +8,7 @@ import { giveStage, stageBytes, takeStage } from "./stage.ts"
 
 const keyUsedUp = new ProtocolViolation({ detail: "the key of this direction is used up" })
 
-const nothing: Array<Uint8Array> = []
+const nothing: ReadonlyArray<Uint8Array> = []
 
 export class CodecPort implements Port, PortListener {
   /** The sealed end is the half close. */
@@ -20,7 +20,7 @@ export class CodecPort implements Port, PortListener {
   private own: ConnectionReason | undefined
 
   /** What the handshake had read too much of. */
-  private leftover: Array<Uint8Array>
+  private leftover: ReadonlyArray<Uint8Array>
   private peerEnded = false
 
   private stage: Uint8Array | undefined
@@ -32,10 +32,11 @@ export class CodecPort implements Port, PortListener {
   /** Stages that the lower port has not copied. */
   private lent: Array<Uint8Array> | undefined
 
-  constructor(lower: Port, codec: Codec, leftover: Array<Uint8Array>) {
+  constructor(lower: Port, codec: Codec, leftover: ReadonlyArray<Uint8Array>) {
     this.lower = lower
     this.codec = codec
-    this.leftover = leftover
+    // Mostly there is nothing: the array that the handshake has grown is not kept.
+    this.leftover = leftover.length === 0 ? nothing : leftover
   }
 
   listen(listener: PortListener): void {
@@ -140,7 +141,7 @@ export class CodecPort implements Port, PortListener {
     }
     if (!this.scheduled && this.stage !== undefined) {
       this.scheduled = true
-      queueMicrotask(this.onTick)
+      queueMicrotask(() => this.onTick())
     }
     return true
   }
@@ -162,7 +163,7 @@ export class CodecPort implements Port, PortListener {
     return roomy
   }
 
-  private readonly onTick = (): void => {
+  private onTick(): void {
     this.scheduled = false
     this.flush()
   }

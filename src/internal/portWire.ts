@@ -83,7 +83,7 @@ export class PortWire implements Wire, PortListener {
   }
 
   /** What came after the handshake's last message. */
-  leftover(): Array<Uint8Array> {
+  leftover(): ReadonlyArray<Uint8Array> {
     return this.chunks
   }
 }
