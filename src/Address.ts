@@ -420,7 +420,7 @@ const parseWebSocket = (
   start: number,
   defaultPort: number
 ): Parsed<{ readonly host: string; readonly port: number; readonly path: string }> => {
-  if (!text.startsWith("//", start)) return fault(Syntax, start, "//HOST[:PORT][/path]")
+  if (!text.startsWith("//", start)) return fault(Syntax, start - 1, "://HOST[:PORT][/path]")
   const from = start + 2
   const match = authorityAndPath.exec(text.slice(from))
   if (match === null) return fault(BadHost, from, "HOST or HOST:PORT, IPv6 in brackets")
