@@ -160,6 +160,8 @@ const stricter: ReadonlyArray<readonly [text: string, reason: Address.AddressRea
   ["onion::80", "BadHost", "localhost is no onion service"],
   ["onion:h:80", "BadHost", "an exit to the open network is not what onion is for"],
   ["onion:ｘ.onion:80", "BadHost", "onion names are ASCII"],
+  ["net:１２７.0.0.1:80", "BadHost", "an IP address is written in ASCII"],
+  ["ws://127.0ｘ.0.1/", "BadHost", "3.8.2 would look up a name where a URL has 127.0.0.1"],
   ["WS://H", "Syntax", "names of protocols are in lower case, as net's are for 3.8.2"],
   ["ws:h:8080", "Syntax", "3.8.2 reads no host in it and dials localhost:80"],
   ["ws:127.0.0.1", "Syntax", "3.8.2 reads no host in it"],

@@ -11,12 +11,17 @@ const isIpv6 = (text: string): boolean => {
   return ip !== undefined && URL.canParse(`ws://[${ip}]`)
 }
 
-/** A name as DNS is asked for it: letters beyond ASCII become `xn--` and, where they only look different, ASCII. */
+const ipv4 = /^\d+\.\d+\.\d+\.\d+$/
+
+/**
+ * A name as DNS is asked for it: letters beyond ASCII become `xn--` and, where they only look different, ASCII. What a URL takes
+ * for an IP address then is none: one is written in ASCII.
+ */
 const toAscii = (name: string): string | undefined => {
   if (asciiName.test(name)) return name
   const url = `ws://${name}`
   const ascii = anyName.test(name) && URL.canParse(url) ? new URL(url).hostname : ""
-  return asciiName.test(ascii) ? ascii : undefined
+  return asciiName.test(ascii) && !ipv4.test(ascii) ? ascii : undefined
 }
 
 /**
