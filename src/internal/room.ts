@@ -9,8 +9,23 @@ import { giveStage, takeStage } from "./stage.ts"
  */
 const litter: { last: ReadonlyArray<unknown> } = { last: [] }
 
+/** What is read in one go by who reads in bulk. */
+const bulkBytes = 32 * 1024
+let heapIsKept = false
+
+/**
+ * glibc gives the top of its heap back to the system as soon as 128 KiB are free there, and takes it again page by page: a fifth of what
+ * it costs to receive. It keeps twice as much as the largest block with a mapping of its own that was ever freed: this one is never
+ * touched, so that it takes addresses and no memory.
+ */
+const keepHeap = (): void => {
+  heapIsKept = true
+  litter.last = [Buffer.allocUnsafeSlow(16 * 1024 * 1024)]
+}
+
 /** Memory for the reader to keep. */
 const keepable = (bytes: number): Uint8Array => {
+  if (bytes >= bulkBytes && !heapIsKept) keepHeap()
   litter.last = new Array(bytes >> 3)
   return Buffer.allocUnsafeSlow(bytes)
 }
