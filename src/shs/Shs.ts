@@ -79,6 +79,7 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
   const dial = Effect.fnUntraced(function* (wire: Transform.Wire, server: PublicKey, as: KeyPair) {
     const hello = Handshake.clientHello(local(as), server)
     yield* Effect.mapError(wire.write(hello.message), rejected("hello", "connect"))
+    hello.next.sharedLong()
     const challenge = yield* receive(wire, "challenge", "hello")
     const auth = yield* step("challenge", Handshake.clientAuth(hello.next, challenge))
     yield* Effect.mapError(wire.write(auth.message), rejected("auth", "hello"))
@@ -89,10 +90,11 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
   })
 
   const serve = Effect.fnUntraced(function* (wire: Transform.Wire, remote: Address.Address) {
-    const hello = yield* receive(wire, "hello", "connect")
-    const challenge = yield* step("hello", Handshake.serverChallenge(local(identity), hello))
-    yield* Effect.mapError(wire.write(challenge.message), rejected("challenge", "connect"))
     const crowded = yield* Crowded
+    const early = crowded() ? undefined : local(identity)
+    const hello = yield* receive(wire, "hello", "connect")
+    const challenge = yield* step("hello", Handshake.serverChallenge(early ?? local(identity), hello))
+    yield* Effect.mapError(wire.write(challenge.message), rejected("challenge", "connect"))
     if (!crowded()) challenge.next.sharedLong()
     const auth = yield* receive(wire, "auth", "hello")
     const decision = yield* step("auth", Handshake.serverVerify(challenge.next, auth))

@@ -116,6 +116,14 @@ const sign = ({ identity, primitives }: Local, message: Uint8Array): Uint8Array 
 export interface AwaitChallenge {
   readonly local: Local
   readonly server: PublicKey
+  /** What the client shares with the server's key. Better computed when the hello is on its way. */
+  readonly sharedLong: () => ServerSecret
+}
+
+/** `x25519` is the server's key in the form for shared secrets. Either is `undefined` when nothing comes of the key. */
+interface ServerSecret {
+  readonly x25519: Uint8Array | undefined
+  readonly shared: Uint8Array | undefined
 }
 
 /** The client has authenticated. */
@@ -138,20 +146,28 @@ export const clientHello = (
   server: PublicKey
 ): { readonly message: Uint8Array; readonly next: AwaitChallenge } => ({
   message: greeting(local),
-  next: { local, server }
+  next: {
+    local,
+    server,
+    sharedLong: once(() => {
+      const x25519 = local.keys.convert(server)
+      return { x25519, shared: x25519 && local.primitives.x25519(local.ephemeral.secretKey, x25519) }
+    })
+  }
 })
 
 /** From the challenge to the auth message. */
 export const clientAuth = (
-  { local, server }: AwaitChallenge,
+  state: AwaitChallenge,
   challenge: Uint8Array
 ): Step<{ readonly message: Uint8Array; readonly next: AwaitAccept }> => {
-  const { appKey, ephemeral, identity, keys, primitives } = local
+  const { local, server } = state
+  const { appKey, identity, primitives } = local
   return Result.flatMap(readGreeting(local, challenge), ({ key: serverEphemeral, shared }) => {
-    const serverX25519 = keys.convert(server)
-    if (serverX25519 === undefined) return misbehaved("the key of the address is no point that anybody can hold")
-    const sharedLong = primitives.x25519(ephemeral.secretKey, serverX25519)
-    if (sharedLong === undefined) return misbehaved(smallOrder)
+    const { shared: sharedLong, x25519: serverX25519 } = state.sharedLong()
+    if (serverX25519 === undefined || sharedLong === undefined) {
+      return misbehaved("the key of the address is no point that anybody can hold")
+    }
     const sharedHash = primitives.sha256(shared)
     const hello = concat(sign(local, concat(appKey, server, sharedHash)), identity.publicKey)
     const authKey = hashSecret(primitives, appKey, shared, sharedLong)
