@@ -134,6 +134,6 @@ export const fromCodec = <E, R>(
       // The account stays, the wire and what it has buffered need not.
       Connection.tally(connection, { bytesRead: wire.bytesRead, bytesWritten: wire.bytesWritten })
       const who = { peer, remote: connection.remote.with(remote) }
-      return Connection.make(new CodecPort(port, codec, wire.leftover()), who)
+      return Connection.make(new CodecPort(port, codec, wire.leftover()), who, connection)
     })
   })

@@ -11,12 +11,14 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Address from "../src/Address.ts"
+import type * as Codec from "../src/Codec.ts"
 import * as Connection from "../src/Connection.ts"
 import type { ConnectionError } from "../src/ConnectionError.ts"
 import { Identity } from "../src/Identity.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Memory from "../src/memory/Memory.ts"
 import { memoryPair } from "../src/memory/memoryPort.ts"
+import * as Transform from "../src/Transform.ts"
 import * as Transport from "../src/Transport.ts"
 import { echo, multiserver, pair, pattern, protocols, readAll, sameBytes, served, turn } from "./support/servers.ts"
 
@@ -174,6 +176,42 @@ describe("a connection", () => {
       assert.strictEqual(yield* Fiber.join(parked), "LocallyClosed(consumed)")
       assert.strictEqual(yield* failure(near.write(pattern(1))), "LocallyClosed(consumed)")
     }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.effect.each([true, false])(
+    "over another one says goodbye before what its handshake opened is let go: %s",
+    (opens) =>
+      Effect.gen(function* () {
+        const [near, far] = memoryPair()
+        const log: Array<string> = []
+        const codec: Codec.Codec = {
+          sealer: {
+            head: 0,
+            tail: 0,
+            maxBody: 100,
+            endLength: 3,
+            seal: () => {},
+            sealEnd: (stage, offset) => {
+              log.push("goodbye")
+              stage.set([1, 2, 3], offset)
+            }
+          },
+          opener: { open: () => "more" },
+          wipe: () => void log.push("wiped")
+        }
+        const opened = Effect.acquireRelease(Effect.void, () => Effect.sync(() => log.push("released")))
+        yield* Effect.gen(function* () {
+          const lower = yield* Connection.make(near, stalled)
+          const remote = new Address.Opaque({ name: "logged", data: "" })
+          yield* Transform.fromCodec(lower, () =>
+            Effect.as(opens ? opened : Effect.void, { peer: lower.peer, remote, codec })
+          )
+        }).pipe(Effect.scoped)
+        assert.deepStrictEqual(log, opens ? ["goodbye", "wiped", "released"] : ["goodbye", "wiped"])
+        assert.deepStrictEqual(far.take(), [Uint8Array.of(1, 2, 3)])
+        assert.isTrue(far.ended)
+        assert.strictEqual(near.failure?._tag, "LocallyClosed")
+      })
   )
 
   it.live("owns nothing of a Buffer once it is written", () =>

@@ -4,6 +4,7 @@
  *
  * Only keys that their owner has proved are remembered, and a bounded number of them: what strangers send takes no room.
  */
+import { concat } from "./brief.ts"
 import type { Primitives } from "./Primitives.ts"
 
 /** 1,024 peers are about 200 KiB. */
@@ -15,6 +16,9 @@ const hashOf = (key: Uint8Array): number => {
   for (let i = 0; i < 6; i++) hash = hash * 256 + (key[i] as number)
   return hash
 }
+
+/** Public keys: nothing is told by how long it takes. */
+const same = (a: Uint8Array, b: Uint8Array): boolean => a.every((byte, i) => byte === b[i])
 
 interface Converted {
   readonly publicKey: Uint8Array
@@ -32,12 +36,15 @@ export class ConvertedKeys {
 
   private find(publicKey: Uint8Array): Converted | undefined {
     const found = this.remembered.get(hashOf(publicKey))
-    return found !== undefined && this.primitives.equal(found.publicKey, publicKey) ? found : undefined
+    return found !== undefined && same(found.publicKey, publicKey) ? found : undefined
   }
 
-  /** The X25519 form, 32 bytes that are not to be changed; `undefined` when the key is no point that anybody can hold. */
+  /**
+   * The X25519 form, 32 bytes that are not to be changed; `undefined` when the key is no point that anybody can hold. It is a copy of the
+   * key that libsodium sees: V8 keeps a small array on its heap until a native call sees it, and then gives it a buffer.
+   */
   convert(publicKey: Uint8Array): Uint8Array | undefined {
-    return this.find(publicKey)?.x25519 ?? this.primitives.x25519FromPublicKey(publicKey)
+    return this.find(publicKey)?.x25519 ?? this.primitives.x25519FromPublicKey(concat(publicKey))
   }
 
   /** The owner of `publicKey`, whose form is `x25519`, has proved that it is. */

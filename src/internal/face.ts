@@ -66,6 +66,10 @@ export class Face implements PortListener {
   private bytesWritten = 0
   /** Why this side has given up on it. */
   private expired: ConnectionReason | undefined
+  /** What its scope runs for it, and for the one above. */
+  finalizer: ((exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>) | undefined
+  /** The one over its port that leaves with it. */
+  above: Face | undefined
   /** What a handshake has carried by itself. */
   tally: Pick<Account, "bytesRead" | "bytesWritten"> | undefined
 

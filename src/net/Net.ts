@@ -17,7 +17,7 @@ import { permitted } from "./lookup.ts"
 import { proxied } from "./proxied.ts"
 import { bindReason, dialReason } from "./reasons.ts"
 import { StaticRead } from "./staticRead.ts"
-import { accepted, bound, connected, overSocket } from "./streamSocket.ts"
+import { accepted, bound, dialed, overSocket } from "./streamSocket.ts"
 
 /** A vanished peer is noticed by TCP keep-alive after this long. */
 const keepAliveMillis = 60_000
@@ -44,8 +44,10 @@ const dial = (
     const read = new StaticRead()
     const { onread } = read
     const open = () => net.connect({ host, port, lookup, onread, autoSelectFamily: true, ...socketOptions }).pause()
-    return connected(open, (error) => denied() ?? dialReason(error, host)).pipe(
-      Effect.flatMap((socket) => overSocket(socket, remoteOf(socket), read))
+    return dialed(
+      open,
+      (error) => denied() ?? dialReason(error, host),
+      (socket) => overSocket(socket, remoteOf(socket), read)
     )
   })
 

@@ -18,27 +18,28 @@ const inScope = (socket: net.Socket): Effect.Effect<void, never, Scope.Scope> =>
     })
   )
 
-/** Opens a socket and waits until it is connected. */
+/** Opens a socket and waits until it is connected. Interrupted before, it is gone; afterwards it is for who gets it to end it. */
+const opened = <E>(open: () => net.Socket, reason: (error: NodeJS.ErrnoException) => E): Effect.Effect<net.Socket, E> =>
+  Effect.callback((resume) => {
+    const socket = open()
+    const onError = (error: NodeJS.ErrnoException) => resume(Effect.fail(reason(error)))
+    const onConnect = () => {
+      socket.off("error", onError).on("error", ignore)
+      resume(Effect.succeed(socket))
+    }
+    socket.once("connect", onConnect).on("error", onError)
+    return Effect.sync(() => {
+      socket.off("connect", onConnect)
+      socket.destroy()
+    })
+  })
+
+/** A connected socket, which goes with the scope. */
 export const connected = <E>(
   open: () => net.Socket,
   reason: (error: NodeJS.ErrnoException) => E
 ): Effect.Effect<net.Socket, E, Scope.Scope> =>
-  Effect.suspend(() => {
-    const socket = open()
-    const wait = Effect.callback<net.Socket, E>((resume) => {
-      const onError = (error: NodeJS.ErrnoException) => resume(Effect.fail(reason(error)))
-      const onConnect = () => {
-        socket.off("error", onError).on("error", ignore)
-        resume(Effect.succeed(socket))
-      }
-      socket.once("connect", onConnect).on("error", onError)
-      return Effect.sync(() => {
-        socket.off("connect", onConnect)
-        socket.destroy()
-      })
-    })
-    return Effect.andThen(inScope(socket), wait)
-  })
+  Effect.uninterruptibleMask((restore) => Effect.tap(restore(opened(open, reason)), inScope))
 
 /** The connection over a connected socket. */
 export const overSocket = (
@@ -51,6 +52,14 @@ export const overSocket = (
     return Connection.make(new SocketPort(socket, read), { remote, peer: Connection.anonymous })
   })
 
+/** Dials: the connection over a socket that is opened for it, and is its own from then on. */
+export const dialed = <E>(
+  open: () => net.Socket,
+  reason: (error: NodeJS.ErrnoException) => E,
+  over: (socket: net.Socket) => Effect.Effect<Connection.Connection, never, Scope.Scope>
+): Effect.Effect<Connection.Connection, E, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) => Effect.flatMap(restore(opened(open, reason)), over))
+
 /** An accepted socket, for who takes it. Until its port listens, errors wait: what fails before shows then. */
 export const accepted = (
   socket: net.Socket,
@@ -59,11 +68,13 @@ export const accepted = (
   socket.on("error", ignore)
   // The effect outlives its run, in the fiber that goes on; the socket that it was given needn't.
   const given = { socket }
-  return Effect.suspend(() => {
-    const { read, socket } = rewrap(given.socket)
-    given.socket = socket
-    return Effect.andThen(inScope(socket), overSocket(socket, remote, read))
-  })
+  return Effect.uninterruptible(
+    Effect.suspend(() => {
+      const { read, socket } = rewrap(given.socket)
+      given.socket = socket
+      return overSocket(socket, remote, read)
+    })
+  )
 }
 
 /** Listens with a server, which closes with the scope. */

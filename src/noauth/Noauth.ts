@@ -29,7 +29,8 @@ export const layer = (options: Options = {}): Layer.Layer<Transform.Transform<"n
     Effect.gen(function* () {
       const port = yield* Connection.takePort(connection)
       const peer = below.trusted || options.trustLoopback === true ? new Connection.Trusted() : connection.peer
-      return yield* Connection.make(port, { peer, remote: connection.remote.with(new Address.Noauth()) })
+      const who = { peer, remote: connection.remote.with(new Address.Noauth()) }
+      return yield* Connection.make(port, who, connection)
     })
   return Transform.layer("noauth", {
     section: Schema.toType(Address.Noauth),

@@ -196,7 +196,7 @@ export const clientFinish = (state: AwaitAccept, accept: Uint8Array): Step<Sessi
   const signature = brief(64)
   if (!primitives.boxOpen(signature, accept, zeroNonce, acceptKey))
     return misbehaved("its accept message does not open")
-  if (!primitives.verify(signature, concat(appKey, hello, sharedHash), server)) {
+  if (!primitives.verify(signature, concat(appKey, hello, sharedHash), concat(server))) {
     return misbehaved("its signature does not hold")
   }
   keys.proved(server, serverX25519)
@@ -252,12 +252,14 @@ export const serverVerify = (state: AwaitAuth, auth: Uint8Array): Step<AwaitDeci
   const opened = primitives.boxOpen(hello, auth, zeroNonce, authKey)
   primitives.wipe(authKey)
   if (!opened) return misbehaved("its auth message does not open: it dialed another key than ours, or was changed")
+  // For who is served it is a copy, which no native call sees: a small array of V8's heap.
   const client = PublicKey.make(hello.slice(64), { disableChecks: true })
   const clientX25519 = keys.convert(client)
   if (clientX25519 === undefined) return misbehaved("its public key is no point that anybody can hold")
   const sharedHash = primitives.sha256(shared)
   const signed = concat(appKey, identity.publicKey, sharedHash)
-  if (!primitives.verify(hello.subarray(0, 64), signed, client)) return misbehaved("its signature does not hold")
+  if (!primitives.verify(hello.subarray(0, 64), signed, hello.subarray(64)))
+    return misbehaved("its signature does not hold")
   keys.proved(client, clientX25519)
   const sharedAccept = primitives.x25519(ephemeral.secretKey, clientX25519)
   if (sharedAccept === undefined) return misbehaved("its public key is a point of small order")

@@ -19,7 +19,7 @@ import { NotDialable, Refused, type TransportReason, Unreachable } from "../Dial
 import { AddressInUse, type BindReason, NotListenable, PermissionDenied } from "../ListenError.ts"
 import { fdRoom } from "../net/fdRoom.ts"
 import { StaticRead } from "../net/staticRead.ts"
-import { accepted, bound, connected, overSocket } from "../net/streamSocket.ts"
+import { accepted, bound, dialed, overSocket } from "../net/streamSocket.ts"
 import * as Transport from "../Transport.ts"
 
 /** The longest path that a socket address holds on Linux, in bytes; other systems have a few less. */
@@ -55,8 +55,7 @@ const dial = (
     const read = new StaticRead()
     const { onread } = read
     const open = () => net.connect({ path: section.path, onread, allowHalfOpen: true }).pause()
-    const socket = yield* connected(open, dialReason)
-    return yield* overSocket(socket, section, read)
+    return yield* dialed(open, dialReason, (socket) => overSocket(socket, section, read))
   })
 
 // -----------------------------------------------------------------------------
