@@ -181,13 +181,13 @@ export const listen = (
         draining: connections.draining.await,
         run: <E, R>(handler: Handler<E, R>) =>
           Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) => {
-            // The connection's own scope stands, whatever scope the one who runs this is in. A merge would copy both for each connection.
+            // The connection's own scope stands, whatever scope the one who runs this is in. A merge would copy both for each connection,
+            // and `updateContext` keep what was there before: when its scope closes the connection's fiber has that again anyway.
             const serve: Serve = (connection) =>
-              Effect.updateContext(
-                handler(connection),
-                (own: Context.Context<Scope.Scope>) =>
-                  Context.add(context, Scope.Scope, Context.get(own, Scope.Scope)) as Context.Context<R>
-              )
+              Effect.withFiber((fiber) => {
+                fiber.setContext(Context.add(context, Scope.Scope, Context.getUnsafe(fiber.context, Scope.Scope)))
+                return handler(connection) as Effect.Effect<unknown, E, Scope.Scope>
+              })
             Deferred.doneUnsafe(connections.handler, Effect.succeed(serve))
             return Effect.ensuring(Effect.never, stop)
           })

@@ -51,7 +51,7 @@ export class Face implements PortListener {
   private reader: Reader | undefined
   /** Taken from the port and not read yet: what came with a chunk whose borrower wanted a pause, or before draining began. */
   private late: Array<Uint8Array> | undefined
-  private jobs: Array<Job> = []
+  private jobs: Array<Job> | undefined
   private advancing = false
   private polling = false
   private heard = false
@@ -286,10 +286,10 @@ export class Face implements PortListener {
   drained(): void {
     if (!this.advancing) {
       this.advancing = true
-      for (let job = this.jobs[0]; job !== undefined; job = this.jobs[0]) {
+      for (let job = this.jobs?.[0]; job !== undefined; job = this.jobs?.[0]) {
         const outcome = this.step(job)
         if (outcome === undefined) break
-        this.jobs.shift()
+        this.jobs?.shift()
         job.resume(outcome)
       }
       this.advancing = false
@@ -307,6 +307,7 @@ export class Face implements PortListener {
   private queue(waiting: Omit<Job, "resume">): Effect.Effect<void, ConnectionError> {
     return Effect.callback((resume) => {
       const job: Job = { ...waiting, resume }
+      this.jobs ??= []
       this.jobs.push(job)
       this.drained()
       return Effect.sync(() => this.cancel(job))
@@ -314,17 +315,21 @@ export class Face implements PortListener {
   }
 
   private cancel(job: Job): void {
-    const at = this.jobs.indexOf(job)
+    const at = this.jobs?.indexOf(job) ?? -1
     if (at < 0) return
-    this.jobs.splice(at, 1)
+    this.jobs?.splice(at, 1)
     // A stream with a hole in it, or with bytes that their owner may change now, can't go on.
     if (job.last === undefined && (job.index > 0 || job.offset > 0)) this.shut("interrupted")
     else this.drained()
   }
 
+  private get hasJobs(): boolean {
+    return this.jobs !== undefined && this.jobs.length > 0
+  }
+
   /** Whether it need not wait its turn, or in parts. */
   private takesNow(chunk: Uint8Array): boolean {
-    return this.jobs.length === 0 && !this.endSaid && !this.port.full && chunk.length <= sliceBytes
+    return !this.hasJobs && !this.endSaid && !this.port.full && chunk.length <= sliceBytes
   }
 
   write(chunk: Uint8Array): Effect.Effect<void, ConnectionError> {
@@ -402,7 +407,7 @@ export class Face implements PortListener {
 
   /** Whether what is written waits for the peer. */
   get stalled(): boolean {
-    return this.jobs.length > 0 || this.port.pending > 0
+    return this.hasJobs || this.port.pending > 0
   }
 
   /** Fails it with `TimedOut`. */
@@ -423,7 +428,7 @@ export class Face implements PortListener {
   /** The end of the connection's scope. */
   leave(exit: Exit.Exit<unknown, unknown>, remaining: () => Effect.Effect<number>): Effect.Effect<void> {
     const { port } = this
-    const unfinished = this.jobs.some((job) => job.index > 0 || job.offset > 0)
+    const unfinished = this.jobs?.some((job) => job.index > 0 || job.offset > 0)
     if (Exit.isFailure(exit) || unfinished || port.failure !== undefined || this.closed === "interrupted") {
       const tag = this.tag()
       this.left ??= tag === "closed" ? "LocallyClosed" : tag

@@ -23,6 +23,16 @@ export const release = (socket: Socket): void => {
 /** Hears the errors of a socket that has no port yet: with no listener they would be thrown. Its port sees what became of it. */
 export const ignore = (): void => {}
 
+/** Where a socket keeps its port, for listeners that all of them share. */
+const portOf = Symbol("port")
+
+/** A listener of a socket, for its port. One of its own for each is 200 bytes that a server has for every idle connection. */
+const forPort = <A extends ReadonlyArray<unknown>>(hear: (port: SocketPort, ...args: A) => void) =>
+  function (this: Socket, ...args: A): void {
+    const port: unknown = Reflect.get(this, portOf)
+    if (port instanceof SocketPort) hear(port, ...args)
+  }
+
 export class SocketPort implements Port, Ear {
   readonly halfClose = true
   failure: ConnectionReason | undefined
@@ -48,9 +58,10 @@ export class SocketPort implements Port, Ear {
     socket.off("error", ignore)
     // Only when it must be: it makes a large hash table of the socket's small table of listeners.
     if (socket.listenerCount("error") > 0) socket.removeAllListeners("error")
-    socket.on("error", this.onError)
-    socket.on("close", this.onClose)
-    if (socket.destroyed) this.onClose()
+    Reflect.set(socket, portOf, this)
+    socket.on("error", SocketPort.onError)
+    socket.on("close", SocketPort.onClose)
+    if (socket.destroyed) this.closed()
   }
 
   // ---- reading ----
@@ -61,7 +72,7 @@ export class SocketPort implements Port, Ear {
     if (!first) return
     if (this.read === undefined) this.socket.on("data", (chunk: Uint8Array) => this.onData(chunk))
     else this.read.ear = this
-    this.socket.on("end", this.onEnd)
+    this.socket.on("end", SocketPort.onEnd)
     this.resume()
   }
 
@@ -113,10 +124,10 @@ export class SocketPort implements Port, Ear {
     if (!this.yielding) this.socket.resume()
   }
 
-  private readonly onEnd = (): void => {
-    this.inputEnded = true
-    this.listener?.readable()
-  }
+  private static readonly onEnd = forPort((port): void => {
+    port.inputEnded = true
+    port.listener?.readable()
+  })
 
   borrow(): Chunks | undefined {
     const { arrived } = this
@@ -176,12 +187,14 @@ export class SocketPort implements Port, Ear {
 
   // ---- failing and leaving ----
 
-  private readonly onError = (error: NodeJS.ErrnoException): void => {
+  private static readonly onError = forPort((port, error: NodeJS.ErrnoException): void => {
     const code = error.code ?? "UNKNOWN"
-    this.fail(code === "ETIMEDOUT" ? new TimedOut() : new Reset({ code }))
-  }
+    port.fail(code === "ETIMEDOUT" ? new TimedOut() : new Reset({ code }))
+  })
 
-  private readonly onClose = (): void => {
+  private static readonly onClose = forPort((port): void => port.closed())
+
+  private closed(): void {
     if (this.failure !== undefined) return
     // After both ends it is just over.
     if (!this.inputEnded || !this.socket.writableFinished) this.fail(new Reset({ code: "EPIPE" }))
