@@ -191,7 +191,7 @@ export const make = (port: Port, who: Who, over?: Connection): Effect.Effect<Con
     const face = new Face(port, who.remote)
     const connection = new Made(face, who)
     const lower = over && Made.face(over)
-    if (lower?.finalizer !== undefined && lower.finalizer === onlyFinalizer(scope)) {
+    if (lower?.finalizer !== undefined && lower.finalizer === lastFinalizer(scope)) {
       lower.above = face
       return Effect.succeed(connection)
     }
@@ -199,9 +199,16 @@ export const make = (port: Port, who: Who, over?: Connection): Effect.Effect<Con
     return Effect.as(Scope.addFinalizerExit(scope, face.finalizer), connection)
   })
 
-/** The finalizer of a scope that has no other. */
-const onlyFinalizer = ({ state }: Scope.Scope): Face["finalizer"] =>
-  state._tag === "Open" ? state.finalizer : undefined
+/** Where a scope has more finalizers, who was the last is not looked for. */
+const fewFinalizers = 4
+
+/** What a scope runs first. */
+const lastFinalizer = ({ state }: Scope.Scope): Face["finalizer"] => {
+  if (state._tag !== "Open") return undefined
+  const { finalizer, finalizers } = state
+  if (finalizers === undefined || finalizers.size > fewFinalizers) return finalizer
+  return [...finalizers.values()].at(-1)
+}
 
 /** A connection's finalizer: not within `make`, of which it would keep all that it was given. */
 const leaving = (face: Face, scope: Scope.Scope, limits: LimitValues) => (exit: Exit.Exit<unknown, unknown>) =>
@@ -214,8 +221,11 @@ const leave = (
   scope: Scope.Scope,
   limits: LimitValues
 ): Effect.Effect<void> => {
-  const { above } = face
-  const own = () => face.leave(exit, () => remainingClose(scope, limits))
+  const { above, onLeft } = face
+  const own = () => {
+    const left = face.leave(exit, () => remainingClose(scope, limits))
+    return onLeft === undefined ? left : Effect.andThen(left, Effect.sync(onLeft))
+  }
   if (above === undefined) return own()
   return Effect.ensuring(
     Effect.suspend(() => leave(above, exit, scope, limits)),
@@ -276,9 +286,13 @@ export const fromEffects = (effects: Effects): Effect.Effect<Connection, never, 
     return yield* make(pump, effects)
   })
 
-/** The same connection, or one over it with a pump when it has no port of its own. */
-export const withPort = (connection: Connection): Effect.Effect<Connection, never, Scope.Scope> =>
-  Made.face(connection) === undefined ? fromEffects(connection) : Effect.succeed(connection)
+/** The same connection, or one over it with a pump when it has no port of its own. `left` runs when it has left with its scope. */
+export const withPort = (connection: Connection, left?: () => void): Effect.Effect<Connection, never, Scope.Scope> => {
+  const face = Made.face(connection)
+  if (face === undefined) return Effect.flatMap(fromEffects(connection), (own) => withPort(own, left))
+  face.onLeft = left
+  return Effect.succeed(connection)
+}
 
 // -----------------------------------------------------------------------------
 // views

@@ -158,7 +158,12 @@ const attempt = (
     const started = clock.currentTimeMillisUnsafe()
     const deadline = new Deadline(stack.transport.connectTimeout, limits.handshake, started)
     let connectMillis = 0
-    const open = Effect.flatMap(Effect.andThen(admission.dialing, connect), (transport) => {
+    const { begin, left } = admission.dial()
+    const counted = Effect.suspend(() => {
+      begin()
+      return connect
+    })
+    const open = Effect.flatMap(counted, (transport) => {
       connectMillis = clock.currentTimeMillisUnsafe() - started
       deadline.connected()
       return turn(
@@ -168,11 +173,14 @@ const attempt = (
         })
       )
     })
-    return observed(
-      { emit, idle: limits.idle, role: "dial", stack: stack.name, failed, connectMillis: () => connectMillis },
-      Effect.raceFirst(open, deadline.passed)
+    return inOwnScope(
+      observed(
+        { emit, idle: limits.idle, role: "dial", stack: stack.name, failed, connectMillis: () => connectMillis, left },
+        Effect.raceFirst(open, deadline.passed)
+      ),
+      left
     )
-  }).pipe(inOwnScope)
+  })
 
 /** Says that another address takes the place of one that has failed. */
 const fallback = (

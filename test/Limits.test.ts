@@ -176,6 +176,30 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("many silent sock
     }).pipe(Effect.provide(limited({ connections: 4 })))
   )
 
+  it.live("a dial counts until it is over, however it ends", () =>
+    Effect.gen(function* () {
+      // Both ends are ours: each connection is two.
+      const address = yield* served("net:127.0.0.1:0~shs", echo)
+      const closed = yield* Effect.scoped(served("net:127.0.0.1:0~shs", echo))
+      for (let i = 0; i < 4; i++) {
+        yield* exchange(address)
+        assert.strictEqual((yield* Effect.flip(Effect.scoped(Multiserver.dial(closed))))._tag, "DialError")
+        const dialing = yield* Effect.forkChild(Effect.scoped(Multiserver.dial(address)), { startImmediately: true })
+        if (i > 0) yield* turn
+        yield* Fiber.interrupt(dialing)
+        // The other side has seen it.
+        yield* Effect.sleep("50 millis")
+      }
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* Multiserver.dial(address)
+          assert.strictEqual((yield* Effect.flip(Multiserver.dial(address)))._tag, "DialError")
+        })
+      )
+      yield* exchange(address)
+    }).pipe(Effect.provide(limited({ connections: 3 })))
+  )
+
   it.live("authenticated connections are never ended for others: when there is no room, newcomers are refused", () => {
     const events: Array<Events.Event> = []
     return Effect.gen(function* () {

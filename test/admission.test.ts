@@ -138,13 +138,15 @@ describe("the number of connections", () => {
         const admission = yield* make({ ...unlimited, connections }, room)
         const all = Array.from({ length: 2 }, () => enter(admission, undefined))
         for (const { place } of all) admission.settle(place)
-        yield* Effect.scoped(
-          Effect.gen(function* () {
-            yield* admission.dialing
-            assert.strictEqual(refusal(admission, undefined), "TooManyConnections")
-          })
-        )
-        assert.isUndefined(refusal(admission, undefined))
+        const { begin, left } = admission.dial()
+        begin()
+        begin()
+        assert.strictEqual(refusal(admission, undefined), "TooManyConnections")
+        left()
+        left()
+        begin()
+        admission.settle(enter(admission, undefined).place)
+        assert.strictEqual(refusal(admission, undefined), "TooManyConnections")
       }
     })
   )

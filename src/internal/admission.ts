@@ -10,7 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Random from "effect/Random"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import type { LimitValues } from "../Limits.ts"
 import { sourceKey } from "./sourceKey.ts"
 
@@ -92,6 +92,13 @@ export class Place implements Listed {
     this.pending = pending
     this.since = since
   }
+}
+
+/** One that this side makes. */
+export interface Dialed {
+  readonly begin: () => void
+  /** Before it has begun, it never will. Again is nothing. */
+  readonly left: () => void
 }
 
 // -----------------------------------------------------------------------------
@@ -179,14 +186,21 @@ export class Admission {
     this.open--
   }
 
-  /** Counts one that this side makes, as long as the scope: nobody refuses it, and newcomers have the less room. */
-  readonly dialing: Effect.Effect<void, never, Scope.Scope> = Effect.flatMap(Effect.scope, (scope) => {
-    this.open++
-    return Scope.addFinalizerExit(scope, () => {
-      this.open--
-      return Effect.void
-    })
-  })
+  /** One that this side makes. It counts from `begin` until it has left: nobody refuses it, and newcomers have the less room. */
+  dial(): Dialed {
+    let state: "before" | "open" | "left" = "before"
+    return {
+      begin: () => {
+        if (state !== "before") return
+        state = "open"
+        this.open++
+      },
+      left: () => {
+        if (state === "open") this.open--
+        state = "left"
+      }
+    }
+  }
 
   // ---- sources ----
 

@@ -68,6 +68,8 @@ export class Face implements PortListener {
   private expired: ConnectionReason | undefined
   /** What its scope runs for it, and for the one above. */
   finalizer: ((exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>) | undefined
+  /** Runs when it has left. */
+  onLeft: (() => void) | undefined
   /** The one over its port that leaves with it. */
   above: Face | undefined
   /** What a handshake has carried by itself. */

@@ -23,6 +23,8 @@ interface Observer {
   readonly idle: Duration.Duration
   /** Of a dial: how long its transport took, once it has. */
   readonly connectMillis?: () => number
+  /** Of a dial: runs when the connection has left. */
+  readonly left?: () => void
 }
 
 const peerText = (peer: Connection.Peer): string | undefined =>
@@ -30,10 +32,10 @@ const peerText = (peer: Connection.Peer): string | undefined =>
 
 /** Opens a connection, says so, and says how it went when the scope is closed. */
 export const observed = <E, R>(
-  { connectMillis, emit, failed = [], idle, origin, role, source, stack }: Observer,
+  { connectMillis, emit, failed = [], idle, left, origin, role, source, stack }: Observer,
   open: Effect.Effect<Connection.Connection, E, R>
 ): Effect.Effect<Connection.Connection, E, R | Scope.Scope> => {
-  const made = Effect.flatMap(open, Connection.withPort)
+  const made = Effect.flatMap(open, (connection) => Connection.withPort(connection, left))
   const opened = Duration.isFinite(idle) ? Effect.tap(made, (own) => endWhenIdle(own, idle)) : made
   // Making a record costs more than opening a connection in memory: none is made for nobody.
   if (emit === Events.nobody) return opened
