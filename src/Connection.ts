@@ -224,7 +224,7 @@ const leave = (
   const { above, onLeft } = face
   const own = () => {
     const left = face.leave(exit, () => remainingClose(scope, limits))
-    return onLeft === undefined ? left : Effect.andThen(left, Effect.sync(onLeft))
+    return onLeft === undefined ? left : Effect.ensuring(left, Effect.sync(onLeft))
   }
   if (above === undefined) return own()
   return Effect.ensuring(
@@ -290,7 +290,7 @@ export const fromEffects = (effects: Effects): Effect.Effect<Connection, never, 
 export const withPort = (connection: Connection, left?: () => void): Effect.Effect<Connection, never, Scope.Scope> => {
   const face = Made.face(connection)
   if (face === undefined) return Effect.flatMap(fromEffects(connection), (own) => withPort(own, left))
-  face.onLeft = left
+  if (left !== undefined) face.whenLeft(left)
   return Effect.succeed(connection)
 }
 

@@ -68,7 +68,7 @@ export class Face implements PortListener {
   private expired: ConnectionReason | undefined
   /** What its scope runs for it, and for the one above. */
   finalizer: ((exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>) | undefined
-  /** Runs when it has left. */
+  /** Runs when it has left: see `whenLeft`. */
   onLeft: (() => void) | undefined
   /** The one over its port that leaves with it. */
   above: Face | undefined
@@ -425,6 +425,12 @@ export class Face implements PortListener {
   discard(): boolean | "over" {
     if (this.port.take() !== undefined) return true
     return this.port.ended || this.port.failure !== undefined ? "over" : false
+  }
+
+  /** Runs this when it has left, or now when it has already. */
+  whenLeft(run: () => void): void {
+    if (this.closed === "closed") run()
+    else this.onLeft = run
   }
 
   /** The end of the connection's scope. */
