@@ -83,6 +83,11 @@ export class Primitives extends Context.Service<
       nonce: Uint8Array,
       key: Uint8Array
     ) => boolean
+    /**
+     * What opens large messages, without associated data, into memory of their own, where that is faster than `aeadOpen`; `undefined` is
+     * forged. It keeps a copy of the key until it is collected.
+     */
+    readonly aeadLargeOpener?: (key: Uint8Array) => (sealed: Uint8Array, nonce: Uint8Array) => Uint8Array | undefined
     /** BLAKE2b of 64 bytes, without a key. */
     readonly blake2b: (message: Uint8Array) => Uint8Array
     /** Compares in constant time. Different lengths are not equal. */

@@ -1,7 +1,7 @@
 /** Finds frames in a byte stream, however it is cut, and opens them where they lie or where their reader keeps them. */
 import type { Frames, Opener, Room, Verdict } from "../Codec.ts"
-import { owned } from "./room.ts"
-import { giveStage, takeStage } from "./stage.ts"
+import { bulkBytes, litterFor, owned } from "./room.ts"
+import { giveStage, stageBytes, takeStage } from "./stage.ts"
 
 export class FrameOpener implements Opener {
   private readonly frames: Frames
@@ -28,6 +28,8 @@ export class FrameOpener implements Opener {
       const unit = carry.subarray(0, length)
       if (this.due === undefined) {
         this.openHead(unit)
+      } else if (this.isApart(room)) {
+        this.openApart(unit, out)
       } else {
         place = room.take(room.inPlace ? length : this.guess(length, input.length - from))
         to = this.openBody(unit, place.subarray(0, length))
@@ -41,6 +43,10 @@ export class FrameOpener implements Opener {
       const unit = input.subarray(from, from + length)
       if (this.due === undefined) {
         this.openHead(unit)
+      } else if (this.isApart(room)) {
+        if (place !== undefined && to > start) out.push(place.subarray(start, to))
+        place = undefined
+        this.openApart(unit, out)
       } else {
         if (place === undefined || place.length - to < length || (room.inPlace && place !== input)) {
           if (place !== undefined && to > start) out.push(place.subarray(start, to))
@@ -62,9 +68,27 @@ export class FrameOpener implements Opener {
     return this.due ?? this.frames.head
   }
 
-  /** How much plaintext is in so many bytes that begin with a body, when all bodies are as long: a guess that bulk makes true. */
+  /**
+   * How much plaintext is in so many bytes that begin with a body, when all bodies are as long: a guess that bulk makes true. A stage's
+   * worth at most, as larger pieces are dear to V8.
+   */
   private guess(length: number, bytes: number): number {
-    return length * Math.max(1, Math.floor((bytes + this.frames.head) / (length + this.frames.head)))
+    return (
+      length * Math.max(1, Math.floor((Math.min(bytes, stageBytes) + this.frames.head) / (length + this.frames.head)))
+    )
+  }
+
+  /** Whether the body that is due is one to be opened into memory of its cipher's own. */
+  private isApart(room: Room): boolean {
+    return !room.inPlace && this.frames.openApart !== undefined && this.length >= bulkBytes
+  }
+
+  private openApart(sealed: Uint8Array, out: Array<Uint8Array>): void {
+    this.due = undefined
+    litterFor(sealed.length)
+    const plain = this.frames.openApart?.(sealed)
+    if (plain === undefined) this.result = "tampered"
+    else out.push(plain)
   }
 
   /** Adds to what an earlier input began. Answers how much of the input that took. */

@@ -10,7 +10,7 @@ import { giveStage, takeStage } from "./stage.ts"
 const litter: { last: ReadonlyArray<unknown> } = { last: [] }
 
 /** What is read in one go by who reads in bulk. */
-const bulkBytes = 32 * 1024
+export const bulkBytes = 32 * 1024
 let heapIsKept = false
 
 /**
@@ -23,10 +23,15 @@ const keepHeap = (): void => {
   litter.last = [Buffer.allocUnsafeSlow(16 * 1024 * 1024)]
 }
 
-/** Memory for the reader to keep. */
-const keepable = (bytes: number): Uint8Array => {
+/** Has to go with each buffer that the reader keeps. */
+export const litterFor = (bytes: number): void => {
   if (bytes >= bulkBytes && !heapIsKept) keepHeap()
   litter.last = new Array(bytes >> 3)
+}
+
+/** Memory for the reader to keep. */
+const keepable = (bytes: number): Uint8Array => {
+  litterFor(bytes)
   return Buffer.allocUnsafeSlow(bytes)
 }
 

@@ -3,11 +3,12 @@ import type { Socket } from "node:net"
 import { isArrayNonEmpty } from "effect/Array"
 import type { Chunks, Port, PortListener } from "../Connection.ts"
 import { type ConnectionReason, locallyClosed, Reset, TimedOut } from "../ConnectionError.ts"
-import { copy } from "../internal/room.ts"
+import { bulkBytes, copy } from "../internal/room.ts"
+import { stageBytes } from "../internal/stage.ts"
 import { type Ear, readBytes, type StaticRead } from "./staticRead.ts"
 
-/** Reading pauses when this many bytes wait to be taken: one read of Node's. */
-const readHighWater = 64 * 1024
+/** Reading pauses when this many bytes wait to be taken: one more read may go over. */
+const readHighWater = 4 * 1024
 /** Full when this many bytes wait for the kernel. */
 const writeHighWater = 64 * 1024
 
@@ -45,6 +46,8 @@ export class SocketPort implements Port, Ear {
   private incoming: Array<Uint8Array> = []
   private incomingBytes = 0
   private paused = true
+  /** The reader has come back for more since the last read. */
+  private asked = false
   /** It reads on when the others have had their turn. */
   private yielding = false
   private inputEnded = false
@@ -87,9 +90,10 @@ export class SocketPort implements Port, Ear {
 
   hear(bytes: Uint8Array): boolean {
     this.arrived = bytes
+    this.asked = false
     this.listener?.readable()
     this.keepArrived()
-    this.paused = this.isFull
+    this.paused = this.isFull || (bytes.length >= bulkBytes && !this.asked)
     if (this.paused || bytes.length < readBytes) return !this.paused
     // The event loop reads a socket up to 32 times before it turns to the next one. A peer whose packets cost most would have as many
     // turns in a row: it has one.
@@ -109,9 +113,11 @@ export class SocketPort implements Port, Ear {
   }
 
   private keepArrived(): void {
-    if (this.arrived === undefined) return
-    this.keep(copy(this.arrived))
+    const { arrived } = this
+    if (arrived === undefined) return
     this.arrived = undefined
+    for (let from = 0; from < arrived.length; from += stageBytes)
+      this.keep(copy(arrived.subarray(from, from + stageBytes)))
   }
 
   private get isFull(): boolean {
@@ -119,7 +125,7 @@ export class SocketPort implements Port, Ear {
   }
 
   private resume(): void {
-    if (!this.paused) return
+    if (!this.paused || this.listener === undefined) return
     this.paused = false
     if (!this.yielding) this.socket.resume()
   }
@@ -139,10 +145,15 @@ export class SocketPort implements Port, Ear {
   take(): Chunks | undefined {
     this.keepArrived()
     const { incoming } = this
-    if (!isArrayNonEmpty(incoming)) return undefined
+    if (!isArrayNonEmpty(incoming)) {
+      this.asked = true
+      this.resume()
+      return undefined
+    }
+    // Who got much is not read for again until he asks: he may have to write it somewhere first.
+    if (this.incomingBytes < bulkBytes) this.resume()
     this.incoming = []
     this.incomingBytes = 0
-    this.resume()
     return incoming
   }
 

@@ -4,9 +4,13 @@
  * read of any.
  */
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from "node:net"
+import { stageBytes } from "../internal/stage.ts"
 
-/** As long as a read of Node's own. A read that fills it is probably not all that has arrived. */
-export const readBytes = 64 * 1024
+/**
+ * Two full stages. With 64 KiB every large frame straddles two reads, and with more a socket has longer turns. A read that fills it
+ * is probably not all that has arrived.
+ */
+export const readBytes = 2 * stageBytes
 
 const buffer = new Uint8Array(readBytes)
 

@@ -25,12 +25,16 @@ const rekeyNonce = new Uint8Array(12).fill(0xff, 4)
 /** A frame takes two nonces. */
 const noncesPerKey = 2 * framesPerKey
 
+type LargeOpener = NonNullable<Primitives["Service"]["aeadLargeOpener"]>
+
 /** The cipher of one direction. Its key is the direction's own buffer, in which the next key replaces it. */
 class Cipher {
   private readonly primitives: Primitives["Service"]
   private readonly key: Uint8Array
   private readonly nonce: Uint8Array
   private readonly count: DataView
+  /** What opens large bodies under this key, made for the first of them. */
+  private large: ReturnType<LargeOpener> | undefined
 
   constructor(primitives: Primitives["Service"], { key, nonce }: Direction) {
     this.primitives = primitives
@@ -55,6 +59,18 @@ class Cipher {
     return opened
   }
 
+  openLarge(opener: LargeOpener, sealed: Uint8Array): Uint8Array | undefined {
+    this.large ??= opener(this.key)
+    const message = this.large(sealed, this.nonce)
+    if (message !== undefined) this.advance()
+    return message
+  }
+
+  wipe(): void {
+    this.primitives.wipe(this.key)
+    this.large = undefined
+  }
+
   private advance(): void {
     const low = (this.count.getUint32(0, true) + 1) >>> 0
     this.count.setUint32(0, low, true)
@@ -67,6 +83,7 @@ class Cipher {
     const next = new Uint8Array(this.key.length + tagLength)
     this.primitives.aeadSeal(next, new Uint8Array(this.key.length), nothing, rekeyNonce, this.key)
     this.key.set(next.subarray(0, this.key.length))
+    this.large = undefined
     this.primitives.wipe(next)
   }
 }
@@ -111,10 +128,14 @@ export class NoiseSealer implements Codec.Sealer {
 /** The reading side, frame by frame. */
 export class NoiseFrames implements Codec.Frames {
   readonly head = headLength
+  readonly openApart?: (sealed: Uint8Array) => Uint8Array | undefined
   private readonly cipher: Cipher
 
   constructor(primitives: Primitives["Service"], direction: Direction) {
-    this.cipher = new Cipher(primitives, direction)
+    const cipher = new Cipher(primitives, direction)
+    this.cipher = cipher
+    const { aeadLargeOpener: opener } = primitives
+    if (opener !== undefined) this.openApart = (sealed) => cipher.openLarge(opener, sealed)
   }
 
   openHead(sealed: Uint8Array): number | Codec.Verdict {
@@ -132,17 +153,24 @@ export class NoiseFrames implements Codec.Frames {
     if (!apart) plain.set(sealed)
     return this.cipher.open(plain.subarray(0, length), apart ? sealed : plain) ? length : undefined
   }
+
+  wipe(): void {
+    this.cipher.wipe()
+  }
 }
 
 /** Both directions. */
 export const codec = (
   primitives: Primitives["Service"],
   keys: { readonly encrypt: Direction; readonly decrypt: Direction }
-): Codec.Codec => ({
-  sealer: new NoiseSealer(primitives, keys.encrypt),
-  opener: Codec.opener(new NoiseFrames(primitives, keys.decrypt)),
-  wipe: () => {
-    primitives.wipe(keys.encrypt.key)
-    primitives.wipe(keys.decrypt.key)
+): Codec.Codec => {
+  const frames = new NoiseFrames(primitives, keys.decrypt)
+  return {
+    sealer: new NoiseSealer(primitives, keys.encrypt),
+    opener: Codec.opener(frames),
+    wipe: () => {
+      primitives.wipe(keys.encrypt.key)
+      frames.wipe()
+    }
   }
-})
+}

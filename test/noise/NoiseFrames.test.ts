@@ -2,6 +2,7 @@ import { createHash } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import type { Verdict } from "../../src/Codec.ts"
 import * as Codec from "../../src/Codec.ts"
+import { fresh, owned } from "../../src/internal/room.ts"
 import { stageBytes } from "../../src/internal/stage.ts"
 import * as Frames from "../../src/noise/NoiseFrames.ts"
 import { primitives } from "../support/primitives.ts"
@@ -36,13 +37,18 @@ const seal = (own: Frames.Direction, writes: ReadonlyArray<Uint8Array>): Uint8Ar
 
 const open = (
   own: Frames.Direction,
-  inputs: ReadonlyArray<Uint8Array>
+  inputs: ReadonlyArray<Uint8Array>,
+  room: Codec.Room = owned,
+  by = primitives
 ): { readonly result: "more" | Verdict; readonly plaintext: Uint8Array } => {
-  const opener = Codec.opener(new Frames.NoiseFrames(primitives, own))
+  const opener = Codec.opener(new Frames.NoiseFrames(by, own))
   const out: Array<Uint8Array> = []
   let result: "more" | Verdict = "more"
   for (const input of inputs) {
-    result = opener.open(input.slice(), out)
+    const bytes = input.slice()
+    result = opener.open(bytes, out, room)
+    // What was lent is used again.
+    if (!room.inPlace) bytes.fill(0xaa)
     if (result !== "more") break
   }
   return { result, plaintext: concat(out) }
@@ -68,12 +74,55 @@ describe("noise frames", () => {
       const plaintext = hex(concat(writes))
       for (const size of [1, 7, 17, 18, 19, 35, 4130, 65_536, wire.length]) {
         if (size < 17 && wire.length > 20_000) continue
-        const opened = open(direction(vector.key, BigInt(vector.nonce)), cut(wire, size))
-        assert.strictEqual(opened.result, "end")
-        assert.strictEqual(hex(opened.plaintext), plaintext, `in pieces of ${size}`)
+        for (const room of [owned, fresh]) {
+          const opened = open(direction(vector.key, BigInt(vector.nonce)), cut(wire, size), room)
+          assert.strictEqual(opened.result, "end")
+          assert.strictEqual(hex(opened.plaintext), plaintext, `in pieces of ${size}`)
+        }
       }
     }
   )
+
+  describe("that are large, opened for a reader who keeps them", () => {
+    const { key } = profile.rekey
+    // The second of these is the last under its key.
+    const first = 2n * 65_536n - 4n
+    const bodies = [40_000, Frames.maxBody, 50_000, 100, 32_768].map((length, i) => new Uint8Array(length).fill(i + 1))
+    const { aeadLargeOpener: _, ...slow } = primitives
+
+    it("come out whole, across a rekey and between small ones, with and without node:crypto", () => {
+      const wire = seal(direction(key, first), bodies)
+      for (const by of [primitives, slow]) {
+        for (const size of [1000, 32_786, 65_536, 65_553, 2 * stageBytes, wire.length]) {
+          const own = direction(key, first)
+          const opened = open(own, cut(wire, size), fresh, by)
+          assert.strictEqual(opened.result, "end")
+          assert.strictEqual(Buffer.compare(opened.plaintext, concat(bodies)), 0, `in pieces of ${size}`)
+          assert.notStrictEqual(hex(own.key), hex(key))
+        }
+      }
+    })
+
+    it("are not delivered when a bit of them was flipped, in the body, in the tag, before and after a rekey", () => {
+      const wire = seal(direction(key, first), bodies)
+      const [one, two] = [18 + 40_000 + 16, 18 + Frames.maxBody + 16]
+      for (const [place, delivered] of [
+        [18, 0],
+        [one - 1, 0],
+        [one + 20_000, 40_000],
+        [one + two + 18, 40_000 + Frames.maxBody],
+        [one + two + 18 + 50_015, 40_000 + Frames.maxBody]
+      ] as const) {
+        const bad = wire.slice()
+        bad[place] = (bad[place] as number) ^ 4
+        for (const size of [65_536, bad.length]) {
+          const opened = open(direction(key, first), cut(bad, size), fresh)
+          assert.strictEqual(opened.result, "tampered")
+          assert.strictEqual(opened.plaintext.length, delivered)
+        }
+      }
+    })
+  })
 
   it("take the next key after 65,536 frames, on both sides", () => {
     const { frames, key, last_key, wire_sha256 } = profile.rekey
