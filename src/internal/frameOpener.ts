@@ -85,7 +85,7 @@ export class FrameOpener implements Opener {
 
   private openApart(sealed: Uint8Array, out: Array<Uint8Array>): void {
     this.due = undefined
-    // Half as much: node:crypto leaves garbage of its own.
+    // Half as much: node:crypto leaves garbage of its own. It is too little to `keepHeap`, which brought nothing here.
     litterFor(sealed.length >> 1)
     const plain = this.frames.openApart?.(sealed)
     if (plain === undefined) this.result = "tampered"
