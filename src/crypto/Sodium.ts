@@ -31,7 +31,7 @@ const tagLength = { authTagLength: 16 }
 
 /** Large messages, by node:crypto. */
 const aeadLargeOpener: NonNullable<Primitives["Service"]["aeadLargeOpener"]> = (key) => {
-  // A KeyObject: for a raw key node:crypto makes one each time, for 12 us. OpenSSL overwrites its copy when it is collected.
+  // A KeyObject: for a raw key node:crypto makes one each time, for 12 us. It can't be wiped.
   const keyObject = createSecretKey(key)
   return (sealed, nonce) => {
     const length = sealed.length - tagLength.authTagLength
