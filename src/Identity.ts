@@ -4,7 +4,6 @@
  * The file format is the `secret` file of Secure Scuttlebutt (npm `ssb-keys`): `#` comments around one JSON object with
  * `curve`, `public`, `private` and `id`.
  */
-import * as Brand from "effect/Brand"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -19,6 +18,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { Primitives } from "./crypto/Primitives.ts"
 import { decodeExactly } from "./internal/base64.ts"
+import { trustedPublicKey } from "./internal/trusted.ts"
 
 const exactBytes = (length: number) =>
   Schema.Uint8Array.check(
@@ -45,15 +45,13 @@ export interface KeyPair {
 /** The key as padded standard base64, 44 characters. */
 export const formatPublicKey = (key: PublicKey): string => Base64.encode(key)
 
-const branded = Brand.nominal<PublicKey>()
-
 /**
  * Reads a public key: canonical base64 of 32 bytes, padded or not, standard or URL-safe, with or without SSB's leading
  * `@` and trailing `.ed25519`. `undefined` when it is none.
  */
 export const parsePublicKey = (text: string): PublicKey | undefined => {
   const bytes = decodeExactly(text, 32) ?? decodeExactly(text.replace(/^@/, "").replace(/\.ed25519$/, ""), 32)
-  return bytes === undefined ? undefined : branded(bytes)
+  return bytes === undefined ? undefined : trustedPublicKey(bytes)
 }
 
 /** `PublicKey` from and to text. */
@@ -139,7 +137,7 @@ export class IdentityError extends Schema.TaggedError<IdentityError>("effect-mul
 // -----------------------------------------------------------------------------
 
 const fromSecretKey = (secretKey: Uint8Array): KeyPair => ({
-  publicKey: branded(secretKey.slice(32)),
+  publicKey: trustedPublicKey(secretKey.slice(32)),
   secretKey: Redacted.make(secretKey, { label: "secret key" })
 })
 

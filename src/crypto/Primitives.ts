@@ -88,8 +88,8 @@ export class Primitives extends Context.Service<
      * forged. It keeps a copy of the key until it is collected.
      */
     readonly aeadLargeOpener?: (key: Uint8Array) => (sealed: Uint8Array, nonce: Uint8Array) => Uint8Array | undefined
-    /** BLAKE2b of 64 bytes, without a key. */
-    readonly blake2b: (message: Uint8Array) => Uint8Array
+    /** BLAKE2b without a key: fills `hash`, 64 bytes that are no part of `message`. */
+    readonly blake2b: (hash: Uint8Array, message: Uint8Array) => void
     /** Compares in constant time. Different lengths are not equal. */
     readonly equal: (a: Uint8Array, b: Uint8Array) => boolean
     /** Overwrites with zeros. */

@@ -14,7 +14,6 @@ import * as Schema from "effect/Schema"
 import * as Address from "../Address.ts"
 import { type AppKey, mainNetwork } from "../AppKey.ts"
 import { Authenticated } from "../Connection.ts"
-import { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
 import { Primitives } from "../crypto/Primitives.ts"
 import { PeerMisbehaved, type Rejected } from "../HandshakeError.ts"
 import { Identity, type PublicKey } from "../Identity.ts"
@@ -65,17 +64,7 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
   const context = yield* Effect.context<R>()
   const appKey = Redacted.value(options.appKey ?? mainNetwork)
   const { authorize } = options
-  const secretKey = primitives.x25519FromSecretKey(Redacted.value(identity.secretKey))
-  const x25519 = primitives.x25519PublicKey(secretKey)
-  primitives.wipe(secretKey)
-  const local: Profile.Local = {
-    primitives,
-    appKey,
-    identity,
-    x25519,
-    ephemeral: primitives.x25519KeyPair,
-    keys: new ConvertedKeys(primitives)
-  }
+  const local = Profile.local(primitives, appKey, identity)
 
   const dial = Effect.fnUntraced(function* (
     wire: Transform.Wire,

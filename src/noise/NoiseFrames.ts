@@ -19,6 +19,9 @@ export interface Direction {
   readonly nonce: Uint8Array
 }
 
+/** What a direction keeps: its key and its nonce. */
+export const stateLength = 32 + 12
+
 const nothing = new Uint8Array(0)
 /** 2^64 - 1, which Noise keeps for its Rekey. */
 const rekeyNonce = new Uint8Array(12).fill(0xff, 4)
@@ -27,7 +30,7 @@ const noncesPerKey = 2 * framesPerKey
 
 type LargeOpener = NonNullable<Primitives["Service"]["aeadLargeOpener"]>
 
-/** The cipher of one direction. Its key is the direction's own buffer, in which the next key replaces it. */
+/** The cipher of one direction. It keeps a copy of what it begins with in `room`, from `at` on, where the next key replaces the key. */
 class Cipher {
   private readonly primitives: Primitives["Service"]
   private readonly key: Uint8Array
@@ -36,11 +39,13 @@ class Cipher {
   /** What opens large bodies under this key, made for the first of them. */
   private large: ReturnType<LargeOpener> | undefined
 
-  constructor(primitives: Primitives["Service"], { key, nonce }: Direction) {
+  constructor(primitives: Primitives["Service"], { key, nonce }: Direction, room: Uint8Array, at: number) {
+    room.set(key, at)
+    room.set(nonce, at + 32)
     this.primitives = primitives
-    this.key = key
-    this.nonce = nonce.slice()
-    this.count = new DataView(this.nonce.buffer, 4)
+    this.key = room.subarray(at, at + 32)
+    this.nonce = room.subarray(at + 32, at + stateLength)
+    this.count = new DataView(room.buffer, room.byteOffset + at + 36, 8)
   }
 
   /** Whether there are no nonces left for another frame. There is one for the end. */
@@ -98,8 +103,14 @@ export class NoiseSealer implements Codec.Sealer {
   readonly endLength = headLength
   private readonly cipher: Cipher
 
-  constructor(primitives: Primitives["Service"], direction: Direction) {
-    this.cipher = new Cipher(primitives, direction)
+  /** What it keeps is in `room`, from `at` on. */
+  constructor(
+    primitives: Primitives["Service"],
+    direction: Direction,
+    room: Uint8Array = new Uint8Array(stateLength),
+    at = 0
+  ) {
+    this.cipher = new Cipher(primitives, direction, room, at)
   }
 
   get spent(): boolean {
@@ -118,6 +129,10 @@ export class NoiseSealer implements Codec.Sealer {
     this.sealHead(stage, offset, 0)
   }
 
+  wipe(): void {
+    this.cipher.wipe()
+  }
+
   private sealHead(stage: Uint8Array, offset: number, length: number): void {
     plainLength[0] = length >>> 8
     plainLength[1] = length & 0xff
@@ -131,8 +146,14 @@ export class NoiseFrames implements Codec.Frames {
   readonly openApart?: (sealed: Uint8Array) => Uint8Array | undefined
   private readonly cipher: Cipher
 
-  constructor(primitives: Primitives["Service"], direction: Direction) {
-    const cipher = new Cipher(primitives, direction)
+  /** What it keeps is in `room`, from `at` on. */
+  constructor(
+    primitives: Primitives["Service"],
+    direction: Direction,
+    room: Uint8Array = new Uint8Array(stateLength),
+    at = 0
+  ) {
+    const cipher = new Cipher(primitives, direction, room, at)
     this.cipher = cipher
     const { aeadLargeOpener: opener } = primitives
     if (opener !== undefined) this.openApart = (sealed) => cipher.openLarge(opener, sealed)
@@ -159,17 +180,21 @@ export class NoiseFrames implements Codec.Frames {
   }
 }
 
-/** Both directions. */
+/** Both directions. The keys are its own from now on, and are wiped where they are. */
 export const codec = (
   primitives: Primitives["Service"],
-  keys: { readonly encrypt: Direction; readonly decrypt: Direction }
+  { decrypt, encrypt }: { readonly encrypt: Direction; readonly decrypt: Direction }
 ): Codec.Codec => {
-  const frames = new NoiseFrames(primitives, keys.decrypt)
+  const room = new Uint8Array(2 * stateLength)
+  const sealer = new NoiseSealer(primitives, encrypt, room)
+  const frames = new NoiseFrames(primitives, decrypt, room, stateLength)
+  primitives.wipe(encrypt.key)
+  primitives.wipe(decrypt.key)
   return {
-    sealer: new NoiseSealer(primitives, keys.encrypt),
+    sealer,
     opener: Codec.opener(frames),
     wipe: () => {
-      primitives.wipe(keys.encrypt.key)
+      sealer.wipe()
       frames.wipe()
     }
   }

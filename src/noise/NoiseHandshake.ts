@@ -5,6 +5,9 @@
 import * as Result from "effect/Result"
 import { brief, concat } from "../crypto/brief.ts"
 import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
+import { type Hash, Hkdf, keyLength } from "./hkdf.ts"
+
+export type { Hash } from "./hkdf.ts"
 
 /** What a message does: send a key, or mix the secret that two keys share. The first letter is the initiator's key. */
 export type Token = "e" | "s" | "ee" | "es" | "se" | "ss"
@@ -30,20 +33,33 @@ export const XK: Pattern = {
   ]
 }
 
-export interface Hash {
-  readonly name: string
-  /** HASHLEN and BLOCKLEN. */
-  readonly length: number
-  readonly blockLength: number
-  readonly digest: (message: Uint8Array) => Uint8Array
-}
-
 export const blake2b = (primitives: Primitives["Service"]): Hash => ({
   name: "BLAKE2b",
   length: 64,
   blockLength: 128,
   digest: primitives.blake2b
 })
+
+/** A pattern with a hash. One is enough for all handshakes. */
+export class Protocol {
+  readonly primitives: Primitives["Service"]
+  readonly pattern: Pattern
+  readonly hash: Hash
+  readonly hkdf: Hkdf
+  /** The hash of its name, with which each handshake begins. */
+  readonly initial: Uint8Array
+
+  constructor(primitives: Primitives["Service"], pattern: Pattern, hash: Hash) {
+    this.primitives = primitives
+    this.pattern = pattern
+    this.hash = hash
+    this.hkdf = new Hkdf(primitives, hash)
+    const name = new TextEncoder().encode(`Noise_${pattern.name}_25519_ChaChaPoly_${hash.name}`)
+    this.initial = new Uint8Array(hash.length)
+    if (name.length > hash.length) hash.digest(this.initial, name)
+    else this.initial.set(name)
+  }
+}
 
 /** A key pair as the handshake sees it. Where its secret half is kept is its owner's business. */
 export interface Pair {
@@ -53,9 +69,7 @@ export interface Pair {
 }
 
 export interface Options {
-  readonly primitives: Primitives["Service"]
-  readonly pattern: Pattern
-  readonly hash: Hash
+  readonly protocol: Protocol
   readonly role: Role
   readonly prologue: Uint8Array
   /** Makes a fresh X25519 pair, at this side's first message. Its secret half is wiped with the handshake. */
@@ -76,7 +90,6 @@ export interface Keys {
   readonly hash: Uint8Array
 }
 
-const keyLength = 32
 const tagLength = 16
 const empty = new Uint8Array(0)
 
@@ -86,63 +99,59 @@ const empty = new Uint8Array(0)
 
 /** Noise's SymmetricState with its CipherState: a hash of all that passed, and keys from all secrets so far. */
 class Symmetric {
-  private readonly primitives: Primitives["Service"]
-  private readonly hashing: Hash
-  private chaining: Uint8Array
-  hash: Uint8Array
-  private key: Uint8Array | undefined
+  private readonly protocol: Protocol
+  readonly hash: Uint8Array
+  private readonly chaining: Uint8Array
+  private readonly key = brief(keyLength)
+  private keyed = false
   /** 4 zero bytes and a little-endian count, of which a handshake uses the first byte. */
   private readonly nonce = brief(12)
 
-  constructor(primitives: Primitives["Service"], hashing: Hash, protocol: string) {
-    this.primitives = primitives
-    this.hashing = hashing
-    const name = new TextEncoder().encode(protocol)
-    this.hash =
-      name.length > hashing.length ? hashing.digest(name) : concat(name, new Uint8Array(hashing.length - name.length))
-    this.chaining = concat(this.hash)
+  constructor(protocol: Protocol) {
+    this.protocol = protocol
+    this.hash = concat(protocol.initial)
+    this.chaining = concat(protocol.initial)
   }
 
   mixHash(data: Uint8Array): void {
-    this.hash = this.hashing.digest(concat(this.hash, data))
+    this.protocol.hash.digest(this.hash, concat(this.hash, data))
   }
 
   /** Mixes a shared secret, which is wiped. */
   mixKey(secret: Uint8Array): void {
-    const [chaining, key] = this.derive(secret)
-    this.wipe()
-    this.primitives.wipe(secret)
-    this.chaining = chaining
-    this.key = key
+    const { hkdf, primitives } = this.protocol
+    hkdf.derive(this.chaining, secret, this.key)
+    primitives.wipe(secret)
+    this.keyed = true
     this.nonce[4] = 0
   }
 
   get overhead(): number {
-    return this.key === undefined ? 0 : tagLength
+    return this.keyed ? tagLength : 0
   }
 
   seal(plain: Uint8Array): Uint8Array {
-    const { key, nonce } = this
+    const { hash, key, nonce, protocol } = this
     const sealed = brief(plain.length + this.overhead)
-    if (key === undefined) {
-      sealed.set(plain)
-    } else {
-      this.primitives.aeadSeal(sealed, plain, this.hash, nonce, key)
+    if (this.keyed) {
+      protocol.primitives.aeadSeal(sealed, plain, hash, nonce, key)
       nonce[4] = (nonce[4] as number) + 1
+    } else {
+      sealed.set(plain)
     }
     this.mixHash(sealed)
     return sealed
   }
 
   open(sealed: Uint8Array): Uint8Array | undefined {
-    const { key, nonce } = this
+    const { hash, key, nonce, protocol } = this
     if (sealed.length < this.overhead) return undefined
     const plain = brief(sealed.length - this.overhead)
-    if (key === undefined) {
-      plain.set(sealed)
-    } else {
-      if (!this.primitives.aeadOpen(plain, sealed, this.hash, nonce, key)) return undefined
+    if (this.keyed) {
+      if (!protocol.primitives.aeadOpen(plain, sealed, hash, nonce, key)) return undefined
       nonce[4] = (nonce[4] as number) + 1
+    } else {
+      plain.set(sealed)
     }
     this.mixHash(sealed)
     return plain
@@ -150,40 +159,14 @@ class Symmetric {
 
   /** The keys after the handshake: the initiator's direction, then the responder's. */
   split(): readonly [Uint8Array, Uint8Array] {
-    const [first, second] = this.derive(empty)
-    const key = first.slice(0, keyLength)
-    this.primitives.wipe(first)
-    return [key, second]
+    const second = brief(keyLength)
+    this.protocol.hkdf.derive(this.chaining, empty, second)
+    return [concat(this.chaining.subarray(0, keyLength)), second]
   }
 
   wipe(): void {
-    this.primitives.wipe(this.chaining)
-    if (this.key !== undefined) this.primitives.wipe(this.key)
-  }
-
-  /** Noise's HKDF for two outputs: one of the hash's length, and a key. */
-  private derive(secret: Uint8Array): readonly [Uint8Array, Uint8Array] {
-    const base = this.hmac(this.chaining, secret)
-    const first = this.hmac(base, Uint8Array.of(1))
-    const second = this.hmac(base, concat(first, Uint8Array.of(2)))
-    const key = second.slice(0, keyLength)
-    this.primitives.wipe(base)
-    this.primitives.wipe(second)
-    return [first, key]
-  }
-
-  /** HMAC (RFC 2104) with a key no longer than a block, which here is always so. */
-  private hmac(key: Uint8Array, message: Uint8Array): Uint8Array {
-    const { blockLength, digest } = this.hashing
-    const pad = (byte: number, data: Uint8Array) => {
-      const block = brief(blockLength + data.length).fill(byte, 0, blockLength)
-      for (let i = 0; i < key.length; i++) block[i] = (key[i] as number) ^ byte
-      block.set(data, blockLength)
-      const out = digest(block)
-      this.primitives.wipe(block)
-      return out
-    }
-    return pad(0x5c, pad(0x36, message))
+    this.protocol.primitives.wipe(this.chaining)
+    this.protocol.primitives.wipe(this.key)
   }
 }
 
@@ -201,12 +184,13 @@ export class NoiseHandshake {
   private turn = 0
 
   constructor(options: Options) {
-    const { hash, local, pattern, primitives, prologue, remote, role } = options
+    const { local, prologue, protocol, remote, role } = options
     this.options = options
     this.remote = remote
-    this.symmetric = new Symmetric(primitives, hash, `Noise_${pattern.name}_25519_ChaChaPoly_${hash.name}`)
+    this.symmetric = new Symmetric(protocol)
     this.symmetric.mixHash(prologue)
-    for (const known of pattern.known) this.symmetric.mixHash((known === role ? local?.publicKey : remote) ?? empty)
+    for (const known of protocol.pattern.known)
+      this.symmetric.mixHash((known === role ? local?.publicKey : remote) ?? empty)
   }
 
   /** The other side's static key, once it is known. */
@@ -265,7 +249,7 @@ export class NoiseHandshake {
 
   wipe(): void {
     this.symmetric.wipe()
-    if (this.ephemeral !== undefined) this.options.primitives.wipe(this.ephemeral.secretKey)
+    if (this.ephemeral !== undefined) this.options.protocol.primitives.wipe(this.ephemeral.secretKey)
   }
 
   private fail(failure: Failure): Result.Result<never, Failure> {
@@ -274,7 +258,7 @@ export class NoiseHandshake {
   }
 
   private tokens(): ReadonlyArray<Token> {
-    return this.options.pattern.messages[this.turn++] ?? []
+    return this.options.protocol.pattern.messages[this.turn++] ?? []
   }
 
   /** Mixes the secret of two keys. A key that this side does not have agrees on none. */
@@ -287,8 +271,8 @@ export class NoiseHandshake {
   }
 
   private agree(withEphemeral: boolean, remote: Uint8Array): Uint8Array | undefined {
-    const { local, primitives } = this.options
+    const { local, protocol } = this.options
     if (!withEphemeral) return local?.agree(remote)
-    return this.ephemeral === undefined ? undefined : primitives.x25519(this.ephemeral.secretKey, remote)
+    return this.ephemeral === undefined ? undefined : protocol.primitives.x25519(this.ephemeral.secretKey, remote)
   }
 }

@@ -13,12 +13,13 @@
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { concat } from "../crypto/brief.ts"
-import type { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
+import { brief, concat } from "../crypto/brief.ts"
+import { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
 import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
-import { type KeyPair, PublicKey } from "../Identity.ts"
+import type { KeyPair, PublicKey } from "../Identity.ts"
 import type { Failure } from "../internal/handshakeErrors.ts"
-import { type Direction, headLength, NoiseFrames, NoiseSealer } from "./NoiseFrames.ts"
+import { trustedPublicKey } from "../internal/trusted.ts"
+import { type Direction, headLength, NoiseFrames, NoiseSealer, stateLength } from "./NoiseFrames.ts"
 import * as Noise from "./NoiseHandshake.ts"
 
 /** The lengths of the messages. The accept frame is read in two parts. */
@@ -30,12 +31,40 @@ export interface Local {
   /** 32 bytes that name the network. */
   readonly appKey: Uint8Array
   readonly identity: KeyPair
-  /** The identity's public key as X25519. */
-  readonly x25519: Uint8Array
+  readonly protocol: Noise.Protocol
+  /** The identity's pair as X25519. */
+  readonly x25519: Noise.Pair
   /** Makes a fresh X25519 pair, once it is needed. */
   readonly ephemeral: () => KeyPairBytes
   /** The peers' keys. */
   readonly keys: ConvertedKeys
+}
+
+/** What is given is all that differs from one side to another; `ephemeral` is only another for who knows what comes next. */
+export const local = (
+  primitives: Primitives["Service"],
+  appKey: Uint8Array,
+  identity: KeyPair,
+  ephemeral: () => KeyPairBytes = primitives.x25519KeyPair
+): Local => {
+  const withSecret = <A>(use: (secretKey: Uint8Array) => A): A => {
+    const secretKey = primitives.x25519FromSecretKey(Redacted.value(identity.secretKey))
+    const out = use(secretKey)
+    primitives.wipe(secretKey)
+    return out
+  }
+  return {
+    primitives,
+    appKey,
+    identity,
+    protocol: new Noise.Protocol(primitives, Noise.XK, Noise.blake2b(primitives)),
+    x25519: {
+      publicKey: withSecret(primitives.x25519PublicKey),
+      agree: (publicKey) => withSecret((secretKey) => primitives.x25519(secretKey, publicKey))
+    },
+    ephemeral,
+    keys: new ConvertedKeys(primitives)
+  }
 }
 
 /** What both sides come to: one direction each way. */
@@ -67,37 +96,28 @@ interface Responder {
 }
 
 const begin = (
-  { appKey, ephemeral, identity, primitives, x25519 }: Local,
+  { appKey, ephemeral, identity, protocol, x25519 }: Local,
   responder: Responder | undefined
 ): Noise.NoiseHandshake =>
   new Noise.NoiseHandshake({
-    primitives,
-    pattern: Noise.XK,
-    hash: Noise.blake2b(primitives),
+    protocol,
     role: responder === undefined ? "responder" : "initiator",
     // The key as Ed25519, because its X25519 form is also that of its negative.
     prologue: concat(label, appKey, responder?.publicKey ?? identity.publicKey),
     ephemeral,
-    local: {
-      publicKey: x25519,
-      agree: (publicKey) => {
-        const secretKey = primitives.x25519FromSecretKey(Redacted.value(identity.secretKey))
-        const secret = primitives.x25519(secretKey, publicKey)
-        primitives.wipe(secretKey)
-        return secret
-      }
-    },
+    local: x25519,
     remote: responder?.x25519
   })
 
 const split = (handshake: Noise.NoiseHandshake): Session => {
   const { receive, send } = handshake.split()
-  const nonce = new Uint8Array(12)
+  const nonce = brief(12)
   return { encrypt: { key: send, nonce }, decrypt: { key: receive, nonce } }
 }
 
 /** A direction whose first frame, the accept, has been. */
-const accepted = ({ key }: Direction): Direction => ({ key, nonce: Uint8Array.of(0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0) })
+const accepted = ({ key }: Direction): Direction => ({ key, nonce: secondNonce })
+const secondNonce = Uint8Array.of(0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0)
 
 // -----------------------------------------------------------------------------
 // initiator
@@ -138,17 +158,21 @@ export const initiatorAuth = (
   challenge: Uint8Array,
   token: Uint8Array = noToken
 ): Step<{ readonly message: Uint8Array; readonly next: AwaitAccept }> =>
-  Result.gen(function* () {
-    yield* step(handshake.read(challenge), network)
-    const message = yield* step(handshake.write(concat(local.identity.publicKey, token)), network)
-    const session = split(handshake)
-    const frames = new NoiseFrames(local.primitives, session.decrypt)
-    return { message, next: { local, session, frames, responder } }
-  })
+  step(
+    Result.flatMap(handshake.read(challenge), () =>
+      Result.map(handshake.write(concat(local.identity.publicKey, token)), (message) => {
+        const session = split(handshake)
+        const frames = new NoiseFrames(local.primitives, session.decrypt, brief(stateLength))
+        return { message, next: { local, session, frames, responder } }
+      })
+    ),
+    network
+  )
 
-const notAccepted = ({ local: { primitives }, session }: AwaitAccept, detail: string) => {
+const notAccepted = ({ frames, local: { primitives }, session }: AwaitAccept, detail: string) => {
   primitives.wipe(session.encrypt.key)
   primitives.wipe(session.decrypt.key)
+  frames.wipe()
   return Result.fail(misbehaved(detail))
 }
 
@@ -162,7 +186,8 @@ export const initiatorAcceptHead = (state: AwaitAccept, head: Uint8Array): Step<
 /** From the accept frame's body to the session: the responder has let us in. */
 export const initiatorAcceptBody = (state: AwaitAccept, body: Uint8Array): Step<Session> => {
   if (state.frames.openBody(body, body) !== 1 || body[0] !== 0) return notAccepted(state, "its accept does not open")
-  const { local, responder, session } = state
+  const { frames, local, responder, session } = state
+  frames.wipe()
   local.keys.proved(responder.publicKey, responder.x25519)
   return Result.succeed({ encrypt: session.encrypt, decrypt: accepted(session.decrypt) })
 }
@@ -189,27 +214,28 @@ export interface AwaitDecision {
 export const responderChallenge = (
   local: Local,
   hello: Uint8Array
-): Step<{ readonly message: Uint8Array; readonly next: AwaitAuth }> =>
-  Result.gen(function* () {
-    const handshake = begin(local, undefined)
-    yield* step(handshake.read(hello), network)
-    const message = yield* step(handshake.write(nothing), network)
-    return { message, next: { local, handshake } }
-  })
+): Step<{ readonly message: Uint8Array; readonly next: AwaitAuth }> => {
+  const handshake = begin(local, undefined)
+  return step(
+    Result.flatMap(handshake.read(hello), () =>
+      Result.map(handshake.write(nothing), (message) => ({ message, next: { local, handshake } }))
+    ),
+    network
+  )
+}
 
 /** From the auth message to the initiator's proved key. */
 export const responderVerify = ({ handshake, local }: AwaitAuth, auth: Uint8Array): Step<AwaitDecision> =>
-  Result.gen(function* () {
-    const payload = yield* step(handshake.read(auth), misbehaved("its auth message does not open"))
+  Result.flatMap(step(handshake.read(auth), misbehaved("its auth message does not open")), (payload) => {
     const { keys, primitives } = local
-    const initiator = PublicKey.make(payload.slice(0, 32), { disableChecks: true })
+    const initiator = trustedPublicKey(payload.slice(0, 32))
     const token = payload.slice(32)
     primitives.wipe(payload)
     const proved = handshake.remoteStatic
     const claimed = keys.convert(initiator)
     if (proved === undefined || claimed === undefined || !primitives.equal(claimed, proved)) {
       handshake.wipe()
-      return yield* Result.fail(
+      return Result.fail(
         misbehaved(
           claimed === undefined
             ? "its public key is no point that anybody can hold"
@@ -218,12 +244,12 @@ export const responderVerify = ({ handshake, local }: AwaitAuth, auth: Uint8Arra
       )
     }
     keys.proved(initiator, claimed)
-    return {
+    return Result.succeed({
       initiator,
       token: primitives.equal(token, noToken) ? Option.none() : Option.some(Redacted.make(token, { label: "token" })),
       local,
       session: split(handshake)
-    }
+    })
   })
 
 /** The initiator may come in: the accept frame, and the session. */
@@ -231,7 +257,9 @@ export const responderAccept = ({
   local: { primitives },
   session: { decrypt, encrypt }
 }: AwaitDecision): { readonly message: Uint8Array; readonly session: Session } => {
-  const message = new Uint8Array(lengths.acceptHead + lengths.acceptBody)
-  new NoiseSealer(primitives, encrypt).seal(message, 0, 1)
+  const message = brief(lengths.acceptHead + lengths.acceptBody)
+  const sealer = new NoiseSealer(primitives, encrypt, brief(stateLength))
+  sealer.seal(message, 0, 1)
+  sealer.wipe()
   return { message, session: { encrypt: accepted(encrypt), decrypt } }
 }

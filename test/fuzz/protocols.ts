@@ -1,5 +1,4 @@
 /** The encrypting transforms, as their fuzzers see them: one row each. */
-import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { Codec } from "../../src/Codec.ts"
 import type { ConvertedKeys } from "../../src/crypto/ConvertedKeys.ts"
@@ -121,11 +120,10 @@ const shs: Protocol = {
   }
 }
 
-const noiseSide = ({ ephemeral, ...side }: Side): NoiseProfile.Local => {
-  const { identity, primitives } = side
-  const x25519 = primitives.x25519PublicKey(primitives.x25519FromSecretKey(Redacted.value(identity.secretKey)))
-  return { ...side, x25519, ephemeral: () => ephemeral }
-}
+const noiseSide = ({ appKey, ephemeral, identity, keys, primitives }: Side): NoiseProfile.Local => ({
+  ...NoiseProfile.local(primitives, appKey, identity, () => ephemeral),
+  keys
+})
 
 const noise: Protocol = {
   name: "noise",

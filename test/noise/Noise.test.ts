@@ -10,7 +10,6 @@ import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Address from "../../src/Address.ts"
-import { ConvertedKeys } from "../../src/crypto/ConvertedKeys.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
 import type { DialError } from "../../src/DialError.ts"
 import * as Events from "../../src/Events.ts"
@@ -112,14 +111,7 @@ describe("noise", () => {
     Effect.gen(function* () {
       const near = yield* somebody(1)
       const own = identityOf(2)
-      const local: Profile.Local = {
-        primitives,
-        appKey: Redacted.value(Shs.mainNetwork),
-        identity: own,
-        x25519: primitives.x25519FromPublicKey(own.publicKey) as Uint8Array,
-        ephemeral: primitives.x25519KeyPair,
-        keys: new ConvertedKeys(primitives)
-      }
+      const local = Profile.local(primitives, Redacted.value(Shs.mainNetwork), own)
       const port = yield* listening((socket) => {
         let inbox = Buffer.alloc(0)
         let auth: Profile.AwaitAuth | undefined

@@ -29,9 +29,13 @@ const end = (sealer: Frames.NoiseSealer): Uint8Array => {
   return out
 }
 
+/** What a direction keeps. */
+const state = () => new Uint8Array(Frames.stateLength)
+const keyOf = (kept: Uint8Array) => hex(kept.subarray(0, 32))
+
 /** Each write in a frame of its own, then the end. */
-const seal = (own: Frames.Direction, writes: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const sealer = new Frames.NoiseSealer(primitives, own)
+const seal = (own: Frames.Direction, writes: ReadonlyArray<Uint8Array>, kept = state()): Uint8Array => {
+  const sealer = new Frames.NoiseSealer(primitives, own, kept)
   return concat([...writes.map((write) => frame(sealer, write)), end(sealer)])
 }
 
@@ -39,9 +43,10 @@ const open = (
   own: Frames.Direction,
   inputs: ReadonlyArray<Uint8Array>,
   room: Codec.Room = owned,
-  by = primitives
+  by = primitives,
+  kept = state()
 ): { readonly result: "more" | Verdict; readonly plaintext: Uint8Array } => {
-  const opener = Codec.opener(new Frames.NoiseFrames(by, own))
+  const opener = Codec.opener(new Frames.NoiseFrames(by, own, kept))
   const out: Array<Uint8Array> = []
   let result: "more" | Verdict = "more"
   for (const input of inputs) {
@@ -59,11 +64,11 @@ const cut = (bytes: Uint8Array, size: number): ReadonlyArray<Uint8Array> =>
 
 describe("noise frames", () => {
   it.each(profile.streams.map((vector) => [vector.id, vector] as const))("seal vector %s", (_, vector) => {
-    const own = direction(vector.key, BigInt(vector.nonce))
-    const wire = seal(own, vector.writes.map(writeBytes))
+    const kept = state()
+    const wire = seal(direction(vector.key, BigInt(vector.nonce)), vector.writes.map(writeBytes), kept)
     assert.strictEqual(wire.length, vector.wire_len)
     assert.strictEqual(sha256(wire), vector.wire_sha256)
-    assert.strictEqual(hex(own.key), hex(vector.last_key))
+    assert.strictEqual(keyOf(kept), hex(vector.last_key))
   })
 
   it.each(profile.streams.map((vector) => [vector.id, vector] as const))(
@@ -94,11 +99,11 @@ describe("noise frames", () => {
       const wire = seal(direction(key, first), bodies)
       for (const by of [primitives, slow]) {
         for (const size of [1000, 32_786, 65_536, 65_553, 2 * stageBytes, wire.length]) {
-          const own = direction(key, first)
-          const opened = open(own, cut(wire, size), fresh, by)
+          const kept = state()
+          const opened = open(direction(key, first), cut(wire, size), fresh, by, kept)
           assert.strictEqual(opened.result, "end")
           assert.strictEqual(Buffer.compare(opened.plaintext, concat(bodies)), 0, `in pieces of ${size}`)
-          assert.notStrictEqual(hex(own.key), hex(key))
+          assert.notStrictEqual(keyOf(kept), hex(key))
         }
       }
     })
@@ -127,13 +132,13 @@ describe("noise frames", () => {
   it("take the next key after 65,536 frames, on both sides", () => {
     const { frames, key, last_key, wire_sha256 } = profile.rekey
     const bodies = Array.from({ length: frames }, (_, i) => Uint8Array.of(i & 255))
-    const [near, far] = [direction(key, 0n), direction(key, 0n)]
-    const wire = seal(near, bodies)
+    const [near, far] = [state(), state()]
+    const wire = seal(direction(key, 0n), bodies, near)
     assert.strictEqual(sha256(wire), wire_sha256)
-    const opened = open(far, cut(wire, 65_536))
+    const opened = open(direction(key, 0n), cut(wire, 65_536), owned, primitives, far)
     assert.strictEqual(opened.result, "end")
     assert.strictEqual(hex(opened.plaintext), hex(concat(bodies)))
-    assert.deepStrictEqual([hex(near.key), hex(far.key)], [hex(last_key), hex(last_key)])
+    assert.deepStrictEqual([keyOf(near), keyOf(far)], [hex(last_key), hex(last_key)])
     assert.notStrictEqual(hex(last_key), hex(key))
   })
 
@@ -176,9 +181,18 @@ describe("noise frames", () => {
     assert.isAtMost(Frames.headLength + Frames.maxBody + 16 + Frames.headLength, stageBytes)
   })
 
-  it("wipe the keys of both directions", () => {
-    const [encrypt, decrypt] = [direction(profile.rekey.key, 0n), direction(profile.rekey.key, 0n)]
-    Frames.codec(primitives, { encrypt, decrypt }).wipe()
+  it("wipe the keys that they are given, and their own in the end", () => {
+    const { key } = profile.rekey
+    const [encrypt, decrypt] = [direction(key, 0n), direction(key, 0n)]
+    Frames.codec(primitives, { encrypt, decrypt })
     assert.isTrue([...encrypt.key, ...decrypt.key].every((byte) => byte === 0))
+    const [near, far] = [state(), state()]
+    const halves = [
+      new Frames.NoiseSealer(primitives, direction(key, 0n), near),
+      new Frames.NoiseFrames(primitives, direction(key, 0n), far)
+    ]
+    assert.deepStrictEqual([keyOf(near), keyOf(far)], [hex(key), hex(key)])
+    for (const half of halves) half.wipe()
+    assert.isTrue([...near.subarray(0, 32), ...far.subarray(0, 32)].every((byte) => byte === 0))
   })
 })

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
+import { Hkdf } from "../../src/noise/hkdf.ts"
 import * as Noise from "../../src/noise/NoiseHandshake.ts"
 import { primitives } from "../support/primitives.ts"
 import { hex } from "../support/vectors.ts"
@@ -34,7 +35,7 @@ const hashes: ReadonlyArray<Noise.Hash> = [
     name: "SHA256",
     length: 32,
     blockLength: 64,
-    digest: (message) => new Uint8Array(createHash("sha256").update(message).digest())
+    digest: (out, message) => out.set(createHash("sha256").update(message).digest())
   }
 ]
 
@@ -55,9 +56,9 @@ const named = <A extends { readonly name: string }>(all: ReadonlyArray<A>, name:
 /** Both sides of a vector. */
 const sides = (vector: Public) => {
   const [, pattern, , , hash] = vector.protocol_name.split("_")
-  const common = { primitives, pattern: named(patterns, pattern), hash: named(hashes, hash) }
+  const protocol = new Noise.Protocol(primitives, named(patterns, pattern), named(hashes, hash))
   const initiator = new Noise.NoiseHandshake({
-    ...common,
+    protocol,
     role: "initiator",
     prologue: vector.init_prologue,
     ephemeral: () => keyPair(vector.init_ephemeral),
@@ -65,14 +66,14 @@ const sides = (vector: Public) => {
     remote: vector.init_remote_static
   })
   const responder = new Noise.NoiseHandshake({
-    ...common,
+    protocol,
     role: "responder",
     prologue: vector.resp_prologue,
     ephemeral: () => keyPair(vector.resp_ephemeral),
     local: vector.resp_static && pair(vector.resp_static),
     remote: undefined
   })
-  return { pattern: common.pattern, initiator, responder }
+  return { pattern: protocol.pattern, initiator, responder }
 }
 
 const nothing = new Uint8Array(0)
@@ -143,6 +144,24 @@ describe("the Noise handshake", () => {
       }
     }
   )
+
+  it("leaves nothing of a key in the memory that derives it", () => {
+    const seen: Array<Uint8Array> = []
+    const blake2b = Noise.blake2b(primitives)
+    const hkdf = new Hkdf(primitives, {
+      ...blake2b,
+      digest: (out, message) => {
+        seen.push(out, message)
+        blake2b.digest(out, message)
+      }
+    })
+    const [chaining, key] = [new Uint8Array(64).fill(1), new Uint8Array(32)]
+    hkdf.derive(chaining, new Uint8Array(32).fill(2), key)
+    const scratch = seen.filter((bytes) => bytes !== chaining)
+    assert.strictEqual(scratch.length, 11)
+    assert.isTrue(scratch.every((bytes) => bytes.every((byte) => byte === 0)))
+    assert.isFalse([...chaining, ...key].every((byte) => byte === 0))
+  })
 
   it("knows the vectors of five patterns with two hashes", () => {
     assert.strictEqual(publicVectors.length, 10)

@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { ConvertedKeys } from "../../src/crypto/ConvertedKeys.ts"
 import { PublicKey } from "../../src/Identity.ts"
 import * as Profile from "../../src/noise/NoiseProfile.ts"
 import { primitives } from "../support/primitives.ts"
@@ -13,17 +12,16 @@ const local = (
   appKey: Uint8Array,
   keys: Handshake["initiator"],
   { public: publicKey, secret }: Handshake["initiator_ephemeral"]
-): Profile.Local => ({
-  primitives,
-  appKey,
-  identity: {
-    publicKey: PublicKey.make(keys.public_key),
-    secretKey: Redacted.make(concat([keys.seed, keys.public_key]))
-  },
-  x25519: keys.x25519_public,
-  ephemeral: () => ({ publicKey: publicKey.slice(), secretKey: secret.slice() }),
-  keys: new ConvertedKeys(primitives)
-})
+): Profile.Local =>
+  Profile.local(
+    primitives,
+    appKey,
+    {
+      publicKey: PublicKey.make(keys.public_key),
+      secretKey: Redacted.make(concat([keys.seed, keys.public_key]))
+    },
+    () => ({ publicKey: publicKey.slice(), secretKey: secret.slice() })
+  )
 
 const initiator = (v: Handshake) => local(v.app_key, v.initiator, v.initiator_ephemeral)
 const responder = (v: Handshake) => local(v.app_key, v.responder, v.responder_ephemeral)

@@ -1,0 +1,86 @@
+/** Noise's HKDF over HMAC (RFC 2104), for any hash: four times a handshake, and with it most of what is hashed. */
+import type { Primitives } from "../crypto/Primitives.ts"
+
+export interface Hash {
+  readonly name: string
+  /** HASHLEN and BLOCKLEN. */
+  readonly length: number
+  readonly blockLength: number
+  /** Fills `out`, which is `length` long and no part of `message`. */
+  readonly digest: (out: Uint8Array, message: Uint8Array) => void
+}
+
+export const keyLength = 32
+
+/** Works in memory of its own, one for all handshakes, in which nothing is left. */
+export class Hkdf {
+  private readonly primitives: Primitives["Service"]
+  private readonly hash: Hash
+  /** All that follows is cut from it. */
+  private readonly scratch: Uint8Array
+  /** The key's inner block, then a message, which is at most a hash and a byte. */
+  private readonly inner: Uint8Array
+  private readonly message: Uint8Array
+  /** The key's outer block, then the hash of the inner one. */
+  private readonly outer: Uint8Array
+  private readonly innerHash: Uint8Array
+  private readonly base: Uint8Array
+  private readonly second: Uint8Array
+
+  constructor(primitives: Primitives["Service"], hash: Hash) {
+    const { blockLength, length } = hash
+    let used = 0
+    const scratch = new Uint8Array(2 * blockLength + 4 * length + 1)
+    const cut = (bytes: number) => {
+      used += bytes
+      return scratch.subarray(used - bytes, used)
+    }
+    this.primitives = primitives
+    this.hash = hash
+    this.scratch = scratch
+    this.inner = cut(blockLength + length + 1)
+    this.message = this.inner.subarray(blockLength)
+    this.outer = cut(blockLength + length)
+    this.innerHash = this.outer.subarray(blockLength)
+    this.base = cut(length)
+    this.second = cut(length)
+  }
+
+  /**
+   * From a chaining key, as long as a hash, and a secret, at most as long: the first output takes the chaining key's place, the second
+   * is cut to fill `key`.
+   */
+  derive(chaining: Uint8Array, secret: Uint8Array, key: Uint8Array): void {
+    const { base, message, second } = this
+    this.keyed(chaining)
+    message.set(secret)
+    this.hmac(base, secret.length)
+    this.keyed(base)
+    message[0] = 1
+    this.hmac(chaining, 1)
+    message.set(chaining)
+    message[chaining.length] = 2
+    this.hmac(second, chaining.length + 1)
+    key.set(second.subarray(0, keyLength))
+    this.primitives.wipe(this.scratch)
+  }
+
+  /** The key of the HMACs that follow: no longer than a block, so that it needs no hashing. */
+  private keyed(key: Uint8Array): void {
+    const { hash, inner, outer } = this
+    inner.fill(0x36, 0, hash.blockLength)
+    outer.fill(0x5c, 0, hash.blockLength)
+    for (let i = 0; i < key.length; i++) {
+      const byte = key[i] as number
+      inner[i] = byte ^ 0x36
+      outer[i] = byte ^ 0x5c
+    }
+  }
+
+  /** Of the first `length` bytes of the message. */
+  private hmac(out: Uint8Array, length: number): void {
+    const { hash, inner, innerHash, outer } = this
+    hash.digest(innerHash, inner.subarray(0, hash.blockLength + length))
+    hash.digest(out, outer)
+  }
+}
