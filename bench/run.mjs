@@ -4,9 +4,10 @@ import { median } from "./measure.mjs"
 import { find } from "./peers/registry.mjs"
 import { tests } from "./suite.mjs"
 
-const cell = (test, peer, options) => {
+const cell = (test, peer, seconds) => {
   const row = find(peer)
-  const { alone, run } = tests[test]
+  const { alone, longer = 1, run } = tests[test]
+  const options = { seconds: seconds * longer }
   return alone
     ? single(row, (child) => run(child, { ...options, peer }))
     : pair(row, (server, client) => run(server, client, options))
@@ -37,7 +38,7 @@ export const run = async (plan, { repetitions, seconds, say }) => {
   for (const { peer, repetition, test } of cellsOf(plan, repetitions)) {
     say(`${repetition + 1}/${repetitions} ${test} ${peer}`)
     try {
-      const figures = await cell(test, peer, { seconds })
+      const figures = await cell(test, peer, seconds)
       raw[test] ??= {}
       raw[test][peer] ??= []
       raw[test][peer].push(figures)
