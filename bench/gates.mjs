@@ -10,7 +10,7 @@ export const slack = 0.15
 
 const bulk = (of, peer, test = "bulk64k") => of(test, peer).cpuPerGib
 const small = (of, peer) => of("bulk100", peer).messagesPerSecond
-const dialCpu = (of, peer) => of("dials64", peer).cpuMicros
+const dialCpu = (of, peer, test = "dials64") => of(test, peer).cpuMicros
 /** Neighbours only ever add to a ping. */
 const quietest = (cells) => Math.min(...cells.map(({ p50 }) => p50))
 const bound = (of, peer) => of("bound", peer).cpuPerGib + bulk(of, "net")
@@ -111,7 +111,7 @@ export const gates = [
     whole: true,
     most: 1.1,
     aim: 1,
-    value: (of) => dialCpu(of, "ours-noise") / dialCpu(of, "ours")
+    value: (of) => dialCpu(of, "ours-noise", "noiseDials64") / dialCpu(of, "ours", "noiseDials64")
   }
 ]
 

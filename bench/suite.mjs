@@ -41,8 +41,9 @@ export const tests = {
     peers: [...usual, "tls-mutual", ...optional.filter((peer) => peer !== "libp2p")],
     quick: ["ms-nodelay", "tls-mutual", "ours"]
   },
-  // As bulk64k, but one beside the other, often and long: within a minute a machine changes by more than what is asked here.
-  noise64k: { times: 3, longer: 2, run: bulk(2 ** 16), peers: ["tls-chacha20", "ours", "ours-noise"] },
+  // As bulk64k and dials64, but one beside the other, often and long: within a minute a machine changes by more than what is asked here.
+  noise64k: { times: 3, longer: 4, run: bulk(2 ** 16), peers: ["tls-chacha20", "ours", "ours-noise"] },
+  noiseDials64: { times: 3, run: dials(64), peers: ["ours", "ours-noise"] },
   handshake: { alone: true, run: handshake, peers: ["ours"], quick: ["ours"] },
   idle1000: { once: true, run: idle(1000), peers: [...usual, ...optional.filter((peer) => peer !== "libp2p")] },
   idle5000: { once: true, run: idle(5000), peers: ["net", "ms", "ours"], quick: ["ms", "ours"] },

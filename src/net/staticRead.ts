@@ -4,13 +4,13 @@
  * read of any.
  */
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from "node:net"
-import { stageBytes } from "../internal/stage.ts"
 
 /**
- * Two full stages. With 64 KiB every large frame straddles two reads, and with more a socket has longer turns. A read that fills it
- * is probably not all that has arrived.
+ * Two of the largest frames of noise, to the byte: what a read has of a further one has to be copied, with nearly all of what follows.
+ * With 64 KiB every large frame straddles two reads, and with more a socket has longer turns. A read that fills it is probably not all
+ * that has arrived.
  */
-export const readBytes = 2 * stageBytes
+export const readBytes = 2 * 65_553
 
 const buffer = new Uint8Array(readBytes)
 
