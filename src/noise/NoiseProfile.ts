@@ -40,7 +40,7 @@ export interface Local {
   readonly keys: ConvertedKeys
 }
 
-/** What is given is all that differs from one side to another; `ephemeral` is only another for who knows what comes next. */
+/** One side, for all its handshakes. With an `ephemeral` that gives a known pair, every byte that it says is known. */
 export const local = (
   primitives: Primitives["Service"],
   appKey: Uint8Array,
@@ -115,9 +115,9 @@ const split = (handshake: Noise.NoiseHandshake): Session => {
   return { encrypt: { key: send, nonce }, decrypt: { key: receive, nonce } }
 }
 
+const afterAccept = Uint8Array.of(0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0)
 /** A direction whose first frame, the accept, has been. */
-const accepted = ({ key }: Direction): Direction => ({ key, nonce: secondNonce })
-const secondNonce = Uint8Array.of(0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0)
+const accepted = ({ key }: Direction): Direction => ({ key, nonce: afterAccept })
 
 // -----------------------------------------------------------------------------
 // initiator
