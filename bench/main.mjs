@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: everything, about 10 minutes. `npm run bench:quick`: what the gates need, under 90 seconds. Or a choice:
+ * `npm run bench`: everything, about 14 minutes. `npm run bench:quick`: what the gates need, under 90 seconds. Or a choice:
  *
  *     node bench/main.mjs --tests bulk64k,ping --peers net,ours,ours@/path/of/another/checkout --reps 3 --seconds 2
  */
