@@ -112,6 +112,8 @@ export interface Port {
   readonly flush: () => void
   /** Nothing more will be offered: half close. */
   readonly end: () => void
+  /** Whether closing while the peer still sends takes with it what the peer has yet to read, as in TCP. By default not. */
+  readonly resets?: boolean
   /** All was flushed: lets go of what this port holds. A port over another one leaves that to its own close. */
   readonly close: () => void
   /** Ends at once, with everything below. */
@@ -261,7 +263,13 @@ export const expire = (connection: Connection): void => Made.face(connection)?.e
 /** Whether what was written waits for the peer to read. */
 export const isStalled = (connection: Connection): boolean => Made.face(connection)?.stalled ?? false
 
-/** Takes what has arrived for nobody, once this side has ended: whether there was something, or `over` when nothing more comes. */
+/** Whether closing now could take with it what the peer has yet to read. */
+export const resets = (connection: Connection): boolean => Made.face(connection)?.resets ?? false
+
+/**
+ * Takes what arrives from now on for nobody, once this side has ended. Answers whether there was something since it was called last, or
+ * `over` when nothing more comes.
+ */
 export const discard = (connection: Connection): boolean | "over" => Made.face(connection)?.discard() ?? "over"
 
 // -----------------------------------------------------------------------------

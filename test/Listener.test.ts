@@ -181,6 +181,35 @@ describe("serve", () => {
     }).pipe(Effect.provide(multiserver()), Effect.provide(quiet))
   )
 
+  it.live.each(["net:127.0.0.1:0~shs", "net:127.0.0.1:0~noise", "net:127.0.0.1:0"])(
+    "of %s: a handler that returns while its peer still sends takes nothing back of what it wrote",
+    (target) => {
+      const events: Array<Events.Event> = []
+      const answer = pattern(3_000_000)
+      return Effect.gen(function* () {
+        const [address] = yield* served(target, (connection) =>
+          Effect.andThen(connection.pull, connection.write(answer))
+        )
+        const connection = yield* Multiserver.dial(address as Address.Address)
+        let over = false
+        const sending = yield* Effect.forkChild(
+          connection.write(pattern(50_000)).pipe(Effect.repeat({ while: () => !over })),
+          { startImmediately: true }
+        )
+        // The answer is in the kernels now, and waits there.
+        yield* Effect.sleep("300 millis")
+        assert.isTrue(sameBytes(yield* readAll(connection), answer))
+        over = true
+        yield* Fiber.join(sending)
+        yield* connection.end
+        const closed = () =>
+          events.flatMap((event) => (event.event === "closed" && event.role === "listen" ? [event.tag] : []))
+        yield* Effect.sleep("10 millis").pipe(Effect.repeat({ until: () => closed().length > 0 }))
+        assert.deepStrictEqual(closed(), ["end"])
+      }).pipe(Effect.scoped, Effect.provide(multiserver().pipe(Layer.provide(recorder(events)))))
+    }
+  )
+
   it.live("lets in whom authorize lets in: asked once, with the proved key; a no, a failure and a defect refuse", () =>
     Effect.gen(function* () {
       const events: Array<Events.Event> = []

@@ -48,6 +48,10 @@ export class CodecPort implements Port, PortListener {
     this.listener?.readable()
   }
 
+  get resets(): boolean {
+    return this.lower.resets === true
+  }
+
   get failure(): ConnectionReason | undefined {
     return this.own ?? this.lower.failure
   }

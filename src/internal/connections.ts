@@ -240,7 +240,7 @@ export class Connections {
     this.open.add(connection)
     // A handler that fails with just what draining made of its `pull` has finished.
     return Effect.catchIf(handler(connection), isDraining, () => Effect.void).pipe(
-      Effect.flatMap(() => (this.stopping ? this.part(connection) : Effect.void)),
+      Effect.flatMap(() => this.part(connection)),
       Effect.onExit(() => {
         this.open.delete(connection)
         return Effect.void
@@ -303,20 +303,31 @@ export class Connections {
 
   /**
    * Says goodbye, and reads on for nobody until the peer has said it too or is silent: a socket that is closed over unread bytes takes
-   * with it what the peer has yet to read.
+   * with it what the peer has yet to read. Who stops has the grace time for it; otherwise it is worth a look, and more to who still sends.
    */
   private part(connection: Connection.Connection): Effect.Effect<void, ConnectionError> {
     const { close, grace } = this.environment.limits
     const most = Duration.toMillis(close)
-    const look = (quiet: number, left: number): Effect.Effect<void> => {
+    if (this.stopping) return this.readOn(connection, most, Duration.toMillis(grace) - 3 * partMillis)
+    if (!Connection.resets(connection)) return Effect.void
+    return Effect.asVoid(Effect.timeoutOption(this.readOn(connection, partMillis, most), close))
+  }
+
+  /** `silence`: how long to wait for the first that arrives. `left`: for how long altogether. In milliseconds. */
+  private readOn(
+    connection: Connection.Connection,
+    silence: number,
+    left: number
+  ): Effect.Effect<void, ConnectionError> {
+    const look = (silence: number, left: number): Effect.Effect<void> => {
       const found = Connection.discard(connection)
-      if (found === "over" || quiet >= most || left <= 0) return Effect.void
-      const next = () => look(found ? 0 : quiet + partMillis, left - partMillis)
-      return Effect.flatMap(Effect.sleep(partMillis), next)
+      if (found === "over" || left <= 0 || (!found && silence <= 0)) return Effect.void
+      const next = found ? Duration.toMillis(this.environment.limits.close) : silence - partMillis
+      return Effect.flatMap(Effect.sleep(partMillis), () => look(next, left - partMillis))
     }
     return Effect.andThen(
       connection.end,
-      Effect.suspend(() => look(0, Duration.toMillis(grace) - 3 * partMillis))
+      Effect.suspend(() => look(silence, left))
     )
   }
 

@@ -57,6 +57,8 @@ export class Face implements PortListener {
   private heard = false
   private closed: LocallyClosed["why"] | undefined
   private draining = false
+  /** Whether something has arrived for nobody; `undefined` while there is a reader. */
+  private discarded: boolean | undefined
   private endSaid = false
   /** The end has left user space. */
   private endFlushed = false
@@ -133,6 +135,7 @@ export class Face implements PortListener {
 
   readable(): void {
     this.heard = true
+    if (this.discarded !== undefined) this.takeForNobody()
     for (let { reader } = this; reader !== undefined && !this.polling; reader = this.reader) {
       const lent = reader.lend === undefined ? undefined : this.borrow()
       if (lent !== undefined) {
@@ -147,6 +150,16 @@ export class Face implements PortListener {
       this.reader = first?.next
       first?.resume(outcome)
     }
+  }
+
+  private takeForNobody(): void {
+    if (this.polling) return
+    this.polling = true
+    do {
+      this.heard = false
+      while (this.port.take() !== undefined) this.discarded = true
+    } while (this.heard)
+    this.polling = false
   }
 
   private borrow(): Chunks | undefined {
@@ -421,10 +434,19 @@ export class Face implements PortListener {
     this.drained()
   }
 
-  /** Takes what has arrived, for nobody: whether there was something, or `over` when nothing more comes. */
+  /** Whether closing now could take with it what the peer has yet to read. */
+  get resets(): boolean {
+    const { port } = this
+    return port.resets === true && !port.ended && port.failure === undefined
+  }
+
+  /** Takes what arrives from now on, for nobody: whether there was something since the last time, or `over` when nothing more comes. */
   discard(): boolean | "over" {
-    if (this.port.take() !== undefined) return true
-    return this.port.ended || this.port.failure !== undefined ? "over" : false
+    this.discarded ??= false
+    this.readable()
+    const { discarded, port } = this
+    this.discarded = false
+    return port.ended || port.failure !== undefined ? "over" : discarded
   }
 
   /** Runs this when it has left, or now when it has already. */

@@ -36,6 +36,7 @@ const forPort = <A extends ReadonlyArray<unknown>>(hear: (port: SocketPort, ...a
 
 export class SocketPort implements Port, Ear {
   readonly halfClose = true
+  readonly resets = true
   failure: ConnectionReason | undefined
   private readonly socket: Socket
   /** Where the socket reads into one buffer with all others. */
