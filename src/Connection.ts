@@ -263,14 +263,15 @@ export const expire = (connection: Connection): void => Made.face(connection)?.e
 /** Whether what was written waits for the peer to read. */
 export const isStalled = (connection: Connection): boolean => Made.face(connection)?.stalled ?? false
 
-/** Whether closing now could take with it what the peer has yet to read. */
-export const resets = (connection: Connection): boolean => Made.face(connection)?.resets ?? false
+/** `Face.readOn`, once this side has ended. */
+export const readOn = (connection: Connection, ...how: Parameters<Face["readOn"]>): Effect.Effect<void> =>
+  Made.face(connection)?.readOn(...how) ?? Effect.void
 
-/**
- * Takes what arrives from now on for nobody, once this side has ended. Answers whether there was something since it was called last, or
- * `over` when nothing more comes.
- */
-export const discard = (connection: Connection): boolean | "over" => Made.face(connection)?.discard() ?? "over"
+/** When its scope closes it is not cut off from a peer that still sends: that would take with it what the peer has yet to read. */
+export const outlast = (connection: Connection): void => {
+  const face = Made.face(connection)
+  if (face !== undefined) face.outlasts = true
+}
 
 // -----------------------------------------------------------------------------
 // connections made of effects

@@ -210,6 +210,17 @@ describe("serve", () => {
     }
   )
 
+  it.live("lets what a handler has acquired say its last word, before the goodbye", () =>
+    Effect.gen(function* () {
+      const [address] = yield* served("net:127.0.0.1:0~shs", (connection) =>
+        Effect.acquireRelease(connection.pull, () => Effect.orDie(connection.write(pattern(7))))
+      )
+      const connection = yield* Multiserver.dial(address as Address.Address)
+      yield* connection.write(pattern(1))
+      assert.isTrue(sameBytes(yield* readAll(connection), pattern(7)))
+    }).pipe(Effect.scoped, Effect.provide(multiserver()))
+  )
+
   it.live("lets in whom authorize lets in: asked once, with the proved key; a no, a failure and a defect refuse", () =>
     Effect.gen(function* () {
       const events: Array<Events.Event> = []

@@ -240,7 +240,10 @@ export class Connections {
     this.open.add(connection)
     // A handler that fails with just what draining made of its `pull` has finished.
     return Effect.catchIf(handler(connection), isDraining, () => Effect.void).pipe(
-      Effect.flatMap(() => this.part(connection)),
+      Effect.flatMap(() => {
+        Connection.outlast(connection)
+        return this.stopping ? this.part(connection) : Effect.void
+      }),
       Effect.onExit(() => {
         this.open.delete(connection)
         return Effect.void
@@ -301,33 +304,13 @@ export class Connections {
 
   // ---- leaving ----
 
-  /**
-   * Says goodbye, and reads on for nobody until the peer has said it too or is silent: a socket that is closed over unread bytes takes
-   * with it what the peer has yet to read. Who stops has the grace time for it; otherwise it is worth a look, and more to who still sends.
-   */
+  /** Who stops has the grace time to hear the peer's goodbye, so that nothing is lost to a socket closed over unread bytes. */
   private part(connection: Connection.Connection): Effect.Effect<void, ConnectionError> {
     const { close, grace } = this.environment.limits
-    const most = Duration.toMillis(close)
-    if (this.stopping) return this.readOn(connection, most, Duration.toMillis(grace) - 3 * partMillis)
-    if (!Connection.resets(connection)) return Effect.void
-    return Effect.asVoid(Effect.timeoutOption(this.readOn(connection, partMillis, most), close))
-  }
-
-  /** `silence`: how long to wait for the first that arrives. `left`: for how long altogether. In milliseconds. */
-  private readOn(
-    connection: Connection.Connection,
-    silence: number,
-    left: number
-  ): Effect.Effect<void, ConnectionError> {
-    const look = (silence: number, left: number): Effect.Effect<void> => {
-      const found = Connection.discard(connection)
-      if (found === "over" || left <= 0 || (!found && silence <= 0)) return Effect.void
-      const next = found ? Duration.toMillis(this.environment.limits.close) : silence - partMillis
-      return Effect.flatMap(Effect.sleep(partMillis), () => look(next, left - partMillis))
-    }
+    const silence = Duration.toMillis(close)
     return Effect.andThen(
       connection.end,
-      Effect.suspend(() => look(silence, left))
+      Connection.readOn(connection, silence, silence, Duration.toMillis(grace) - partMillis)
     )
   }
 
@@ -347,8 +330,8 @@ export class Connections {
   }
 }
 
-/** How often it is looked whether a peer that was said goodbye to has finished. */
-const partMillis = 20
+/** What is left of the grace time for what comes after a goodbye. */
+const partMillis = 60
 
 /** Whose handshakes a connection goes through. */
 const protocolOf = ({ stack }: Plan): string => {

@@ -43,6 +43,9 @@ const attempt = <A>(run: () => A): A | Effect.Effect<never> => {
   }
 }
 
+/** How often it is looked whether a peer that was said goodbye to still sends. */
+const lookMillis = 20
+
 /** The state behind one `Connection`. */
 export class Face implements PortListener {
   readonly port: Port
@@ -72,6 +75,8 @@ export class Face implements PortListener {
   finalizer: ((exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>) | undefined
   /** Runs when it has left: see `whenLeft`. */
   onLeft: (() => void) | undefined
+  /** Whether it is not cut off from a peer that still sends. */
+  outlasts = false
   /** The one over its port that leaves with it. */
   above: Face | undefined
   /** What a handshake has carried by itself. */
@@ -434,19 +439,20 @@ export class Face implements PortListener {
     this.drained()
   }
 
-  /** Whether closing now could take with it what the peer has yet to read. */
-  get resets(): boolean {
-    const { port } = this
-    return port.resets === true && !port.ended && port.failure === undefined
-  }
-
-  /** Takes what arrives from now on, for nobody: whether there was something since the last time, or `over` when nothing more comes. */
-  discard(): boolean | "over" {
-    this.discarded ??= false
-    this.readable()
-    const { discarded, port } = this
-    this.discarded = false
-    return port.ended || port.failure !== undefined ? "over" : discarded
+  /**
+   * Reads on for nobody until the peer has ended or is silent. In milliseconds: how long to wait for the first that arrives and for more
+   * after it, and for how long altogether.
+   */
+  readOn(first: number, more: number, left: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.discarded ??= false
+      this.readable()
+      const { discarded, port } = this
+      this.discarded = false
+      if (port.ended || port.failure !== undefined || left <= 0 || (!discarded && first <= 0)) return Effect.void
+      const silence = discarded ? more : first - lookMillis
+      return Effect.andThen(Effect.sleep(lookMillis), this.readOn(silence, more, left - lookMillis))
+    })
   }
 
   /** Runs this when it has left, or now when it has already. */
@@ -468,13 +474,24 @@ export class Face implements PortListener {
     }
     this.refuse("closed")
     this.sayEnd()
-    if (port.pending > 0) return this.linger(remaining())
-    this.depart()
-    return Effect.void
+    if (port.pending > 0) return this.linger(remaining)
+    return this.lastLook(remaining)
+  }
+
+  /** A socket that is closed over unread bytes takes with it what the peer has yet to read. */
+  private lastLook(remaining: () => Effect.Effect<number>): Effect.Effect<void> {
+    const { port } = this
+    if (!this.outlasts || port.resets !== true || port.ended || port.failure !== undefined) {
+      this.depart()
+      return Effect.void
+    }
+    return Effect.flatMap(remaining(), (millis) =>
+      Effect.map(this.readOn(lookMillis, millis, millis), () => this.depart())
+    )
   }
 
   /** Waits for the kernel, not for the peer. */
-  private linger(remaining: Effect.Effect<number>): Effect.Effect<void> {
+  private linger(remaining: () => Effect.Effect<number>): Effect.Effect<void> {
     // A transform that had the port is gone by now, and with it who would have heard.
     this.port.listen(this)
     const drained = Effect.callback<void>((resume) => {
@@ -484,16 +501,14 @@ export class Face implements PortListener {
         this.leaving = undefined
       })
     })
-    return remaining.pipe(
+    return remaining().pipe(
       Effect.flatMap((millis) => (millis > 0 ? Effect.timeoutOption(drained, millis) : Effect.succeedNone)),
-      Effect.map((inTime) => {
+      Effect.flatMap((inTime) => {
         this.leaving = undefined
-        if (Option.isSome(inTime)) {
-          this.depart()
-        } else {
-          this.left = "TimedOut"
-          this.port.destroy()
-        }
+        if (Option.isSome(inTime)) return this.lastLook(remaining)
+        this.left = "TimedOut"
+        this.port.destroy()
+        return Effect.void
       })
     )
   }
