@@ -16,10 +16,10 @@ import * as Multiserver from "../src/Multiserver.ts"
 import * as WebSocket from "../src/ws/WebSocket.ts"
 import { echo, pattern, protocols, recorder, sameBytes, turn } from "./support/servers.ts"
 
-const draining = (grace: Duration.Input, events: Array<Events.Event>) =>
+const draining = (grace: Duration.Input, events: Array<Events.Event>, limits: Partial<Limits.LimitValues> = {}) =>
   Multiserver.layer(["net~shs", "net", "ws~shs", "ws"]).pipe(
     Layer.provide([protocols(), WebSocket.layer()]),
-    Layer.provide([Limits.layer({ grace: Duration.fromInputUnsafe(grace) }), recorder(events)])
+    Layer.provide([Limits.layer({ grace: Duration.fromInputUnsafe(grace), ...limits }), recorder(events)])
   )
 
 /** Echoes what it borrows. */
@@ -139,6 +139,21 @@ describe("a listener that stops", () => {
       yield* Fiber.interrupt(flood)
       assert.deepStrictEqual(ends(events).toSorted(), ["TimedOut", "closed"])
     }).pipe(Effect.provide(draining("1500 millis", events)))
+  })
+
+  it.live("is not held up beyond the grace time by a peer that hears the goodbye and goes on sending", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const { address, drain } = yield* listening("net:127.0.0.1:0~shs")
+      const connection = yield* dialed(address)
+      yield* Effect.forkScoped(
+        connection.write(pattern(1000)).pipe(Effect.andThen(Effect.sleep("5 millis")), Effect.forever, Effect.ignore)
+      )
+      yield* Effect.forkScoped(Effect.ignore(Effect.forever(connection.pull)))
+      const [took] = yield* Effect.timed(drain)
+      assert.isBelow(Duration.toMillis(took), 10_000)
+      assert.deepStrictEqual(ends(events), ["closed"])
+    }).pipe(Effect.scoped, Effect.provide(draining("500 millis", events, { close: Duration.seconds(30) })))
   })
 
   it.live("ends those in their handshakes at once, each with an event", () => {

@@ -241,8 +241,9 @@ export class Connections {
     // A handler that fails with just what draining made of its `pull` has finished.
     return Effect.catchIf(handler(connection), isDraining, () => Effect.void).pipe(
       Effect.flatMap(() => {
+        if (this.stopping) return this.part(connection)
         Connection.outlast(connection)
-        return this.stopping ? this.part(connection) : Effect.void
+        return Effect.void
       }),
       Effect.onExit(() => {
         this.open.delete(connection)
