@@ -9,7 +9,7 @@ import * as Metric from "effect/Metric"
 import type { Account } from "./Connection.ts"
 import type { Attempt, DialError } from "./DialError.ts"
 import type { HandshakeError } from "./HandshakeError.ts"
-import type { Refusal } from "./internal/admission.ts"
+import type { Exceeded } from "./Limits.ts"
 
 interface Common {
   /** Whether this side dialed or listened. */
@@ -64,7 +64,7 @@ export interface Refused {
    * `TooManyConnections`, `TooManyFromSource`, `TooFast` (of one source): see `Limits`. `Origin`: it is a web page that may not connect,
    * or called this server by a name that is not its own. `ProxyHeader`: its proxy did not say who it is.
    */
-  readonly tag: Refusal | "DeniedByPolicy" | "Draining" | "Origin" | "ProxyHeader"
+  readonly tag: Exceeded | "DeniedByPolicy" | "Draining" | "Origin" | "ProxyHeader"
   /** The web page that it said it was. */
   readonly origin: string | undefined
   /** How many this stands for: more than 1 when they come faster than they are heard of. They may be of other sources. */

@@ -51,6 +51,9 @@ export const defaults: LimitValues = {
   exemptLoopback: true
 }
 
+/** The limit for which a newcomer is turned away: on all connections, on those of one source, or on how fast those come. */
+export type Exceeded = "TooManyConnections" | "TooManyFromSource" | "TooFast"
+
 export const Limits: Context.Reference<LimitValues> = Context.Reference("effect-multiserver/Limits", {
   defaultValue: () => defaults
 })

@@ -11,11 +11,12 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Address from "./Address.ts"
+import { Capacity } from "./Capacity.ts"
 import type * as Connection from "./Connection.ts"
 import type { DialError } from "./DialError.ts"
 import * as Dialer from "./Dialer.ts"
+import type { Environment } from "./Environment.ts"
 import { Events } from "./Events.ts"
-import * as Admission from "./internal/admission.ts"
 import { kindOfHost } from "./internal/host.ts"
 import { Limits } from "./Limits.ts"
 import type { ListenError } from "./ListenError.ts"
@@ -82,16 +83,15 @@ export const layer = <const Names extends string>(
       const context = yield* Effect.context<Stack.Requires<Names>>()
       const limits = yield* Limits
       const stacks = new Map(names.map((name) => [name, Stack.resolve(context, name)]))
-      const environment: Dialer.Environment = {
+      const rooms = [...stacks.values()].map(({ transport }) => transport.room())
+      const environment: Environment = {
         stacks,
         policy: yield* Policy,
         limits,
         emit: yield* Events,
-        admission: yield* Admission.make(
-          limits,
-          Math.min(...[...stacks.values()].map(({ transport }) => transport.room()))
-        )
+        capacity: new Capacity(limits.connections, ...rooms)
       }
+      const listenOn = yield* Listener.make(environment)
       return {
         dial: (target, options) =>
           parsed(target).pipe(
@@ -101,7 +101,7 @@ export const layer = <const Names extends string>(
         listen: (target, options) =>
           checkHosts([options?.external ?? []].flat()).pipe(
             Effect.andThen(parsed(target)),
-            Effect.flatMap((addresses) => Listener.listen(environment, addresses, options)),
+            Effect.flatMap((addresses) => listenOn(addresses, options)),
             Effect.provideService(Limits, limits)
           )
       }

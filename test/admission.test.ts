@@ -4,9 +4,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as TestClock from "effect/testing/TestClock"
-import * as Admission from "../src/internal/admission.ts"
-import { sourceKey } from "../src/internal/sourceKey.ts"
+import { Capacity } from "../src/Capacity.ts"
 import * as Limits from "../src/Limits.ts"
+import * as Admission from "../src/listen/admission.ts"
+import { type Place, sourceKey } from "../src/listen/sources.ts"
 
 /** One who comes, and what became of it. */
 class Visitor {
@@ -20,8 +21,10 @@ class Visitor {
   }
 }
 
-const make = (limits: Partial<Limits.LimitValues>, room = Number.POSITIVE_INFINITY) =>
-  Admission.make({ ...Limits.defaults, ...limits }, room).pipe(Random.withSeed("admission"))
+const make = (
+  limits: Partial<Limits.LimitValues>,
+  capacity = new Capacity(limits.connections ?? Number.POSITIVE_INFINITY)
+) => Admission.make({ ...Limits.defaults, ...limits }, capacity).pipe(Random.withSeed("admission"))
 
 /** Lets somebody in who has to get in. */
 const enter = (admission: Admission.Admission, source: string | undefined, answered = false) => {
@@ -29,7 +32,7 @@ const enter = (admission: Admission.Admission, source: string | undefined, answe
   visitor.hasAnswer = answered
   const place = admission.admit(source, visitor)
   assert.isTrue(typeof place !== "string", String(place))
-  return { visitor, place: place as Admission.Place }
+  return { visitor, place: place as Place }
 }
 
 const refusal = (admission: Admission.Admission, source: string | undefined) => {
@@ -135,15 +138,16 @@ describe("the number of connections", () => {
         [3, 10],
         [10, 3]
       ] as const) {
-        const admission = yield* make({ ...unlimited, connections }, room)
+        const capacity = new Capacity(connections, room)
+        const admission = yield* make({ ...unlimited, connections }, capacity)
         const all = Array.from({ length: 2 }, () => enter(admission, undefined))
         for (const { place } of all) admission.settle(place)
-        const { begin, left } = admission.dial()
+        const { begin, end } = capacity.lease()
         begin()
         begin()
         assert.strictEqual(refusal(admission, undefined), "TooManyConnections")
-        left()
-        left()
+        end()
+        end()
         begin()
         admission.settle(enter(admission, undefined).place)
         assert.strictEqual(refusal(admission, undefined), "TooManyConnections")

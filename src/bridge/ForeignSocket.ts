@@ -13,7 +13,7 @@ import * as Socket from "effect/socket/Socket"
 import { type Address, format } from "../Address.ts"
 import * as Connection from "../Connection.ts"
 import { ConnectionError } from "../ConnectionError.ts"
-import { inOwnScope } from "../internal/inOwnScope.ts"
+import { inOwnScope } from "../inOwnScope.ts"
 import { isCleanEnd, toReason } from "../internal/socketErrors.ts"
 
 export interface Options {

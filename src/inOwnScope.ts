@@ -1,22 +1,24 @@
+/** A child of the caller's scope, of which nothing is left in the caller's when what runs in it fails. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 
 /**
- * Runs in a scope of its own within the caller's, closed at once when it fails or is interrupted: nothing is left of it. `failed` is told
- * then.
+ * Runs an effect in a child of the caller's scope. When the effect fails or is interrupted, the child is closed at
+ * once. When it succeeds, the child stays open as long as the caller's scope, or until somebody closes it. `onFailure`
+ * runs before it is closed.
  */
 export const inOwnScope = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
-  failed?: () => void
+  onFailure?: () => void
 ): Effect.Effect<{ readonly value: A; readonly scope: Scope.Closeable }, E, Exclude<R, Scope.Scope> | Scope.Scope> =>
   Effect.contextWith((context: Context.Context<Scope.Scope>) => {
     const scope = Scope.forkUnsafe(Context.get(context, Scope.Scope))
     const own = Effect.map(Scope.provide(effect, scope), (value) => ({ value, scope }))
     return Effect.onExitPrimitive(own, (exit) => {
       if (Exit.isSuccess(exit)) return undefined
-      failed?.()
+      onFailure?.()
       return Scope.closeUnsafe(scope, exit)
     })
   })

@@ -1,4 +1,4 @@
-/** Tells of those who were turned away. */
+/** Emits an event for each newcomer that was turned away. */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as Events from "../Events.ts"
@@ -7,10 +7,13 @@ import { nobody } from "../Events.ts"
 /** Runs something in the listener's scope. */
 export type Fork = (effect: Effect.Effect<void>) => Fiber.Fiber<void>
 
-/** How many wait to be heard of, before those of one kind are told as one. */
-const maxRefusals = 256
+/** How many refusals wait for their event before those with the same tag share one. */
+const maxWaiting = 256
 
-/** One fiber for as many as come while it is busy, because a flood of them must cost nothing. */
+/**
+ * One fiber emits the events of all newcomers that come while it is busy, because a flood of refusals must cost
+ * nothing.
+ */
 export class Refusals {
   private waiting: Array<Events.Refused> = []
   private telling = false
@@ -24,7 +27,7 @@ export class Refusals {
 
   add(refused: Omit<Events.Refused, "count">): void {
     if (this.emit === nobody) return
-    const same = this.waiting.length < maxRefusals ? -1 : this.waiting.findIndex(({ tag }) => tag === refused.tag)
+    const same = this.waiting.length < maxWaiting ? -1 : this.waiting.findIndex(({ tag }) => tag === refused.tag)
     const known = this.waiting[same]
     if (known === undefined) this.waiting.push({ ...refused, count: 1 })
     else this.waiting[same] = { ...known, count: known.count + 1 }

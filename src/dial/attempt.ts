@@ -1,0 +1,115 @@
+/** One attempt of a dial: one address, with deadlines, a scope and events of its own. */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { format } from "../Address.ts"
+import type * as Connection from "../Connection.ts"
+import { type Attempt, type AttemptReason, DialTimedOut } from "../DialError.ts"
+import type { Environment } from "../Environment.ts"
+import { inOwnScope } from "../inOwnScope.ts"
+import * as Lifetime from "../Lifetime.ts"
+import type { Candidate } from "./plan.ts"
+
+/** The deadline of an attempt. Each phase has its own, and one fiber watches them all. */
+class Deadline {
+  private phase: DialTimedOut["phase"] = "connect"
+  private millis: number
+  private since: number
+  private readonly handshake: number
+
+  constructor(connect: Duration.Duration, handshake: Duration.Duration, now: number) {
+    this.millis = Duration.toMillis(connect)
+    this.handshake = Duration.toMillis(handshake)
+    this.since = now
+  }
+
+  /** From here until the handshakes begin, no time counts. */
+  connected(): void {
+    this.millis = Number.POSITIVE_INFINITY
+  }
+
+  handshaking(now: number): void {
+    this.phase = "handshake"
+    this.millis = this.handshake
+    this.since = now
+  }
+
+  /**
+   * Fails when the time is over. It never sleeps longer than a handshake may take, so it can't miss the deadline of
+   * one.
+   */
+  readonly passed: Effect.Effect<never, DialTimedOut> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const left = this.since + this.millis - now
+    return left > 0
+      ? Effect.flatMap(Effect.sleep(Math.min(left, this.handshake)), () => this.passed)
+      : Effect.fail(new DialTimedOut({ phase: this.phase, millis: this.millis }))
+  })
+}
+
+export type Handshake = Effect.Effect<Connection.Connection, AttemptReason, Scope.Scope>
+
+/** Runs a handshake when its turn has come. */
+export type Turn = (handshake: Handshake) => Handshake
+
+const atOnce: Turn = (handshake) => handshake
+
+/** An attempt that succeeded, and the scope that holds all of it. */
+export interface Opened {
+  readonly value: Connection.Connection
+  readonly scope: Scope.Closeable
+}
+
+/** Dials one address: the transport's dial, then each transform. When it fails, nothing of it is left. */
+export const attempt = (
+  { capacity, emit, limits }: Environment,
+  { connect, stack, upgrade }: Candidate,
+  failed: ReadonlyArray<Attempt>,
+  turn: Turn = atOnce
+): Effect.Effect<Opened, AttemptReason, Scope.Scope> =>
+  Clock.clockWith((clock) => {
+    const started = clock.currentTimeMillisUnsafe()
+    const deadline = new Deadline(stack.transport.connectTimeout, limits.handshake, started)
+    let connectMillis = 0
+    const lease = capacity.lease()
+    const counted = Effect.suspend(() => {
+      lease.begin()
+      return connect
+    })
+    const open = Effect.flatMap(counted, (transport) => {
+      connectMillis = clock.currentTimeMillisUnsafe() - started
+      deadline.connected()
+      return turn(
+        Effect.suspend(() => {
+          deadline.handshaking(clock.currentTimeMillisUnsafe())
+          return upgrade(transport)
+        })
+      )
+    })
+    return inOwnScope(
+      Lifetime.begin(
+        {
+          emit,
+          idle: limits.idle,
+          role: "dial",
+          stack: stack.name,
+          failed,
+          connectMillis: () => connectMillis,
+          onLeft: lease.end
+        },
+        Effect.raceFirst(open, deadline.passed)
+      ),
+      lease.end
+    )
+  })
+
+/** Emits that another address, if there is one, takes the place of one that has failed. */
+export const fallback = (
+  { emit }: Environment,
+  { address, stack }: Candidate,
+  next: Candidate | undefined,
+  { _tag: tag }: AttemptReason
+): Effect.Effect<void> =>
+  next === undefined
+    ? Effect.void
+    : emit({ event: "fallback", from: stack.name, to: next.stack.name, address: format(address), tag })

@@ -1,0 +1,97 @@
+/** The plan of a dial: from addresses to the candidates that are tried, in order. No I/O. */
+import type * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { type Address, format, type MultiAddress } from "../Address.ts"
+import type * as Connection from "../Connection.ts"
+import {
+  type Attempt,
+  type AttemptReason,
+  DeniedByPolicy,
+  Insecure,
+  NotDialable,
+  type TransportReason,
+  Unsupported
+} from "../DialError.ts"
+import type { Environment } from "../Environment.ts"
+import { allowAll } from "../Policy.ts"
+import * as Stack from "../Stack.ts"
+
+/**
+ * In which order addresses are dialed.
+ *
+ * - `inOrder`: the next address when one fails.
+ * - `race`: several connect at once, the cheaper transports first. Each begins 250 ms after the one before it, or as
+ *   soon as that one has failed. Their handshakes take turns: the next begins when one has failed or had a second. An
+ *   address with a seed does its handshake alone.
+ * - `firstUnderstood`: only the first address whose stack is spoken, as npm multiserver does.
+ * - a function: from the addresses that are understood to those that are tried, in order.
+ */
+export type DialPlan =
+  | "inOrder"
+  | "race"
+  | "firstUnderstood"
+  | ((understood: ReadonlyArray<Address>) => ReadonlyArray<Address>)
+
+/** An address that can be tried. */
+export interface Candidate {
+  readonly address: Address
+  readonly stack: Stack.Stack
+  readonly connect: Effect.Effect<Connection.Connection, TransportReason, Scope.Scope>
+  readonly upgrade: Stack.Upgrade
+}
+
+/** The candidate for one address, or why there is none. */
+const candidateFor = ({ policy, stacks }: Environment, address: Address): Result.Result<Candidate, AttemptReason> => {
+  const stack = stacks.get(address.stack)
+  if (stack === undefined) {
+    return Result.fail(new Unsupported({ stack: address.stack, spoken: [...stacks.keys()] }))
+  }
+  if (!policy.mayDial(address)) return Result.fail(new DeniedByPolicy({ detail: "may not dial this address" }))
+  const notDialable = (detail: string) => new NotDialable({ detail })
+  const permits = (ip: string) => policy.mayDialIp(ip, address)
+  const dial = stack.transport.dial(address.transport)
+  if (Result.isFailure(dial)) return Result.fail(notDialable(dial.failure))
+  return Result.mapBoth(Stack.upgrade(stack, address, "outbound"), {
+    onSuccess: (upgrade) => {
+      const connect = dial.success({ permits, authenticates: Stack.authenticates(stack) })
+      return { address, stack, connect, upgrade }
+    },
+    onFailure: ({ detail, why }) => (why === "insecure" ? new Insecure({ detail }) : notDialable(detail))
+  })
+}
+
+/** The candidates of these addresses, in the order of the addresses. */
+const inOrderOf = (addresses: ReadonlyArray<Address>, candidates: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> =>
+  addresses.flatMap((chosen) => candidates.filter(({ address }) => address === chosen).slice(0, 1))
+
+/** The candidates that the dial's plan tries, in order. */
+const choose = (dialPlan: DialPlan, candidates: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> => {
+  if (dialPlan === "inOrder") return candidates
+  if (dialPlan === "firstUnderstood") return candidates.slice(0, 1)
+  if (dialPlan === "race") return candidates.toSorted((a, b) => a.stack.transport.cost - b.stack.transport.cost)
+  return inOrderOf(dialPlan(candidates.map(({ address }) => address)), candidates)
+}
+
+/** What a dial does. */
+export interface Planned {
+  /** What is tried, in this order. */
+  readonly candidates: ReadonlyArray<Candidate>
+  /** The addresses that are not tried, and why. */
+  readonly failed: ReadonlyArray<Attempt>
+}
+
+/** Which addresses fit a stack that is spoken, which ones policy allows, and in what order they are tried. */
+export const plan = (environment: Environment, addresses: MultiAddress, dialPlan: DialPlan): Planned => {
+  const failed: Array<Attempt> = []
+  const understood: Array<Candidate> = []
+  for (const address of addresses) {
+    const candidate = candidateFor(environment, address)
+    if (Result.isSuccess(candidate)) understood.push(candidate.success)
+    else failed.push({ address: format(address), reason: candidate.failure })
+  }
+  const { order } = environment.policy
+  const ordered =
+    order === allowAll.order ? understood : inOrderOf(order(understood.map(({ address }) => address)), understood)
+  return { candidates: choose(dialPlan, ordered), failed }
+}

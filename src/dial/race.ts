@@ -1,0 +1,85 @@
+/** Several attempts of a dial at once: the first that succeeds wins, and nothing is left of the others. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { format, hasSecret } from "../Address.ts"
+import type * as Connection from "../Connection.ts"
+import type { Attempt } from "../DialError.ts"
+import type { Environment } from "../Environment.ts"
+import { attempt, fallback, type Turn } from "./attempt.ts"
+import type { Candidate } from "./plan.ts"
+
+/** How long after one attempt the next begins: what browsers wait between two address families. */
+const stagger = "250 millis"
+/** How long one handshake keeps the others waiting. */
+const handshakeTurn = "1 second"
+
+/** All at once, staggered. The first that succeeds interrupts the others. */
+export const race = (
+  environment: Environment,
+  candidates: ReadonlyArray<Candidate>,
+  failed: Array<Attempt>
+): Effect.Effect<Connection.Connection | undefined, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const turn = takeTurns(candidates.length)
+    const gates = candidates.map(() => Latch.makeUnsafe(false))
+    gates[0]?.openUnsafe()
+    let begun = 0
+    const won: Array<Scope.Closeable> = []
+    const racers = candidates.map((candidate, i) => {
+      const next = Effect.sync(() => gates[i + 1]?.openUnsafe())
+      return Effect.gen(function* () {
+        yield* (gates[i] as Latch.Latch).await
+        begun = i
+        yield* Effect.forkChild(Effect.delay(next, stagger))
+        const own = yield* attempt(environment, candidate, failed, turn(hasSecret(candidate.address)))
+        won.push(own.scope)
+        return own
+      }).pipe(
+        Effect.tapError((reason) =>
+          Effect.suspend(() => {
+            failed.push({ address: format(candidate.address), reason })
+            // The next one takes its place only if it has not begun already.
+            return Effect.andThen(
+              fallback(environment, candidate, begun === i ? candidates[i + 1] : undefined, reason),
+              next
+            )
+          })
+        )
+      )
+    })
+    return Effect.raceAll(racers).pipe(
+      // Two can succeed at the same moment. The one that lost is closed here.
+      Effect.tap(({ scope }) =>
+        Effect.forEach(
+          won.filter((other) => other !== scope),
+          (other) => Scope.close(other, Exit.interrupt())
+        )
+      ),
+      Effect.map(({ value }) => value),
+      Effect.catch(() => Effect.undefined)
+    )
+  })
+
+/**
+ * Turns at the handshake. One begins when the one before it has failed, or has had a second. A handshake with a seed
+ * has no other beside it, because the handshake of a loser could use up an invite.
+ */
+const takeTurns = (everybody: number) => {
+  const turns = Semaphore.makeUnsafe(1)
+  const handshaking = Semaphore.makeUnsafe(everybody)
+  return (alone: boolean): Turn =>
+    (handshake) =>
+      Effect.suspend(() => {
+        const mine = Latch.makeUnsafe(false)
+        const over = Latch.makeUnsafe(false)
+        const until = alone ? over.await : Effect.timeoutOption(over.await, handshakeTurn)
+        return Effect.gen(function* () {
+          yield* Effect.forkChild(turns.withPermits(1)(Effect.andThen(mine.open, until)), { startImmediately: true })
+          yield* mine.await
+          return yield* handshaking.withPermits(alone ? everybody : 1)(handshake)
+        }).pipe(Effect.ensuring(over.open))
+      })
+}

@@ -1,0 +1,78 @@
+/** One newcomer, from its accept until its handler begins. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as Connection from "../Connection.ts"
+import { Displaced, HandshakeDraining, HandshakeError, HandshakeTimedOut } from "../HandshakeError.ts"
+import type { LimitValues } from "../Limits.ts"
+import type * as Transport from "../Transport.ts"
+import type { Binding } from "./plan.ts"
+import type { Newcomer, Place } from "./sources.ts"
+
+/** Why this side ends a newcomer before its handler begins. */
+export type EndedBy = "Displaced" | "TimedOut" | "Draining"
+
+export class Arrival implements Newcomer {
+  /** Where it has come to. */
+  readonly binding: Binding
+  source: string | undefined
+  origin: string | undefined
+  place: Place | undefined
+  /** Hands its transport's connection over. Run once. */
+  accepted: Transport.Accepted = Effect.interrupt
+  /** What runs it, once its transport has handed it over. */
+  fiber: Fiber.Fiber<void> | undefined
+  /** What its handshakes go over, while they do. */
+  transport: Connection.Connection | undefined
+  endedBy: EndedBy | undefined
+  private readonly endTransport: ((why: EndedBy) => void) | undefined
+
+  /** `endTransport` ends it while its transport has not handed it over. */
+  constructor(
+    binding: Binding,
+    source: string | undefined,
+    origin: string | undefined,
+    endTransport?: (why: EndedBy) => void
+  ) {
+    this.binding = binding
+    this.source = source
+    this.origin = origin
+    this.endTransport = endTransport
+  }
+
+  carried(): Connection.Account | undefined {
+    return this.transport && Connection.account(this.transport)
+  }
+
+  /** No handshake writes before it has read a valid first message. */
+  answered(): boolean {
+    return (this.carried()?.bytesWritten ?? 0) > 0
+  }
+
+  end(why: EndedBy): void {
+    this.endedBy ??= why
+    if (this.fiber !== undefined) this.fiber.interruptUnsafe()
+    else this.endTransport?.(why)
+  }
+}
+
+/** The protocols whose handshakes a connection goes through. */
+export const protocolOf = ({ stack }: Binding): string => {
+  const [transport = "", ...transforms] = stack.name.split("~")
+  return transforms.join("~") || transport
+}
+
+/** The error of a newcomer that this side has ended. */
+export const endedError = (binding: Binding, why: EndedBy, { handshake }: LimitValues): HandshakeError => {
+  const protocol = protocolOf(binding)
+  switch (why) {
+    case "TimedOut": {
+      const reason = new HandshakeTimedOut({ millis: Duration.toMillis(handshake) })
+      return new HandshakeError({ protocol, phase: "deadline", reason })
+    }
+    case "Displaced":
+      return new HandshakeError({ protocol, phase: "pending", reason: new Displaced() })
+    case "Draining":
+      return new HandshakeError({ protocol, phase: "pending", reason: new HandshakeDraining() })
+  }
+}

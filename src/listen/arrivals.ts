@@ -1,0 +1,141 @@
+/**
+ * The newcomers of one listener. Each one is refused at once, or gets a place of the admission and a fiber of its own.
+ */
+import type { Environment } from "../Environment.ts"
+import type * as Events from "../Events.ts"
+import { HandshakeError, Rejected } from "../HandshakeError.ts"
+import type { Exceeded } from "../Limits.ts"
+import type * as Transport from "../Transport.ts"
+import type { Admission } from "./admission.ts"
+import { Arrival, endedError, protocolOf } from "./arrival.ts"
+import type { Binding } from "./plan.ts"
+import { type Fork, Refusals } from "./refusals.ts"
+import type { Roster } from "./roster.ts"
+import type { Serving } from "./serving.ts"
+
+export class Arrivals {
+  private readonly environment: Environment
+  private readonly admission: Admission
+  private readonly roster: Roster
+  private readonly serving: Serving
+  private readonly fork: Fork
+  private readonly refusals: Refusals
+
+  constructor(environment: Environment, admission: Admission, roster: Roster, serving: Serving, fork: Fork) {
+    this.environment = environment
+    this.admission = admission
+    this.roster = roster
+    this.serving = serving
+    this.fork = fork
+    this.refusals = new Refusals(environment.emit, fork)
+  }
+
+  /** A connection has come. It gets a fiber of its own, or is refused. */
+  accept(
+    binding: Binding,
+    accepted: Transport.Accepted,
+    source: string | undefined,
+    origin: string | undefined
+  ): boolean {
+    const arrival = new Arrival(binding, source, origin)
+    const refusal = this.forbidden(source) ?? this.admit(arrival)
+    if (refusal === undefined) this.begin(arrival, accepted)
+    else this.refused(binding, refusal, source, origin)
+    return refusal === undefined
+  }
+
+  /** Somebody has come whose transport has to read something before there is a connection. */
+  arrive(binding: Binding, source: string | undefined, end: () => void): Transport.Arriving | undefined {
+    const arrival = new Arrival(binding, source, undefined, (why) => {
+      this.gone(arrival)
+      end()
+      this.fork(this.serving.failed(arrival, endedError(binding, why, this.environment.limits)))
+    })
+    const refusal = this.roster.stopping ? "Draining" : this.admit(arrival)
+    if (refusal !== undefined) {
+      this.refused(binding, refusal, source, undefined)
+      return undefined
+    }
+    return {
+      accept: (accepted, known, origin) => this.acceptArrived(arrival, accepted, known, origin),
+      stay: () => {
+        this.roster.arriving.delete(arrival)
+        if (arrival.place !== undefined) this.admission.settle(arrival.place)
+      },
+      gone: () => this.gone(arrival)
+    }
+  }
+
+  private acceptArrived(
+    arrival: Arrival,
+    accepted: Transport.Accepted,
+    source: string | undefined,
+    origin: string | undefined
+  ): boolean {
+    if (arrival.endedBy !== undefined) return false
+    if (!this.roster.arriving.has(arrival)) {
+      // It stayed for something else before. Now it comes as a connection, with a deadline as any.
+      this.gone(arrival)
+      return this.accept(arrival.binding, accepted, source, origin)
+    }
+    const refusal = this.forbidden(source) ?? this.move(arrival, source)
+    if (refusal === undefined) {
+      arrival.origin = origin
+      this.begin(arrival, accepted)
+    } else {
+      this.gone(arrival)
+      this.refused(arrival.binding, refusal, source, origin)
+    }
+    return refusal === undefined
+  }
+
+  /** Emits that a newcomer was turned away. */
+  refused(
+    { stack }: Binding,
+    tag: Events.Refused["tag"],
+    source: string | undefined,
+    origin: string | undefined
+  ): void {
+    this.refusals.add({ event: "refused", stack: stack.name, source, origin, tag })
+  }
+
+  /** Emits that a newcomer was gone before it could be asked who it is. */
+  vanished(binding: Binding): void {
+    const reason = new Rejected({ after: "connect" })
+    const error = new HandshakeError({ protocol: protocolOf(binding), phase: "accept", reason })
+    this.fork(this.serving.failed(new Arrival(binding, undefined, undefined), error))
+  }
+
+  private forbidden(source: string | undefined): Events.Refused["tag"] | undefined {
+    if (this.roster.stopping) return "Draining"
+    return this.environment.policy.mayConnect(source) ? undefined : "DeniedByPolicy"
+  }
+
+  private admit(arrival: Arrival): Exceeded | undefined {
+    const place = this.admission.admit(arrival.source, arrival)
+    if (typeof place === "string") return place
+    arrival.place = place
+    this.roster.arriving.add(arrival)
+    return undefined
+  }
+
+  /** Counts it for the source that is known now. */
+  private move(arrival: Arrival, source: string | undefined): Exceeded | undefined {
+    if (source === undefined || source === arrival.source || arrival.place === undefined) return undefined
+    arrival.source = source
+    return this.admission.move(arrival.place, source)
+  }
+
+  private begin(arrival: Arrival, accepted: Transport.Accepted): void {
+    arrival.accepted = accepted
+    arrival.fiber = this.fork(this.serving.live(arrival))
+    arrival.fiber.addObserver(() => this.gone(arrival))
+    // The fiber has begun to run, and something that it did may have ended the arrival already.
+    if (arrival.endedBy !== undefined) arrival.fiber.interruptUnsafe()
+  }
+
+  private gone(arrival: Arrival): void {
+    this.roster.arriving.delete(arrival)
+    if (arrival.place !== undefined) this.admission.leave(arrival.place)
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * How a listener stops. There are no newcomers, unfinished handshakes are ended, and handlers are told. They have the
+ * grace time; what is left after it is ended.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Connection from "../Connection.ts"
+import type { ConnectionError } from "../ConnectionError.ts"
+import type { LimitValues } from "../Limits.ts"
+import type { Roster } from "./roster.ts"
+
+/** Stops, and waits at most the grace time for the fibers of all connections. */
+export const drain = (roster: Roster, fibers: FiberSet.FiberSet, { grace }: LimitValues): Effect.Effect<void> =>
+  Effect.andThen(
+    Effect.sync(() => stop(roster)),
+    Effect.timeoutOrElse(FiberSet.awaitEmpty(fibers), {
+      duration: grace,
+      orElse: () => Effect.sync(() => giveUp(roster))
+    })
+  )
+
+/** Ends those whose handler has not begun, and tells the others to finish. */
+const stop = (roster: Roster): void => {
+  roster.stopping = true
+  for (const arrival of roster.arriving) arrival.end("Draining")
+  for (const connection of roster.served) Connection.drain(connection)
+  roster.draining.openUnsafe()
+}
+
+/**
+ * The grace time is over. Where the peer does not read, the connection's event says so, and does not blame the handler.
+ */
+const giveUp = ({ served }: Roster): void => {
+  for (const connection of served) {
+    if (Connection.isStalled(connection)) Connection.expire(connection)
+  }
+}
+
+/** The part of the grace time that is kept for what comes after a goodbye, in milliseconds. */
+const reserved = 60
+
+/**
+ * Says goodbye to a peer while the listener stops, and reads on until the peer's goodbye. Closing a socket over unread
+ * bytes would take with it what the peer has yet to read.
+ */
+export const sayGoodbye = (
+  connection: Connection.Connection,
+  { close, grace }: LimitValues
+): Effect.Effect<void, ConnectionError> => {
+  const silence = Duration.toMillis(close)
+  return Effect.andThen(
+    connection.end,
+    Connection.readOn(connection, silence, silence, Duration.toMillis(grace) - reserved)
+  )
+}

@@ -1,0 +1,105 @@
+/**
+ * The plan of a listener: from addresses to what is bound for them, and from what is bound to addresses that others
+ * dial. No I/O.
+ */
+import * as Arr from "effect/Array"
+import type * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { Address, format, type MultiAddress } from "../Address.ts"
+import { Insecure, Unsupported } from "../DialError.ts"
+import type { Environment } from "../Environment.ts"
+import { type BindReason, ListenError, NotListenable } from "../ListenError.ts"
+import * as Stack from "../Stack.ts"
+import type * as Transport from "../Transport.ts"
+
+/** From where an address is to be reached: `device`, `local`, `public`, or several of them. */
+export type Scopes = Transport.Reach | ReadonlyArray<Transport.Reach>
+
+/** One address that can be bound. */
+export interface Binding {
+  readonly address: Address
+  readonly stack: Stack.Stack
+  readonly bind: (
+    onAccepted: Transport.OnAccepted,
+    hears: Omit<Transport.ListenOptions, "authenticates">
+  ) => Effect.Effect<Transport.Bound, BindReason, Scope.Scope>
+  readonly upgrade: Stack.Upgrade
+}
+
+const bindingFor = ({ stacks }: Environment, address: Address): Result.Result<Binding, ListenError> => {
+  const fail = (reason: ListenError["reason"]) => new ListenError({ address: format(address), reason })
+  const stack = stacks.get(address.stack)
+  if (stack === undefined) {
+    return Result.fail(fail(new Unsupported({ stack: address.stack, spoken: [...stacks.keys()] })))
+  }
+  const notListenable = (detail: string) => fail(new NotListenable({ detail }))
+  return Result.gen(function* () {
+    const bind = yield* Result.mapError(stack.transport.listen(address.transport), notListenable)
+    const upgrade = yield* Result.mapError(Stack.upgrade(stack, address, "inbound"), ({ detail, why }) =>
+      why === "insecure" ? fail(new Insecure({ detail })) : notListenable(detail)
+    )
+    const authenticates = Stack.authenticates(stack)
+    return { address, stack, bind: (onAccepted, hears) => bind(onAccepted, { authenticates, ...hears }), upgrade }
+  })
+}
+
+/** What is bound for an address that is to be reached from some scopes only. */
+const narrowed = (
+  environment: Environment,
+  whole: Binding,
+  scopes: Scopes | undefined
+): Result.Result<ReadonlyArray<Binding>, ListenError> => {
+  if (scopes === undefined) return Result.succeed([whole])
+  const { address, stack } = whole
+  const sections = Arr.dedupe([scopes].flat().flatMap((scope) => stack.transport.narrow(address.transport, scope)))
+  if (sections.length > 0) {
+    const { transforms } = address
+    return Result.all(sections.map((transport) => bindingFor(environment, new Address({ transport, transforms }))))
+  }
+  const reason = new NotListenable({ detail: `no interface of this machine is ${[scopes].flat().join(" or ")}` })
+  return Result.fail(new ListenError({ address: format(address), reason }))
+}
+
+/** What is bound for all of these addresses, or why one of them can't be. */
+export const plan = (
+  environment: Environment,
+  addresses: MultiAddress,
+  scopes: Scopes | undefined
+): Result.Result<ReadonlyArray<Binding>, ListenError> =>
+  Result.gen(function* () {
+    const whole = yield* Result.all(addresses.map((address) => bindingFor(environment, address)))
+    const bindings = yield* Result.all(whole.map((each) => narrowed(environment, each, scopes)))
+    return bindings.flat()
+  })
+
+/** A binding that has been bound. */
+export interface Bound {
+  readonly binding: Binding
+  readonly bound: Transport.Bound
+}
+
+const advertisedFrom = (
+  { binding: { address, stack }, bound }: Bound,
+  scope: Transport.Reach,
+  external: ReadonlyArray<string>
+): ReadonlyArray<Address> => {
+  const transforms = stack.transforms.flatMap((shape, i) => {
+    const section = address.transforms[i]
+    return section === undefined ? [] : [shape.advertise(section)]
+  })
+  return stack.transport
+    .advertise(bound.section, scope, external)
+    .map((transport) => new Address({ transport, transforms }))
+}
+
+/** What is bound, as others dial it from within some scopes. */
+export const advertised = (
+  bound: ReadonlyArray<Bound>,
+  scopes: Scopes,
+  external: ReadonlyArray<string>
+): ReadonlyArray<Address> =>
+  Arr.dedupeWith(
+    [scopes].flat().flatMap((scope) => bound.flatMap((each) => advertisedFrom(each, scope, external))),
+    (a, b) => format(a) === format(b)
+  )

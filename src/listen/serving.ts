@@ -1,0 +1,140 @@
+/** The life of one connection that has arrived: its handshakes, then its handler. */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { format } from "../Address.ts"
+import * as Connection from "../Connection.ts"
+import { ConnectionError, isDraining } from "../ConnectionError.ts"
+import type { Environment } from "../Environment.ts"
+import { HandshakeError } from "../HandshakeError.ts"
+import * as Lifetime from "../Lifetime.ts"
+import type { Admission } from "./admission.ts"
+import { type Arrival, endedError } from "./arrival.ts"
+import { sayGoodbye } from "./drain.ts"
+import type { Roster } from "./roster.ts"
+
+/** The handler, with all that it requires. */
+export type Serve = (connection: Connection.Connection) => Effect.Effect<unknown, unknown, Scope.Scope>
+
+/** Logs what a handler left unhandled. What the network did is ordinary; what the handler did is not. */
+const logUnhandled = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
+  if (Cause.hasInterruptsOnly(cause)) return Effect.void
+  if (Cause.hasDies(cause)) return Effect.logError("a connection's handler died", cause)
+  const ordinary = cause.reasons.every(
+    (reason) =>
+      !Cause.isFailReason(reason) || reason.error instanceof ConnectionError || reason.error instanceof HandshakeError
+  )
+  return ordinary
+    ? Effect.logDebug("a connection failed", cause)
+    : Effect.logWarning("a connection's handler failed", cause)
+}
+
+/** The connections of one listener. */
+export class Serving {
+  /** What is done with each connection. Those that come before it wait for it. */
+  readonly handler = Deferred.makeUnsafe<Serve>()
+  private readonly environment: Environment
+  private readonly admission: Admission
+  private readonly roster: Roster
+
+  constructor(environment: Environment, admission: Admission, roster: Roster) {
+    this.environment = environment
+    this.admission = admission
+    this.roster = roster
+  }
+
+  /**
+   * The whole life of one connection. While a fiber waits, it keeps all that was composed below the effect that it
+   * runs. So each part is composed when it runs, and an open connection does not keep its handshakes.
+   */
+  live(arrival: Arrival): Effect.Effect<void> {
+    return Effect.suspend(() => this.opened(arrival)).pipe(Effect.scoped, Effect.catchCause(logUnhandled))
+  }
+
+  private opened(arrival: Arrival): Effect.Effect<void, unknown, Scope.Scope> {
+    const { emit, limits } = this.environment
+    const { binding, origin, source } = arrival
+    return Lifetime.begin(
+      { emit, idle: limits.idle, role: "listen", stack: binding.stack.name, source, origin },
+      this.handshaken(arrival)
+    ).pipe(
+      Effect.flatMap((connection) =>
+        Effect.flatMap(Deferred.await(this.handler), (handler) => {
+          this.roster.arriving.delete(arrival)
+          return this.handled(connection, handler)
+        })
+      )
+    )
+  }
+
+  /** Through all handshakes, or an event that says why not. The admission watches the deadline. */
+  private handshaken(arrival: Arrival): Effect.Effect<Connection.Connection, HandshakeError, Scope.Scope> {
+    const { accepted, binding } = arrival
+    arrival.accepted = Effect.interrupt
+    return Effect.flatMap(accepted, (transport) => {
+      arrival.transport = transport
+      return binding.upgrade(transport)
+    }).pipe(
+      Effect.onExit((exit) => {
+        if (Exit.isSuccess(exit)) {
+          arrival.transport = undefined
+          if (arrival.place !== undefined) this.admission.settle(arrival.place)
+          return Effect.void
+        }
+        const error = Cause.findError(exit.cause)
+        if (Result.isSuccess(error)) return this.failed(arrival, error.success)
+        if (Cause.hasDies(exit.cause)) return Effect.void
+        return this.failed(arrival, endedError(binding, arrival.endedBy ?? "Draining", this.environment.limits))
+      })
+    )
+  }
+
+  /** Emits that a newcomer did not get through its handshakes. */
+  failed(arrival: Arrival, error: HandshakeError): Effect.Effect<void> {
+    const { binding, place, source, transport } = arrival
+    const remote = transport === undefined ? "" : format(transport.remote)
+    const stack = binding.stack.name
+    const { phase, protocol, reason } = error
+    const { bytesRead = 0, bytesWritten = 0 } = arrival.carried() ?? {}
+    return Effect.suspend(() => {
+      const now = this.admission.now()
+      return Effect.andThen(
+        Effect.logDebug("a handshake failed").pipe(Effect.annotateLogs({ remote, stack, error: error.message })),
+        this.environment.emit({
+          event: "handshake-failed",
+          role: "listen",
+          stack,
+          source,
+          remote,
+          protocol,
+          phase,
+          bytesRead,
+          bytesWritten,
+          millis: Math.round(now - (place?.since ?? now)),
+          tag: reason._tag,
+          error
+        })
+      )
+    })
+  }
+
+  private handled(connection: Connection.Connection, handler: Serve): Effect.Effect<void, unknown, Scope.Scope> {
+    const { served } = this.roster
+    served.add(connection)
+    // A handler whose `pull` has failed because the listener drains, and that fails with just that, has finished.
+    return Effect.catchIf(handler(connection), isDraining, () => Effect.void).pipe(
+      Effect.flatMap(() => {
+        if (this.roster.stopping) return sayGoodbye(connection, this.environment.limits)
+        Connection.outlast(connection)
+        return Effect.void
+      }),
+      Effect.onExit(() => {
+        served.delete(connection)
+        return Effect.void
+      })
+    )
+  }
+}
