@@ -21,10 +21,27 @@ export const handshakeErrors = (protocol: string) => {
           failure(phase, cause._tag === "network" ? new WrongNetwork() : new PeerMisbehaved({ detail: cause.detail }))
         )
       ),
-    /** While one waits for a peer's message, an end, however it comes, is a rejection of what was sent before. */
+    /**
+     * While one side waits for the other's message, an end of the connection is a rejection of what was sent before it. A connection
+     * that fails because the peer broke the protocol below, or because bytes were changed, says more: that stays the reason.
+     */
     rejected:
       (phase: Phase, after: Rejected["after"]) =>
-      (_reason: ConnectionReason): HandshakeError =>
-        failure(phase, new Rejected({ after }))
+      (reason: ConnectionReason): HandshakeError => {
+        const detail = misbehaviour(reason)
+        return failure(phase, detail === undefined ? new Rejected({ after }) : new PeerMisbehaved({ detail }))
+      }
+  }
+}
+
+/** What the peer did wrong, when that is why the connection failed. */
+const misbehaviour = (reason: ConnectionReason): string | undefined => {
+  switch (reason._tag) {
+    case "ProtocolViolation":
+      return reason.detail
+    case "Tampered":
+      return reason.message
+    default:
+      return undefined
   }
 }
