@@ -1,10 +1,13 @@
 /**
- * How many connections this process has file descriptors for. Node tells of running out of them neither who listens nor who
- * connected: newcomers then wait until some are free, so there must never be none.
+ * The number of connections that this process has file descriptors for. Node tells neither a listener nor a dialer that they have
+ * run out: newcomers then wait until some are free, so they must never run out.
+ *
+ * Nothing here starts a process: that is slow, and Node's permission model forbids it.
  */
-import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 
 /** For listeners, files, name lookups, and sockets that are accepted only to be turned away. */
 const reserved = 64
@@ -12,20 +15,35 @@ const reserved = 64
 /** `Max open files            1024                 4096                 files` */
 const fromProc = (text: string): string | undefined => /^Max open files +(\S+)/m.exec(text)?.[1]
 
-/** The soft limit as the system writes it. Node has no API for it; only Linux has a file. */
-const softLimit = (): string | undefined =>
-  Result.match(
-    Result.try(() => fs.readFileSync("/proc/self/limits", "latin1")),
-    {
-      onSuccess: fromProc,
-      onFailure: () =>
-        process.platform === "win32"
-          ? undefined
-          : spawnSync("/bin/sh", ["-c", "ulimit -n"], { encoding: "latin1", timeout: 1000 }).stdout?.trim()
-    }
-  )
+const Report = Schema.Struct({
+  userLimits: Schema.Struct({ open_files: Schema.Struct({ soft: Schema.Union([Schema.Number, Schema.String]) }) })
+})
+const decodeReport = Schema.decodeUnknownOption(Report)
 
-/** Room by what the system says: a number, `unlimited`, or nothing. */
+/**
+ * The soft limit as Node's diagnostic report has it, on all systems but Windows; some 20 ms. Without `excludeNetwork` the report would
+ * look up the names of all peers, and block for seconds.
+ */
+const fromReport = (): string | undefined => {
+  const { report } = process
+  const excluded: unknown = Reflect.get(report, "excludeNetwork")
+  // A version of Node that doesn't know it would look the names up.
+  if (typeof excluded !== "boolean") return undefined
+  Reflect.set(report, "excludeNetwork", true)
+  const written = Result.try(() => report.getReport())
+  Reflect.set(report, "excludeNetwork", excluded)
+  const limits = decodeReport(Result.getOrUndefined(written))
+  return Option.getOrUndefined(Option.map(limits, ({ userLimits }) => String(userLimits.open_files.soft)))
+}
+
+/** What can be read, or nothing where the system or a permission forbids it. */
+const read = (from: () => string | undefined): string | undefined => Result.getOrUndefined(Result.try(from))
+
+/** The soft limit as the system writes it. Node has no call for it, and only Linux has a file. */
+const softLimit = (): string | undefined =>
+  read(() => fromProc(fs.readFileSync("/proc/self/limits", "latin1"))) ?? read(fromReport)
+
+/** The room for a soft limit as the system writes it: a number, `unlimited`, or nothing. */
 export const roomFor = (limit: string | undefined): number =>
   limit !== undefined && /^\d+$/.test(limit) ? Math.max(1, Number(limit) - reserved) : Number.POSITIVE_INFINITY
 
