@@ -44,15 +44,15 @@ const failed = (reason: HandshakeError.HandshakeReason) =>
   new HandshakeError.HandshakeError({ protocol: "sum", phase: "hello", reason })
 
 /** Both sides say hello, then speak frames. */
-const upgrade: Transform.Wrap = (connection) =>
-  Transform.fromCodec(connection, (wire) =>
+const upgrade: Transform.Wrap = (link) =>
+  Transform.fromCodec(link, (wire) =>
     Effect.gen(function* () {
       yield* wire.write(hello.slice())
       const answer = yield* wire.read(hello.length)
       if (!answer.every((byte, i) => byte === hello[i])) {
         return yield* failed(new HandshakeError.PeerMisbehaved({ detail: "it does not speak sum1" }))
       }
-      return { peer: connection.peer, remote: new Address.Opaque({ name: "sum", data: "" }), codec: codec() }
+      return { section: new Address.Opaque({ name: "sum", data: "" }), codec: codec() }
     }).pipe(
       Effect.mapError((error) =>
         error._tag === "HandshakeError" ? error : failed(new HandshakeError.Rejected({ after: "hello" }))

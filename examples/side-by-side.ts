@@ -3,7 +3,17 @@
  * be dropped when nobody needs it any more. `shs2` is written as somebody else would write it: here it is shs in a network of its own.
  */
 import { Effect, Layer, Redacted, Result, Schema } from "effect"
-import { Address, Connection, Identity, Multiserver, Net, Primitives, Shs, Transform } from "effect-multiserver/node"
+import {
+  Address,
+  type Connection,
+  Identity,
+  Link,
+  Multiserver,
+  Net,
+  Primitives,
+  Shs,
+  Transform
+} from "effect-multiserver/node"
 
 // var appKey = "dTuPysQsRoyWzmsK6iegSV4U3Qu912vPpkOyx6bPuEk="
 export const appKey = Shs.parseAppKey("dTuPysQsRoyWzmsK6iegSV4U3Qu912vPpkOyx6bPuEk=") ?? Shs.mainNetwork
@@ -22,24 +32,19 @@ const shs2 = Layer.effect(
     const identity = yield* Identity.Identity
     const inner = yield* Shs.make({ appKey: Redacted.make(primitives.sha256(Redacted.value(appKey))) })
     /** The same handshake, under its own name in the address of the other end. */
-    const named = (wrap: Result.Result<Transform.Wrap, Transform.Refusal>, connection: Connection.Connection) =>
-      Effect.gen(function* () {
-        const secured = yield* Result.getOrThrow(wrap)(connection)
-        const port = yield* Connection.takePort(secured)
+    const named = (wrap: Result.Result<Transform.Wrap, Transform.Refusal>, link: Link.Link) =>
+      Effect.map(Result.getOrThrow(wrap)(link), (secured) => {
         const { peer } = secured
         const key = peer._tag === "Authenticated" ? peer.publicKey : identity.publicKey
-        return yield* Connection.make(port, { peer, remote: connection.remote.with(section(key)) })
+        return Link.over(secured, secured.port, { remote: link.remote.with(section(key)) })
       })
     return Transform.make({
       section: Section,
       authenticates: true,
       notDialable: (key) => (key === "" ? "shs2 needs the key of the peer: shs2:KEY" : undefined),
-      outbound: (connection, key, below) =>
-        named(
-          inner.outbound(key === "" ? new Address.Shs({}) : new Address.Shs({ publicKey: key }), below),
-          connection
-        ),
-      inbound: (connection, _, below) => named(inner.inbound(new Address.Shs({}), below), connection),
+      outbound: (link, key, below) =>
+        named(inner.outbound(key === "" ? new Address.Shs({}) : new Address.Shs({ publicKey: key }), below), link),
+      inbound: (link, _, below) => named(inner.inbound(new Address.Shs({}), below), link),
       advertise: () => section(identity.publicKey)
     })
   })

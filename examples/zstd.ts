@@ -1,7 +1,7 @@
 import * as zlib from "node:zlib"
 import { Schema } from "effect"
 import * as Compression from "effect-multiserver/deflate/Compression"
-import { Address, type Connection, Transform } from "effect-multiserver/node"
+import { Address, type Link, Transform } from "effect-multiserver/node"
 
 // `zstd:LEVEL`: compression by Zstandard, with what Node has of it since 22.15. As with deflate, lengths give away what is compressed.
 
@@ -17,8 +17,8 @@ const format = (level: number): Compression.Format => ({
   decompress: () => zlib.createZstdDecompress({ params: { [ZSTD_d_windowLogMax]: windowLog } })
 })
 
-const upgrade = (connection: Connection.Connection, level: number) =>
-  Compression.wrap(new Address.Opaque({ name: "zstd", data: `:${level}` }), format(level))(connection)
+const upgrade = (link: Link.Link, level: number) =>
+  Compression.wrap(new Address.Opaque({ name: "zstd", data: `:${level}` }), format(level))(link)
 
 /** The transform `zstd`, for addresses such as `net:127.0.0.1:8008~shs:KEY~zstd:3`. */
 export const layer = Transform.layer("zstd", {

@@ -67,8 +67,27 @@ export class LocallyClosed extends Schema.TaggedError<LocallyClosed>()("LocallyC
 /** The reason of every port that was closed from here; one value, because making an error costs more than closing. */
 export const locallyClosed = new LocallyClosed({ why: "closed" })
 
+/** Why `pull` fails when its listener stops. */
+export const draining = new LocallyClosed({ why: "draining" })
+
 const ConnectionReason = Schema.Union([Truncated, Tampered, Reset, ProtocolViolation, TimedOut, LocallyClosed])
 export type ConnectionReason = typeof ConnectionReason.Type
+
+/**
+ * Code that somebody wrote for this connection threw: a codec, a port, effects that it is made of. It is no fault of the network, so
+ * it is no reason of a `ConnectionError`: whoever reads or writes dies with `cause`. Accounts and events have it as their tag.
+ */
+export class Defect extends Schema.TaggedError<Defect>()("Defect", { cause: Schema.Defect() }) {
+  override get message(): string {
+    return `a defect in the code of a protocol or a transport: ${String(this.cause)}`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/** Why a port failed. */
+export type PortFailure = ConnectionReason | Defect
 
 /** An open connection failed. */
 export class ConnectionError extends Schema.TaggedError<ConnectionError>("effect-multiserver/ConnectionError")(

@@ -1,7 +1,13 @@
 /** What a Multiserver dials and listens with. Its layer makes one; the dialer and the listener get the same. */
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { MultiAddress } from "./Address.ts"
 import type { Capacity } from "./Capacity.ts"
+import type { Connection } from "./Connection.ts"
+import type { DialError } from "./DialError.ts"
 import type * as Events from "./Events.ts"
 import type { LimitValues } from "./Limits.ts"
+import type { CloseDeadlines } from "./Link.ts"
 import type { PolicyRules } from "./Policy.ts"
 import type { Stack } from "./Stack.ts"
 
@@ -12,4 +18,8 @@ export interface Environment {
   readonly limits: LimitValues
   readonly emit: Events.Sink
   readonly capacity: Capacity
+  /** The time that connections which leave together share. */
+  readonly deadlines: CloseDeadlines
+  /** A dial of this Multiserver, for transports that go through another peer. */
+  readonly dial: (addresses: MultiAddress) => Effect.Effect<Connection, DialError, Scope.Scope>
 }

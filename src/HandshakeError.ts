@@ -98,6 +98,18 @@ export class HandshakeDraining extends Schema.TaggedError<HandshakeDraining>()("
   }
 }
 
+/**
+ * The protocol's own code threw. It is no fault of the peer: who dials dies with `cause`, and a listener's event has it as its reason.
+ */
+export class HandshakeDefect extends Schema.TaggedError<HandshakeDefect>()("Defect", { cause: Schema.Defect() }) {
+  override get message(): string {
+    return `a defect in the protocol's code: ${String(this.cause)}`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
 const HandshakeReason = Schema.Union([
   PeerMisbehaved,
   WrongNetwork,
@@ -106,7 +118,8 @@ const HandshakeReason = Schema.Union([
   Rejected,
   HandshakeTimedOut,
   Displaced,
-  HandshakeDraining
+  HandshakeDraining,
+  HandshakeDefect
 ])
 export type HandshakeReason = typeof HandshakeReason.Type
 

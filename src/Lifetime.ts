@@ -11,6 +11,7 @@ import * as Connection from "./Connection.ts"
 import type { Attempt } from "./DialError.ts"
 import * as Events from "./Events.ts"
 import { formatPublicKey } from "./Identity.ts"
+import type { CloseDeadlines, Leaving, Link } from "./Link.ts"
 import { endWhenIdle } from "./lifetime/idle.ts"
 
 export interface Options {
@@ -22,6 +23,8 @@ export interface Options {
   /** Of a newcomer: its IP, and the web page that it says it is. */
   readonly source?: string | undefined
   readonly origin?: string | undefined
+  /** The time that connections which leave together share. */
+  readonly deadlines: CloseDeadlines
   /** After how much silence the connection is ended. */
   readonly idle: Duration.Duration
   /** Of a dial: how long its transport took. Asked once the connection is open. */
@@ -30,16 +33,25 @@ export interface Options {
   readonly onLeft?: () => void
 }
 
+/** A connection that is open, and how it is left. */
+export interface Opened {
+  readonly connection: Connection.Connection
+  readonly leaving: Leaving
+}
+
 const peerText = (peer: Connection.Peer): string | undefined =>
   peer._tag === "Authenticated" ? formatPublicKey(peer.publicKey) : undefined
 
-/** Opens a connection, emits `connected`, ends it when it is idle, and emits `closed` when its scope has closed. */
+/** Makes the connection of a finished stack, emits `connected`, ends it when it is idle, and emits `closed` when its scope has closed. */
 export const begin = <E, R>(
-  { connectMillis, emit, failed = [], idle, onLeft, origin, role, source, stack }: Options,
-  open: Effect.Effect<Connection.Connection, E, R>
-): Effect.Effect<Connection.Connection, E, R | Scope.Scope> => {
-  const made = Effect.flatMap(open, (connection) => Connection.withPort(connection, onLeft))
-  const opened = Duration.isFinite(idle) ? Effect.tap(made, (own) => endWhenIdle(own, idle)) : made
+  { connectMillis, deadlines, emit, failed = [], idle, onLeft, origin, role, source, stack }: Options,
+  open: Effect.Effect<Link, E, R>
+): Effect.Effect<Opened, E, R | Scope.Scope> => {
+  const made = Effect.map(open, (link): Opened => {
+    if (onLeft !== undefined) link.leaving.whenLeft(onLeft)
+    return { connection: Connection.onTop(link, deadlines), leaving: link.leaving }
+  })
+  const opened = Duration.isFinite(idle) ? Effect.tap(made, ({ leaving }) => endWhenIdle(leaving, idle)) : made
   // Making an event costs more than opening a connection in memory, so none is made when nobody listens.
   if (emit === Events.nobody) return opened
   return Effect.gen(function* () {
@@ -53,20 +65,19 @@ export const begin = <E, R>(
         peer: peerText(peer),
         millis: now - started
       }))
-    let connected: Connection.Connection | undefined
+    let begun: Opened | undefined
     // Registered before anything that opens, so it runs last: by then it is known how the connection ended.
     yield* Effect.addFinalizer(() => {
-      const account = connected === undefined ? undefined : Connection.account(connected)
-      if (connected === undefined || account === undefined) return Effect.void
-      return Effect.flatMap(fields(connected), (common) =>
+      if (begun === undefined) return Effect.void
+      const account = begun.leaving.account()
+      return Effect.flatMap(fields(begun.connection), (common) =>
         emit({ event: "closed", phase: "open", ...common, ...account })
       )
     })
-    const connection = yield* opened
-    connected = connection
-    yield* Effect.flatMap(fields(connection), (common) =>
+    begun = yield* opened
+    yield* Effect.flatMap(fields(begun.connection), (common) =>
       emit({ event: "connected", ...common, connectMillis: connectMillis?.(), origin, failed: [...failed] })
     )
-    return connection
+    return begun
   })
 }

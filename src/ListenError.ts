@@ -46,8 +46,18 @@ export class NotListenable extends Schema.TaggedError<NotListenable>()("NotListe
   }
 }
 
+/** A reason of a transport's own: what it listens on is no socket of this machine, and could not be had. */
+export class BindFailed extends Schema.TaggedError<BindFailed>()("BindFailed", {
+  detail: Schema.String,
+  isRetryable: Schema.Boolean
+}) {
+  override get message(): string {
+    return this.detail
+  }
+}
+
 /** What a transport's listen fails with. */
-export const BindReason = Schema.Union([AddressInUse, AddressNotAvailable, PermissionDenied, NotListenable])
+export const BindReason = Schema.Union([AddressInUse, AddressNotAvailable, PermissionDenied, NotListenable, BindFailed])
 export type BindReason = typeof BindReason.Type
 
 /** An address could not be listened on; none of those asked for with it is. */

@@ -19,6 +19,7 @@ import type { Environment } from "./Environment.ts"
 import { Events } from "./Events.ts"
 import { kindOfHost } from "./internal/host.ts"
 import { Limits } from "./Limits.ts"
+import { CloseDeadlines } from "./Link.ts"
 import type { ListenError } from "./ListenError.ts"
 import * as Listener from "./Listener.ts"
 import { Policy } from "./Policy.ts"
@@ -89,20 +90,18 @@ export const layer = <const Names extends string>(
         policy: yield* Policy,
         limits,
         emit: yield* Events,
-        capacity: new Capacity(limits.connections, ...rooms)
+        capacity: new Capacity(limits.connections, ...rooms),
+        deadlines: new CloseDeadlines(limits.close),
+        dial: (addresses) => Dialer.dial(environment, addresses)
       }
       const listenOn = yield* Listener.make(environment)
       return {
         dial: (target, options) =>
-          parsed(target).pipe(
-            Effect.flatMap((addresses) => Dialer.dial(environment, addresses, options)),
-            Effect.provideService(Limits, limits)
-          ),
+          Effect.flatMap(parsed(target), (addresses) => Dialer.dial(environment, addresses, options)),
         listen: (target, options) =>
           checkHosts([options?.external ?? []].flat()).pipe(
             Effect.andThen(parsed(target)),
-            Effect.flatMap((addresses) => listenOn(addresses, options)),
-            Effect.provideService(Limits, limits)
+            Effect.flatMap((addresses) => listenOn(addresses, options))
           )
       }
     })

@@ -8,6 +8,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Address, Section } from "./Address.ts"
+import type { HandshakeError } from "./HandshakeError.ts"
+import type { PublicKey } from "./Identity.ts"
+import * as Link from "./Link.ts"
 import * as Transform from "./Transform.ts"
 import * as Transport from "./Transport.ts"
 
@@ -51,11 +54,28 @@ export const resolve = <Name extends string>(context: Context.Context<Requires<N
   }
 }
 
-/** What a connection goes through for one address: each transform's side, over what the one before it made. */
-export type Upgrade = Transform.Wrap
+/** What a link goes through for one address: each transform's side, over what the one before it made. */
+export type Upgrade = (link: Link.Link) => Effect.Effect<Link.Link, HandshakeError>
 
 /** Whether the stack authenticates its peer. */
 export const authenticates = (stack: Stack): boolean => stack.transforms.some((shape) => shape.authenticates)
+
+/** The key that the stack over the transport asks for: the first that one of its sections names. */
+export const keyOf = (stack: Stack, transforms: ReadonlyArray<Section>): PublicKey | undefined => {
+  for (const [i, shape] of stack.transforms.entries()) {
+    const section = transforms[i]
+    const key = section && shape.key(section)
+    if (key !== undefined) return key
+  }
+  return undefined
+}
+
+/** The transform sections of an address as they are advertised: with what a dialer has to know. */
+export const advertisedTransforms = (stack: Stack, address: Address): ReadonlyArray<Section> =>
+  stack.transforms.flatMap((shape, i) => {
+    const section = address.transforms[i]
+    return section === undefined ? [] : [shape.advertise(section)]
+  })
 
 /** The upgrade for the sections of an address of this stack; a failure says which can't be used, and why. No I/O. */
 export const upgrade = (
@@ -64,13 +84,15 @@ export const upgrade = (
   side: "outbound" | "inbound"
 ): Result.Result<Upgrade, Transform.Refusal> => {
   const below = stack.transport.below(address.transport)
-  const wraps: Array<Upgrade> = []
+  const wraps: Array<Transform.Wrap> = []
   for (const [i, shape] of stack.transforms.entries()) {
     const wrap = shape[side](address.transforms[i] as Section, below)
     if (Result.isFailure(wrap)) return Result.fail(wrap.failure)
     wraps.push(wrap.success)
   }
-  return Result.succeed((connection) =>
-    wraps.reduce<ReturnType<Upgrade>>((lower, wrap) => Effect.flatMap(lower, wrap), Effect.succeed(connection))
+  const [first, ...rest] = wraps
+  if (first === undefined) return Result.succeed(Effect.succeed)
+  return Result.succeed((link) =>
+    Link.lay(link, (lower) => rest.reduce((wrapped, wrap) => Effect.flatMap(wrapped, wrap), first(lower)))
   )
 }

@@ -1,9 +1,9 @@
 /**
- * The contract of a transform: a protocol that wraps a connection, with an outbound and an inbound side.
+ * The contract of a transform: a protocol that wraps a link, with an outbound and an inbound side.
  *
- * A transform is `Connection -> Effect<Connection, HandshakeError, Scope>`, so a stack is `flatMap`. Timeouts, limits and
- * events are around the stack and never inside a protocol. Most transforms are a handshake and a codec: `fromCodec` makes
- * the one of the other. `docs/writing-a-protocol.md` builds one.
+ * A transform is `Link -> Effect<Link, HandshakeError, Scope>`, so a stack is `flatMap`. Timeouts, limits and events are around the stack
+ * and never inside a protocol. Most transforms are a handshake and a codec, which `fromCodec` takes; what can't be synchronous is made of
+ * effects, with `fromConnection`. `docs/writing-a-protocol.md` builds one.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -12,13 +12,14 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Section } from "./Address.ts"
-import type { Codec } from "./Codec.ts"
+import * as Codec from "./Codec.ts"
 import * as Connection from "./Connection.ts"
-import type { ConnectionReason } from "./ConnectionError.ts"
 import type { HandshakeError } from "./HandshakeError.ts"
-import { CodecPort } from "./internal/codecPort.ts"
-import { PortWire } from "./internal/portWire.ts"
+import type { PublicKey } from "./Identity.ts"
+import * as Link from "./Link.ts"
 import type { Below } from "./Transport.ts"
+
+export type { Wire } from "./Codec.ts"
 
 /** The identifier of the transform called `Name`. */
 export interface Transform<in out Name extends string> {
@@ -26,9 +27,7 @@ export interface Transform<in out Name extends string> {
 }
 
 /** One side of a transform, for one section of an address. */
-export type Wrap = (
-  connection: Connection.Connection
-) => Effect.Effect<Connection.Connection, HandshakeError, Scope.Scope>
+export type Wrap = (link: Link.Link) => Effect.Effect<Link.Link, HandshakeError, Scope.Scope>
 
 /** Why a section can't be used in its stack. */
 export interface Refusal {
@@ -46,6 +45,8 @@ export interface Shape {
   readonly inbound: (section: Section, below: Below) => Result.Result<Wrap, Refusal>
   /** The section as it is advertised: with what a dialer has to know filled in, and nothing secret. */
   readonly advertise: (section: Section) => Section
+  /** The key that the section asks for, or shows. */
+  readonly key: (section: Section) => PublicKey | undefined
 }
 
 /** The service of the transform called `name`. */
@@ -57,8 +58,10 @@ export interface Definition<A> {
   /** Decodes the section: `Schema.toType(Address.Shs)`, or `Address.section(name, schema)` for a protocol of your own. */
   readonly section: Schema.Codec<A, Section>
   readonly authenticates: boolean
-  readonly outbound: (connection: Connection.Connection, section: A, below: Below) => ReturnType<Wrap>
-  readonly inbound: (connection: Connection.Connection, section: A, below: Below) => ReturnType<Wrap>
+  readonly outbound: (link: Link.Link, section: A, below: Below) => ReturnType<Wrap>
+  readonly inbound: (link: Link.Link, section: A, below: Below) => ReturnType<Wrap>
+  /** The key in the section. By default there is none. */
+  readonly key?: (section: A) => PublicKey | undefined
   /** By default as it is. */
   readonly advertise?: (section: A) => Section
   /** Why a section that decodes can't be dialed all the same, before any I/O. By default any can. */
@@ -85,13 +88,17 @@ export const make = <A>(definition: Definition<A>): Shape => {
     outbound: (section, below) =>
       Result.map(
         checked(section, below, definition.notDialable),
-        (own) => (connection) => definition.outbound(connection, own, below)
+        (own) => (link) => definition.outbound(link, own, below)
       ),
     inbound: (section, below) =>
-      Result.map(checked(section, below), (own) => (connection) => definition.inbound(connection, own, below)),
+      Result.map(checked(section, below), (own) => (link) => definition.inbound(link, own, below)),
     advertise: (section) => {
       const own = decoded(section)
       return Result.isSuccess(own) ? (definition.advertise?.(own.success) ?? section) : section
+    },
+    key: (section) => {
+      const own = definition.key === undefined ? undefined : decoded(section)
+      return own !== undefined && Result.isSuccess(own) ? definition.key?.(own.success) : undefined
     }
   }
 }
@@ -106,34 +113,41 @@ export const layer = <const Name extends string, A>(
 // handshake and codec
 // -----------------------------------------------------------------------------
 
-/** What a handshake talks over. */
-export interface Wire {
-  /** Exactly `length` bytes. An end before them fails with `Truncated`. */
-  readonly read: (length: number) => Effect.Effect<Uint8Array, ConnectionReason>
-  /** The bytes are the wire's from now on. */
-  readonly write: (bytes: Uint8Array) => Effect.Effect<void, ConnectionReason>
-}
-
 /** What a handshake comes to. */
-export interface Handshaken {
-  readonly peer: Connection.Peer
+export interface Handshaken extends Partial<Omit<Link.Who, "remote">> {
   /** This transform's section in the address of the other end: with the key that was proved. */
-  readonly remote: Section
-  readonly codec: Codec
+  readonly section: Section
+  /** Without one, what follows the handshake is handed on as it is: for a protocol that talks a little, and then splices. */
+  readonly codec?: Codec.Codec
 }
 
 /** A transform's side from its handshake. What the handshake doesn't read is the codec's. */
 export const fromCodec = <E, R>(
-  connection: Connection.Connection,
-  handshake: (wire: Wire) => Effect.Effect<Handshaken, E, R>
-): Effect.Effect<Connection.Connection, E, R | Scope.Scope> =>
-  Effect.flatMap(Connection.takePort(connection), (port) => {
-    const wire = new PortWire(port)
-    Connection.tally(connection, wire)
-    return Effect.flatMap(handshake(wire), ({ codec, peer, remote }) => {
-      // The account stays, the wire and what it has buffered need not.
-      Connection.tally(connection, { bytesRead: wire.bytesRead, bytesWritten: wire.bytesWritten })
-      const who = { peer, remote: connection.remote.with(remote) }
-      return Connection.make(new CodecPort(port, codec, wire.leftover()), who, connection)
-    })
+  link: Link.Link,
+  handshake: (wire: Codec.Wire) => Effect.Effect<Handshaken, E, R>
+): Effect.Effect<Link.Link, E, R> =>
+  Effect.suspend(() => {
+    const wire = Codec.wire(link)
+    return Effect.map(handshake(wire), ({ codec, section, ...who }) =>
+      Link.over(link, Codec.port(link, codec, wire.leftover()), { ...who, remote: link.remote.with(section) })
+    )
   })
+
+// -----------------------------------------------------------------------------
+// effects
+// -----------------------------------------------------------------------------
+
+/**
+ * A transform's side from effects over a connection that is its own. `section` is what it adds to the address of the other end. What the
+ * effects acquire in their scope is let go of when the goodbye has left.
+ */
+export const fromConnection = <E, R>(
+  link: Link.Link,
+  section: Section,
+  wrap: (connection: Connection.Connection) => Effect.Effect<Connection.Effects, E, R>
+): Effect.Effect<Link.Link, E, R> =>
+  Effect.suspend(() =>
+    Effect.flatMap(wrap(Connection.within(link)), (effects) =>
+      Connection.wrapEffects(link, effects, { remote: link.remote.with(section) })
+    )
+  )

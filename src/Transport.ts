@@ -1,8 +1,8 @@
 /**
- * The contract of a transport: a protocol that opens and accepts byte connections.
+ * The contract of a transport: a protocol that opens and accepts byte streams.
  *
- * A transport makes its connection from a synchronous `Port` with `Connection.make`, or from effects with
- * `Connection.fromEffects`. Deadlines, limits, policy and events are around it. Nothing happens before the effects run, and
+ * A transport makes a `Link`: from a synchronous `Port` with `Link.make`, from effects with `Connection.fromEffects`, or from another
+ * connection with `Connection.toLink`. Deadlines, limits, policy and events are around it. Nothing happens before the effects run, and
  * interruption takes everything back.
  */
 import * as Context from "effect/Context"
@@ -12,9 +12,12 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { Section } from "./Address.ts"
+import type { MultiAddress, Section } from "./Address.ts"
 import type { Connection } from "./Connection.ts"
-import type { TransportReason } from "./DialError.ts"
+import type { DialError, TransportReason } from "./DialError.ts"
+import type { HandshakeError } from "./HandshakeError.ts"
+import type { PublicKey } from "./Identity.ts"
+import type { Link } from "./Link.ts"
 import type { BindReason } from "./ListenError.ts"
 
 /** The identifier of the transport called `Name`. */
@@ -41,12 +44,16 @@ const distances: Record<Reach, number> = { device: 0, local: 1, public: 2 }
 export interface StackOptions {
   /** Whether a transform over it authenticates: then what arrives is worth little until that is done. */
   readonly authenticates: boolean
+  /** The key that the stack over it asks for: of a dial the peer's, of a listener this side's own. `undefined` where it has none. */
+  readonly key: PublicKey | undefined
+  /** A dial of the same Multiserver, for a transport that goes through another peer. */
+  readonly dial: (addresses: MultiAddress) => Effect.Effect<Connection, DialError, Scope.Scope>
 }
 
 /** What the listener tells a transport. */
 export interface ListenOptions extends StackOptions {
   /**
-   * Hears of each newcomer that the transport's own rules turned away: why, its IP, and the web page that it said it was. `Origin`: it
+   * Hears of each newcomer that the transport's own rules turned away: why, its source, and the web page that it said it was. `Origin`: it
    * is one that may not connect, or called this server by a name that is not its own. `ProxyHeader`: a proxy didn't say who it is.
    */
   readonly onRefused: (why: "Origin" | "ProxyHeader", source: string | undefined, origin: string | undefined) => void
@@ -76,8 +83,8 @@ export interface DialOptions extends StackOptions {
   readonly permits: (ip: string) => boolean
 }
 
-/** A connection that has arrived. Running the effect, once, takes it over. */
-export type Accepted = Effect.Effect<Connection, never, Scope.Scope>
+/** A stream that has arrived. Running the effect, once, takes it over; it may turn out to be none. */
+export type Accepted = Effect.Effect<Link, HandshakeError, Scope.Scope>
 
 /** What is bound, until the scope closes: closing it stops accepting, and leaves accepted connections alone. */
 export interface Bound {
@@ -86,12 +93,12 @@ export interface Bound {
 }
 
 /**
- * Hears of each newcomer: `source` is the IP that it comes from, `undefined` where there is none, and `origin` the web page, where one
- * says so. On `false` the transport closes it at once; on `true` the hearer runs `accepted`.
+ * Hears of each newcomer: `source` is what it counts as one with others by, an IP or a key for example, `undefined` where there is none,
+ * and `origin` the web page, where one says so. On `false` the transport closes it at once; on `true` the hearer runs `accepted`.
  */
 export type OnAccepted = (accepted: Accepted, source: string | undefined, origin?: string) => boolean
 
-type Dial = (options: DialOptions) => Effect.Effect<Connection, TransportReason, Scope.Scope>
+type Dial = (options: DialOptions) => Effect.Effect<Link, TransportReason, Scope.Scope>
 type Listen = (onAccepted: OnAccepted, options: ListenOptions) => Effect.Effect<Bound, BindReason, Scope.Scope>
 
 /** What a transport gives to a Multiserver. Made by `make`. */

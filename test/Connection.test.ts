@@ -15,9 +15,11 @@ import type * as Codec from "../src/Codec.ts"
 import * as Connection from "../src/Connection.ts"
 import type { ConnectionError } from "../src/ConnectionError.ts"
 import { Identity } from "../src/Identity.ts"
+import * as Link from "../src/Link.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Memory from "../src/memory/Memory.ts"
 import { memoryPair } from "../src/memory/memoryPort.ts"
+import type { Port } from "../src/Port.ts"
 import * as Transform from "../src/Transform.ts"
 import * as Transport from "../src/Transport.ts"
 import { echo, multiserver, pair, pattern, protocols, readAll, sameBytes, served, turn } from "./support/servers.ts"
@@ -63,10 +65,20 @@ const stalled: Connection.Who = {
 }
 
 /** A port whose kernel never takes a byte. */
-const stalledPort = (): Connection.Port => {
+const stalledPort = (): Port => {
   const [near] = memoryPair()
   return Object.create(near, { pending: { value: 1 } })
 }
+
+/** The same connection over effects. */
+const pumped = (connection: Connection.Connection) =>
+  Effect.map(Connection.fromEffects(connection), (link) => Connection.onTop(link))
+
+const stalling = Transport.layer("stalled", {
+  section: Address.section("stalled", Schema.String),
+  reach: () => "device",
+  dial: () => Effect.suspend(() => Link.make(stalledPort(), stalled))
+})
 
 /** Memory whose connections are copies, and so have no port of their own. */
 const copied = Layer.effect(
@@ -75,7 +87,8 @@ const copied = Layer.effect(
     const memory = yield* Transport.Transport("memory")
     const dials = (name: string) => Result.getOrThrow(memory.dial(new Address.Memory({ name })))
     const listens = (name: string) => Result.getOrThrow(memory.listen(new Address.Memory({ name })))
-    const copy = Effect.map((connection: Connection.Connection) => ({ ...connection }))
+    const copy = <E>(link: Effect.Effect<Link.Link, E, Scope.Scope>) =>
+      Effect.flatMap(link, (own) => Connection.toLink({ ...Connection.onTop(own) }))
     return Transport.make({
       section: Address.section("copied", Schema.String),
       reach: () => "device",
@@ -168,11 +181,11 @@ describe("a connection", () => {
     }).pipe(Effect.provide(multiserver()))
   )
 
-  it.live("that a transform works on fails as consumed", () =>
+  it.live("that was taken apart fails as consumed", () =>
     Effect.gen(function* () {
       const [near] = yield* pair("memory:m")
       const parked = yield* Effect.forkChild(failure(near.pull), { startImmediately: true })
-      yield* Connection.takePort(near)
+      yield* Connection.toLink(near)
       assert.strictEqual(yield* Fiber.join(parked), "LocallyClosed(consumed)")
       assert.strictEqual(yield* failure(near.write(pattern(1))), "LocallyClosed(consumed)")
     }).pipe(Effect.provide(multiserver()))
@@ -201,11 +214,12 @@ describe("a connection", () => {
         }
         const opened = Effect.acquireRelease(Effect.void, () => Effect.sync(() => log.push("released")))
         yield* Effect.gen(function* () {
-          const lower = yield* Connection.make(near, stalled)
-          const remote = new Address.Opaque({ name: "logged", data: "" })
-          yield* Transform.fromCodec(lower, () =>
-            Effect.as(opens ? opened : Effect.void, { peer: lower.peer, remote, codec })
+          const lower = yield* Link.make(near, stalled)
+          const section = new Address.Opaque({ name: "logged", data: "" })
+          const link = yield* Link.lay(lower, () =>
+            Transform.fromCodec(lower, () => Effect.as(opens ? opened : Effect.void, { section, codec }))
           )
+          Connection.onTop(link)
         }).pipe(Effect.scoped)
         assert.deepStrictEqual(log, opens ? ["goodbye", "wiped", "released"] : ["goodbye", "wiped"])
         assert.deepStrictEqual(far.take(), [Uint8Array.of(1, 2, 3)])
@@ -220,7 +234,7 @@ describe("a connection", () => {
         const [near, far] = yield* pair(
           target === "pumped" ? "memory:pumped" : target.replace("memory:m", `memory:${target.length}`)
         )
-        const writer = target === "pumped" ? yield* Connection.withPort({ ...near }) : near
+        const writer = target === "pumped" ? yield* pumped(near) : near
         const buffer = Buffer.from(pattern(1000))
         yield* writer.write(buffer)
         buffer.fill(0)
@@ -280,22 +294,26 @@ describe("a connection", () => {
           return near.writeAll(chunks)
         }
       }
-      assert.isUndefined(Connection.account(counting))
-      const pumped = yield* Connection.withPort(counting)
+      const link = yield* Connection.toLink(counting)
+      const own = Connection.onTop(link)
       yield* Effect.forkScoped(echo(far))
-      yield* Effect.forkChild(Effect.andThen(pumped.write(pattern(1 << 20)), pumped.end))
-      assert.isTrue(sameBytes(yield* readAll(pumped), pattern(1 << 20)))
+      yield* Effect.forkChild(Effect.andThen(own.write(pattern(1 << 20)), own.end))
+      assert.isTrue(sameBytes(yield* readAll(own), pattern(1 << 20)))
       assert.strictEqual(written, 1 << 20)
-      assert.strictEqual(Connection.account(pumped)?.bytesWritten, 1 << 20)
+      assert.strictEqual(link.leaving.account().bytesWritten, 1 << 20)
     }).pipe(Effect.provide(multiserver()))
   )
 
-  it.live("over a pump tells who waits when the effects that it was given die", () =>
+  it.live("over effects dies with what they die of, and whoever waits hears of it", () =>
     Effect.gen(function* () {
       const [near] = yield* pair("memory:m")
-      const pumped = yield* Connection.withPort({ ...near, pull: Effect.die(new Error("broken")) })
-      assert.strictEqual(yield* failure(pumped.pull), "Reset")
-      assert.strictEqual(yield* failure(pumped.write(pattern(1))), "Reset")
+      const cause = new Error("broken")
+      const own = yield* pumped({ ...near, pull: Effect.die(cause) })
+      for (const use of [Effect.asVoid(own.pull), own.write(pattern(1))]) {
+        const exit = yield* Effect.exit<void, unknown, never>(use)
+        assert.deepStrictEqual(Exit.isFailure(exit) && Result.getOrThrow(Cause.findDefect(exit.cause)), cause)
+      }
+      assert.strictEqual((yield* own.closed).tag, "Defect")
     }).pipe(Effect.provide(multiserver()))
   )
 
@@ -319,8 +337,7 @@ describe("a connection", () => {
   it.live("over a pump makes the writer wait as any other", () =>
     Effect.gen(function* () {
       const [near] = yield* pair("memory:m")
-      const pumped = yield* Connection.withPort({ ...near })
-      assert.isBelow(yield* fill(pumped), 1 << 20)
+      assert.isBelow(yield* fill(yield* pumped(near)), 1 << 20)
     }).pipe(Effect.provide(multiserver()))
   )
 
@@ -349,9 +366,9 @@ describe("a connection", () => {
       }
       for (let i = 0; i < 500; i++) {
         const own = yield* Scope.fork(scope)
-        yield* Effect.flatMap(Connection.make(stalledPort(), stalled), (connection) =>
-          connection.write(pattern(1))
-        ).pipe(Scope.provide(own))
+        yield* Effect.flatMap(Multiserver.dial("stalled:x"), (connection) => connection.write(pattern(1))).pipe(
+          Scope.provide(own)
+        )
       }
       yield* Effect.sleep("300 millis")
       const started = yield* Clock.currentTimeMillis
@@ -359,6 +376,10 @@ describe("a connection", () => {
       const took = (yield* Clock.currentTimeMillis) - started
       assert.isAtLeast(took, 900)
       assert.isBelow(took, 2000)
-    }).pipe(Effect.provide(multiserver()))
+    }).pipe(
+      Effect.provide(
+        Multiserver.layer(["net~shs", "stalled"]).pipe(Layer.provide(stalling), Layer.provide(protocols()))
+      )
+    )
   )
 })

@@ -8,12 +8,13 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as Address from "../src/Address.ts"
-import * as Connection from "../src/Connection.ts"
 import { Refused } from "../src/DialError.ts"
 import type * as Events from "../src/Events.ts"
 import { HandshakeError, PeerMisbehaved } from "../src/HandshakeError.ts"
+import * as Link from "../src/Link.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import { memoryPair } from "../src/memory/memoryPort.ts"
+import { Anonymous } from "../src/Peer.ts"
 import * as Transform from "../src/Transform.ts"
 import * as Transport from "../src/Transport.ts"
 import { multiserver, recorder, served, turn } from "./support/servers.ts"
@@ -46,7 +47,7 @@ const script = (started: number) => {
           transport: new Address.Opaque({ name: "slow", data: `:${text}` }),
           transforms: []
         })
-        return yield* Connection.make(near, { remote, peer: new Connection.Anonymous() })
+        return yield* Link.make(near, { remote, peer: new Anonymous() })
       })
   })
   const misbehaved = new HandshakeError({

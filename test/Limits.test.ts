@@ -18,9 +18,9 @@ import * as Connection from "../src/Connection.ts"
 import type * as Events from "../src/Events.ts"
 import * as Limits from "../src/Limits.ts"
 import * as Multiserver from "../src/Multiserver.ts"
-import { roomFor } from "../src/net/fdRoom.ts"
 import * as Policy from "../src/Policy.ts"
 import type * as Shs from "../src/shs/Shs.ts"
+import { roomFor } from "../src/sockets/fdRoom.ts"
 import * as WebSocket from "../src/ws/WebSocket.ts"
 import { echo, pair, pattern, protocols, readAll, recorder, sameBytes, served, turn } from "./support/servers.ts"
 
@@ -296,7 +296,7 @@ describe("the room that the system has", () => {
   })
 
   it.skipIf(process.platform === "win32")("is what the system says", () => {
-    const built = fileURLToPath(new URL("../dist/net/fdRoom.js", import.meta.url))
+    const built = fileURLToPath(new URL("../dist/sockets/fdRoom.js", import.meta.url))
     const code = `import(${JSON.stringify(built)}).then(({ fdRoom }) => console.log(fdRoom()))`
     const { stdout } = spawnSync("/bin/sh", ["-c", `ulimit -n 300 && exec "$0" -e '${code}'`, process.execPath])
     assert.strictEqual(String(stdout).trim(), "236")
@@ -323,7 +323,7 @@ describe.each(["net:127.0.0.1:0", "net:127.0.0.1:0~shs"])("memory of one connect
       const [near] = yield* pair(target)
       yield* Effect.forkChild(Effect.ignore(Effect.forever(near.write(pattern(1 << 20)), { disableYield: true })))
       yield* Effect.sleep("500 millis")
-      const port = yield* Connection.takePort(near)
+      const { port } = yield* Connection.toLink(near)
       assert.isAtLeast(port.pending, 64 * 1024)
       assert.isAtMost(port.pending, 192 * 1024)
     }).pipe(Effect.provide(limited({})))

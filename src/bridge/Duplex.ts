@@ -1,5 +1,5 @@
 /**
- * A connection as Node's `stream.Duplex`. For Node only.
+ * A connection as Node's `stream.Duplex`, and a `Duplex` as a link. For Node only.
  *
  * `end()` says that all was said, and reading goes on. `destroy()` ends the connection at once without a goodbye, and so does
  * an error on the way. What breaks the connection is the stream's error, a `ConnectionError`. The stream is destroyed with
@@ -12,7 +12,10 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "../Connection.ts"
 import { isDraining } from "../ConnectionError.ts"
-import * as View from "../internal/view.ts"
+import * as Link from "../Link.ts"
+import { anonymous } from "../Peer.ts"
+import { DuplexPort } from "./duplexPort.ts"
+import * as View from "./view.ts"
 
 /** The view, as long as the scope. */
 export const toDuplex = (connection: Connection): Effect.Effect<Duplex, never, Scope.Scope> =>
@@ -30,6 +33,7 @@ export const toDuplex = (connection: Connection): Effect.Effect<Duplex, never, S
       view.run(view.read, (outcome) => {
         if (Result.isFailure(outcome)) duplex.destroy(outcome.failure)
         if (Result.isFailure(outcome) || duplex.destroyed) return
+        if (outcome.success === undefined) view.onceBroken((error) => duplex.destroy(error))
         for (const chunk of outcome.success ?? [null]) duplex.push(chunk)
         reading = false
         if (wanted) read()
@@ -60,3 +64,13 @@ export const toDuplex = (connection: Connection): Effect.Effect<Duplex, never, S
     )
     return duplex
   })
+
+/**
+ * The link over a stream of bytes, which is destroyed with the scope: for a transport over something that gives one. Its errors break the
+ * link. It has a half close when the stream allows it (`allowHalfOpen`).
+ */
+export const fromDuplex = (
+  duplex: Duplex,
+  { peer = anonymous, ...where }: Omit<Link.Who, "peer"> & Partial<Pick<Link.Who, "peer">>
+): Effect.Effect<Link.Link, never, Scope.Scope> =>
+  Effect.suspend(() => Link.make(new DuplexPort(duplex), { peer, ...where }))

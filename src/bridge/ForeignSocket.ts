@@ -1,5 +1,5 @@
 /**
- * A connection over any of Effect's `Socket`s, for transports that others have written.
+ * A link over any of Effect's `Socket`s, for transports that others have written.
  *
  * Backpressure and half close are as good as the socket's own. A socket that closes with 1000, or without a code, has ended;
  * any other close is `Truncated`, and what breaks it is `Reset`.
@@ -14,7 +14,8 @@ import { type Address, format } from "../Address.ts"
 import * as Connection from "../Connection.ts"
 import { ConnectionError } from "../ConnectionError.ts"
 import { inOwnScope } from "../inOwnScope.ts"
-import { isCleanEnd, toReason } from "../internal/socketErrors.ts"
+import type { Link } from "../Link.ts"
+import { isCleanEnd, toReason } from "./socketErrors.ts"
 
 export interface Options {
   /** Where the other end is. */
@@ -32,7 +33,7 @@ export interface Options {
 export const fromSocket = (
   socket: Socket.Socket,
   { halfClose = false, peer = new Connection.Anonymous(), remote }: Options
-): Effect.Effect<Connection.Connection, Socket.SocketError, Scope.Scope> =>
+): Effect.Effect<Link, Socket.SocketError, Scope.Scope> =>
   inOwnScope(
     Effect.gen(function* () {
       const context = yield* Effect.context<never>()

@@ -14,7 +14,7 @@ import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
 import type { Connection } from "../Connection.ts"
 import { isDraining } from "../ConnectionError.ts"
-import * as View from "../internal/view.ts"
+import * as View from "./view.ts"
 
 /** Not yet (`null`, `false`), over (`true`), or broken. */
 export type End = Error | boolean | null
@@ -67,8 +67,10 @@ export const toPullStream = (connection: Connection): Effect.Effect<PullStream, 
       view.run(view.read, (outcome) => {
         reading = false
         if (Result.isFailure(outcome)) finish(outcome.failure)
-        else if (outcome.success === undefined) finish(true)
-        else if (ended === null) ready = outcome.success.map(toBuffer)
+        else if (outcome.success === undefined) {
+          finish(true)
+          view.onceBroken((error) => Deferred.doneUnsafe(broken, Effect.fail(error)))
+        } else if (ended === null) ready = outcome.success.map(toBuffer)
         serve()
       })
     }

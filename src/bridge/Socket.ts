@@ -15,9 +15,8 @@ import * as Latch from "effect/Latch"
 import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
-import type { Connection } from "../Connection.ts"
-import { closeError, isClosed, openError, readError, writeError } from "../internal/socketErrors.ts"
-import * as View from "../internal/view.ts"
+import { type Connection, destroy } from "../Connection.ts"
+import { closeError, isClosed, openError, readError, writeError } from "./socketErrors.ts"
 
 /** One acquisition of a reader. */
 interface Current {
@@ -59,7 +58,7 @@ export const toSocket = <E, R>(
           current = undefined
         }
         Deferred.doneUnsafe(own.closing, Effect.fail(closeError(1006)))
-        return Exit.isFailure(exit) ? View.destroy(connection) : Effect.void
+        return Exit.isFailure(exit) ? destroy(connection) : Effect.void
       })
       current = own
       connected.openUnsafe()
@@ -78,7 +77,7 @@ export const toSocket = <E, R>(
       whenConnected(({ closing, connection }) => {
         if (code <= 1000) return Effect.mapError(connection.end, writeError)
         Deferred.doneUnsafe(closing, Effect.fail(closeError(code, reason)))
-        return View.destroy(connection)
+        return destroy(connection)
       })
 
     const writer: Socket.Writer = {

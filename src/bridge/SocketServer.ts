@@ -13,11 +13,11 @@ import * as Result from "effect/Result"
 import * as SocketServer from "effect/socket/SocketServer"
 import { type Address, type AddressError, format } from "../Address.ts"
 import type { Connection } from "../Connection.ts"
-import { connectionError, isClosed } from "../internal/socketErrors.ts"
 import type { ListenError } from "../ListenError.ts"
 import type { Listener } from "../Listener.ts"
 import * as Multiserver from "../Multiserver.ts"
 import { toSocket } from "./Socket.ts"
+import { connectionError, isClosed } from "./socketErrors.ts"
 
 /**
  * The connection below a handler's socket. It is there when the handler runs, but the type of `run` has no place for it: read

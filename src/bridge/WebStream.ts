@@ -1,16 +1,20 @@
 /**
- * A connection as a pair of web streams.
+ * A connection as a pair of web streams, and a pair of web streams as a link.
  *
  * Closing the writable says that all was said, and reading goes on. Aborting the writable or cancelling the readable ends the
  * connection at once, without a goodbye. A broken connection errors the streams with its `ConnectionError`. Both are errored
  * with the scope: close the writable before, because chunks that it still holds by then take the goodbye with them.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import type { Connection } from "../Connection.ts"
-import { isDraining } from "../ConnectionError.ts"
-import * as View from "../internal/view.ts"
+import { format } from "../Address.ts"
+import { type Connection, fromEffects } from "../Connection.ts"
+import { ConnectionError, isDraining, Reset } from "../ConnectionError.ts"
+import type { Link, Who } from "../Link.ts"
+import { anonymous } from "../Peer.ts"
+import * as View from "./view.ts"
 
 /** The two directions of a connection. */
 export interface WebStreams {
@@ -35,8 +39,12 @@ export const toWebStreams = (connection: Connection): Effect.Effect<WebStreams, 
         start: (controller) => void errors.push((error) => controller.error(error)),
         pull: (controller) =>
           promise(view.read).then((chunks) => {
-            if (chunks === undefined) controller.close()
-            else for (const chunk of chunks) controller.enqueue(chunk)
+            if (chunks === undefined) {
+              controller.close()
+              view.onceBroken((error) => {
+                for (const fail of errors) fail(error)
+              })
+            } else for (const chunk of chunks) controller.enqueue(chunk)
           }),
         cancel: () => view.destroy()
       },
@@ -76,4 +84,51 @@ export const toWebStreams = (connection: Connection): Effect.Effect<WebStreams, 
       })
     )
     return { readable, writable }
+  })
+
+/** Who is at the other end of foreign web streams. */
+export interface FromOptions extends Omit<Who, "peer">, Partial<Pick<Who, "peer">> {
+  /** Whether the other end can go on after the writable was closed. By default it can. */
+  readonly halfClose?: boolean
+}
+
+/**
+ * The link over a pair of web streams, which are cancelled and aborted with the scope: for a transport over something that gives them.
+ * What errors them breaks the link.
+ */
+export const fromWebStreams = (
+  { readable, writable }: WebStreams,
+  { halfClose = true, peer = anonymous, ...where }: FromOptions
+): Effect.Effect<Link, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const reader = readable.getReader()
+    const writer = writable.getWriter()
+    const remote = format(where.remote)
+    const promised = <A>(run: () => Promise<A>) =>
+      Effect.tryPromise({
+        try: run,
+        catch: (error) => {
+          const code = error instanceof Error ? error.name : "UNKNOWN"
+          return new ConnectionError({ remote, reason: new Reset({ code }) })
+        }
+      })
+    return fromEffects({
+      ...where,
+      peer,
+      halfClose,
+      pull: Effect.flatMap(
+        promised(() => reader.read()),
+        ({ done, value }) => (done ? Cause.done() : Effect.succeed([value] as const))
+      ),
+      writeAll: (chunks) =>
+        Effect.forEach(chunks, (chunk) => promised(() => writer.ready.then(() => writer.write(chunk))), {
+          discard: true
+        }),
+      end: promised(() => writer.close()),
+      destroy: () => {
+        const ignore = () => {}
+        reader.cancel().catch(ignore)
+        writer.abort().catch(ignore)
+      }
+    })
   })

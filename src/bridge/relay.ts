@@ -5,19 +5,28 @@
  * Whatever breaks one of them destroys both, without a goodbye: to each, what was truncated on the way looks truncated.
  */
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Connection from "../Connection.ts"
 import { type ConnectionError, isDraining } from "../ConnectionError.ts"
-import { destroy } from "../internal/view.ts"
 
-/** One direction, until its end has been passed on. When `from` drains, what was cut off from `to` is the value. */
-const forward = (
-  from: Connection.Connection,
-  to: Connection.Connection
-): Effect.Effect<ConnectionError | undefined, ConnectionError> =>
-  Connection.forward(from, to).pipe(
-    Effect.flatMap(() => Effect.as(to.end, undefined)),
-    Effect.catchIf(isDraining, Effect.succeed)
-  )
+/** One direction. */
+interface Direction {
+  /** Until its end has been passed on. When `from` drains, what was cut off from `to` is the value. */
+  readonly forwarded: Effect.Effect<ConnectionError | undefined, ConnectionError>
+  /** Fails when `from` breaks after its end, of which nobody would hear who only reads. */
+  readonly brokenAfterEnd: Effect.Effect<never, ConnectionError>
+}
+
+const direction = (from: Connection.Connection, to: Connection.Connection): Direction => {
+  const ended = Latch.makeUnsafe(false)
+  return {
+    forwarded: Connection.forward(from, to).pipe(
+      Effect.flatMap(() => Effect.as(Effect.andThen(ended.open, to.end), undefined)),
+      Effect.catchIf(isDraining, Effect.succeed)
+    ),
+    brokenAfterEnd: Effect.andThen(ended.await, Connection.broken(from))
+  }
+}
 
 /**
  * Relays until both have ended. A side without a half close ends as a whole when the other one has.
@@ -26,14 +35,20 @@ const forward = (
  * fails with what draining made of `a`, as a handler may, and `b`, which has not heard all, is destroyed.
  */
 export const relay = (a: Connection.Connection, b: Connection.Connection): Effect.Effect<void, ConnectionError> =>
-  Effect.all([forward(a, b), forward(b, a)], { concurrency: "unbounded" }).pipe(
-    Effect.onError(() => Effect.andThen(destroy(a), destroy(b))),
-    Effect.flatMap(([ofA, ofB]) =>
-      Effect.gen(function* () {
-        if (ofA !== undefined) yield* destroy(b)
-        if (ofB !== undefined) yield* destroy(a)
-        const drained = ofA ?? ofB
-        if (drained !== undefined) return yield* drained
-      })
+  Effect.suspend(() => {
+    const ofA = direction(a, b)
+    const ofB = direction(b, a)
+    const both = Effect.all([ofA.forwarded, ofB.forwarded], { concurrency: "unbounded" })
+    const broken = Effect.raceFirst(ofA.brokenAfterEnd, ofB.brokenAfterEnd)
+    return Effect.raceFirst(both, broken).pipe(
+      Effect.onError(() => Effect.andThen(Connection.destroy(a), Connection.destroy(b))),
+      Effect.flatMap(([drainedA, drainedB]) =>
+        Effect.gen(function* () {
+          if (drainedA !== undefined) yield* Connection.destroy(b)
+          if (drainedB !== undefined) yield* Connection.destroy(a)
+          const drained = drainedA ?? drainedB
+          if (drained !== undefined) return yield* drained
+        })
+      )
     )
-  )
+  })

@@ -14,7 +14,7 @@ import * as Pull from "effect/Pull"
 import { format, type Section } from "../Address.ts"
 import * as Connection from "../Connection.ts"
 import { ConnectionError, ProtocolViolation, Truncated } from "../ConnectionError.ts"
-import type { Wrap } from "../Transform.ts"
+import { fromConnection, type Wrap } from "../Transform.ts"
 import { Cap } from "./cap.ts"
 import { Filter, type Zlib } from "./filter.ts"
 
@@ -40,34 +40,26 @@ const joined = (chunks: Connection.Chunks): Uint8Array => (chunks.length === 1 ?
 /** One side of the transform: both are the same. `section` is what it adds to the address of the other end. */
 export const wrap =
   (section: Section, compression: Format): Wrap =>
-  (connection) =>
-    Effect.gen(function* () {
-      const port = yield* Connection.takePort(connection)
-      const who = { peer: connection.peer, remote: connection.remote.with(section) }
-      const lower = yield* Connection.make(port, who)
-      const compressor = yield* Filter.make(compression.compress)
-      const decompressor = yield* Filter.make(compression.decompress)
-      let ended = false
-      const { end, writeAll } = writing(lower, compressor)
-      return yield* Connection.fromEffects({
-        ...who,
-        writeAll,
-        end: Effect.suspend(() => {
-          ended = true
-          return end
-        }),
-        // Where there is no half close, who is told of the end can't finish its own stream any more: that is no truncation.
-        pull: reading(
-          lower,
-          compression,
-          decompressor,
-          () => port.destroy(),
-          () => ended && !lower.halfClose
-        ),
-        halfClose: lower.halfClose,
-        destroy: () => port.destroy()
+  (link) =>
+    fromConnection(link, section, (lower) =>
+      Effect.gen(function* () {
+        const compressor = yield* Filter.make(compression.compress)
+        const decompressor = yield* Filter.make(compression.decompress)
+        let ended = false
+        const { end, writeAll } = writing(lower, compressor)
+        return {
+          writeAll,
+          end: Effect.suspend(() => {
+            ended = true
+            return end
+          }),
+          // Where there is no half close, who is told of the end can't finish its own stream any more: that is no truncation.
+          pull: reading(lower, compression, decompressor, () => ended && !lower.halfClose),
+          halfClose: lower.halfClose,
+          destroy: () => link.port.destroy()
+        }
       })
-    })
+    )
 
 const writing = (lower: Connection.Connection, compressor: Filter) => {
   /** What comes out until no more does goes down as one write. */
@@ -98,7 +90,6 @@ const reading = (
   lower: Connection.Connection,
   { flushMark }: Format,
   decompressor: Filter,
-  destroy: () => void,
   isOver: () => boolean
 ): Connection.Connection["pull"] => {
   const cap = flushMark === undefined ? undefined : new Cap(flushMark)
@@ -108,10 +99,10 @@ const reading = (
   const error = (reason: ProtocolViolation | Truncated) => new ConnectionError({ remote: format(lower.remote), reason })
   /** Nothing of what such a peer says can be understood any more, and nothing more is said to it. */
   const violation = (detail: string) =>
-    Effect.suspend(() => {
-      destroy()
-      return Effect.fail(error(new ProtocolViolation({ detail })))
-    })
+    Effect.andThen(
+      Connection.destroy(lower),
+      Effect.suspend(() => Effect.fail(error(new ProtocolViolation({ detail }))))
+    )
   const cut = Effect.suspend(
     (): Pull.Pull<never, ConnectionError> => (isOver() ? Cause.done() : Effect.fail(error(new Truncated())))
   )

@@ -9,6 +9,7 @@ import { type Attempt, type AttemptReason, DialTimedOut } from "../DialError.ts"
 import type { Environment } from "../Environment.ts"
 import { inOwnScope } from "../inOwnScope.ts"
 import * as Lifetime from "../Lifetime.ts"
+import type { Link } from "../Link.ts"
 import type { Candidate } from "./plan.ts"
 
 /** The deadline of an attempt. Each phase has its own, and one fiber watches them all. */
@@ -47,7 +48,7 @@ class Deadline {
   })
 }
 
-export type Handshake = Effect.Effect<Connection.Connection, AttemptReason, Scope.Scope>
+export type Handshake = Effect.Effect<Link, AttemptReason, Scope.Scope>
 
 /** Runs a handshake when its turn has come. */
 export type Turn = (handshake: Handshake) => Handshake
@@ -62,7 +63,7 @@ export interface Opened {
 
 /** Dials one address: the transport's dial, then each transform. When it fails, nothing of it is left. */
 export const attempt = (
-  { capacity, emit, limits }: Environment,
+  { capacity, deadlines, emit, limits }: Environment,
   { connect, stack, upgrade }: Candidate,
   failed: ReadonlyArray<Attempt>,
   turn: Turn = atOnce
@@ -89,6 +90,7 @@ export const attempt = (
     return inOwnScope(
       Lifetime.begin(
         {
+          deadlines,
           emit,
           idle: limits.idle,
           role: "dial",
@@ -98,7 +100,7 @@ export const attempt = (
           onLeft: lease.end
         },
         Effect.raceFirst(open, deadline.passed)
-      ),
+      ).pipe(Effect.map(({ connection }) => connection)),
       lease.end
     )
   })

@@ -3,7 +3,6 @@ import type * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { type Address, format, type MultiAddress } from "../Address.ts"
-import type * as Connection from "../Connection.ts"
 import {
   type Attempt,
   type AttemptReason,
@@ -14,6 +13,7 @@ import {
   Unsupported
 } from "../DialError.ts"
 import type { Environment } from "../Environment.ts"
+import type { Link } from "../Link.ts"
 import { allowAll } from "../Policy.ts"
 import * as Stack from "../Stack.ts"
 
@@ -37,12 +37,15 @@ export type DialPlan =
 export interface Candidate {
   readonly address: Address
   readonly stack: Stack.Stack
-  readonly connect: Effect.Effect<Connection.Connection, TransportReason, Scope.Scope>
+  readonly connect: Effect.Effect<Link, TransportReason, Scope.Scope>
   readonly upgrade: Stack.Upgrade
 }
 
 /** The candidate for one address, or why there is none. */
-const candidateFor = ({ policy, stacks }: Environment, address: Address): Result.Result<Candidate, AttemptReason> => {
+const candidateFor = (
+  { dial: again, policy, stacks }: Environment,
+  address: Address
+): Result.Result<Candidate, AttemptReason> => {
   const stack = stacks.get(address.stack)
   if (stack === undefined) {
     return Result.fail(new Unsupported({ stack: address.stack, spoken: [...stacks.keys()] }))
@@ -54,7 +57,8 @@ const candidateFor = ({ policy, stacks }: Environment, address: Address): Result
   if (Result.isFailure(dial)) return Result.fail(notDialable(dial.failure))
   return Result.mapBoth(Stack.upgrade(stack, address, "outbound"), {
     onSuccess: (upgrade) => {
-      const connect = dial.success({ permits, authenticates: Stack.authenticates(stack) })
+      const key = Stack.keyOf(stack, address.transforms)
+      const connect = dial.success({ permits, authenticates: Stack.authenticates(stack), key, dial: again })
       return { address, stack, connect, upgrade }
     },
     onFailure: ({ detail, why }) => (why === "insecure" ? new Insecure({ detail }) : notDialable(detail))

@@ -2,9 +2,9 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import * as Connection from "../Connection.ts"
 import { Displaced, HandshakeDraining, HandshakeError, HandshakeTimedOut } from "../HandshakeError.ts"
 import type { LimitValues } from "../Limits.ts"
+import type { Link } from "../Link.ts"
 import type * as Transport from "../Transport.ts"
 import type { Binding } from "./plan.ts"
 import type { Newcomer, Place } from "./sources.ts"
@@ -23,7 +23,7 @@ export class Arrival implements Newcomer {
   /** What runs it, once its transport has handed it over. */
   fiber: Fiber.Fiber<void> | undefined
   /** What its handshakes go over, while they do. */
-  transport: Connection.Connection | undefined
+  link: Link | undefined
   endedBy: EndedBy | undefined
   private readonly endTransport: ((why: EndedBy) => void) | undefined
 
@@ -40,13 +40,9 @@ export class Arrival implements Newcomer {
     this.endTransport = endTransport
   }
 
-  carried(): Connection.Account | undefined {
-    return this.transport && Connection.account(this.transport)
-  }
-
   /** No handshake writes before it has read a valid first message. */
   answered(): boolean {
-    return (this.carried()?.bytesWritten ?? 0) > 0
+    return (this.link?.leaving.handshakeWritten ?? 0) > 0
   }
 
   end(why: EndedBy): void {

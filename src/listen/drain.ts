@@ -5,8 +5,8 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
-import * as Connection from "../Connection.ts"
 import type { ConnectionError } from "../ConnectionError.ts"
+import type { Opened } from "../Lifetime.ts"
 import type { LimitValues } from "../Limits.ts"
 import type { Roster } from "./roster.ts"
 
@@ -24,7 +24,7 @@ export const drain = (roster: Roster, fibers: FiberSet.FiberSet, { grace }: Limi
 const stop = (roster: Roster): void => {
   roster.stopping = true
   for (const arrival of roster.arriving) arrival.end("Draining")
-  for (const connection of roster.served) Connection.drain(connection)
+  for (const { leaving } of roster.served) leaving.drain()
   roster.draining.openUnsafe()
 }
 
@@ -32,8 +32,8 @@ const stop = (roster: Roster): void => {
  * The grace time is over. Where the peer does not read, the connection's event says so, and does not blame the handler.
  */
 const giveUp = ({ served }: Roster): void => {
-  for (const connection of served) {
-    if (Connection.isStalled(connection)) Connection.expire(connection)
+  for (const { leaving } of served) {
+    if (leaving.stalled) leaving.expire()
   }
 }
 
@@ -45,12 +45,9 @@ const reserved = 60
  * bytes would take with it what the peer has yet to read.
  */
 export const sayGoodbye = (
-  connection: Connection.Connection,
+  { connection, leaving }: Opened,
   { close, grace }: LimitValues
 ): Effect.Effect<void, ConnectionError> => {
   const silence = Duration.toMillis(close)
-  return Effect.andThen(
-    connection.end,
-    Connection.readOn(connection, silence, silence, Duration.toMillis(grace) - reserved)
-  )
+  return Effect.andThen(connection.end, leaving.readOn(silence, silence, Duration.toMillis(grace) - reserved))
 }

@@ -22,12 +22,12 @@ export interface Binding {
   readonly stack: Stack.Stack
   readonly bind: (
     onAccepted: Transport.OnAccepted,
-    hears: Omit<Transport.ListenOptions, "authenticates">
+    hears: Omit<Transport.ListenOptions, keyof Transport.StackOptions>
   ) => Effect.Effect<Transport.Bound, BindReason, Scope.Scope>
   readonly upgrade: Stack.Upgrade
 }
 
-const bindingFor = ({ stacks }: Environment, address: Address): Result.Result<Binding, ListenError> => {
+const bindingFor = ({ dial, stacks }: Environment, address: Address): Result.Result<Binding, ListenError> => {
   const fail = (reason: ListenError["reason"]) => new ListenError({ address: format(address), reason })
   const stack = stacks.get(address.stack)
   if (stack === undefined) {
@@ -39,8 +39,9 @@ const bindingFor = ({ stacks }: Environment, address: Address): Result.Result<Bi
     const upgrade = yield* Result.mapError(Stack.upgrade(stack, address, "inbound"), ({ detail, why }) =>
       why === "insecure" ? fail(new Insecure({ detail })) : notListenable(detail)
     )
-    const authenticates = Stack.authenticates(stack)
-    return { address, stack, bind: (onAccepted, hears) => bind(onAccepted, { authenticates, ...hears }), upgrade }
+    const key = Stack.keyOf(stack, Stack.advertisedTransforms(stack, address))
+    const told: Transport.StackOptions = { authenticates: Stack.authenticates(stack), key, dial }
+    return { address, stack, bind: (onAccepted, hears) => bind(onAccepted, { ...told, ...hears }), upgrade }
   })
 }
 
@@ -84,10 +85,7 @@ const advertisedFrom = (
   scope: Transport.Reach,
   external: ReadonlyArray<string>
 ): ReadonlyArray<Address> => {
-  const transforms = stack.transforms.flatMap((shape, i) => {
-    const section = address.transforms[i]
-    return section === undefined ? [] : [shape.advertise(section)]
-  })
+  const transforms = Stack.advertisedTransforms(stack, address)
   return stack.transport
     .advertise(bound.section, scope, external)
     .map((transport) => new Address({ transport, transforms }))

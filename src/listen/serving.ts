@@ -6,18 +6,19 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
-import * as Connection from "../Connection.ts"
+import type { Connection } from "../Connection.ts"
 import { ConnectionError, isDraining } from "../ConnectionError.ts"
 import type { Environment } from "../Environment.ts"
-import { HandshakeError } from "../HandshakeError.ts"
+import { HandshakeDefect, HandshakeError } from "../HandshakeError.ts"
 import * as Lifetime from "../Lifetime.ts"
+import type { Link } from "../Link.ts"
 import type { Admission } from "./admission.ts"
-import { type Arrival, endedError } from "./arrival.ts"
+import { type Arrival, endedError, protocolOf } from "./arrival.ts"
 import { sayGoodbye } from "./drain.ts"
 import type { Roster } from "./roster.ts"
 
 /** The handler, with all that it requires. */
-export type Serve = (connection: Connection.Connection) => Effect.Effect<unknown, unknown, Scope.Scope>
+export type Serve = (connection: Connection) => Effect.Effect<unknown, unknown, Scope.Scope>
 
 /** Logs what a handler left unhandled. What the network did is ordinary; what the handler did is not. */
 const logUnhandled = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
@@ -55,50 +56,57 @@ export class Serving {
   }
 
   private opened(arrival: Arrival): Effect.Effect<void, unknown, Scope.Scope> {
-    const { emit, limits } = this.environment
+    const { deadlines, emit, limits } = this.environment
     const { binding, origin, source } = arrival
     return Lifetime.begin(
-      { emit, idle: limits.idle, role: "listen", stack: binding.stack.name, source, origin },
+      { deadlines, emit, idle: limits.idle, role: "listen", stack: binding.stack.name, source, origin },
       this.handshaken(arrival)
     ).pipe(
-      Effect.flatMap((connection) =>
+      Effect.flatMap((opened) =>
         Effect.flatMap(Deferred.await(this.handler), (handler) => {
           this.roster.arriving.delete(arrival)
-          return this.handled(connection, handler)
+          return this.handled(opened, handler)
         })
       )
     )
   }
 
   /** Through all handshakes, or an event that says why not. The admission watches the deadline. */
-  private handshaken(arrival: Arrival): Effect.Effect<Connection.Connection, HandshakeError, Scope.Scope> {
+  private handshaken(arrival: Arrival): Effect.Effect<Link, HandshakeError, Scope.Scope> {
     const { accepted, binding } = arrival
     arrival.accepted = Effect.interrupt
-    return Effect.flatMap(accepted, (transport) => {
-      arrival.transport = transport
-      return binding.upgrade(transport)
+    return Effect.flatMap(accepted, (link) => {
+      arrival.link = link
+      return binding.upgrade(link)
     }).pipe(
       Effect.onExit((exit) => {
         if (Exit.isSuccess(exit)) {
-          arrival.transport = undefined
+          arrival.link = undefined
           if (arrival.place !== undefined) this.admission.settle(arrival.place)
           return Effect.void
         }
         const error = Cause.findError(exit.cause)
         if (Result.isSuccess(error)) return this.failed(arrival, error.success)
-        if (Cause.hasDies(exit.cause)) return Effect.void
+        const defect = Cause.findDefect(exit.cause)
+        if (Result.isSuccess(defect)) return this.died(arrival, defect.success)
         return this.failed(arrival, endedError(binding, arrival.endedBy ?? "Draining", this.environment.limits))
       })
     )
   }
 
+  /** The protocol's own code threw. That ends this newcomer, and no other. */
+  private died(arrival: Arrival, cause: unknown): Effect.Effect<void> {
+    const reason = new HandshakeDefect({ cause })
+    return this.failed(arrival, new HandshakeError({ protocol: protocolOf(arrival.binding), phase: "defect", reason }))
+  }
+
   /** Emits that a newcomer did not get through its handshakes. */
   failed(arrival: Arrival, error: HandshakeError): Effect.Effect<void> {
-    const { binding, place, source, transport } = arrival
-    const remote = transport === undefined ? "" : format(transport.remote)
+    const { binding, link, place, source } = arrival
+    const remote = link === undefined ? "" : format(link.remote)
     const stack = binding.stack.name
     const { phase, protocol, reason } = error
-    const { bytesRead = 0, bytesWritten = 0 } = arrival.carried() ?? {}
+    const { handshakeRead: bytesRead = 0, handshakeWritten: bytesWritten = 0 } = link?.leaving ?? {}
     return Effect.suspend(() => {
       const now = this.admission.now()
       return Effect.andThen(
@@ -121,18 +129,19 @@ export class Serving {
     })
   }
 
-  private handled(connection: Connection.Connection, handler: Serve): Effect.Effect<void, unknown, Scope.Scope> {
+  private handled(opened: Lifetime.Opened, handler: Serve): Effect.Effect<void, unknown, Scope.Scope> {
     const { served } = this.roster
-    served.add(connection)
+    const { connection, leaving } = opened
+    served.add(opened)
     // A handler whose `pull` has failed because the listener drains, and that fails with just that, has finished.
     return Effect.catchIf(handler(connection), isDraining, () => Effect.void).pipe(
       Effect.flatMap(() => {
-        if (this.roster.stopping) return sayGoodbye(connection, this.environment.limits)
-        Connection.outlast(connection)
+        if (this.roster.stopping) return sayGoodbye(opened, this.environment.limits)
+        leaving.outlast()
         return Effect.void
       }),
       Effect.onExit(() => {
-        served.delete(connection)
+        served.delete(opened)
         return Effect.void
       })
     )

@@ -7,26 +7,22 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
-import * as Connection from "../Connection.ts"
 import { Refused } from "../DialError.ts"
+import * as Link from "../Link.ts"
 import { AddressInUse } from "../ListenError.ts"
+import { anonymous } from "../Peer.ts"
+import type { Port } from "../Port.ts"
 import * as Transport from "../Transport.ts"
-import { memoryPair } from "./memoryPort.ts"
+import { memoryPair, Turns } from "./memoryPort.ts"
 
 type Listeners = Map<string, Transport.OnAccepted>
 
 const at = (name: string) => new Address.Address({ transport: new Address.Memory({ name }), transforms: [] })
 
-/** Destroyed with the scope whatever happens, as a socket is. */
-const take = (
-  port: Connection.Port,
-  remote: Address.Address
-): Effect.Effect<Connection.Connection, never, Scope.Scope> =>
-  Effect.acquireRelease(Effect.succeed(port), () => Effect.sync(() => port.destroy())).pipe(
-    Effect.flatMap(() => Connection.make(port, { remote, peer: new Connection.Anonymous() }))
-  )
+const take = (port: Port, name: string): Effect.Effect<Link.Link, never, Scope.Scope> =>
+  Effect.suspend(() => Link.make(port, { remote: at(name), peer: anonymous }))
 
-const make = (listeners: Listeners): Transport.Shape =>
+const make = (listeners: Listeners, turns: Turns): Transport.Shape =>
   Transport.make({
     section: Schema.toType(Address.Memory),
     reach: () => "device",
@@ -36,10 +32,8 @@ const make = (listeners: Listeners): Transport.Shape =>
       Effect.suspend(() => {
         const onAccepted = listeners.get(name)
         if (onAccepted === undefined) return Effect.fail(new Refused())
-        const [near, far] = memoryPair()
-        return onAccepted(take(far, at(`${name}-dialer`)), undefined)
-          ? take(near, at(name))
-          : Effect.fail(new Refused())
+        const [near, far] = memoryPair(turns)
+        return onAccepted(take(far, `${name}-dialer`), undefined) ? take(near, name) : Effect.fail(new Refused())
       }),
     listen: ({ name }, onAccepted) =>
       Effect.acquireRelease(
@@ -54,5 +48,5 @@ const make = (listeners: Listeners): Transport.Shape =>
 
 /** A new space of names. */
 export const layer: Layer.Layer<Transport.Transport<"memory">> = Layer.sync(Transport.Transport("memory"), () =>
-  make(new Map())
+  make(new Map(), new Turns())
 )

@@ -1,19 +1,27 @@
 /** Two ports, each the other's end, with the manners of a socket: bounded, and heard on a later turn. */
 import { isArrayNonEmpty } from "effect/Array"
-import type { Chunks, Port, PortListener } from "../Connection.ts"
 import { type ConnectionReason, locallyClosed, Reset } from "../ConnectionError.ts"
+import type { Chunks, Port, PortListener } from "../Port.ts"
 
 /** Full when this many bytes wait at the other end. */
 const highWater = 128 * 1024
 
 /** How many turns follow one another before the rest of the process has one: two ends that answer each other would go on for ever. */
 const maxTurns = 256
-let turns = 0
 
-const later = (run: () => void): void => {
-  if (turns++ === 0) setTimeout(() => (turns = 0), 0)
-  if (turns <= maxTurns) queueMicrotask(run)
-  else setTimeout(run, 0)
+/** The turns of the ports of one space, which share them. */
+export class Turns {
+  private taken = 0
+
+  later(run: () => void): void {
+    if (this.taken++ === 0) {
+      setTimeout(() => {
+        this.taken = 0
+      }, 0)
+    }
+    if (this.taken <= maxTurns) queueMicrotask(run)
+    else setTimeout(run, 0)
+  }
 }
 
 class MemoryPort implements Port {
@@ -28,6 +36,11 @@ class MemoryPort implements Port {
   private inputEnded = false
   private endSaid = false
   private scheduled = false
+  private readonly turns: Turns
+
+  constructor(turns: Turns) {
+    this.turns = turns
+  }
 
   listen(listener: PortListener): void {
     this.listener = listener
@@ -38,7 +51,7 @@ class MemoryPort implements Port {
   private notify(): void {
     if (this.scheduled) return
     this.scheduled = true
-    later(() => {
+    this.turns.later(() => {
       this.scheduled = false
       this.listener?.readable()
       if (!this.full) this.listener?.drained()
@@ -114,9 +127,9 @@ class MemoryPort implements Port {
 }
 
 /** Two connected ports. */
-export const memoryPair = (): readonly [Port, Port] => {
-  const left = new MemoryPort()
-  const right = new MemoryPort()
+export const memoryPair = (turns = new Turns()): readonly [Port, Port] => {
+  const left = new MemoryPort(turns)
+  const right = new MemoryPort(turns)
   left.other = right
   right.other = left
   return [left, right]

@@ -1,23 +1,22 @@
 /** `net`: TCP on Node. No delay, both half closes, keep-alive; both families are raced when a name has both. */
 import * as net from "node:net"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
-import type { Connection } from "../Connection.ts"
 import type { TransportReason } from "../DialError.ts"
 import { trusted } from "../internal/trusted.ts"
+import type { Link } from "../Link.ts"
 import type { BindReason } from "../ListenError.ts"
 import { contains, empty, type Networks } from "../Networks.ts"
+import { fdRoom } from "../sockets/fdRoom.ts"
+import { advertisedHosts, boundHosts, plainIp, reachOf } from "../sockets/ip.ts"
+import { permitted } from "../sockets/lookup.ts"
+import { bindReason, dialReason } from "../sockets/reasons.ts"
+import { accepted, bound, dialed, type Reading, reading } from "../sockets/streamSocket.ts"
 import * as Transport from "../Transport.ts"
-import { fdRoom } from "./fdRoom.ts"
-import { advertisedHosts, boundHosts, plainIp, reachOf } from "./ip.ts"
-import { permitted } from "./lookup.ts"
 import { proxied } from "./proxied.ts"
-import { bindReason, dialReason } from "./reasons.ts"
-import { StaticRead } from "./staticRead.ts"
-import { accepted, bound, dialed, overSocket } from "./streamSocket.ts"
 
 /** A vanished peer is noticed by TCP keep-alive after this long. */
 const keepAliveMillis = 60_000
@@ -35,19 +34,18 @@ const remoteOf = (socket: net.Socket): Address.Net =>
 
 const dial = (
   { host, port }: Address.Net,
-  { permits }: Transport.DialOptions
-): Effect.Effect<Connection, TransportReason, Scope.Scope> =>
+  { permits }: Transport.DialOptions,
+  reading: Reading
+): Effect.Effect<Link, TransportReason, Scope.Scope> =>
   Effect.suspend(() => {
     const { denied, lookup } = permitted(host, permits)
     const deniedAtOnce = denied()
     if (deniedAtOnce !== undefined) return Effect.fail(deniedAtOnce)
-    const read = new StaticRead()
-    const { onread } = read
-    const open = () => net.connect({ host, port, lookup, onread, autoSelectFamily: true, ...socketOptions }).pause()
     return dialed(
-      open,
+      (options) => net.connect({ host, port, lookup, autoSelectFamily: true, ...socketOptions, ...options }),
       (error) => denied() ?? dialReason(error, host),
-      (socket) => overSocket(socket, remoteOf(socket), read)
+      remoteOf,
+      reading
     )
   })
 
@@ -63,7 +61,8 @@ const listen = (
   { host, port }: Address.Net,
   onAccepted: Transport.OnAccepted,
   told: Transport.ListenOptions,
-  { trustedProxies = empty }: Options
+  { trustedProxies = empty }: Options,
+  reading: Reading
 ): Effect.Effect<Transport.Bound, BindReason, Scope.Scope> =>
   Effect.gen(function* () {
     const open = () =>
@@ -74,8 +73,8 @@ const listen = (
           return socket.destroy()
         }
         const source = plainIp(remoteAddress)
-        if (contains(trustedProxies, source)) return proxied(socket, source, told)
-        const arrived = onAccepted(accepted(socket, remoteOf(socket)), source)
+        if (contains(trustedProxies, source)) return proxied(socket, source, told, reading)
+        const arrived = onAccepted(accepted(socket, remoteOf(socket), reading, source), source)
         if (arrived) return
         // Over bare TCP a FIN would look like an end after nothing was said.
         if (told.authenticates) socket.destroy()
@@ -93,18 +92,23 @@ const advertised = (host: string, port: number): Address.Section =>
 
 /** TCP, with options for who listens behind proxies. */
 export const layerWith = (options: Options): Layer.Layer<Transport.Transport<"net">> =>
-  Transport.layer("net", {
-    section: Schema.toType(Address.Net),
-    cost: 2,
-    room: fdRoom,
-    reach: ({ host }) => reachOf(host),
-    narrow: ({ host, port }, scope) => boundHosts(host, scope).map((each) => new Address.Net({ host: each, port })),
-    advertise: ({ host, port }, scope, external) =>
-      advertisedHosts(host, scope, external).map((each) => advertised(each, port)),
-    notDialable: ({ port }) => (port === 0 ? "port 0 is for listening" : undefined),
-    dial,
-    listen: (section, onAccepted, told) => listen(section, onAccepted, told, options)
-  })
+  Layer.effect(
+    Transport.Transport("net"),
+    Effect.map(reading, (reading) =>
+      Transport.make({
+        section: Schema.toType(Address.Net),
+        cost: 2,
+        room: fdRoom,
+        reach: ({ host }) => reachOf(host),
+        narrow: ({ host, port }, scope) => boundHosts(host, scope).map((each) => new Address.Net({ host: each, port })),
+        advertise: ({ host, port }, scope, external) =>
+          advertisedHosts(host, scope, external).map((each) => advertised(each, port)),
+        notDialable: ({ port }) => (port === 0 ? "port 0 is for listening" : undefined),
+        dial: (section, options) => dial(section, options, reading),
+        listen: (section, onAccepted, told) => listen(section, onAccepted, told, options, reading)
+      })
+    )
+  )
 
 /** TCP. */
 export const layer: Layer.Layer<Transport.Transport<"net">> = layerWith({})

@@ -1,15 +1,16 @@
-/** A connection that a trusted proxy passes on: first its header, and then whose it is, it is. */
+/** Reads the PROXY header of a connection that a trusted proxy forwards, then treats the connection as its client's. */
 import type { Socket } from "node:net"
 import * as Address from "../Address.ts"
+import { accepted, type Reading } from "../sockets/streamSocket.ts"
 import type * as Transport from "../Transport.ts"
 import { maxLength, parse } from "./proxyHeader.ts"
-import { accepted } from "./streamSocket.ts"
 
 /** Hands it over once the header is there, within the deadline of the handshake. */
 export const proxied = (
   socket: Socket,
   proxy: string,
-  { onArriving, onRefused }: Pick<Transport.ListenOptions, "onArriving" | "onRefused">
+  { onArriving, onRefused }: Pick<Transport.ListenOptions, "onArriving" | "onRefused">,
+  reading: Reading
 ): void => {
   const arriving = onArriving(undefined, () => socket.destroy())
   if (arriving === undefined) {
@@ -29,8 +30,8 @@ export const proxied = (
     const { host, port } = header.source ?? { host: proxy, port: socket.remotePort ?? 0 }
     const rest = read.subarray(header.length)
     if (rest.length > 0) socket.unshift(rest)
-    const connection = accepted(socket, new Address.Net({ host, port }))
-    if (arriving.accept(connection, host)) socket.off("close", arriving.gone)
+    const link = accepted(socket, new Address.Net({ host, port }), reading, host)
+    if (arriving.accept(link, host)) socket.off("close", arriving.gone)
     else socket.destroy()
   }
   const refuse = (): void => {

@@ -9,7 +9,8 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Address from "../Address.ts"
-import * as Connection from "../Connection.ts"
+import * as Link from "../Link.ts"
+import { Trusted } from "../Peer.ts"
 import * as Transform from "../Transform.ts"
 import type { Below } from "../Transport.ts"
 
@@ -25,12 +26,10 @@ const insecure = ({ reach, trusted }: Below): string | undefined =>
 
 /** The transform `noauth`. */
 export const layer = (options: Options = {}): Layer.Layer<Transform.Transform<"noauth">> => {
-  const wrap = (connection: Connection.Connection, _section: Address.Noauth, below: Below) =>
-    Effect.gen(function* () {
-      const port = yield* Connection.takePort(connection)
-      const peer = below.trusted || options.trustLoopback === true ? new Connection.Trusted() : connection.peer
-      const who = { peer, remote: connection.remote.with(new Address.Noauth()) }
-      return yield* Connection.make(port, who, connection)
+  const wrap = (link: Link.Link, _section: Address.Noauth, below: Below) =>
+    Effect.sync(() => {
+      const peer = below.trusted || options.trustLoopback === true ? new Trusted() : link.peer
+      return Link.over(link, link.port, { peer, remote: link.remote.with(new Address.Noauth()) })
     })
   return Transform.layer("noauth", {
     section: Schema.toType(Address.Noauth),

@@ -13,12 +13,12 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Address from "../Address.ts"
 import { type AppKey, mainNetwork } from "../AppKey.ts"
-import { Authenticated } from "../Connection.ts"
 import { Primitives } from "../crypto/Primitives.ts"
 import { PeerMisbehaved, type Rejected } from "../HandshakeError.ts"
 import { Identity, type PublicKey } from "../Identity.ts"
 import { decide } from "../internal/authorize.ts"
 import { handshakeErrors, type Phase } from "../internal/handshakeErrors.ts"
+import { Authenticated } from "../Peer.ts"
 import * as Transform from "../Transform.ts"
 import { codec } from "./NoiseFrames.ts"
 import * as Profile from "./NoiseProfile.ts"
@@ -53,7 +53,7 @@ const handshaken = (
   session: Profile.Session
 ): Transform.Handshaken => ({
   peer: new Authenticated({ publicKey }),
-  remote: new Address.Noise({ publicKey }),
+  section: new Address.Noise({ publicKey }),
   codec: codec(primitives, session)
 })
 
@@ -103,13 +103,14 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     authenticates: true,
     notDialable: ({ publicKey }) =>
       publicKey === undefined ? "noise needs the key of the peer: noise:KEY" : undefined,
-    outbound: (connection, { publicKey, token }) =>
-      Transform.fromCodec(connection, (wire) =>
+    key: ({ publicKey }) => publicKey,
+    outbound: (link, { publicKey, token }) =>
+      Transform.fromCodec(link, (wire) =>
         publicKey === undefined
           ? Effect.fail(failure("hello", new PeerMisbehaved({ detail: "no key to dial" })))
           : dial(wire, publicKey, token)
       ),
-    inbound: (connection) => Transform.fromCodec(connection, (wire) => serve(wire, connection.remote)),
+    inbound: (link) => Transform.fromCodec(link, (wire) => serve(wire, link.remote)),
     advertise: () => new Address.Noise({ publicKey: identity.publicKey })
   })
 })

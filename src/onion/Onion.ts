@@ -9,17 +9,17 @@ import * as net from "node:net"
 import { Duplex } from "node:stream"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { SocksClient } from "socks"
 import * as Address from "../Address.ts"
-import type { Connection } from "../Connection.ts"
 import { Proxy, type TransportReason } from "../DialError.ts"
 import { inOwnScope } from "../inOwnScope.ts"
-import { codeOf } from "../net/reasons.ts"
-import { connected, overSocket } from "../net/streamSocket.ts"
+import type { Link } from "../Link.ts"
+import { codeOf } from "../sockets/reasons.ts"
+import { connected, overSocket, type Reading, reading } from "../sockets/streamSocket.ts"
 import * as Transport from "../Transport.ts"
 
 /** Where a SOCKS5 proxy listens. */
@@ -144,30 +144,35 @@ const through = (
 export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"onion">> => {
   const { anyName = false, isolate = false, proxies = torProxies } = options
   const timeout = Duration.fromInputUnsafe(options.timeout ?? "60 seconds")
-  const dial = (section: Address.Onion): Effect.Effect<Connection, TransportReason, Scope.Scope> =>
+  const dial = (section: Address.Onion, reading: Reading): Effect.Effect<Link, TransportReason, Scope.Scope> =>
     Effect.gen(function* () {
       const refusals: Array<Proxy> = []
       for (const place of proxies) {
         const outcome = yield* Effect.result(
           isPort(place.port) ? through(place, section, { isolate, timeout }) : Effect.fail(noPort(place))
         )
-        if (Result.isSuccess(outcome)) return yield* overSocket(outcome.success, section)
+        if (Result.isSuccess(outcome)) return yield* overSocket(outcome.success, section, reading)
         refusals.push(outcome.failure)
       }
       const detail = refusals.map((refusal) => refusal.detail).join("; ")
       return yield* new Proxy({ detail, isRetryable: refusals.some((refusal) => refusal.isRetryable) })
     })
-  return Transport.layer("onion", {
-    section: Schema.toType(Address.Onion),
-    cost: 9,
-    connectTimeout: timeout,
-    reach: () => "public",
-    notDialable: ({ host, port }) => {
-      if (port === 0) return "port 0 is for listening"
-      return anyName || version3.test(host)
-        ? undefined
-        : "not the name of an onion service: 56 characters before .onion"
-    },
-    dial
-  })
+  return Layer.effect(
+    Transport.Transport("onion"),
+    Effect.map(reading, (reading) =>
+      Transport.make({
+        section: Schema.toType(Address.Onion),
+        cost: 9,
+        connectTimeout: timeout,
+        reach: () => "public",
+        notDialable: ({ host, port }) => {
+          if (port === 0) return "port 0 is for listening"
+          return anyName || version3.test(host)
+            ? undefined
+            : "not the name of an onion service: 56 characters before .onion"
+        },
+        dial: (section) => dial(section, reading)
+      })
+    )
+  )
 }

@@ -10,7 +10,6 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Address from "../Address.ts"
 import { type AppKey, mainNetwork } from "../AppKey.ts"
-import { Authenticated } from "../Connection.ts"
 import { Crowded } from "../Crowded.ts"
 import { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
 import { Primitives } from "../crypto/Primitives.ts"
@@ -19,6 +18,7 @@ import { fromSeed, Identity, type KeyPair, type PublicKey } from "../Identity.ts
 import { decide } from "../internal/authorize.ts"
 import { handshakeErrors, type Phase } from "../internal/handshakeErrors.ts"
 import { trusted } from "../internal/trusted.ts"
+import { Authenticated } from "../Peer.ts"
 import * as Transform from "../Transform.ts"
 import * as BoxStream from "./BoxStream.ts"
 import * as Handshake from "./ShsHandshake.ts"
@@ -56,7 +56,7 @@ const handshaken = (
   maxBoxBody: number | undefined
 ): Transform.Handshaken => ({
   peer: trusted(Authenticated, { _tag: "Authenticated", publicKey }),
-  remote: trusted(Address.Shs, { _tag: "shs", publicKey }),
+  section: trusted(Address.Shs, { _tag: "shs", publicKey }),
   codec: BoxStream.codec(primitives, session, maxBoxBody)
 })
 
@@ -109,13 +109,14 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     section: Schema.toType(Address.Shs),
     authenticates: true,
     notDialable: (section) => (section.publicKey === undefined ? "shs needs the key of the peer: shs:KEY" : undefined),
-    outbound: (connection, { publicKey, seed }) =>
-      Transform.fromCodec(connection, (wire) =>
+    key: ({ publicKey }) => publicKey,
+    outbound: (link, { publicKey, seed }) =>
+      Transform.fromCodec(link, (wire) =>
         publicKey === undefined
           ? Effect.fail(failure("hello", new PeerMisbehaved({ detail: "no key to dial" })))
           : dial(wire, publicKey, seed === undefined ? identity : fromSeed(primitives, seed))
       ),
-    inbound: (connection) => Transform.fromCodec(connection, (wire) => serve(wire, connection.remote)),
+    inbound: (link) => Transform.fromCodec(link, (wire) => serve(wire, link.remote)),
     advertise: () => new Address.Shs({ publicKey: identity.publicKey })
   })
 })

@@ -18,8 +18,9 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import * as Connection from "../Connection.ts"
-import { type ConnectionReason, locallyClosed, Reset } from "../ConnectionError.ts"
+import { locallyClosed, type PortFailure, Reset } from "../ConnectionError.ts"
+import * as Link from "../Link.ts"
+import type { Chunks, Port, PortListener } from "../Port.ts"
 import * as Transport from "../Transport.ts"
 
 /** What is done once to a connection. */
@@ -93,7 +94,7 @@ class Lane {
   }
 
   /** All of them before the first can pass: whoever hears of that one may come back here. */
-  put(chunks: Connection.Chunks): void {
+  put(chunks: Chunks): void {
     if (this.done || this.ending) return
     for (const chunk of chunks) {
       this.pieces.push(chunk)
@@ -173,14 +174,14 @@ class Lane {
   }
 }
 
-class ChaosPort implements Connection.Port {
+class ChaosPort implements Port {
   readonly halfClose
   readonly inbound: Effect.Effect<void>
   readonly outbound: Effect.Effect<void>
-  private readonly lower: Connection.Port
+  readonly below: Port
   private readonly toward: { readonly dialer: Lane; readonly listener: Lane }
-  private listener: Connection.PortListener | undefined
-  private own: ConnectionReason | undefined
+  private listener: PortListener | undefined
+  private own: PortFailure | undefined
   private arrived: Array<Uint8Array> = []
   private arrivedBytes = 0
   private inputEnded = false
@@ -188,8 +189,8 @@ class ChaosPort implements Connection.Port {
   private readonly roomToRead = Latch.makeUnsafe(true)
   private readonly roomToWrite = Latch.makeUnsafe(true)
 
-  constructor(lower: Connection.Port, toward: ChaosPort["toward"], harmed: (done: Done) => void) {
-    this.lower = lower
+  constructor(lower: Port, toward: ChaosPort["toward"], harmed: (done: Done) => void) {
+    this.below = lower
     this.toward = toward
     this.halfClose = lower.halfClose
     const common = { harmed, reset: () => this.reset() }
@@ -224,23 +225,23 @@ class ChaosPort implements Connection.Port {
 
   private reset(): void {
     this.own ??= new Reset({ code: "ECONNRESET" })
-    this.lower.destroy()
+    this.below.destroy()
     this.tell()
   }
 
   // ---- reading ----
 
-  listen(listener: Connection.PortListener): void {
+  listen(listener: PortListener): void {
     const first = this.listener === undefined
     this.listener = listener
     if (!first) return
-    this.lower.listen({ readable: () => this.fill(), drained: () => this.written() })
+    this.below.listen({ readable: () => this.fill(), drained: () => this.written() })
     this.fill()
   }
 
   /** Takes what has arrived below, as long as not too much of it is on its way. */
   private fill(): void {
-    const { lower } = this
+    const { below: lower } = this
     const { dialer } = this.toward
     while (dialer.bytes < highWater) {
       const chunks = lower.take()
@@ -261,7 +262,7 @@ class ChaosPort implements Connection.Port {
     this.fill()
   }
 
-  take(): Connection.Chunks | undefined {
+  take(): Chunks | undefined {
     const { arrived } = this
     if (!isArrayNonEmpty(arrived)) return undefined
     this.arrived = []
@@ -275,8 +276,8 @@ class ChaosPort implements Connection.Port {
   }
 
   /** What broke below is heard behind what had arrived before. */
-  get failure(): ConnectionReason | undefined {
-    return this.own ?? (this.toward.dialer.done ? this.lower.failure : undefined)
+  get failure(): PortFailure | undefined {
+    return this.own ?? (this.toward.dialer.done ? this.below.failure : undefined)
   }
 
   // ---- writing ----
@@ -290,14 +291,14 @@ class ChaosPort implements Connection.Port {
   }
 
   private written(): void {
-    if (this.lower.full) this.roomToWrite.closeUnsafe()
+    if (this.below.full) this.roomToWrite.closeUnsafe()
     else this.roomToWrite.openUnsafe()
     this.listener?.drained()
   }
 
   get pending(): number {
     const { listener } = this.toward
-    return this.failure === undefined ? listener.bytes + (listener.isEnding ? 1 : 0) + this.lower.pending : 0
+    return this.failure === undefined ? listener.bytes + (listener.isEnding ? 1 : 0) + this.below.pending : 0
   }
 
   get full(): boolean {
@@ -317,8 +318,8 @@ class ChaosPort implements Connection.Port {
   }
 
   destroy(): void {
-    this.own ??= this.lower.failure ?? locallyClosed
-    this.lower.destroy()
+    this.own ??= this.below.failure ?? locallyClosed
+    this.below.destroy()
   }
 }
 
@@ -331,24 +332,26 @@ const around = (shape: Transport.Shape, { delay = 0, harm, onHarm, seed, split }
       const at = yield* Random.nextIntBetween(0, Math.max(0, harm.within - 1))
       return { what: harm.what, toward: harm.toward ?? toward, at }
     })
-  const disturb = (connection: Connection.Connection): Effect.Effect<Connection.Connection, never, Scope.Scope> =>
+  const disturb = (link: Link.Link): Effect.Effect<Link.Link, never, Scope.Scope> =>
     Effect.gen(function* () {
       const name = `${seed} ${dialed++}`
       const done = harm === undefined ? undefined : yield* Random.withSeed(harmOf(harm), name)
       const lane = (toward: Done["toward"]) =>
         new Lane({ delayMillis, split, harm: done?.toward === toward ? done : undefined })
-      const port = new ChaosPort(
-        yield* Connection.takePort(connection),
-        { dialer: lane("dialer"), listener: lane("listener") },
-        (done) => onHarm?.(done)
+      const port = new ChaosPort(link.port, { dialer: lane("dialer"), listener: lane("listener") }, (done) =>
+        onHarm?.(done)
       )
       yield* Effect.forkScoped(Random.withSeed(port.inbound, `${name} in`), { startImmediately: true })
       yield* Effect.forkScoped(Random.withSeed(port.outbound, `${name} out`), { startImmediately: true })
-      return yield* Connection.make(port, connection)
+      return Link.over(link, port, {})
     })
   return {
     ...shape,
-    dial: (section) => Result.map(shape.dial(section), (dial) => (options) => Effect.flatMap(dial(options), disturb))
+    dial: (section) =>
+      Result.map(
+        shape.dial(section),
+        (dial) => (options) => Effect.flatMap(dial(options), (link) => Link.lay(link, disturb))
+      )
   }
 }
 

@@ -10,16 +10,15 @@ import * as net from "node:net"
 import * as path from "node:path"
 import { isMainThread } from "node:worker_threads"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
-import type { Connection } from "../Connection.ts"
 import { NotDialable, Refused, type TransportReason, Unreachable } from "../DialError.ts"
+import type { Link } from "../Link.ts"
 import { AddressInUse, type BindReason, NotListenable, PermissionDenied } from "../ListenError.ts"
-import { fdRoom } from "../net/fdRoom.ts"
-import { StaticRead } from "../net/staticRead.ts"
-import { accepted, bound, dialed, overSocket } from "../net/streamSocket.ts"
+import { fdRoom } from "../sockets/fdRoom.ts"
+import { accepted, bound, dialed, type Reading, reading } from "../sockets/streamSocket.ts"
 import * as Transport from "../Transport.ts"
 
 /** The longest path that a socket address holds on Linux, in bytes; other systems have a few less. */
@@ -46,16 +45,19 @@ const isOurs = (path: string): Effect.Effect<boolean> =>
 
 const dial = (
   section: Address.Unix,
-  { authenticates }: Transport.DialOptions
-): Effect.Effect<Connection, TransportReason, Scope.Scope> =>
+  { authenticates }: Transport.DialOptions,
+  reading: Reading
+): Effect.Effect<Link, TransportReason, Scope.Scope> =>
   Effect.gen(function* () {
     if (!authenticates && !(yield* isOurs(section.path))) {
       return yield* new NotDialable({ detail: "the socket belongs to another user; take shs to know the peer" })
     }
-    const read = new StaticRead()
-    const { onread } = read
-    const open = () => net.connect({ path: section.path, onread, allowHalfOpen: true }).pause()
-    return yield* dialed(open, dialReason, (socket) => overSocket(socket, section, read))
+    return yield* dialed(
+      (options) => net.connect({ path: section.path, allowHalfOpen: true, ...options }),
+      dialReason,
+      () => section,
+      reading
+    )
   })
 
 // -----------------------------------------------------------------------------
@@ -145,7 +147,8 @@ const inWorker = isMainThread ? undefined : "a worker thread can't make a privat
 
 const listen = (
   section: Address.Unix,
-  onAccepted: Transport.OnAccepted
+  onAccepted: Transport.OnAccepted,
+  reading: Reading
 ): Effect.Effect<Transport.Bound, BindReason, Scope.Scope> =>
   Effect.gen(function* () {
     const own = privatePath(section.path)
@@ -155,7 +158,7 @@ const listen = (
     yield* attempt(() => fs.statSync(path.dirname(section.path)))
     const open = () =>
       net.createServer({ allowHalfOpen: true, pauseOnConnect: true }).on("connection", (socket) => {
-        if (!onAccepted(accepted(socket, section), undefined)) socket.destroy()
+        if (!onAccepted(accepted(socket, section, reading), undefined)) socket.destroy()
       })
     yield* bound(open, { path: own }, bindReason, privately)
     const { mode } = yield* attempt(() => fs.lstatSync(own))
@@ -176,13 +179,18 @@ const listen = (
   })
 
 /** Unix sockets. */
-export const layer: Layer.Layer<Transport.Transport<"unix">> = Transport.layer("unix", {
-  section: Schema.toType(Address.Unix),
-  cost: 1,
-  reach: () => "device",
-  trusted: true,
-  room: fdRoom,
-  notDialable: (section) => tooLong(section.path),
-  dial,
-  listen
-})
+export const layer: Layer.Layer<Transport.Transport<"unix">> = Layer.effect(
+  Transport.Transport("unix"),
+  Effect.map(reading, (reading) =>
+    Transport.make({
+      section: Schema.toType(Address.Unix),
+      cost: 1,
+      reach: () => "device",
+      trusted: true,
+      room: fdRoom,
+      notDialable: (section) => tooLong(section.path),
+      dial: (section, options) => dial(section, options, reading),
+      listen: (section, onAccepted) => listen(section, onAccepted, reading)
+    })
+  )
+)

@@ -12,12 +12,13 @@ import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
-import * as Connection from "../Connection.ts"
 import type { TransportReason } from "../DialError.ts"
+import * as Link from "../Link.ts"
 import type { BindReason } from "../ListenError.ts"
 import { empty, type Networks } from "../Networks.ts"
-import { fdRoom } from "../net/fdRoom.ts"
-import { advertisedHosts, boundHosts, plainIp, reachOf } from "../net/ip.ts"
+import { anonymous } from "../Peer.ts"
+import { fdRoom } from "../sockets/fdRoom.ts"
+import { advertisedHosts, boundHosts, plainIp, reachOf } from "../sockets/ip.ts"
 import * as Transport from "../Transport.ts"
 import { dial } from "./dial.ts"
 import type { Server } from "./httpServer.ts"
@@ -101,17 +102,18 @@ const define = <S extends Section>(
     secure: secure && { credentials: secure.credentials }
   }
 
-  /** The connection over a port; `path` is what was dialed. */
-  const connection = (
+  /** The link over a port; `path` is what was dialed, and `source` where a newcomer comes from. */
+  const linkOver = (
     port: WsPort,
     socket: Socket,
-    path: string
-  ): Effect.Effect<Connection.Connection, never, Scope.Scope> =>
+    path: string,
+    source?: string
+  ): Effect.Effect<Link.Link, never, Scope.Scope> =>
     Effect.suspend(() => {
       const host = plainIp(socket.remoteAddress ?? "0.0.0.0")
       const transport = make({ host, port: socket.remotePort ?? 0, path })
       const remote = new Address.Address({ transport, transforms: [] })
-      return Connection.make(port, { remote, peer: new Connection.Anonymous() })
+      return Link.make(port, { remote, peer: anonymous, source })
     })
   return {
     section,
@@ -126,10 +128,10 @@ const define = <S extends Section>(
         external.filter((each) => !each.endsWith(".onion"))
       ).map((each) => make({ host: each, port, path })),
     notDialable: ({ port }) => (port === 0 ? "port 0 is for listening" : undefined),
-    dial: (place, told): Effect.Effect<Connection.Connection, TransportReason, Scope.Scope> =>
-      Effect.flatMap(dial(place, dialing, told), ({ port, socket }) => connection(port, socket, place.path)),
+    dial: (place, told): Effect.Effect<Link.Link, TransportReason, Scope.Scope> =>
+      Effect.flatMap(dial(place, dialing, told), ({ port, socket }) => linkOver(port, socket, place.path)),
     listen: (place, onAccepted, told): Effect.Effect<Transport.Bound, BindReason, Scope.Scope> =>
-      listen(place, listening, told, onAccepted, (port, socket) => connection(port, socket, "/")).pipe(
+      listen(place, listening, told, onAccepted, (port, socket, source) => linkOver(port, socket, "/", source)).pipe(
         Effect.map((port) => ({ section: make({ host: place.host, port, path: place.path }) }))
       )
   }

@@ -1,7 +1,7 @@
 /** Where an upgrade request comes from, when a proxy that is trusted has passed it on. */
 import type { IncomingHttpHeaders } from "node:http"
 import { contains, type Networks, parseIp } from "../Networks.ts"
-import { plainIp } from "../net/ip.ts"
+import { plainIp } from "../sockets/ip.ts"
 
 /** `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::7` and `[2001:db8::7]:4711`: proxies write all of them. */
 const ipOf = (hop: string): string | undefined => {

@@ -7,8 +7,8 @@ import * as tls from "node:tls"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { AddressInUse, type BindReason, NotListenable } from "../ListenError.ts"
-import { reachOf } from "../net/ip.ts"
-import { bindReason } from "../net/reasons.ts"
+import { reachOf } from "../sockets/ip.ts"
+import { bindReason } from "../sockets/reasons.ts"
 import { within } from "../Transport.ts"
 
 export type Server = http.Server | https.Server

@@ -1,6 +1,6 @@
 /** Messages that wait to be taken, in little more memory than their bytes, however they are cut. */
 import { isArrayNonEmpty } from "effect/Array"
-import type { Chunks } from "../Connection.ts"
+import type { Chunks } from "../Port.ts"
 
 /** Shorter ones are copied together: as an object each would cost more than its bytes. */
 const shortBytes = 512

@@ -5,10 +5,10 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { WebSocketServer } from "ws"
-import type { Connection } from "../Connection.ts"
+import type { Link } from "../Link.ts"
 import { type BindReason, NotListenable } from "../ListenError.ts"
 import { contains, type Networks } from "../Networks.ts"
-import { plainIp, reachOf } from "../net/ip.ts"
+import { plainIp, reachOf } from "../sockets/ip.ts"
 import type { Arriving, ListenOptions, OnAccepted } from "../Transport.ts"
 import { sourceOf } from "./forwarded.ts"
 import * as HttpServer from "./httpServer.ts"
@@ -37,8 +37,8 @@ export interface Place {
   readonly path: string
 }
 
-/** Makes a connection of a port; `socket` says where it comes from. */
-export type Open = (port: WsPort, socket: Socket) => Effect.Effect<Connection, never, Scope.Scope>
+/** Makes a link of a port; `socket` says who has connected, and `source` who that was, when it was a proxy. */
+export type Open = (port: WsPort, socket: Socket, source: string) => Effect.Effect<Link, never, Scope.Scope>
 
 /** Somebody's server, or one of our own that is bound when everything else is ready. */
 const serverFor = (
@@ -143,7 +143,7 @@ export const listen = (
       }
       const accepted = Effect.acquireRelease(Effect.sync(upgrade), (port) =>
         Effect.sync(() => (port === undefined ? socket.destroy() : port.destroy()))
-      ).pipe(Effect.flatMap((port) => (port === undefined ? Effect.interrupt : open(port, socket))))
+      ).pipe(Effect.flatMap((port) => (port === undefined ? Effect.interrupt : open(port, socket, source))))
       const accept = arrived(nameOf(socket))?.accept ?? onAccepted
       if (accept(accepted, source, origin)) upgrade()
       else HttpServer.refuse(socket, 503)

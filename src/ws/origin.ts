@@ -2,7 +2,7 @@
  * Which web pages may open a WebSocket here. A browser lets any page try, from its user's machine, and says only which page it
  * was: without anything that authenticates, that is all there is to keep them out.
  */
-import { reachOf } from "../net/ip.ts"
+import { reachOf } from "../sockets/ip.ts"
 
 /**
  * The origins whose pages may connect, as browsers write them (`https://app.example`), or `any`. Connections without an origin come

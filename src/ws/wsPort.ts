@@ -4,7 +4,6 @@
  */
 import type { Socket } from "node:net"
 import { WebSocket } from "ws"
-import type { Chunks, Port, PortListener } from "../Connection.ts"
 import {
   type ConnectionReason,
   LocallyClosed,
@@ -13,6 +12,7 @@ import {
   TimedOut,
   Truncated
 } from "../ConnectionError.ts"
+import type { Chunks, Port, PortListener } from "../Port.ts"
 import { Inbox } from "./inbox.ts"
 import type { PortSocket } from "./portSocket.ts"
 

@@ -84,8 +84,7 @@ describe("a Duplex", () => {
     Effect.gen(function* () {
       const [near, far] = yield* pair("memory:m~shs")
       const duplex = yield* toDuplex(near)
-      const port = yield* Connection.takePort(far)
-      port.destroy()
+      yield* Connection.destroy(far)
       yield* turn
       duplex.write("to nobody")
       const error = yield* Effect.flip(tryPromise(() => finished(duplex)))

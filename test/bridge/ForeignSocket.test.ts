@@ -10,6 +10,7 @@ import { fromSocket } from "../../src/bridge/ForeignSocket.ts"
 import { toSocket } from "../../src/bridge/Socket.ts"
 import * as Connection from "../../src/Connection.ts"
 import { Refused } from "../../src/DialError.ts"
+import type { Link } from "../../src/Link.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import * as Transport from "../../src/Transport.ts"
 import { echo, multiserver, pair, pattern, readAll, sameBytes, served, turn } from "../support/servers.ts"
@@ -19,7 +20,7 @@ import { contract, reasonOf } from "./contract.ts"
 const open = (connection: Connection.Connection) =>
   Effect.gen(function* () {
     const socket = yield* toSocket(Effect.succeed(connection))
-    const own = yield* fromSocket(socket, { remote: connection.remote, peer: connection.peer })
+    const own = Connection.onTop(yield* fromSocket(socket, { remote: connection.remote, peer: connection.peer }))
     return {
       write: own.write,
       end: own.end,
@@ -27,7 +28,7 @@ const open = (connection: Connection.Connection) =>
         Effect.map((chunks) => new Uint8Array(Buffer.concat(chunks))),
         Effect.catchTag("Done", () => Effect.undefined)
       ),
-      abort: Effect.scoped(Effect.map(Connection.takePort(own), (port) => port.destroy()))
+      abort: Connection.destroy(own)
     }
   })
 
@@ -39,7 +40,7 @@ describe("a Connection from a Socket", () => {
     Effect.gen(function* () {
       const [near] = yield* pair("memory:m~shs")
       const socket = yield* toSocket(Effect.succeed(near))
-      const connection = yield* fromSocket(socket, { remote: near.remote })
+      const connection = Connection.onTop(yield* fromSocket(socket, { remote: near.remote }))
       const writer = yield* socket.writer
       yield* writer.write(new Socket.CloseEvent(1011))
       assert.strictEqual(reasonOf(yield* Effect.flip(readAll(connection))), "Truncated")
@@ -57,9 +58,8 @@ describe("a Connection from a Socket", () => {
         })
       )
       const watched = Socket.make({ ...socket, reader: Effect.tap(socket.reader, () => release) })
-      const connection = yield* fromSocket(watched, { remote: near.remote })
-      const port = yield* Connection.takePort(connection)
-      port.destroy()
+      const connection = Connection.onTop(yield* fromSocket(watched, { remote: near.remote }))
+      yield* Connection.destroy(connection)
       yield* turn
       assert.isTrue(released)
     }).pipe(Effect.provide(multiserver()))
@@ -85,7 +85,7 @@ const withServer = (onSocket: (socket: net.Socket) => void) =>
       })
     })
     const socket = yield* NodeSocket.makeNet({ host: "127.0.0.1", port, allowHalfOpen: true })
-    return yield* fromSocket(socket, { remote, halfClose: true })
+    return Connection.onTop(yield* fromSocket(socket, { remote, halfClose: true }))
   })
 
 describe("a Connection from Effect's TCP socket", () => {
@@ -136,7 +136,7 @@ describe("a transport made of foreign sockets", () => {
       const bytes = pattern(1 << 20)
       const [address] = yield* served("net:127.0.0.1:0~shs", echo)
       const { host, port } = (address as Address.Address).transport as Address.Net
-      const dial = (): Effect.Effect<Connection.Connection, Refused, Scope.Scope> =>
+      const dial = (): Effect.Effect<Link, Refused, Scope.Scope> =>
         NodeSocket.makeNet({ host, port, allowHalfOpen: true }).pipe(
           Effect.flatMap((socket) => fromSocket(socket, { remote, halfClose: true })),
           Effect.mapError(() => new Refused())

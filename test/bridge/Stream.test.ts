@@ -51,8 +51,7 @@ describe.each(["memory:m~shs", "net:127.0.0.1:0~shs"])("a stream and a sink over
       yield* far.write(pattern(1000))
       yield* far.flush
       yield* Effect.sleep("50 millis")
-      const port = yield* Connection.takePort(far)
-      port.destroy()
+      yield* Connection.destroy(far)
       let received = 0
       const error = yield* Connection.stream(near).pipe(
         Stream.runForEach((chunk) => Effect.sync(() => (received += chunk.length))),

@@ -67,7 +67,7 @@ describe("web streams", () => {
         "5 seconds"
       )
       assert.isTrue(Option.isSome(aborted))
-      assert.strictEqual(reasonOf(yield* Effect.flip(tryPromise(() => write))), "LocallyClosed(consumed)")
+      assert.strictEqual(reasonOf(yield* Effect.flip(tryPromise(() => write))), "LocallyClosed(closed)")
     }).pipe(Effect.provide(multiserver()))
   )
 

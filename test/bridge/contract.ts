@@ -140,8 +140,7 @@ export const contract = (
         yield* far.write(pattern(1000))
         yield* far.flush
         assert.isTrue(sameBytes((yield* driver.read) as Uint8Array, pattern(1000)))
-        const port = yield* Connection.takePort(far)
-        port.destroy()
+        yield* Connection.destroy(far)
         const error = yield* Effect.flip(driver.read)
         assert.strictEqual(reasonOf(error), target.startsWith("net") ? "Truncated" : "Reset")
       }).pipe(Effect.provide(multiserver()))

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Address from "../../src/Address.ts"
 import type * as Connection from "../../src/Connection.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
-import { reachOf } from "../../src/net/ip.ts"
+import { reachOf } from "../../src/sockets/ip.ts"
 import { echo, multiserver, pair, pattern, readAll, sameBytes, served } from "../support/servers.ts"
 
 /** A plain TCP server of Node's, and the sockets it accepts. */

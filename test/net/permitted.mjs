@@ -5,7 +5,7 @@ import * as Sodium from "../../dist/crypto/Sodium.js"
 import * as Identity from "../../dist/Identity.js"
 import * as Multiserver from "../../dist/Multiserver.js"
 import * as NodeMultiserver from "../../dist/NodeMultiserver.js"
-import { fdRoom } from "../../dist/net/fdRoom.js"
+import { fdRoom } from "../../dist/sockets/fdRoom.js"
 
 const bytes = (chunks) => chunks.reduce((sum, { length }) => sum + length, 0)
 

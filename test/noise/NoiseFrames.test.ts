@@ -2,13 +2,15 @@ import { createHash } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import type { Verdict } from "../../src/Codec.ts"
 import * as Codec from "../../src/Codec.ts"
-import { fresh, owned } from "../../src/internal/room.ts"
-import { stageBytes } from "../../src/internal/stage.ts"
-import { readBytes } from "../../src/net/staticRead.ts"
+import { plain } from "../../src/codec/rooms.ts"
+import { stageBytes } from "../../src/codec/stage.ts"
 import * as Frames from "../../src/noise/NoiseFrames.ts"
+import { readBytes } from "../../src/sockets/staticRead.ts"
 import { primitives } from "../support/primitives.ts"
 import { concat, hex, writeBytes } from "../support/vectors.ts"
 import { profile } from "./vectors.ts"
+
+const { fresh, owned } = plain
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
 

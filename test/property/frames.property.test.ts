@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import type * as Codec from "../../src/Codec.ts"
-import { fresh, lent, owned } from "../../src/internal/room.ts"
+import { lent, plain } from "../../src/codec/rooms.ts"
 import * as Frames from "../../src/noise/NoiseFrames.ts"
 import * as BoxStream from "../../src/shs/BoxStream.ts"
 import { primitives } from "../support/primitives.ts"
@@ -18,7 +18,7 @@ const protocols: Record<string, () => Codec.Codec> = {
   noise: () => Frames.codec(primitives, { encrypt: direction(12), decrypt: direction(12) })
 }
 
-const rooms = { owned, fresh, lent }
+const rooms = { ...plain, lent }
 
 const oneOf = <const A extends string | number>(values: ReadonlyArray<A>): Arbitrary.Arbitrary<A> =>
   Arbitrary.schema(Schema.Literals(values))

@@ -8,11 +8,12 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
 import * as Address from "../../src/Address.ts"
-import * as Connection from "../../src/Connection.ts"
 import { Primitives } from "../../src/crypto/Primitives.ts"
 import type { HandshakeError } from "../../src/HandshakeError.ts"
 import { Identity, PublicKey } from "../../src/Identity.ts"
+import * as Link from "../../src/Link.ts"
 import { memoryPair } from "../../src/memory/memoryPort.ts"
+import { Anonymous } from "../../src/Peer.ts"
 import * as Shs from "../../src/shs/Shs.ts"
 import { primitives } from "../support/primitives.ts"
 import { concat, hex, scripts } from "../support/vectors.ts"
@@ -57,13 +58,13 @@ const run = (script: Script) =>
     far.listen({ readable: collect, drained: () => {} })
     const options = { appKey: Redacted.make(script.app_key), ...authorize(script, called) }
     const shape = yield* Shs.make(options)
-    const connection = yield* Connection.make(near, { remote: at, peer: new Connection.Anonymous() })
+    const link = yield* Link.make(near, { remote: at, peer: new Anonymous() })
     const publicKey = PublicKey.make(script.server_longterm_pk ?? new Uint8Array(32))
     const section = script.role === "client" ? new Address.Shs({ publicKey }) : new Address.Shs({})
     const wrap = Result.getOrThrow(
       script.role === "client" ? shape.outbound(section, below) : shape.inbound(section, below)
     )
-    const fiber = yield* Effect.forkChild(Effect.result(wrap(connection)).pipe(Effect.timeoutOption("10 seconds")), {
+    const fiber = yield* Effect.forkChild(Effect.result(wrap(link)).pipe(Effect.timeoutOption("10 seconds")), {
       startImmediately: true
     })
     for (const chunk of script.incoming) {

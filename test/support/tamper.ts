@@ -5,9 +5,11 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Address from "../../src/Address.ts"
-import * as Connection from "../../src/Connection.ts"
 import { Refused } from "../../src/DialError.ts"
+import * as Link from "../../src/Link.ts"
 import { memoryPair } from "../../src/memory/memoryPort.ts"
+import { Anonymous } from "../../src/Peer.ts"
+import type { Port } from "../../src/Port.ts"
 import * as Transport from "../../src/Transport.ts"
 
 /** What the one in the middle does: `at` counts the bytes of one direction. */
@@ -19,7 +21,7 @@ export interface Attack {
 const at = (name: string) => new Address.Address({ transport: new Address.Memory({ name }), transforms: [] })
 
 /** Passes bytes from one port to the other, attacking at the given byte. */
-const relay = (from: Connection.Port, to: Connection.Port, attack: Attack["toServer"]) => {
+const relay = (from: Port, to: Port, attack: Attack["toServer"]) => {
   let passed = 0
   let cut = false
   const pass = () => {
@@ -59,10 +61,8 @@ const relay = (from: Connection.Port, to: Connection.Port, attack: Attack["toSer
 /** The transport, with what is to be done to each connection. */
 export const layer = (attacks: { current: Attack }) => {
   const listeners = new Map<string, Transport.OnAccepted>()
-  const take = (port: Connection.Port, name: string) =>
-    Effect.acquireRelease(Effect.succeed(port), () => Effect.sync(() => port.destroy())).pipe(
-      Effect.flatMap(() => Connection.make(port, { remote: at(name), peer: new Connection.Anonymous() }))
-    )
+  const take = (port: Port, name: string) =>
+    Effect.suspend(() => Link.make(port, { remote: at(name), peer: new Anonymous() }))
   return Transport.layer("tamper", {
     section: Address.section("tamper", Schema.NonEmptyString),
     reach: () => "device",

@@ -1,7 +1,40 @@
 /** Finds frames in a byte stream, however it is cut, and opens them where they lie or where their reader keeps them. */
-import type { Frames, Opener, Room, Verdict } from "../Codec.ts"
-import { bulkBytes, litterFor, owned } from "./room.ts"
+import type { Room } from "../Port.ts"
+import { plain } from "./rooms.ts"
 import { giveStage, stageBytes, takeStage } from "./stage.ts"
+
+/** `end`: the authenticated end, and what follows it is ignored. The others fail the connection. */
+export type Verdict = "end" | "tampered" | "violation"
+
+/** Opens whole frames; `opener` finds them in what arrives. */
+export interface Frames {
+  /** Length of a head. */
+  readonly head: number
+  /** Opens a head: the length of the body that follows, which may be 0, or a verdict. The bytes may be written to. */
+  readonly openHead: (sealed: Uint8Array) => number | Verdict
+  /**
+   * Opens a body into `plain`, which is as long and may be the same memory, or overlap it. Answers the plaintext's length; `undefined`
+   * when the body is tampered with.
+   */
+  readonly openBody: (sealed: Uint8Array, plain: Uint8Array) => number | undefined
+  /**
+   * Optional. Opens a large body into memory that it allocates itself, where that is faster than `openBody`. `undefined` when the body
+   * is tampered with.
+   */
+  readonly openApart?: (sealed: Uint8Array) => Uint8Array | undefined
+}
+
+/** Opens what arrives, however it is cut. */
+export interface Opener {
+  /**
+   * Opens all whole frames. By default in place: `input` is the opener's and later the reader's. Plaintext is appended to `out`, in
+   * as few pieces as can be. What is left of an unfinished frame is copied, and kept until the next call.
+   */
+  readonly open: (input: Uint8Array, out: Array<Uint8Array>, room?: Room) => "more" | Verdict
+}
+
+/** Bodies from this length on are opened by `openApart`, where there is one. */
+const apartBytes = 32 * 1024
 
 export class FrameOpener implements Opener {
   private readonly frames: Frames
@@ -16,7 +49,7 @@ export class FrameOpener implements Opener {
     this.frames = frames
   }
 
-  open(input: Uint8Array, out: Array<Uint8Array>, room: Room = owned): "more" | Verdict {
+  open(input: Uint8Array, out: Array<Uint8Array>, room: Room = plain.owned): "more" | Verdict {
     let from = this.carryOn(input)
     // Bodies are opened one after another, so that an input gives as few pieces of plaintext as can be.
     let place: Uint8Array | undefined
@@ -29,7 +62,7 @@ export class FrameOpener implements Opener {
       if (this.due === undefined) {
         this.openHead(unit)
       } else if (this.isApart(room)) {
-        this.openApart(unit, out)
+        this.openApart(unit, out, room)
       } else {
         place = room.take(room.inPlace ? length : this.guess(length, input.length - from))
         to = this.openBody(unit, place.subarray(0, length))
@@ -46,7 +79,7 @@ export class FrameOpener implements Opener {
       } else if (this.isApart(room)) {
         if (place !== undefined && to > start) out.push(place.subarray(start, to))
         place = undefined
-        this.openApart(unit, out)
+        this.openApart(unit, out, room)
       } else {
         if (place === undefined || place.length - to < length || (room.inPlace && place !== input)) {
           if (place !== undefined && to > start) out.push(place.subarray(start, to))
@@ -80,16 +113,15 @@ export class FrameOpener implements Opener {
 
   /** Whether the body that is due is one to be opened into memory of its cipher's own. */
   private isApart(room: Room): boolean {
-    return !room.inPlace && this.frames.openApart !== undefined && this.length >= bulkBytes
+    return !room.inPlace && this.frames.openApart !== undefined && this.length >= apartBytes
   }
 
-  private openApart(sealed: Uint8Array, out: Array<Uint8Array>): void {
+  private openApart(sealed: Uint8Array, out: Array<Uint8Array>, room: Room): void {
     this.due = undefined
-    // Half as much: node:crypto leaves garbage of its own. It is too little to `keepHeap`, which brought nothing here.
-    litterFor(sealed.length >> 1)
-    const plain = this.frames.openApart?.(sealed)
-    if (plain === undefined) this.result = "tampered"
-    else out.push(plain)
+    room.made?.(sealed.length)
+    const opened = this.frames.openApart?.(sealed)
+    if (opened === undefined) this.result = "tampered"
+    else out.push(opened)
   }
 
   /** Adds to what an earlier input began. Answers how much of the input that took. */

@@ -3,8 +3,18 @@ import { isReadonlyArrayNonEmpty } from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Pull from "effect/Pull"
-import type { Chunks, Effects, Port, PortListener } from "../Connection.ts"
-import { type ConnectionError, type ConnectionReason, locallyClosed, Reset } from "../ConnectionError.ts"
+import { type ConnectionError, Defect, locallyClosed, type PortFailure } from "../ConnectionError.ts"
+import type { Chunks, Port, PortListener } from "../Port.ts"
+
+/** The parts of a connection that carry bytes. */
+export interface Effects {
+  readonly pull: Pull.Pull<Chunks, ConnectionError>
+  readonly writeAll: (chunks: Chunks) => Effect.Effect<void, ConnectionError>
+  readonly end: Effect.Effect<void, ConnectionError>
+  readonly halfClose: boolean
+  /** Ends at once. Without it, closing the scope of what is wrapped has to. */
+  readonly destroy?: () => void
+}
 
 /** Reading pauses, and `full` is said, when this many bytes wait. */
 const highWater = 128 * 1024
@@ -14,12 +24,13 @@ const tick = Effect.callback<void>((resume) => queueMicrotask(() => resume(Effec
 
 const bytesOf = (chunks: ReadonlyArray<Uint8Array>): number => chunks.reduce((sum, chunk) => sum + chunk.length, 0)
 
-export class Pump implements Port {
+export class EffectsPort implements Port {
   readonly halfClose
   readonly copies = true
+  readonly below?: Port
   readonly reading: Effect.Effect<void>
   readonly writing: Effect.Effect<void>
-  failure: ConnectionReason | undefined
+  failure: PortFailure | undefined
   private readonly effects: Effects
   private listener: PortListener | undefined
   private incoming: Array<Uint8Array> = []
@@ -32,19 +43,16 @@ export class Pump implements Port {
   private ending: "no" | "asked" | "done" = "no"
   private stopped = Latch.makeUnsafe(false)
 
-  constructor(effects: Effects) {
+  /** `below` is the port that the effects work on, where they do. */
+  constructor(effects: Effects, below?: Port) {
     this.effects = effects
     this.halfClose = effects.halfClose
+    if (below !== undefined) this.below = below
     const untilStopped = <A>(effect: Effect.Effect<A, ConnectionError>) =>
       effect.pipe(
         Effect.catch((error) => this.failed(error.reason)),
-        // Who waits behind the pump must hear of it when the effects it was given die.
-        Effect.catchDefect((defect) =>
-          Effect.andThen(
-            this.failed(new Reset({ code: "EDEFECT" })),
-            Effect.logError("a wrapped connection died", defect)
-          )
-        ),
+        // Whoever waits must hear of it when the effects die.
+        Effect.catchDefect((cause) => this.failed(new Defect({ cause }))),
         Effect.raceFirst(this.stopped.await),
         Effect.asVoid
       )
@@ -98,9 +106,12 @@ export class Pump implements Port {
     this.listener?.drained()
   }
 
-  private failed(reason: ConnectionReason): Effect.Effect<void> {
+  private failed(failure: PortFailure): Effect.Effect<void> {
     return Effect.sync(() => {
-      this.failure ??= reason
+      if (this.failure !== undefined) return
+      this.failure = failure
+      // What a defect has left behind is nobody's: it ends whole.
+      if (failure._tag === "Defect") this.effects.destroy?.()
       this.listener?.readable()
       this.listener?.drained()
     })

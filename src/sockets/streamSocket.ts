@@ -3,11 +3,25 @@ import type * as net from "node:net"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
-import * as Connection from "../Connection.ts"
 import { trusted } from "../internal/trusted.ts"
+import * as Link from "../Link.ts"
 import type { BindReason } from "../ListenError.ts"
+import { anonymous } from "../Peer.ts"
+import type { Rooms } from "../Port.ts"
+import * as SocketRooms from "./rooms.ts"
 import { ignore, release, SocketPort } from "./socketPort.ts"
-import { rewrap, type StaticRead } from "./staticRead.ts"
+import { rewrap, StaticRead, StaticReads } from "./staticRead.ts"
+
+/** How a transport reads its sockets: by the references where its layer is built. */
+export interface Reading {
+  readonly rooms: Rooms
+  /** Whether all sockets read into one buffer. */
+  readonly isStatic: boolean
+}
+
+export const reading: Effect.Effect<Reading> = Effect.gen(function* () {
+  return { rooms: yield* SocketRooms.rooms, isStatic: yield* StaticReads }
+})
 
 /** A socket's fd goes with the scope, whatever happens to what is over it. */
 const inScope = (socket: net.Socket): Effect.Effect<void, never, Scope.Scope> =>
@@ -41,38 +55,50 @@ export const connected = <E>(
 ): Effect.Effect<net.Socket, E, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) => Effect.tap(restore(opened(open, reason)), inScope))
 
-/** The connection over a connected socket. */
+/** The link over a connected socket. `source` is the IP that it comes from, where it has one. */
 export const overSocket = (
   socket: net.Socket,
   transport: Address.Section,
+  { rooms }: Reading,
+  source?: string,
   read?: StaticRead
-): Effect.Effect<Connection.Connection, never, Scope.Scope> =>
+): Effect.Effect<Link.Link, never, Scope.Scope> =>
   Effect.suspend(() => {
     const remote = trusted(Address.Address, { transport, transforms: [] })
-    return Connection.make(new SocketPort(socket, read), { remote, peer: Connection.anonymous })
+    return Link.make(new SocketPort(socket, rooms, read), { remote, peer: anonymous, source })
   })
 
-/** Dials: the connection over a socket that is opened for it, and is its own from then on. */
+/** Opens a socket for the link over it. Between the moment in which it is connected and the link's finalizer, nothing can interrupt. */
 export const dialed = <E>(
-  open: () => net.Socket,
+  open: (options: { readonly onread?: net.OnReadOpts }) => net.Socket,
   reason: (error: NodeJS.ErrnoException) => E,
-  over: (socket: net.Socket) => Effect.Effect<Connection.Connection, never, Scope.Scope>
-): Effect.Effect<Connection.Connection, E, Scope.Scope> =>
-  Effect.uninterruptibleMask((restore) => Effect.flatMap(restore(opened(open, reason)), over))
+  remoteOf: (socket: net.Socket) => Address.Section,
+  reading: Reading
+): Effect.Effect<Link.Link, E, Scope.Scope> => {
+  const read = reading.isStatic ? new StaticRead() : undefined
+  const opening = () => open(read === undefined ? {} : { onread: read.onread }).pause()
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(restore(opened(opening, reason)), (socket) =>
+      overSocket(socket, remoteOf(socket), reading, undefined, read)
+    )
+  )
+}
 
 /** An accepted socket, for who takes it. Until its port listens, errors wait: what fails before shows then. */
 export const accepted = (
   socket: net.Socket,
-  remote: Address.Section
-): Effect.Effect<Connection.Connection, never, Scope.Scope> => {
+  remote: Address.Section,
+  reading: Reading,
+  source?: string
+): Effect.Effect<Link.Link, never, Scope.Scope> => {
   socket.on("error", ignore)
   // The effect outlives its run, in the fiber that goes on; the socket that it was given needn't.
   const given = { socket }
   return Effect.uninterruptible(
     Effect.suspend(() => {
-      const { read, socket } = rewrap(given.socket)
+      const { read, socket } = reading.isStatic ? rewrap(given.socket) : { read: undefined, socket: given.socket }
       given.socket = socket
-      return overSocket(socket, remote, read)
+      return overSocket(socket, remote, reading, source, read)
     })
   )
 }

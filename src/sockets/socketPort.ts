@@ -1,16 +1,18 @@
 /** The port of a Node stream socket: TCP or a unix socket. */
 import type { Socket } from "node:net"
 import { isArrayNonEmpty } from "effect/Array"
-import type { Chunks, Port, PortListener } from "../Connection.ts"
 import { type ConnectionReason, locallyClosed, Reset, TimedOut } from "../ConnectionError.ts"
-import { bulkBytes, copy } from "../internal/room.ts"
-import { stageBytes } from "../internal/stage.ts"
-import { type Ear, readBytes, type StaticRead } from "./staticRead.ts"
+import type { Chunks, Port, PortListener, Rooms } from "../Port.ts"
+import { type ReadTarget, readBytes, type StaticRead } from "./staticRead.ts"
 
 /** Reading pauses when this many bytes wait to be taken: one more read may go over. */
 const readHighWater = 4 * 1024
 /** Full when this many bytes wait for the kernel. */
 const writeHighWater = 64 * 1024
+/** Whoever is given this much at a time reads in bulk, and may have to write it somewhere before it asks for more. */
+const bulkBytes = 32 * 1024
+/** What is kept for a reader is cut into pieces of this length: one of the largest frames of noise with its end. Larger ones are dear to V8. */
+const pieceBytes = 66_128
 
 /**
  * Destroys a socket. One whose last write is done is left the rest of the tick in which Node says so: cut off before, it would
@@ -34,10 +36,11 @@ const forPort = <A extends ReadonlyArray<unknown>>(hear: (port: SocketPort, ...a
     if (port instanceof SocketPort) hear(port, ...args)
   }
 
-export class SocketPort implements Port, Ear {
+export class SocketPort implements Port, ReadTarget {
   readonly halfClose = true
   readonly resets = true
   failure: ConnectionReason | undefined
+  readonly rooms: Rooms
   private readonly socket: Socket
   /** Where the socket reads into one buffer with all others. */
   private readonly read: StaticRead | undefined
@@ -54,8 +57,9 @@ export class SocketPort implements Port, Ear {
   private inputEnded = false
 
   /** With `read` the socket is one that reads so, and paused. */
-  constructor(socket: Socket, read?: StaticRead) {
+  constructor(socket: Socket, rooms: Rooms, read?: StaticRead) {
     this.socket = socket
+    this.rooms = rooms
     this.read = read
     // Node tells of an end that comes while nobody listens, even when the socket is paused.
     this.inputEnded = socket.readableEnded
@@ -75,7 +79,7 @@ export class SocketPort implements Port, Ear {
     this.listener = listener
     if (!first) return
     if (this.read === undefined) this.socket.on("data", (chunk: Uint8Array) => this.onData(chunk))
-    else this.read.ear = this
+    else this.read.target = this
     this.socket.on("end", SocketPort.onEnd)
     this.resume()
   }
@@ -89,7 +93,7 @@ export class SocketPort implements Port, Ear {
     }
   }
 
-  hear(bytes: Uint8Array): boolean {
+  onRead(bytes: Uint8Array): boolean {
     this.arrived = bytes
     this.asked = false
     this.listener?.readable()
@@ -117,8 +121,12 @@ export class SocketPort implements Port, Ear {
     const { arrived } = this
     if (arrived === undefined) return
     this.arrived = undefined
-    for (let from = 0; from < arrived.length; from += stageBytes)
-      this.keep(copy(arrived.subarray(from, from + stageBytes)))
+    for (let from = 0; from < arrived.length; from += pieceBytes) {
+      const piece = arrived.subarray(from, from + pieceBytes)
+      const own = this.rooms.fresh.take(piece.length)
+      own.set(piece)
+      this.keep(own)
+    }
   }
 
   private get isFull(): boolean {

@@ -21,37 +21,36 @@ export interface View {
   readonly run: <A, E>(effect: Effect.Effect<A, E>, done: (outcome: Result.Result<A, Error>) => void) => void
   /** Ends the connection at once, without a goodbye. */
   readonly destroy: () => void
+  /** Runs when the connection breaks after the peer's end was read. Before that, whoever reads hears of it behind what had arrived. */
+  readonly onceBroken: (run: (error: Error) => void) => void
   /** What everything fails with that the end of the scope cuts off. */
   readonly closed: () => ConnectionError
 }
 
 const toError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)))
 
-/**
- * Ends a connection at once, without a goodbye. One without a port of its own, a copy for example, ends only with the scope
- * of what it is over.
- */
-export const destroy = (connection: Connection.Connection): Effect.Effect<void> =>
-  Effect.scoped(Effect.map(Connection.takePort(connection), (port) => port.destroy()))
-
 export const make = (connection: Connection.Connection): Effect.Effect<View, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const context = yield* Effect.context<never>()
     const fork = yield* FiberSet.runtime(yield* FiberSet.make())()
     const closed = () => new ConnectionError({ remote: format(connection.remote), reason: locallyClosed })
     const outcome = <A, E>(exit: Exit.Exit<A, E>): Result.Result<A, Error> => {
       if (Exit.isSuccess(exit)) return Result.succeed(exit.value)
       return Result.fail(Cause.hasInterruptsOnly(exit.cause) ? closed() : toError(Cause.squash(exit.cause)))
     }
+    const run: View["run"] = (effect, done) => {
+      const fiber = fork(effect)
+      const exit = fiber.pollUnsafe()
+      if (exit !== undefined) done(outcome(exit))
+      else fiber.addObserver((later) => queueMicrotask(() => done(outcome(later))))
+    }
     return {
       read: Pull.catchDone(connection.pull, () => Effect.undefined),
-      run: (effect, done) => {
-        const fiber = fork(effect)
-        const exit = fiber.pollUnsafe()
-        if (exit !== undefined) done(outcome(exit))
-        else fiber.addObserver((later) => queueMicrotask(() => done(outcome(later))))
-      },
-      destroy: () => void Effect.runForkWith(context)(destroy(connection)),
+      run,
+      destroy: () => void Effect.runFork(Connection.destroy(connection)),
+      onceBroken: (broken) =>
+        run(Connection.broken(connection), (ended) => {
+          if (Result.isFailure(ended)) broken(ended.failure)
+        }),
       closed
     }
   })

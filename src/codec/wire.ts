@@ -1,19 +1,31 @@
 /** What a handshake does with a port: reads of exact length and small writes. What it doesn't read stays here. */
 import * as Effect from "effect/Effect"
-import type { Port, PortListener } from "../Connection.ts"
-import { type ConnectionReason, Truncated } from "../ConnectionError.ts"
-import type { Wire } from "../Transform.ts"
+import { type ConnectionReason, type PortFailure, Truncated } from "../ConnectionError.ts"
+import type { Leaving, Link } from "../Link.ts"
+import type { Port, PortListener } from "../Port.ts"
+
+/** What a handshake talks over. */
+export interface Wire {
+  /** Exactly `length` bytes. An end before them fails with `Truncated`. */
+  readonly read: (length: number) => Effect.Effect<Uint8Array, ConnectionReason>
+  /** The bytes are the wire's from now on. */
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void, ConnectionReason>
+}
+
+/** A failure as a handshake gets it. */
+const failing = (failure: PortFailure): Effect.Effect<never, ConnectionReason> =>
+  failure._tag === "Defect" ? Effect.die(failure.cause) : Effect.fail(failure)
 
 export class PortWire implements Wire, PortListener {
   private readonly port: Port
+  private readonly leaving: Leaving
   private chunks: Array<Uint8Array> = []
   private have = 0
-  bytesRead = 0
-  bytesWritten = 0
   private waiting: (() => void) | undefined
 
-  constructor(port: Port) {
+  constructor({ leaving, port }: Link) {
     this.port = port
+    this.leaving = leaving
     port.listen(this)
   }
 
@@ -46,12 +58,12 @@ export class PortWire implements Wire, PortListener {
       const chunks = this.port.take()
       if (chunks === undefined) {
         if (this.port.ended) return Effect.fail(new Truncated())
-        return this.port.failure === undefined ? undefined : Effect.fail(this.port.failure)
+        return this.port.failure === undefined ? undefined : failing(this.port.failure)
       }
       for (const chunk of chunks) {
         this.chunks.push(chunk)
         this.have += chunk.length
-        this.bytesRead += chunk.length
+        this.leaving.handshakeRead += chunk.length
       }
     }
     return Effect.succeed(this.cut(length))
@@ -74,8 +86,8 @@ export class PortWire implements Wire, PortListener {
 
   write(bytes: Uint8Array): Effect.Effect<void, ConnectionReason> {
     return Effect.suspend(() => {
-      if (this.port.failure !== undefined) return Effect.fail(this.port.failure)
-      this.bytesWritten += bytes.length
+      if (this.port.failure !== undefined) return failing(this.port.failure)
+      this.leaving.handshakeWritten += bytes.length
       this.port.offer(bytes)
       this.port.flush()
       return Effect.void

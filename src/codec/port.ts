@@ -1,10 +1,33 @@
 /** The port of a codec over the port below: seals what is offered, once a tick, and opens what has arrived, once a take. */
 import { isArrayNonEmpty } from "effect/Array"
-import type { Codec, Room, Sealer, Verdict } from "../Codec.ts"
-import type { Chunks, Port, PortListener } from "../Connection.ts"
-import { type ConnectionReason, locallyClosed, ProtocolViolation, Tampered, Truncated } from "../ConnectionError.ts"
-import { fresh, lent, owned } from "./room.ts"
+import { Defect, locallyClosed, type PortFailure, ProtocolViolation, Tampered, Truncated } from "../ConnectionError.ts"
+import type { Chunks, Port, PortListener, Room, Rooms } from "../Port.ts"
+import type { Opener, Verdict } from "./frames.ts"
+import { lent, plain } from "./rooms.ts"
 import { giveStage, stageBytes, takeStage } from "./stage.ts"
+
+/** Seals what is written into frames: `head` bytes, then the body in place of its plaintext, then `tail` bytes. */
+export interface Sealer {
+  readonly head: number
+  readonly tail: number
+  /** The longest plaintext of one frame; with head and tail at most 65,560 bytes. */
+  readonly maxBody: number
+  /** Length of the sealed end. */
+  readonly endLength: number
+  /** Whether no more may be sealed, because the key is used up: asked before each frame and each end. By default never. */
+  readonly spent?: boolean
+  /** Seals the frame at `stage[offset]`, whose plaintext of `length` bytes lies at `stage[offset + head]`. */
+  readonly seal: (stage: Uint8Array, offset: number, length: number) => void
+  /** Writes the authenticated end at `stage[offset]`. */
+  readonly sealEnd: (stage: Uint8Array, offset: number) => void
+}
+
+export interface Codec {
+  readonly sealer: Sealer
+  readonly opener: Opener
+  /** Overwrites the keys. Nothing is sealed or opened afterwards. */
+  readonly wipe: () => void
+}
 
 const keyUsedUp = new ProtocolViolation({ detail: "the key of this direction is used up" })
 
@@ -14,10 +37,10 @@ export class CodecPort implements Port, PortListener {
   /** The sealed end is the half close. */
   readonly halfClose = true
   readonly copies = true
-  private readonly lower: Port
+  readonly below: Port
   private readonly codec: Codec
   private listener: PortListener | undefined
-  private own: ConnectionReason | undefined
+  private own: PortFailure | undefined
 
   /** What the handshake had read too much of. */
   private leftover: ReadonlyArray<Uint8Array>
@@ -29,11 +52,11 @@ export class CodecPort implements Port, PortListener {
   private fill = 0
   private endSealed = false
   private scheduled = false
-  /** Stages that the lower port has not copied. */
-  private lent: Array<Uint8Array> | undefined
+  /** Stages that the port below has not copied. */
+  private uncopied: Array<Uint8Array> | undefined
 
-  constructor(lower: Port, codec: Codec, leftover: ReadonlyArray<Uint8Array>) {
-    this.lower = lower
+  constructor(below: Port, codec: Codec, leftover: ReadonlyArray<Uint8Array>) {
+    this.below = below
     this.codec = codec
     // Mostly there is nothing: the array that the handshake has grown is not kept.
     this.leftover = leftover.length === 0 ? nothing : leftover
@@ -41,7 +64,7 @@ export class CodecPort implements Port, PortListener {
 
   listen(listener: PortListener): void {
     this.listener = listener
-    this.lower.listen(this)
+    this.below.listen(this)
   }
 
   readable(): void {
@@ -49,11 +72,11 @@ export class CodecPort implements Port, PortListener {
   }
 
   get resets(): boolean {
-    return this.lower.resets === true
+    return this.below.resets === true
   }
 
-  get failure(): ConnectionReason | undefined {
-    return this.own ?? this.lower.failure
+  get failure(): PortFailure | undefined {
+    return this.own ?? this.below.failure
   }
 
   get ended(): boolean {
@@ -65,12 +88,13 @@ export class CodecPort implements Port, PortListener {
   take(): Chunks | undefined {
     const out: Array<Uint8Array> = []
     while (out.length === 0 && this.open) {
-      const borrowed = this.leftover.length === 0 ? this.lower.borrow?.() : undefined
+      const borrowed = this.leftover.length === 0 ? this.below.borrow?.() : undefined
       const chunks = borrowed ?? this.nextInput()
       if (chunks === undefined) {
-        if (this.lower.ended) this.fail(new Truncated())
+        if (this.below.ended) this.fail(new Truncated())
         break
       }
+      const { fresh, owned } = this.rooms
       this.openAll(chunks, out, borrowed === undefined ? owned : fresh)
     }
     return isArrayNonEmpty(out) ? out : undefined
@@ -78,14 +102,18 @@ export class CodecPort implements Port, PortListener {
 
   borrow(): Chunks | undefined {
     if (this.leftover.length > 0 || !this.open) return undefined
-    const chunks = this.lower.borrow?.()
+    const chunks = this.below.borrow?.()
     const out: Array<Uint8Array> = []
     if (chunks !== undefined) this.openAll(chunks, out, lent)
     return isArrayNonEmpty(out) ? out : undefined
   }
 
+  get rooms(): Rooms {
+    return this.below.rooms ?? plain
+  }
+
   private nextInput(): ReadonlyArray<Uint8Array> | undefined {
-    if (this.leftover.length === 0) return this.lower.take()
+    if (this.leftover.length === 0) return this.below.take()
     const input = this.leftover
     this.leftover = nothing
     return input
@@ -97,8 +125,16 @@ export class CodecPort implements Port, PortListener {
   }
 
   private openAll(chunks: ReadonlyArray<Uint8Array>, out: Array<Uint8Array>, room: Room): void {
-    for (let i = 0; i < chunks.length && this.open; i++) {
-      this.verdict(this.codec.opener.open(chunks[i] as Uint8Array, out, room))
+    for (const chunk of chunks) {
+      if (!this.open) return
+      let verdict: "more" | Verdict
+      try {
+        verdict = this.codec.opener.open(chunk, out, room)
+      } catch (cause) {
+        this.fail(new Defect({ cause }))
+        return
+      }
+      this.verdict(verdict)
     }
   }
 
@@ -109,7 +145,7 @@ export class CodecPort implements Port, PortListener {
       case "end":
         this.peerEnded = true
         // Both have said goodbye: now comes the FIN, and not before, because a 3.8.2 peer drops what it owes at a FIN.
-        if (this.endSealed) this.lower.end()
+        if (this.endSealed) this.below.end()
         return
       case "tampered":
         this.fail(new Tampered())
@@ -121,10 +157,11 @@ export class CodecPort implements Port, PortListener {
   }
 
   /** Nothing more goes out: an attacker learns nothing from an answer. */
-  private fail(reason: ConnectionReason): void {
-    this.own = reason
+  private fail(failure: PortFailure): void {
+    this.own = failure
     this.letGo()
-    this.lower.destroy()
+    this.below.destroy()
+    this.listener?.readable()
     this.listener?.drained()
   }
 
@@ -178,7 +215,12 @@ export class CodecPort implements Port, PortListener {
       this.fail(keyUsedUp)
       return
     }
-    sealer.seal(stage, this.frame, this.fill)
+    try {
+      sealer.seal(stage, this.frame, this.fill)
+    } catch (cause) {
+      this.fail(new Defect({ cause }))
+      return
+    }
     this.frame += sealer.head + this.fill + sealer.tail
     this.fill = 0
     // A large one waits for more as long as there is room; a small one for the end of the tick.
@@ -189,48 +231,54 @@ export class CodecPort implements Port, PortListener {
     const sealed = stage.subarray(0, this.frame)
     this.stage = undefined
     this.frame = 0
-    if (this.lower.offer(sealed)) {
+    if (this.below.offer(sealed)) {
       giveStage(stage)
     } else {
-      this.lent ??= []
-      this.lent.push(stage)
+      this.uncopied ??= []
+      this.uncopied.push(stage)
     }
   }
 
   flush(): void {
     if (this.stage !== undefined && this.fill > 0) this.sealFrame(this.stage)
     if (this.stage !== undefined) this.sendStage(this.stage)
-    this.lower.flush()
+    this.below.flush()
   }
 
   end(): void {
     if (this.endSealed || this.failure !== undefined) return
     if (this.stage !== undefined && this.fill > 0) this.sealFrame(this.stage)
+    if (this.own !== undefined) return
     if (this.codec.sealer.spent === true) {
       this.fail(keyUsedUp)
       return
     }
     this.endSealed = true
     const stage = this.stage ?? takeStage(this.codec.sealer.endLength)
-    this.codec.sealer.sealEnd(stage, this.frame)
+    try {
+      this.codec.sealer.sealEnd(stage, this.frame)
+    } catch (cause) {
+      this.fail(new Defect({ cause }))
+      return
+    }
     this.frame += this.codec.sealer.endLength
     this.sendStage(stage)
-    this.lower.flush()
-    if (this.peerEnded) this.lower.end()
+    this.below.flush()
+    if (this.peerEnded) this.below.end()
   }
 
   get pending(): number {
-    return this.frame + this.fill + this.lower.pending
+    return this.frame + this.fill + this.below.pending
   }
 
   get full(): boolean {
-    return this.lower.full
+    return this.below.full
   }
 
   drained(): void {
-    if (this.lent !== undefined && this.lower.pending === 0) {
-      for (const stage of this.lent) giveStage(stage)
-      this.lent = undefined
+    if (this.uncopied !== undefined && this.below.pending === 0) {
+      for (const stage of this.uncopied) giveStage(stage)
+      this.uncopied = undefined
     }
     this.listener?.drained()
   }
@@ -243,18 +291,22 @@ export class CodecPort implements Port, PortListener {
   }
 
   destroy(): void {
-    this.own ??= this.lower.failure ?? locallyClosed
+    this.own ??= this.below.failure ?? locallyClosed
     this.letGo()
-    this.lower.destroy()
+    this.below.destroy()
   }
 
   /** Stages may hold plaintext, or belong to the kernel still: they don't go back to the pool. */
   private letGo(): void {
-    this.codec.wipe()
+    try {
+      this.codec.wipe()
+    } catch (cause) {
+      this.own = new Defect({ cause })
+    }
     this.stage = undefined
     this.frame = 0
     this.fill = 0
-    this.lent = undefined
+    this.uncopied = undefined
   }
 }
 

@@ -1,9 +1,18 @@
 /**
  * Reading without a buffer of its own for each read. Node gives every read a new 64 KiB buffer, and a process with a large heap pays
- * for them with collections of all of it. Here all sockets read into one buffer: what arrives is used, or copied, before the next
- * read of any.
+ * for them with collections of all of it: bulk costs twice as much with 100 MB of live heap (docs/performance.md). Here all sockets
+ * read into one buffer: what arrives is used, or copied, before the next read of any.
+ *
+ * Dialing sockets have a public option for it. Accepted ones are taken apart: their handle moves to a new socket that has the option.
+ * Where Node's inside is not as it was (the handle has no `useUserBuffer`), the socket stays as it is and reads the usual way.
  */
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from "node:net"
+import * as Context from "effect/Context"
+
+/** Whether sockets read so. Read where the layer of a transport is built. */
+export const StaticReads: Context.Reference<boolean> = Context.Reference("effect-multiserver/sockets/StaticReads", {
+  defaultValue: () => true
+})
 
 /**
  * Two of the largest frames of noise, to the byte: what a read has of a further one has to be copied, with nearly all of what follows.
@@ -14,19 +23,19 @@ export const readBytes = 2 * 65_553
 
 const buffer = new Uint8Array(readBytes)
 
-/** Who gets what one socket reads. */
-export interface Ear {
-  /** Gets bytes that are valid, and may be written to, until it answers: whether to read on. A socket that is paused reads nothing. */
-  readonly hear: (bytes: Uint8Array) => boolean
+/** Gets what one socket reads. */
+export interface ReadTarget {
+  /** The bytes are valid, and may be written to, until it answers: whether to read on. A socket that is paused reads nothing. */
+  readonly onRead: (bytes: Uint8Array) => boolean
 }
 
 /** What one socket reads. */
 export class StaticRead {
-  ear: Ear | undefined
+  target: ReadTarget | undefined
 
-  /** For `net.connect`. The socket has to be paused until somebody hears. */
+  /** For `net.connect`. The socket has to be paused until there is a target. */
   get onread(): OnReadOpts {
-    return { buffer, callback: (length, into) => this.ear?.hear(into.subarray(0, length)) ?? false }
+    return { buffer, callback: (length, into) => this.target?.onRead(into.subarray(0, length)) ?? false }
   }
 }
 

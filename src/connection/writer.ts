@@ -1,0 +1,234 @@
+/** The writing side of a connection: whole writes, in order, no faster than the port takes them. */
+import * as Effect from "effect/Effect"
+import { type ConnectionError, Defect, LocallyClosed, type PortFailure } from "../ConnectionError.ts"
+import type { Leaving } from "../Link.ts"
+import type { Chunks, Port } from "../Port.ts"
+
+/** A big chunk is offered in slices of this size, so that a stalled peer stops it within the bound. */
+const sliceBytes = 64 * 1024
+
+/**
+ * `ending`: this side has said its end. `ended`: the end has left user space. `shut`: each write fails so, for good, whether the end had
+ * left or not.
+ */
+type State = "open" | "ending" | "ended" | { readonly shut: PortFailure; readonly hadEnded: boolean }
+
+type Done = Effect.Effect<void, ConnectionError>
+
+/** A write, flush or end that waits for its turn or for the port. */
+interface Job {
+  readonly kind: "write" | "flush" | "end"
+  readonly chunks: ReadonlyArray<Uint8Array>
+  /** How far its chunks were offered. */
+  index: number
+  offset: number
+  /** Whether it is done only when everything has left user space. */
+  isHeld: boolean
+  /** Of a flush or an end: whether the port was told. */
+  told: boolean
+  isDone: boolean
+  readonly resume: (done: Done) => void
+}
+
+const none: ReadonlyArray<Uint8Array> = []
+
+export class Writer {
+  private readonly port: Port
+  private readonly leaving: Leaving
+  private state: State = "open"
+  private jobs: Array<Job> | undefined
+  bytes = 0
+  /** The port is being written to, and may call back. */
+  private offering = false
+  private again = false
+
+  constructor(port: Port, leaving: Leaving) {
+    this.port = port
+    this.leaving = leaving
+  }
+
+  get finished(): boolean {
+    return this.state === "ended" || (typeof this.state === "object" && this.state.hadEnded)
+  }
+
+  get waits(): boolean {
+    return this.jobs !== undefined && this.jobs.length > 0
+  }
+
+  get torn(): boolean {
+    return this.jobs?.some(({ index, offset }) => index > 0 || offset > 0) ?? false
+  }
+
+  // ---- waiting ----
+
+  /** Accepts a chunk, or waits until it is. */
+  write(chunk: Uint8Array): Done {
+    return Effect.suspend(() => {
+      // The common case in one operation: nobody waits, and the port copies.
+      if (this.port.copies === true && this.takesNow(chunk)) return this.offerNow(chunk) ?? Effect.void
+      return this.writeAll([chunk])
+    })
+  }
+
+  /** As `write`, of a chunk that is only there until this returns; `undefined` when it was accepted. */
+  writeBorrowed(chunk: Uint8Array): Done | undefined {
+    if (!this.takesNow(chunk)) return this.write(new Uint8Array(chunk))
+    return this.offerNow(this.port.copies === true ? chunk : new Uint8Array(chunk))
+  }
+
+  writeAll(chunks: Chunks): Done {
+    return Effect.callback((resume) => this.wait("write", chunks, resume))
+  }
+
+  /** Waits until everything has left user space. */
+  get flush(): Done {
+    return Effect.callback((resume) => this.wait("flush", none, resume))
+  }
+
+  /** Says the end, and waits until it has left user space. */
+  get end(): Done {
+    return Effect.callback((resume) => this.wait("end", none, resume))
+  }
+
+  /** It is registered first and done then as far as it can be, in one step: an interruption finds all of it or nothing. */
+  private wait(kind: Job["kind"], chunks: Job["chunks"], resume: Job["resume"]): Effect.Effect<void> | undefined {
+    const isWrite = kind === "write"
+    const job: Job = { kind, chunks, index: 0, offset: 0, isHeld: !isWrite, told: isWrite, isDone: false, resume }
+    this.jobs ??= []
+    this.jobs.push(job)
+    this.advance()
+    return job.isDone ? undefined : Effect.sync(() => this.cancel(job))
+  }
+
+  private cancel(job: Job): void {
+    if (job.isDone) return
+    this.jobs?.splice(this.jobs.indexOf(job), 1)
+    // A stream with a hole in it, or with bytes that their owner may change now, can't go on.
+    if (job.index > 0 || job.offset > 0) this.leaving.destroy(new LocallyClosed({ why: "interrupted" }))
+    else this.advance()
+  }
+
+  /** Does what is asked, one thing after another, as far as the port goes along. Nobody is resumed anywhere else. */
+  advance(): void {
+    this.again = true
+    if (this.offering) return
+    for (let job = this.jobs?.[0]; job !== undefined; job = this.jobs?.[0]) {
+      const done = this.attempt(job)
+      if (done !== undefined) {
+        this.jobs?.shift()
+        job.isDone = true
+        job.resume(done)
+      } else if (!this.again) return
+    }
+  }
+
+  // ---- doing ----
+
+  /** Whether it need not wait its turn, or in parts. */
+  private takesNow(chunk: Uint8Array): boolean {
+    return !this.waits && this.state === "open" && !this.port.full && chunk.length <= sliceBytes
+  }
+
+  /** `undefined` when it was accepted. */
+  private offerNow(chunk: Uint8Array): Done | undefined {
+    const refused = this.refusal()
+    if (refused !== undefined || chunk.length === 0) return refused
+    this.offering = true
+    try {
+      this.port.offer(chunk)
+      this.bytes += chunk.length
+      return undefined
+    } catch (cause) {
+      return this.defect(cause)
+    } finally {
+      this.offering = false
+    }
+  }
+
+  private refusal(): Done | undefined {
+    const failure = typeof this.state === "object" ? this.state.shut : this.leaving.failure
+    return failure === undefined ? undefined : this.leaving.failing(failure)
+  }
+
+  private defect(cause: unknown): Done | undefined {
+    this.leaving.giveUp(new Defect({ cause }))
+    return this.refusal()
+  }
+
+  /** Does what can be done of a job now. `undefined`: it is not finished. */
+  private attempt(job: Job): Done | undefined {
+    this.again = false
+    this.offering = true
+    try {
+      return this.step(job)
+    } catch (cause) {
+      return this.defect(cause)
+    } finally {
+      this.offering = false
+    }
+  }
+
+  private step(job: Job): Done | undefined {
+    const refused = this.refusal()
+    if (refused !== undefined) return refused
+    const { chunks, kind } = job
+    if (this.hasSaidEnd && kind === "write" && chunks.length > 0 && !job.isHeld) return this.leaving.failing(afterEnd)
+    if (job.index < chunks.length) this.offer(job)
+    if (job.index < chunks.length) return undefined
+    if (!job.told) {
+      job.told = true
+      if (kind === "flush") this.port.flush()
+      else this.sayEnd()
+    }
+    if (job.isHeld && this.port.pending > 0) return undefined
+    if (this.state === "ending" && this.port.failure === undefined) {
+      this.state = "ended"
+      this.leaving.lookForEnd()
+    }
+    return this.refusal() ?? Effect.void
+  }
+
+  private offer(job: Job): void {
+    const { port } = this
+    if (port.full) return
+    port.cork?.()
+    try {
+      while (job.index < job.chunks.length && !port.full) {
+        const chunk = job.chunks[job.index] as Uint8Array
+        const slice = sliceOf(chunk, job.offset)
+        if (slice.length > 0 && !port.offer(slice)) job.isHeld = true
+        this.bytes += slice.length
+        job.offset += slice.length
+        if (job.offset === chunk.length) {
+          job.index++
+          job.offset = 0
+        }
+      }
+    } finally {
+      port.uncork?.()
+    }
+  }
+
+  private get hasSaidEnd(): boolean {
+    return this.state === "ending" || this.state === "ended"
+  }
+
+  private sayEnd(): void {
+    if (this.state !== "open") return
+    this.state = "ending"
+    this.port.end()
+  }
+
+  // ---- leaving ----
+
+  shut(failure: PortFailure): void {
+    if (typeof this.state === "object") return
+    this.state = { shut: failure, hadEnded: this.state === "ended" }
+    this.advance()
+  }
+}
+
+const afterEnd = new LocallyClosed({ why: "ended" })
+
+const sliceOf = (chunk: Uint8Array, offset: number): Uint8Array =>
+  chunk.length <= sliceBytes ? chunk : chunk.subarray(offset, Math.min(offset + sliceBytes, chunk.length))

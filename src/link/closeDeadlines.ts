@@ -1,0 +1,30 @@
+/** How long connections may still take to leave. */
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import type * as Scope from "effect/Scope"
+import { monotonicMillis } from "../monotonic.ts"
+
+/**
+ * One for each Multiserver. Connections that one closing scope takes with it leave one after another, and share one deadline: without it
+ * a thousand peers that don't read would take a thousand times as long.
+ */
+export class CloseDeadlines {
+  private readonly closeMillis: number
+  /** When each scope that is closing has to be done, in milliseconds of the monotonic clock. */
+  private readonly deadlines = new WeakMap<Scope.Scope, number>()
+
+  constructor(close: Duration.Duration) {
+    this.closeMillis = Duration.toMillis(close)
+  }
+
+  /** In milliseconds, for a connection of this scope. */
+  remaining(scope: Scope.Scope, clock: Clock.Clock): number {
+    // The outermost scope that is closing is the one that all of them share.
+    let root = scope
+    while (root.parent?.state._tag === "Closed") root = root.parent
+    const now = monotonicMillis(clock)
+    const deadline = this.deadlines.get(root) ?? now + this.closeMillis
+    this.deadlines.set(root, deadline)
+    return deadline - now
+  }
+}
