@@ -1,27 +1,32 @@
 /** In which order addresses are tried, in virtual time; and once for real. */
 import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as Address from "../src/Address.ts"
 import { Refused } from "../src/DialError.ts"
+import type { DialPlan } from "../src/Dialer.ts"
 import type * as Events from "../src/Events.ts"
 import { HandshakeError, PeerMisbehaved } from "../src/HandshakeError.ts"
 import * as Link from "../src/Link.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import { memoryPair } from "../src/memory/memoryPort.ts"
 import { Anonymous } from "../src/Peer.ts"
+import * as Policy from "../src/Policy.ts"
 import * as Transform from "../src/Transform.ts"
 import * as Transport from "../src/Transport.ts"
 import { multiserver, recorder, served, turn } from "./support/servers.ts"
 
 /**
  * `slow:NAME,CONNECT,HANDSHAKE`: connects after so many milliseconds, and with `~h` finishes its handshake after so many; `x` is
- * never, and an `f` behind a number a failure then.
+ * never, `d` is a defect, and an `f` behind a number a failure then.
  */
 const script = (started: number) => {
   const log: Array<string> = []
@@ -30,6 +35,7 @@ const script = (started: number) => {
     Effect.gen(function* () {
       log.push(`${yield* elapsed} ${what}`)
       if (text === "x") return yield* Effect.never
+      if (text === "d") return yield* Effect.die(new Error("scripted"))
       yield* Effect.sleep(Number(text.replace("f", "")))
       if (text.endsWith("f")) return yield* Effect.fail(error)
     }).pipe(Effect.onInterrupt(() => Effect.map(elapsed, (millis) => void log.push(`${millis} ${what} ended`))))
@@ -161,6 +167,15 @@ describe("dial plans", () => {
     })
   )
 
+  it.effect("race goes on to the others when an attempt dies, and dies of it when all the others fail", () =>
+    Effect.gen(function* () {
+      const won = yield* dial([address("a", "d", "0"), address("b", "100", "100")], "race")
+      assert.strictEqual(won.outcome, "200 b")
+      const lost = yield* Effect.exit(dial([address("a", "d", "0"), address("b", "100f", "0")], "race"))
+      assert.isTrue(Exit.isFailure(lost) && Cause.hasDies(lost.cause))
+    })
+  )
+
   it.live("a plan of one's own chooses among the addresses that are understood", () =>
     Effect.gen(function* () {
       const [first] = yield* served("memory:a", () => Effect.never)
@@ -203,5 +218,107 @@ describe("dial plans", () => {
       yield* Effect.sleep("50 millis")
       assert.strictEqual(sockets.size, 0)
     }).pipe(Effect.provide(multiserver()))
+  )
+})
+
+describe("a dial where nothing can be tried", () => {
+  const plans: ReadonlyArray<readonly [string, DialPlan]> = [
+    ["inOrder", "inOrder"],
+    ["race", "race"],
+    ["firstUnderstood", "firstUnderstood"],
+    ["one of its own", (understood) => understood]
+  ]
+  const nothing: DialPlan = () => []
+  /** Fails before any time has passed, with the reason of each address. */
+  const failsAtOnce = (
+    addresses: ReadonlyArray<string>,
+    plan: DialPlan,
+    policy: Partial<Policy.PolicyRules> = {}
+  ): Effect.Effect<ReadonlyArray<string>> =>
+    Effect.gen(function* () {
+      const { layer } = script(0)
+      const events: Array<Events.Event> = []
+      const fiber = yield* Effect.forkChild(
+        Effect.flip(Effect.scoped(Multiserver.dial(addresses, { plan }))).pipe(
+          Effect.provide(layer),
+          Effect.provide([recorder(events), Layer.succeed(Policy.Policy, { ...Policy.allowAll, ...policy })])
+        )
+      )
+      for (let i = 0; i < 100 && fiber.pollUnsafe() === undefined; i++) yield* turn
+      assert.isDefined(fiber.pollUnsafe(), "it has not failed at once")
+      const error = yield* Fiber.join(fiber)
+      assert.strictEqual(error._tag, "DialError")
+      if (error._tag !== "DialError") return []
+      assert.deepStrictEqual(
+        events.map(({ event }) => event),
+        ["dial-failed"]
+      )
+      const { reason } = error
+      const attempts = reason._tag === "AllFailed" ? reason.attempts : [{ address: error.address, reason }]
+      assert.deepStrictEqual(
+        attempts.map((attempt) => attempt.address),
+        addresses
+      )
+      for (const attempt of attempts) assert.include(error.message, attempt.reason.message)
+      return attempts.map((attempt) => attempt.reason._tag)
+    }).pipe(Effect.orDie)
+
+  const unspoken = ["net:h:1", "ws://h"]
+  const spoken = ["a", "b"].map((name) => address(name, "0", "0").replace(key, `${key}=`))
+
+  for (const [name, plan] of plans) {
+    it.effect(`fails at once when no stack is spoken: ${name}`, () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* failsAtOnce(unspoken, plan), ["Unsupported", "Unsupported"])
+        assert.deepStrictEqual(yield* failsAtOnce(unspoken.slice(1), plan), ["Unsupported"])
+      })
+    )
+
+    it.effect(`fails at once when policy denies all: ${name}`, () =>
+      Effect.gen(function* () {
+        const policy = { mayDial: () => false }
+        assert.deepStrictEqual(yield* failsAtOnce(spoken, plan, policy), ["DeniedByPolicy", "DeniedByPolicy"])
+      })
+    )
+
+    it.effect(`fails at once when the order of the policy leaves nothing: ${name}`, () =>
+      Effect.gen(function* () {
+        const policy = { order: () => [] }
+        assert.deepStrictEqual(yield* failsAtOnce(spoken, plan, policy), ["DeniedByPolicy", "DeniedByPolicy"])
+        assert.deepStrictEqual(yield* failsAtOnce(spoken.slice(1), plan, policy), ["DeniedByPolicy"])
+      })
+    )
+  }
+
+  it.effect("fails at once when a plan of one's own leaves nothing, or addresses that nobody gave it", () =>
+    Effect.gen(function* () {
+      const others: DialPlan = () => Result.getOrThrow(Address.parse(spoken.join(";")))
+      for (const plan of [nothing, others]) {
+        assert.deepStrictEqual(yield* failsAtOnce(spoken, plan), ["NotDialable", "NotDialable"])
+        assert.deepStrictEqual(yield* failsAtOnce(["net:h:1", ...spoken], plan), [
+          "Unsupported",
+          "NotDialable",
+          "NotDialable"
+        ])
+      }
+    })
+  )
+
+  it.effect("tells of what was left out beside what was tried", () =>
+    Effect.gen(function* () {
+      const { layer } = script(0)
+      const policy = Layer.succeed(Policy.Policy, {
+        ...Policy.allowAll,
+        order: (understood: ReadonlyArray<Address.Address>) => understood.slice(0, 2)
+      })
+      const names = ["a", "b", "c"].map((name) => address(name, "0f", "0"))
+      const fiber = yield* Effect.forkChild(
+        Effect.flip(Effect.scoped(Multiserver.dial(names))).pipe(Effect.provide(layer), Effect.provide(policy))
+      )
+      yield* TestClock.adjust("1 second")
+      const { reason } = yield* Fiber.join(fiber)
+      const tags = reason._tag === "AllFailed" ? reason.attempts.map((attempt) => attempt.reason._tag) : []
+      assert.deepStrictEqual(tags.toSorted(), ["DeniedByPolicy", "Refused", "Refused"])
+    })
   )
 })

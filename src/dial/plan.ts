@@ -65,16 +65,13 @@ const candidateFor = (
   })
 }
 
-/** The candidates of these addresses, in the order of the addresses. */
-const inOrderOf = (addresses: ReadonlyArray<Address>, candidates: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> =>
-  addresses.flatMap((chosen) => candidates.filter(({ address }) => address === chosen).slice(0, 1))
-
-/** The candidates that the dial's plan tries, in order. */
-const choose = (dialPlan: DialPlan, candidates: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> => {
-  if (dialPlan === "inOrder") return candidates
-  if (dialPlan === "firstUnderstood") return candidates.slice(0, 1)
-  if (dialPlan === "race") return candidates.toSorted((a, b) => a.stack.transport.cost - b.stack.transport.cost)
-  return inOrderOf(dialPlan(candidates.map(({ address }) => address)), candidates)
+/** Chooses among candidates by their addresses: those that `choose` gives back, in its order. */
+const chosen = (
+  choose: (understood: ReadonlyArray<Address>) => ReadonlyArray<Address>,
+  candidates: ReadonlyArray<Candidate>
+): ReadonlyArray<Candidate> => {
+  const byAddress = new Map(candidates.map((candidate) => [candidate.address, candidate]))
+  return choose(candidates.map(({ address }) => address)).flatMap((address) => byAddress.get(address) ?? [])
 }
 
 /** What a dial does. */
@@ -82,20 +79,49 @@ export interface Planned {
   /** What is tried, in this order. */
   readonly candidates: ReadonlyArray<Candidate>
   /** The addresses that are not tried, and why. */
-  readonly failed: ReadonlyArray<Attempt>
+  readonly notTried: ReadonlyArray<Attempt>
 }
+
+const orderedByPolicy = ({ policy: { order } }: Environment, { candidates, notTried }: Planned): Planned => {
+  if (order === allowAll.order) return { candidates, notTried }
+  const ordered = chosen(order, candidates)
+  const reason = new DeniedByPolicy({ detail: "its order leaves this address out" })
+  return { candidates: ordered, notTried: [...notTried, ...leftOut(candidates, ordered, reason)] }
+}
+
+const chosenByDial = (dialPlan: DialPlan, { candidates, notTried }: Planned): Planned => {
+  switch (dialPlan) {
+    case "inOrder":
+      return { candidates, notTried }
+    case "firstUnderstood":
+      return { candidates: candidates.slice(0, 1), notTried }
+    case "race":
+      return { candidates: candidates.toSorted((a, b) => a.stack.transport.cost - b.stack.transport.cost), notTried }
+    default: {
+      const own = chosen(dialPlan, candidates)
+      const reason = new NotDialable({ detail: "the plan of this dial leaves it out" })
+      return { candidates: own, notTried: [...notTried, ...leftOut(candidates, own, reason)] }
+    }
+  }
+}
+
+const leftOut = (
+  candidates: ReadonlyArray<Candidate>,
+  tried: ReadonlyArray<Candidate>,
+  reason: AttemptReason
+): ReadonlyArray<Attempt> =>
+  candidates
+    .filter(({ address }) => !tried.some((other) => other.address === address))
+    .map(({ address }) => ({ address: format(address), reason }))
 
 /** Which addresses fit a stack that is spoken, which ones policy allows, and in what order they are tried. */
 export const plan = (environment: Environment, addresses: MultiAddress, dialPlan: DialPlan): Planned => {
-  const failed: Array<Attempt> = []
-  const understood: Array<Candidate> = []
+  const notTried: Array<Attempt> = []
+  const candidates: Array<Candidate> = []
   for (const address of addresses) {
     const candidate = candidateFor(environment, address)
-    if (Result.isSuccess(candidate)) understood.push(candidate.success)
-    else failed.push({ address: format(address), reason: candidate.failure })
+    if (Result.isSuccess(candidate)) candidates.push(candidate.success)
+    else notTried.push({ address: format(address), reason: candidate.failure })
   }
-  const { order } = environment.policy
-  const ordered =
-    order === allowAll.order ? understood : inOrderOf(order(understood.map(({ address }) => address)), understood)
-  return { candidates: choose(dialPlan, ordered), failed }
+  return chosenByDial(dialPlan, orderedByPolicy(environment, { candidates, notTried }))
 }

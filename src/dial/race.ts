@@ -6,8 +6,9 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { format, hasSecret } from "../Address.ts"
 import type * as Connection from "../Connection.ts"
-import type { Attempt } from "../DialError.ts"
+import type { Attempt, AttemptReason } from "../DialError.ts"
 import type { Environment } from "../Environment.ts"
+import { inOwnScope } from "../inOwnScope.ts"
 import { attempt, fallback, type Turn } from "./attempt.ts"
 import type { Candidate } from "./plan.ts"
 
@@ -16,12 +17,17 @@ const stagger = "250 millis"
 /** How long one handshake keeps the others waiting. */
 const handshakeTurn = "1 second"
 
-/** All at once, staggered. The first that succeeds interrupts the others. */
+/**
+ * All at once, staggered. The first that succeeds interrupts the others. It fails when all have failed; `failed` has
+ * their reasons.
+ *
+ * The race has a scope of its own. When it is interrupted, that scope takes what an attempt has opened just before.
+ */
 export const race = (
   environment: Environment,
   candidates: ReadonlyArray<Candidate>,
   failed: Array<Attempt>
-): Effect.Effect<Connection.Connection | undefined, never, Scope.Scope> =>
+): Effect.Effect<Connection.Connection, AttemptReason, Scope.Scope> =>
   Effect.suspend(() => {
     const turn = takeTurns(candidates.length)
     const gates = candidates.map(() => Latch.makeUnsafe(false))
@@ -42,26 +48,25 @@ export const race = (
           Effect.suspend(() => {
             failed.push({ address: format(candidate.address), reason })
             // The next one takes its place only if it has not begun already.
-            return Effect.andThen(
-              fallback(environment, candidate, begun === i ? candidates[i + 1] : undefined, reason),
-              next
-            )
+            return fallback(environment, candidate, begun === i ? candidates[i + 1] : undefined, reason)
           })
-        )
+        ),
+        // Also after a defect: it ends the fiber that would have begun the next one after the stagger.
+        Effect.onExit((exit) => (Exit.isSuccess(exit) || Exit.hasInterrupts(exit) ? Effect.void : next))
       )
     })
-    return Effect.raceAll(racers).pipe(
+    return Effect.tap(Effect.raceAll(racers), ({ scope }) =>
       // Two can succeed at the same moment. The one that lost is closed here.
-      Effect.tap(({ scope }) =>
-        Effect.forEach(
-          won.filter((other) => other !== scope),
-          (other) => Scope.close(other, Exit.interrupt())
-        )
-      ),
-      Effect.map(({ value }) => value),
-      Effect.catch(() => Effect.undefined)
+      Effect.forEach(
+        won.filter((other) => other !== scope),
+        (other) => Scope.close(other, Exit.interrupt())
+      )
     )
-  })
+  }).pipe(
+    Effect.map(({ value }) => value),
+    inOwnScope,
+    Effect.map(({ value }) => value)
+  )
 
 /**
  * Turns at the handshake. One begins when the one before it has failed, or has had a second. A handshake with a seed
