@@ -14,11 +14,16 @@ export const inOwnScope = <A, E, R>(
   onFailure?: () => void
 ): Effect.Effect<{ readonly value: A; readonly scope: Scope.Closeable }, E, Exclude<R, Scope.Scope> | Scope.Scope> =>
   Effect.contextWith((context: Context.Context<Scope.Scope>) => {
-    const scope = Scope.forkUnsafe(Context.get(context, Scope.Scope))
-    const own = Effect.map(Scope.provide(effect, scope), (value) => ({ value, scope }))
+    let scope: Scope.Closeable | undefined
+    // Forked once the exit is watched, so that no interruption comes between the two.
+    const own = Effect.suspend(() => {
+      const child = Scope.forkUnsafe(Context.get(context, Scope.Scope))
+      scope = child
+      return Effect.map(Scope.provide(effect, child), (value) => ({ value, scope: child }))
+    })
     return Effect.onExitPrimitive(own, (exit) => {
       if (Exit.isSuccess(exit)) return undefined
       onFailure?.()
-      return Scope.closeUnsafe(scope, exit)
+      return scope && Scope.closeUnsafe(scope, exit)
     })
   })

@@ -16,6 +16,7 @@ import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import { type Connection, destroy } from "../Connection.ts"
+import { inOwnScope } from "../inOwnScope.ts"
 import { closeError, isClosed, openError, readError, writeError } from "./socketErrors.ts"
 
 /** One acquisition of a reader. */
@@ -68,7 +69,11 @@ export const toSocket = <E, R>(
         Effect.raceFirst(Deferred.await(own.closing))
       )
       return { pull, upgrade: Socket.SocketUpgradeError.unsupported }
-    })
+    }).pipe(
+      // When it fails, nothing of it stays in the scope of one who tries again.
+      inOwnScope,
+      Effect.map(({ value }) => value)
+    )
 
     const whenConnected = (use: (own: Current) => Effect.Effect<void, Socket.SocketError>): ReturnType<typeof use> =>
       Effect.suspend(() => (current === undefined ? connected.whenOpen(whenConnected(use)) : use(current)))
