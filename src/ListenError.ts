@@ -1,4 +1,4 @@
-/** Why an address can't be listened on. */
+/** Why an address can't be listened on, or its listener can't run. */
 import * as Schema from "effect/Schema"
 import { Insecure, Unsupported } from "./DialError.ts"
 
@@ -60,10 +60,33 @@ export class BindFailed extends Schema.TaggedError<BindFailed>()("BindFailed", {
 export const BindReason = Schema.Union([AddressInUse, AddressNotAvailable, PermissionDenied, NotListenable, BindFailed])
 export type BindReason = typeof BindReason.Type
 
-/** An address could not be listened on; none of those asked for with it is. */
+/** The listener runs a handler already. That one goes on. */
+export class AlreadyRunning extends Schema.TaggedError<AlreadyRunning>()("AlreadyRunning", {}) {
+  override get message(): string {
+    return "this listener already gives its connections to a handler; listen on another address for another handler"
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/** The listener has stopped, or is about to: its scope was closed, or its handler was interrupted. */
+export class Stopped extends Schema.TaggedError<Stopped>()("Stopped", {}) {
+  override get message(): string {
+    return "this listener has stopped; listen again for a new one"
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/**
+ * An address could not be listened on, and none of those that were asked for with it is. Or a listener could not run a
+ * handler; then `address` is all of its addresses.
+ */
 export class ListenError extends Schema.TaggedError<ListenError>("effect-multiserver/ListenError")("ListenError", {
   address: Schema.String,
-  reason: Schema.Union([...BindReason.members, Unsupported, Insecure])
+  reason: Schema.Union([...BindReason.members, Unsupported, Insecure, AlreadyRunning, Stopped])
 }) {
   override get message(): string {
     return `listen on ${this.address}: ${this.reason.message}`

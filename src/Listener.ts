@@ -19,7 +19,7 @@ import type * as Connection from "./Connection.ts"
 import { Crowded } from "./Crowded.ts"
 import type { Environment } from "./Environment.ts"
 import { inOwnScope } from "./inOwnScope.ts"
-import { ListenError } from "./ListenError.ts"
+import { AlreadyRunning, ListenError, Stopped } from "./ListenError.ts"
 import * as Admission from "./listen/admission.ts"
 import { Arrivals } from "./listen/arrivals.ts"
 import { drain } from "./listen/drain.ts"
@@ -44,9 +44,10 @@ export interface Listener {
   readonly draining: Effect.Effect<void>
   /**
    * Gives connections to the handler until it is interrupted; then drains. Connections that came before it have waited
-   * for it.
+   * for it. A listener runs once: a second time fails with `AlreadyRunning` and leaves the first one alone. When the
+   * listener has stopped, and when its scope is closed meanwhile, it fails with `Stopped`.
    */
-  readonly run: <E, R>(handler: Handler<E, R>) => Effect.Effect<never, never, Exclude<R, Scope.Scope>>
+  readonly run: <E, R>(handler: Handler<E, R>) => Effect.Effect<never, ListenError, Exclude<R, Scope.Scope>>
 }
 
 export interface ListenOptions {
@@ -89,10 +90,11 @@ const listen = (
 ): Effect.Effect<Listener, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
     const bindings = yield* Effect.fromResult(plan(environment, addresses, options.scope))
+    const roster = new Roster()
     // Finalizers run in reverse: the transports stop accepting, then the connections drain, then what is left is ended.
+    yield* Effect.addFinalizer(() => roster.stopped.open)
     const fibers = yield* FiberSet.make<void>()
     const fork = yield* FiberSet.runtime(fibers)().pipe(Effect.provideService(Crowded, () => admission.crowded))
-    const roster = new Roster()
     const serving = new Serving(environment, admission, roster)
     const arrivals = new Arrivals(environment, admission, roster, serving, fork)
     yield* Effect.addFinalizer(() => drain(roster, fibers, environment.limits))
@@ -103,7 +105,7 @@ const listen = (
   }).pipe(
     inOwnScope,
     Effect.map(({ scope, value: { bound, roster, serving } }): Listener => {
-      const stop = Scope.close(scope, Exit.void)
+      const whole = { address: format(addresses), roster, serving, scope }
       const external = [options.external ?? []].flat()
       const addressesFrom = (scopes: Scopes = "device") => advertised(bound, scopes, external)
       return {
@@ -115,11 +117,30 @@ const listen = (
           ).pipe(Stream.changesWith((a, b) => a.map(format).join(";") === b.map(format).join(";"))),
         draining: roster.draining.await,
         run: <E, R>(handler: Handler<E, R>) =>
-          Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) => {
-            Deferred.doneUnsafe(serving.handler, Effect.succeed(withContext(handler, context)))
-            return Effect.ensuring(Effect.never, stop)
-          })
+          Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) =>
+            runOnce(whole, withContext(handler, context))
+          )
       }
+    })
+  )
+
+/** A listener, with what it takes to run it and to stop it. */
+interface Whole {
+  readonly address: string
+  readonly roster: Roster
+  readonly serving: Serving
+  readonly scope: Scope.Closeable
+}
+
+/** Gives the connections to a handler, as nobody has before. Once it has, it stops the listener however it ends. */
+const runOnce = ({ address, roster, scope, serving }: Whole, handler: Serve): Effect.Effect<never, ListenError> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.suspend(() => {
+      const fail = (reason: AlreadyRunning | Stopped) => Effect.fail(new ListenError({ address, reason }))
+      if (roster.stopping) return fail(new Stopped())
+      if (!Deferred.doneUnsafe(serving.handler, Effect.succeed(handler))) return fail(new AlreadyRunning())
+      const untilStopped = Effect.flatMap(roster.stopped.await, () => fail(new Stopped()))
+      return Effect.onExit(restore(untilStopped), () => Scope.close(scope, Exit.void))
     })
   )
 

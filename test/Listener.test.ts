@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import * as Result from "effect/Result"
+import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
@@ -17,6 +18,7 @@ import type * as Address from "../src/Address.ts"
 import type { ConnectionError } from "../src/ConnectionError.ts"
 import type * as Events from "../src/Events.ts"
 import * as Limits from "../src/Limits.ts"
+import type { ListenError } from "../src/ListenError.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Policy from "../src/Policy.ts"
 import { echo, multiserver, pattern, protocols, readAll, recorder, sameBytes, served, turn } from "./support/servers.ts"
@@ -441,6 +443,88 @@ describe("draining", () => {
         target = `${String(target.transport._tag)}:127.0.0.1:${target.transport._tag === "net" ? target.transport.port : 0}~shs`
       }
     }).pipe(Effect.provide(withGrace("1 second")))
+  )
+})
+
+describe("running a listener", () => {
+  const handled = Effect.gen(function* () {
+    const served = yield* Deferred.make<void>()
+    const handler = () => Effect.andThen(Deferred.succeed(served, undefined), Effect.never)
+    return { handler, served: Deferred.await(served) }
+  })
+  const failure = (error: ListenError) => [error._tag, error.address, error.reason._tag, error.isRetryable]
+
+  for (const target of ["memory:m~shs", "net:127.0.0.1:0~shs"]) {
+    it.live(`twice is an error that says so, and the first run goes on: ${target}`, () =>
+      Effect.gen(function* () {
+        const listener = yield* Multiserver.listen(target)
+        const first = yield* Effect.forkScoped(listener.run(echo), { startImmediately: true })
+        const error = yield* Effect.flip(listener.run(() => Effect.never))
+        assert.deepStrictEqual(failure(error), ["ListenError", target, "AlreadyRunning", false])
+        assert.include(error.message, "handler")
+        const [address] = listener.addresses()
+        yield* exchange(address as Address.Address)
+        // Nor does it take one that is interrupted before it has begun.
+        const second = yield* Effect.forkChild(listener.run(() => Effect.never))
+        yield* Fiber.interrupt(second)
+        yield* exchange(address as Address.Address)
+        assert.isUndefined(first.pollUnsafe())
+        yield* Fiber.interrupt(first)
+        const gone = yield* Effect.flip(listener.run(echo))
+        assert.deepStrictEqual(failure(gone), ["ListenError", target, "Stopped", false])
+        assert.isTrue(Result.isFailure(yield* Effect.result(exchange(address as Address.Address))))
+      }).pipe(Effect.provide(multiserver()))
+    )
+  }
+
+  it.live("is an error once it has begun to stop", () =>
+    Effect.gen(function* () {
+      const { handler, served } = yield* handled
+      const listener = yield* Multiserver.listen("memory:m")
+      const first = yield* Effect.forkChild(listener.run(handler))
+      yield* Multiserver.dial("memory:m")
+      yield* served
+      yield* Effect.forkChild(Fiber.interrupt(first))
+      yield* listener.draining
+      assert.strictEqual((yield* Effect.flip(listener.run(handler))).reason._tag, "Stopped")
+      assert.isUndefined(first.pollUnsafe())
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("is an error when its scope is closed before, and ends with that error when it is closed meanwhile", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const [before, meanwhile] = yield* Effect.all([
+        Multiserver.listen(["memory:a", "memory:b"]),
+        Multiserver.listen("memory:c")
+      ]).pipe(Scope.provide(scope))
+      const run = yield* Effect.forkChild(Effect.flip(meanwhile.run(echo)), { startImmediately: true })
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(failure(yield* Effect.flip(before.run(echo))), [
+        "ListenError",
+        "memory:a;memory:b",
+        "Stopped",
+        false
+      ])
+      assert.strictEqual((yield* Fiber.join(run)).reason._tag, "Stopped")
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("that is interrupted at any step has not begun, or has stopped", () =>
+    Effect.gen(function* () {
+      for (let steps = 3; steps < 40; steps++) {
+        const listener = yield* Multiserver.listen("memory:m")
+        const run = yield* Effect.forkChild(
+          Effect.provideService(listener.run(echo), Scheduler.MaxOpsBeforeYield, steps),
+          { startImmediately: true }
+        )
+        yield* Fiber.interrupt(run)
+        const again = yield* Effect.forkChild(Effect.flip(listener.run(echo)), { startImmediately: true })
+        const outcome = again.pollUnsafe()
+        if (outcome !== undefined) assert.strictEqual((yield* Fiber.join(again)).reason._tag, "Stopped", `${steps}`)
+        yield* Fiber.interrupt(again)
+      }
+    }).pipe(Effect.provide(multiserver()))
   )
 })
 

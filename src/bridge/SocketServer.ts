@@ -2,7 +2,8 @@
  * A listener as Effect's `SocketServer`, for `RpcServer.layerProtocolSocketServer` and whatever else runs on one.
  *
  * Each connection is a `Socket`, and in the handler's context also itself, so that a handler can see who the peer is. The
- * listener drains when `run` is interrupted: sockets then close with 1001.
+ * listener drains when `run` is interrupted: sockets then close with 1001. It runs once: a second time is a
+ * `SocketServerError` with the `ListenError` as its `reason.cause`.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -59,16 +60,22 @@ const ordinary = (cause: Cause.Cause<unknown>): Effect.Effect<void, unknown> => 
   return Effect.failCause(cause)
 }
 
+/** The listener runs already, or has stopped. */
+const serverError = (cause: ListenError): SocketServer.SocketServerError =>
+  new SocketServer.SocketServerError({ reason: new SocketServer.SocketServerUnknownError({ cause }) })
+
 /** The server over a listener, whose `addresses` say what can be dialed. */
 export const fromListener = (listener: Listener): SocketServer.SocketServer["Service"] => ({
   address: boundAddress(listener),
   run: (handler) =>
-    listener.run((connection) =>
-      Effect.flatMap(toSocket(Effect.succeed(connection)), handler).pipe(
-        Effect.provideService(Accepted, connection),
-        Effect.catchCause(ordinary)
+    listener
+      .run((connection) =>
+        Effect.flatMap(toSocket(Effect.succeed(connection)), handler).pipe(
+          Effect.provideService(Accepted, connection),
+          Effect.catchCause(ordinary)
+        )
       )
-    )
+      .pipe(Effect.mapError(serverError))
 })
 
 /** Listens as long as the layer. */

@@ -11,4 +11,6 @@ export class Roster {
   /** Open since the listener began to stop. */
   readonly draining = Latch.makeUnsafe(false)
   stopping = false
+  /** Open since nobody is left. */
+  readonly stopped = Latch.makeUnsafe(false)
 }

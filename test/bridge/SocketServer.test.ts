@@ -18,6 +18,7 @@ import type { Address } from "../../src/Address.ts"
 import { toSocket } from "../../src/bridge/Socket.ts"
 import * as BridgeServer from "../../src/bridge/SocketServer.ts"
 import * as Connection from "../../src/Connection.ts"
+import { ListenError } from "../../src/ListenError.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import { multiserver, pattern, readAll, sameBytes } from "../support/servers.ts"
 import { reasonOf } from "./contract.ts"
@@ -160,6 +161,20 @@ describe("a SocketServer", () => {
       Effect.provide(multiserver()),
       Effect.provide(Logger.layer([]))
     )
+  )
+
+  it.live("runs once: a second time is an error whose cause says so, and the first goes on", () =>
+    Effect.gen(function* () {
+      const server = BridgeServer.fromListener(yield* Multiserver.listen("memory:m~shs"))
+      const first = yield* Effect.forkScoped(server.run(echo), { startImmediately: true })
+      const reasonOfRun = Effect.map(Effect.flip(server.run(echo)), ({ reason }) =>
+        reason.cause instanceof ListenError ? reason.cause.reason._tag : undefined
+      )
+      assert.strictEqual(yield* reasonOfRun, "AlreadyRunning")
+      assert.isUndefined(first.pollUnsafe())
+      yield* Fiber.interrupt(first)
+      assert.strictEqual(yield* reasonOfRun, "Stopped")
+    }).pipe(Effect.provide(multiserver()))
   )
 
   it.live("drains when it is interrupted: sockets close with 1001, and what was written arrives", () =>
