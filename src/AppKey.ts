@@ -6,7 +6,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
-import { decodeExactly } from "./internal/base64.ts"
+import { decodeExactly } from "./crypto/exactBase64.ts"
 
 /** 32 bytes that name a network: peers with another one can't even talk. Public for most networks, so not a password. */
 export type AppKey = Redacted.Redacted<Uint8Array>

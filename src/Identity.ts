@@ -14,20 +14,11 @@ import type * as PlatformError from "effect/PlatformError"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
-import * as SchemaTransformation from "effect/SchemaTransformation"
+import { decodeExactly } from "./crypto/exactBase64.ts"
 import { Primitives } from "./crypto/Primitives.ts"
-import { decodeExactly } from "./internal/base64.ts"
-import { trustedPublicKey } from "./internal/trusted.ts"
+import { formatPublicKey, type PublicKey, parsePublicKey, uncheckedPublicKey } from "./crypto/publicKey.ts"
 
-const exactBytes = (length: number) =>
-  Schema.Uint8Array.check(
-    Schema.makeFilter((bytes: Uint8Array) => bytes.length === length || `expected ${length} bytes`)
-  )
-
-/** An Ed25519 public key: 32 bytes. */
-export const PublicKey = exactBytes(32).pipe(Schema.brand("PublicKey"))
-export type PublicKey = typeof PublicKey.Type
+export { formatPublicKey, PublicKey, PublicKeyFromString, parsePublicKey } from "./crypto/publicKey.ts"
 
 /** The secret half of a pair: 64 bytes, seed then public key. */
 export type SecretKey = Redacted.Redacted<Uint8Array>
@@ -37,38 +28,6 @@ export interface KeyPair {
   readonly publicKey: PublicKey
   readonly secretKey: SecretKey
 }
-
-// -----------------------------------------------------------------------------
-// public keys as text
-// -----------------------------------------------------------------------------
-
-/** The key as padded standard base64, 44 characters. */
-export const formatPublicKey = (key: PublicKey): string => Base64.encode(key)
-
-/**
- * Reads a public key: canonical base64 of 32 bytes, padded or not, standard or URL-safe, with or without SSB's leading
- * `@` and trailing `.ed25519`. `undefined` when it is none.
- */
-export const parsePublicKey = (text: string): PublicKey | undefined => {
-  const bytes = decodeExactly(text, 32) ?? decodeExactly(text.replace(/^@/, "").replace(/\.ed25519$/, ""), 32)
-  return bytes === undefined ? undefined : trustedPublicKey(bytes)
-}
-
-/** `PublicKey` from and to text. */
-export const PublicKeyFromString: Schema.Codec<PublicKey, string> = Schema.String.pipe(
-  Schema.decodeTo(
-    PublicKey,
-    SchemaTransformation.transformEffect({
-      decode: (text: string) => {
-        const key = parsePublicKey(text)
-        return key === undefined
-          ? Effect.fail(new SchemaIssue.InvalidValue({ message: "expected base64 of a 32-byte public key" }))
-          : Effect.succeed(key)
-      },
-      encode: (key: Uint8Array) => Effect.succeed(Base64.encode(key))
-    })
-  )
-)
 
 // -----------------------------------------------------------------------------
 // errors
@@ -137,7 +96,7 @@ export class IdentityError extends Schema.TaggedError<IdentityError>("effect-mul
 // -----------------------------------------------------------------------------
 
 const fromSecretKey = (secretKey: Uint8Array): KeyPair => ({
-  publicKey: trustedPublicKey(secretKey.slice(32)),
+  publicKey: uncheckedPublicKey(secretKey.slice(32)),
   secretKey: Redacted.make(secretKey, { label: "secret key" })
 })
 

@@ -16,9 +16,9 @@ import * as Result from "effect/Result"
 import { brief, concat } from "../crypto/brief.ts"
 import { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
 import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
+import { uncheckedPublicKey } from "../crypto/publicKey.ts"
 import type { KeyPair, PublicKey } from "../Identity.ts"
 import type { Failure } from "../internal/handshakeErrors.ts"
-import { trustedPublicKey } from "../internal/trusted.ts"
 import { type Direction, headLength, NoiseFrames, NoiseSealer, stateLength } from "./NoiseFrames.ts"
 import * as Noise from "./NoiseHandshake.ts"
 
@@ -228,7 +228,7 @@ export const responderChallenge = (
 export const responderVerify = ({ handshake, local }: AwaitAuth, auth: Uint8Array): Step<AwaitDecision> =>
   Result.flatMap(step(handshake.read(auth), misbehaved("its auth message does not open")), (payload) => {
     const { keys, primitives } = local
-    const initiator = trustedPublicKey(payload.slice(0, 32))
+    const initiator = uncheckedPublicKey(payload.slice(0, 32))
     const token = payload.slice(32)
     primitives.wipe(payload)
     const proved = handshake.remoteStatic

@@ -15,9 +15,9 @@ import * as Result from "effect/Result"
 import { brief, concat } from "../crypto/brief.ts"
 import type { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
 import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
+import { uncheckedPublicKey } from "../crypto/publicKey.ts"
 import type { KeyPair, PublicKey } from "../Identity.ts"
 import type { Failure } from "../internal/handshakeErrors.ts"
-import { trustedPublicKey } from "../internal/trusted.ts"
 import type { Direction } from "./BoxStream.ts"
 
 /** The lengths of the four messages. */
@@ -254,7 +254,7 @@ export const serverVerify = (state: AwaitAuth, auth: Uint8Array): Step<AwaitDeci
   primitives.wipe(authKey)
   if (!opened) return misbehaved("its auth message does not open: it dialed another key than ours, or was changed")
   // For who is served it is a copy, which no native call sees: a small array of V8's heap.
-  const client = trustedPublicKey(hello.slice(64))
+  const client = uncheckedPublicKey(hello.slice(64))
   const clientX25519 = keys.convert(client)
   if (clientX25519 === undefined) return misbehaved("its public key is no point that anybody can hold")
   const sharedHash = primitives.sha256(shared)

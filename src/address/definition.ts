@@ -1,0 +1,27 @@
+/** What a protocol says of its section, for `Address` to read and print it. Its section's class has it as a static member. */
+import type { Parsed } from "./fault.ts"
+import type { Secret, SecretText } from "./secret.ts"
+
+/** The key of that member. */
+export const definition: unique symbol = Symbol.for("effect-multiserver/address/definition")
+
+/** A transport is an address's first section, transforms follow it. `unknown` can be either. */
+export type Role = "transport" | "transform" | "unknown"
+
+export interface Definition<Section> {
+  /** The protocol's name, with which its sections begin. */
+  readonly name: string
+  readonly role: Role
+  /**
+   * Reads the text of one section, of which `name` has been read. Its data begins at `start`: after the colon, or past the end
+   * when there is none.
+   */
+  parse(text: string, start: number): Parsed<Section>
+  /** The text of the section, with its secret as `secretText` writes it. */
+  print(section: Section, secretText: SecretText): string
+  /** Only where a section can hold a secret. */
+  readonly secret?: {
+    find(section: Section): Secret | undefined
+    remove(section: Section): Section
+  }
+}

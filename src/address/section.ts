@@ -1,0 +1,82 @@
+/** One protocol's part of an address: of a built-in protocol, or of any other, which is kept as it was. */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import { Syntax } from "../AddressError.ts"
+import { makeUnchecked } from "../schema/makeUnchecked.ts"
+import { type Definition, definition } from "./definition.ts"
+import { fault } from "./fault.ts"
+import * as BuiltIn from "./sections.ts"
+import { isWritable, textThat } from "./text.ts"
+
+const builtIn = Object.values(BuiltIn)
+const names: ReadonlySet<string> = new Set(builtIn.map((each) => each[definition].name))
+
+const nameExpected = "a protocol's name: lower-case letters, digits and -"
+const isName = (name: string): boolean => /^[a-z][a-z0-9-]*$/.test(name)
+
+/** A section that no built-in protocol knows, kept as it was. `data` is what follows the name, with its colon. */
+export class Opaque extends Schema.TaggedClass<Opaque>("effect-multiserver/Opaque")("opaque", {
+  name: textThat(`${nameExpected}, not of a built-in protocol`, (name) => isName(name) && !names.has(name)),
+  data: textThat(
+    "nothing or a colon and what follows it, no ; and no white space",
+    (data) => data === "" || (data.startsWith(":") && isWritable(data))
+  )
+}) {
+  static readonly [definition]: Definition<Opaque> = {
+    name: "opaque",
+    role: "unknown",
+    parse: (text, start) => {
+      const name = text.slice(0, start - 1)
+      return isName(name)
+        ? Result.succeed(makeUnchecked(Opaque, { _tag: "opaque", name, data: text.slice(name.length) }))
+        : fault(Syntax, 0, nameExpected)
+    },
+    print: ({ data, name }) => name + data
+  }
+}
+
+/** One protocol's part of an address. */
+export const Section = Schema.Union([...builtIn, Opaque])
+export type Section = typeof Section.Type
+
+/** The protocol's name, as written. */
+export const sectionName = (section: Section): string => (section._tag === "opaque" ? section.name : section._tag)
+
+/** Of the built-in protocols, by name. A definition is only asked about sections that are its own. */
+const definitions: ReadonlyMap<string, Definition<Section>> = new Map(
+  builtIn.map((each) => [each[definition].name, each[definition]])
+)
+
+/** The definition for the protocol of this name. */
+export const definitionFor = (name: string): Definition<Section> => definitions.get(name) ?? Opaque[definition]
+
+/** The definition of this section's protocol. */
+export const definitionOf = (section: Section): Definition<Section> => definitionFor(section._tag)
+
+/** Whether a section has to be an address's first. */
+export const isTransport = (section: Section): boolean => definitionOf(section).role === "transport"
+
+/** Whether a section can't be an address's first. */
+export const isTransform = (section: Section): boolean => definitionOf(section).role === "transform"
+
+/**
+ * For protocols of other authors: their own codec over what follows `NAME:` in the address, as a codec over the section.
+ *
+ * @example Address.section("zstd", Schema.FiniteFromString) // zstd:3
+ */
+export const section = <A>(name: string, data: Schema.Codec<A, string>): Schema.Codec<A, Opaque> =>
+  Schema.toType(Opaque).pipe(
+    Schema.decodeTo(
+      data,
+      SchemaTransformation.transformEffect({
+        decode: (opaque: Opaque) =>
+          opaque.name === name
+            ? Effect.succeed(opaque.data.slice(1))
+            : Effect.fail(new SchemaIssue.InvalidValue({ message: `expected a section ${name}` })),
+        encode: (text: string) => Opaque.makeEffect({ name, data: text === "" ? "" : `:${text}` })
+      })
+    )
+  )

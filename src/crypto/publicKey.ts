@@ -1,0 +1,45 @@
+/** Ed25519 public keys, as bytes and as text. `Identity` exports them. */
+import * as Brand from "effect/Brand"
+import * as Effect from "effect/Effect"
+import * as Base64 from "effect/encoding/Base64"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import { decodeExactly } from "./exactBase64.ts"
+
+/** An Ed25519 public key: 32 bytes. */
+export const PublicKey = Schema.Uint8Array.check(
+  Schema.makeFilter((bytes: Uint8Array) => bytes.length === 32 || "expected 32 bytes")
+).pipe(Schema.brand("PublicKey"))
+export type PublicKey = typeof PublicKey.Type
+
+/** Brands bytes that are known to be 32, without the schema's check. */
+export const uncheckedPublicKey = Brand.nominal<PublicKey>()
+
+/** The key as padded standard base64, 44 characters. */
+export const formatPublicKey = (key: PublicKey): string => Base64.encode(key)
+
+/**
+ * Reads a public key: canonical base64 of 32 bytes, padded or not, standard or URL-safe, with or without SSB's leading
+ * `@` and trailing `.ed25519`. `undefined` when the text is not a public key.
+ */
+export const parsePublicKey = (text: string): PublicKey | undefined => {
+  const bytes = decodeExactly(text, 32) ?? decodeExactly(text.replace(/^@/, "").replace(/\.ed25519$/, ""), 32)
+  return bytes === undefined ? undefined : uncheckedPublicKey(bytes)
+}
+
+/** `PublicKey` from and to text. */
+export const PublicKeyFromString: Schema.Codec<PublicKey, string> = Schema.String.pipe(
+  Schema.decodeTo(
+    PublicKey,
+    SchemaTransformation.transformEffect({
+      decode: (text: string) => {
+        const key = parsePublicKey(text)
+        return key === undefined
+          ? Effect.fail(new SchemaIssue.InvalidValue({ message: "expected base64 of a 32-byte public key" }))
+          : Effect.succeed(key)
+      },
+      encode: (key: Uint8Array) => Effect.succeed(Base64.encode(key))
+    })
+  )
+)

@@ -1,0 +1,38 @@
+/** The section `noise[:KEY[:TOKEN]]`. */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { BadToken } from "../AddressError.ts"
+import { type Definition, definition } from "../address/definition.ts"
+import { parseKeyed, printKeyed } from "../address/keyed.ts"
+import { secretKind } from "../address/secret.ts"
+import { PublicKey } from "../crypto/publicKey.ts"
+import { makeUnchecked } from "../schema/makeUnchecked.ts"
+
+const Token = secretKind("token", "base64 of a 32-byte token that is not all zeros", (bytes) =>
+  bytes.some((byte) => byte !== 0)
+)
+
+/**
+ * `noise:KEY[:TOKEN]`. Without a key it is what a listener is given: the key is filled in when the address is advertised.
+ * The token is shown to the listener with the dialer's own key: whoever has the token may come with it.
+ */
+export class Noise extends Schema.TaggedClass<Noise>("effect-multiserver/Noise")(
+  "noise",
+  Schema.Struct({ publicKey: Schema.optionalKey(PublicKey), token: Schema.optionalKey(Token.schema) }).check(
+    Schema.makeFilter(({ publicKey, token }) => publicKey !== undefined || token === undefined || "a token needs a key")
+  )
+) {
+  static readonly [definition]: Definition<Noise> = {
+    name: "noise",
+    role: "transform",
+    parse: (text, start) =>
+      Result.map(parseKeyed(text, start, Token, BadToken), ({ secret: token, ...key }) =>
+        makeUnchecked(Noise, { _tag: "noise", ...key, ...(token && { token }) })
+      ),
+    print: ({ publicKey, token }, secretText) => printKeyed("noise", publicKey, token, secretText),
+    secret: {
+      find: ({ token }) => token,
+      remove: ({ token: _token, ...rest }) => makeUnchecked(Noise, rest)
+    }
+  }
+}

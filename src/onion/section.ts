@@ -1,0 +1,24 @@
+/** The section `onion:HOST:PORT`. */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { type Definition, definition } from "../address/definition.ts"
+import { kindOfHost } from "../address/host.ts"
+import { Port, parseHostPort } from "../address/hostPort.ts"
+import { textThat } from "../address/text.ts"
+import { makeUnchecked } from "../schema/makeUnchecked.ts"
+
+/** `onion:HOST:PORT`, a Tor onion service. The host ends in `.onion`. */
+export class Onion extends Schema.TaggedClass<Onion>("effect-multiserver/Onion")("onion", {
+  host: textThat("a host that ends in .onion", (host) => kindOfHost(host) === "onion"),
+  port: Port
+}) {
+  static readonly [definition]: Definition<Onion> = {
+    name: "onion",
+    role: "transport",
+    parse: (text, start) =>
+      Result.map(parseHostPort(text, start, "onion"), ({ host, port }) =>
+        makeUnchecked(Onion, { _tag: "onion", host, port })
+      ),
+    print: ({ host, port }) => `onion:${host}:${port}`
+  }
+}

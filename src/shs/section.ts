@@ -1,0 +1,36 @@
+/** The section `shs[:KEY[:SEED]]`. */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { BadSeed } from "../AddressError.ts"
+import { type Definition, definition } from "../address/definition.ts"
+import { parseKeyed, printKeyed } from "../address/keyed.ts"
+import { secretKind } from "../address/secret.ts"
+import { PublicKey } from "../crypto/publicKey.ts"
+import { makeUnchecked } from "../schema/makeUnchecked.ts"
+
+const Seed = secretKind("seed", "base64 of a 32-byte seed", () => true)
+
+/**
+ * `shs:KEY[:SEED]`. Without a key it is what a listener is given: the key is filled in when the address is advertised.
+ * The seed is a private key: a dial with it speaks as the key pair of that seed.
+ */
+export class Shs extends Schema.TaggedClass<Shs>("effect-multiserver/Shs")(
+  "shs",
+  Schema.Struct({ publicKey: Schema.optionalKey(PublicKey), seed: Schema.optionalKey(Seed.schema) }).check(
+    Schema.makeFilter(({ publicKey, seed }) => publicKey !== undefined || seed === undefined || "a seed needs a key")
+  )
+) {
+  static readonly [definition]: Definition<Shs> = {
+    name: "shs",
+    role: "transform",
+    parse: (text, start) =>
+      Result.map(parseKeyed(text, start, Seed, BadSeed), ({ secret: seed, ...key }) =>
+        makeUnchecked(Shs, { _tag: "shs", ...key, ...(seed && { seed }) })
+      ),
+    print: ({ publicKey, seed }, secretText) => printKeyed("shs", publicKey, seed, secretText),
+    secret: {
+      find: ({ seed }) => seed,
+      remove: ({ seed: _seed, ...rest }) => makeUnchecked(Shs, rest)
+    }
+  }
+}
