@@ -44,7 +44,7 @@ const primitives = () => {
 const machine = async () => {
   const [Effect, Layer, Redacted, Result] = await Promise.all(["Effect", "Layer", "Redacted", "Result"].map(effect))
   const [Handshake, Identity, Sodium, { Primitives }, { ConvertedKeys }] = await Promise.all(
-    ["shs/ShsHandshake", "Identity", "crypto/Sodium", "crypto/Primitives", "crypto/ConvertedKeys"].map(own)
+    ["shs/ShsHandshake", "Identity", "crypto/Sodium", "crypto/Primitives", "handshake/convertedKeys"].map(own)
   )
   const service = Effect.runSync(
     Effect.scoped(Effect.map(Layer.build(Sodium.layer), (context) => context))

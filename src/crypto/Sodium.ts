@@ -11,8 +11,8 @@
 import { createDecipheriv, createSecretKey, getCiphers } from "node:crypto"
 import * as Layer from "effect/Layer"
 import sodium from "sodium-native"
-import { brief } from "./brief.ts"
 import { Primitives } from "./Primitives.ts"
+import { scratch } from "./scratch.ts"
 
 /** The binding throws on a bad point, and a peer can send one: what it can provoke becomes a value here. */
 const succeeds = (compute: () => void): boolean => {
@@ -49,13 +49,13 @@ const make: Primitives["Service"] = {
     return out
   },
   x25519KeyPair: () => {
-    const publicKey = brief(32)
-    const secretKey = brief(32)
+    const publicKey = scratch(32)
+    const secretKey = scratch(32)
     sodium.crypto_box_keypair(publicKey, secretKey)
     return { publicKey, secretKey }
   },
   x25519: (secretKey, publicKey) => {
-    const out = brief(32)
+    const out = scratch(32)
     return orUndefined(out, () => sodium.crypto_scalarmult(out, secretKey, publicKey))
   },
   x25519PublicKey: (secretKey) => {
@@ -70,7 +70,7 @@ const make: Primitives["Service"] = {
     return { publicKey, secretKey }
   },
   sign: (message, secretKey) => {
-    const signature = brief(64)
+    const signature = scratch(64)
     sodium.crypto_sign_detached(signature, message, secretKey)
     return signature
   },
@@ -80,17 +80,17 @@ const make: Primitives["Service"] = {
     return orUndefined(out, () => sodium.crypto_sign_ed25519_pk_to_curve25519(out, publicKey))
   },
   x25519FromSecretKey: (secretKey) => {
-    const out = brief(32)
+    const out = scratch(32)
     sodium.crypto_sign_ed25519_sk_to_curve25519(out, secretKey)
     return out
   },
   hmac: (key, message) => {
-    const out = brief(32)
+    const out = scratch(32)
     sodium.crypto_auth(out, message, key)
     return out
   },
   sha256: (message) => {
-    const out = brief(32)
+    const out = scratch(32)
     sodium.crypto_hash_sha256(out, message)
     return out
   },

@@ -3,8 +3,8 @@
  * parameter. No I/O, no clock; randomness comes in as the ephemeral pair, so that every byte can be tested.
  */
 import * as Result from "effect/Result"
-import { brief, concat } from "../crypto/brief.ts"
 import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
+import { concat, scratch } from "../crypto/scratch.ts"
 import { type Hash, Hkdf, keyLength } from "./hkdf.ts"
 
 export type { Hash } from "./hkdf.ts"
@@ -102,10 +102,10 @@ class Symmetric {
   private readonly protocol: Protocol
   readonly hash: Uint8Array
   private readonly chaining: Uint8Array
-  private readonly key = brief(keyLength)
+  private readonly key = scratch(keyLength)
   private keyed = false
   /** 4 zero bytes and a little-endian count, of which a handshake uses the first byte. */
-  private readonly nonce = brief(12)
+  private readonly nonce = scratch(12)
 
   constructor(protocol: Protocol) {
     this.protocol = protocol
@@ -132,7 +132,7 @@ class Symmetric {
 
   seal(plain: Uint8Array): Uint8Array {
     const { hash, key, nonce, protocol } = this
-    const sealed = brief(plain.length + this.overhead)
+    const sealed = scratch(plain.length + this.overhead)
     if (this.keyed) {
       protocol.primitives.aeadSeal(sealed, plain, hash, nonce, key)
       nonce[4] = (nonce[4] as number) + 1
@@ -146,7 +146,7 @@ class Symmetric {
   open(sealed: Uint8Array): Uint8Array | undefined {
     const { hash, key, nonce, protocol } = this
     if (sealed.length < this.overhead) return undefined
-    const plain = brief(sealed.length - this.overhead)
+    const plain = scratch(sealed.length - this.overhead)
     if (this.keyed) {
       if (!protocol.primitives.aeadOpen(plain, sealed, hash, nonce, key)) return undefined
       nonce[4] = (nonce[4] as number) + 1
@@ -159,7 +159,7 @@ class Symmetric {
 
   /** The keys after the handshake: the initiator's direction, then the responder's. */
   split(): readonly [Uint8Array, Uint8Array] {
-    const second = brief(keyLength)
+    const second = scratch(keyLength)
     this.protocol.hkdf.derive(this.chaining, empty, second)
     return [concat(this.chaining.subarray(0, keyLength)), second]
   }

@@ -13,12 +13,12 @@
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { brief, concat } from "../crypto/brief.ts"
-import { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
 import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
 import { uncheckedPublicKey } from "../crypto/publicKey.ts"
+import { concat, scratch } from "../crypto/scratch.ts"
+import { ConvertedKeys } from "../handshake/convertedKeys.ts"
+import type { Failure } from "../handshake/errors.ts"
 import type { KeyPair, PublicKey } from "../Identity.ts"
-import type { Failure } from "../internal/handshakeErrors.ts"
 import { type Direction, headLength, NoiseFrames, NoiseSealer, stateLength } from "./NoiseFrames.ts"
 import * as Noise from "./NoiseHandshake.ts"
 
@@ -111,7 +111,7 @@ const begin = (
 
 const split = (handshake: Noise.NoiseHandshake): Session => {
   const { receive, send } = handshake.split()
-  const nonce = brief(12)
+  const nonce = scratch(12)
   return { encrypt: { key: send, nonce }, decrypt: { key: receive, nonce } }
 }
 
@@ -162,7 +162,7 @@ export const initiatorAuth = (
     Result.flatMap(handshake.read(challenge), () =>
       Result.map(handshake.write(concat(local.identity.publicKey, token)), (message) => {
         const session = split(handshake)
-        const frames = new NoiseFrames(local.primitives, session.decrypt, brief(stateLength))
+        const frames = new NoiseFrames(local.primitives, session.decrypt, scratch(stateLength))
         return { message, next: { local, session, frames, responder } }
       })
     ),
@@ -257,8 +257,8 @@ export const responderAccept = ({
   local: { primitives },
   session: { decrypt, encrypt }
 }: AwaitDecision): { readonly message: Uint8Array; readonly session: Session } => {
-  const message = brief(lengths.acceptHead + lengths.acceptBody)
-  const sealer = new NoiseSealer(primitives, encrypt, brief(stateLength))
+  const message = scratch(lengths.acceptHead + lengths.acceptBody)
+  const sealer = new NoiseSealer(primitives, encrypt, scratch(stateLength))
   sealer.seal(message, 0, 1)
   sealer.wipe()
   return { message, session: { encrypt: accepted(encrypt), decrypt } }

@@ -12,12 +12,12 @@
  */
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { brief, concat } from "../crypto/brief.ts"
-import type { ConvertedKeys } from "../crypto/ConvertedKeys.ts"
 import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
 import { uncheckedPublicKey } from "../crypto/publicKey.ts"
+import { concat, scratch } from "../crypto/scratch.ts"
+import type { ConvertedKeys } from "../handshake/convertedKeys.ts"
+import type { Failure } from "../handshake/errors.ts"
 import type { KeyPair, PublicKey } from "../Identity.ts"
-import type { Failure } from "../internal/handshakeErrors.ts"
 import type { Direction } from "./BoxStream.ts"
 
 /** The lengths of the four messages. */
@@ -172,7 +172,7 @@ export const clientAuth = (
     const sharedHash = primitives.sha256(shared)
     const hello = concat(sign(local, concat(appKey, server, sharedHash)), identity.publicKey)
     const authKey = hashSecret(primitives, appKey, shared, sharedLong)
-    const message = brief(lengths.auth)
+    const message = scratch(lengths.auth)
     primitives.boxSeal(message, hello, zeroNonce, authKey)
     primitives.wipe(authKey)
     const acceptKey = once(() => {
@@ -194,7 +194,7 @@ export const clientFinish = (state: AwaitAccept, accept: Uint8Array): Step<Sessi
   const { appKey, keys, primitives } = local
   const acceptKey = state.acceptKey()
   if (acceptKey === undefined) return misbehaved(smallOrder)
-  const signature = brief(64)
+  const signature = scratch(64)
   if (!primitives.boxOpen(signature, accept, zeroNonce, acceptKey))
     return misbehaved("its accept message does not open")
   if (!primitives.verify(signature, concat(appKey, hello, sharedHash), concat(server))) {
@@ -249,7 +249,7 @@ export const serverVerify = (state: AwaitAuth, auth: Uint8Array): Step<AwaitDeci
   const sharedLong = state.sharedLong()
   if (sharedLong === undefined) return misbehaved(smallOrder)
   const authKey = hashSecret(primitives, appKey, shared, sharedLong)
-  const hello = brief(96)
+  const hello = scratch(96)
   const opened = primitives.boxOpen(hello, auth, zeroNonce, authKey)
   primitives.wipe(authKey)
   if (!opened) return misbehaved("its auth message does not open: it dialed another key than ours, or was changed")
@@ -272,7 +272,7 @@ export const serverVerify = (state: AwaitAuth, auth: Uint8Array): Step<AwaitDeci
 /** The client may come in: the accept message, and the session. */
 export const serverAccept = (state: AwaitDecision): { readonly message: Uint8Array; readonly session: Session } => {
   const { acceptKey, client, clientEphemeral, hello, local, sharedHash } = state
-  const message = brief(lengths.accept)
+  const message = scratch(lengths.accept)
   const signature = sign(local, concat(local.appKey, hello, sharedHash))
   local.primitives.boxSeal(message, signature, zeroNonce, acceptKey)
   return { message, session: session(local, { publicKey: client, ephemeral: clientEphemeral }, acceptKey) }

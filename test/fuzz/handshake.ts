@@ -3,8 +3,8 @@
  * session unless it has heard exactly what the honest peer would have said.
  */
 import * as Redacted from "effect/Redacted"
-import { ConvertedKeys } from "../../src/crypto/ConvertedKeys.ts"
 import type { KeyPairBytes, Primitives } from "../../src/crypto/Primitives.ts"
+import { ConvertedKeys } from "../../src/handshake/convertedKeys.ts"
 import { fromSeed, type KeyPair, PublicKey } from "../../src/Identity.ts"
 import { primitives as native } from "../support/primitives.ts"
 import { check, type Fuzzer, type Notes } from "./fuzzer.ts"

@@ -1,10 +1,10 @@
 /** The encrypting transforms, as their fuzzers see them: one row each. */
 import * as Result from "effect/Result"
 import type { Codec } from "../../src/Codec.ts"
-import type { ConvertedKeys } from "../../src/crypto/ConvertedKeys.ts"
 import type { KeyPairBytes, Primitives } from "../../src/crypto/Primitives.ts"
+import type { ConvertedKeys } from "../../src/handshake/convertedKeys.ts"
+import type { Failure } from "../../src/handshake/errors.ts"
 import type { KeyPair, PublicKey } from "../../src/Identity.ts"
-import type { Failure } from "../../src/internal/handshakeErrors.ts"
 import * as NoiseFrames from "../../src/noise/NoiseFrames.ts"
 import * as NoiseProfile from "../../src/noise/NoiseProfile.ts"
 import * as BoxStream from "../../src/shs/BoxStream.ts"

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { ConvertedKeys } from "../../src/crypto/ConvertedKeys.ts"
+import { ConvertedKeys } from "../../src/handshake/convertedKeys.ts"
 import { type KeyPair, PublicKey } from "../../src/Identity.ts"
 import * as Handshake from "../../src/shs/ShsHandshake.ts"
 import { primitives } from "../support/primitives.ts"

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** shs1-test's client: APPKEY PUBLICKEY. */
 import * as Redacted from "effect/Redacted"
-import { ConvertedKeys } from "../../../dist/crypto/ConvertedKeys.js"
+import { ConvertedKeys } from "../../../dist/handshake/convertedKeys.js"
 import { fromSeed } from "../../../dist/Identity.js"
 import * as Handshake from "../../../dist/shs/ShsHandshake.js"
 import { args, primitives, read, succeed, write, writeOutcome } from "./stdio.mjs"

@@ -4,8 +4,9 @@
  *
  * Only keys that their owner has proved are remembered, and a bounded number of them: what strangers send takes no room.
  */
-import { concat } from "./brief.ts"
-import type { Primitives } from "./Primitives.ts"
+
+import type { Primitives } from "../crypto/Primitives.ts"
+import { concat } from "../crypto/scratch.ts"
 
 /** 1,024 peers are about 200 KiB. */
 const maxRemembered = 1024
