@@ -64,6 +64,7 @@ export class WsPort implements Port {
     this.halfClose = halfClose
     ws.pause()
     ws.on("message", this.onMessage)
+    ws.on("pong", this.onPong)
     ws.on("error", this.onError)
     ws.on("close", this.onClose)
     ws.onPeerClose = this.onPeerClose
@@ -80,6 +81,7 @@ export class WsPort implements Port {
   }
 
   private readonly onMessage = (data: WebSocket.RawData, isBinary: boolean): void => {
+    this.pings = 0
     if (this.failure !== undefined) return
     if (isBinary && Buffer.isBuffer(data)) {
       this.inbox.push(data)
@@ -211,7 +213,12 @@ export class WsPort implements Port {
 
   // ---- silence ----
 
+  private readonly onPong = (): void => {
+    this.pings = 0
+  }
+
   private readonly onPulse = (): void => {
+    // A part of a message counts too. Under Bun an accepted socket always says 0, so that only whole messages and pongs count.
     const { bytesRead } = this.socket
     if (this.ws.isPaused) {
       // Nothing is read, so nothing can be heard; a pong that nobody asked for says that this side lives.
@@ -247,8 +254,10 @@ export class WsPort implements Port {
     if (error.code === "ETIMEDOUT") this.fail(new TimedOut())
   }
 
-  private readonly onClose = (): void => {
+  private readonly onClose = (code: number): void => {
     this.stopTimers()
+    // The `ws` of Bun answers the peer's Close itself, and tells of it only here. 1006 says that there was none.
+    if (!this.inputEnded && code !== 1006) this.onPeerClose(code)
     if (!this.inputEnded) this.fail(new Truncated())
     else if (!this.closeSent || this.pending > 0) this.fail(new Reset({ code: "EPIPE" }))
   }
