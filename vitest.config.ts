@@ -8,8 +8,10 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    // Bounds for what hangs. Nothing is decided by them on a machine that is busy with something else.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    teardownTimeout: 120_000,
     // What a run says is searched for the secrets that it uses.
     globalSetup: ["test/secrets/globalSetup.ts"],
     setupFiles: ["test/secrets/setup.ts"]

@@ -6,7 +6,8 @@ import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { Secrets } from "./search.ts"
+import { setImmediate as turn } from "node:timers/promises"
+import { blocks, Secrets } from "./search.ts"
 
 const readAll = (dir: string, kind: (name: string) => boolean) =>
   fs
@@ -14,33 +15,37 @@ const readAll = (dir: string, kind: (name: string) => boolean) =>
     .filter(kind)
     .map((name) => ({ name, bytes: fs.readFileSync(path.join(dir, name)) }))
 
-/** Says of each hit where it was, and which secrets are the same one, but nothing of them. */
-const search = (
-  dir: string
-): { readonly hits: ReadonlyArray<string>; readonly secrets: number; readonly said: number } => {
+interface Found {
+  readonly hits: ReadonlyArray<string>
+  readonly secrets: number
+  readonly said: number
+}
+
+/**
+ * Says of each hit where it was, and which secrets are the same one, but nothing of them. There may be much to search, and meanwhile
+ * this process has to hear that the last worker has ended: so the search gives way after each block.
+ */
+export const search = async (dir: string): Promise<Found> => {
   const secrets = new Secrets()
   for (const { bytes } of readAll(dir, (name) => name.endsWith(".secrets"))) secrets.add(bytes)
   const files = readAll(dir, (name) => !name.endsWith(".secrets"))
-  const hits = files.flatMap(({ bytes, name }) => {
-    const parts = bytes.toString("latin1").split(/^(?=## )/m)
-    return parts.flatMap((part) => {
+  const hits = new Set<string>()
+  for (const { bytes, name } of files) {
+    for (const part of bytes.toString("latin1").split(/^(?=## )/m)) {
       const where = /^## (.*)/.exec(part)?.[1] ?? ""
-      const found = secrets.findIn(Buffer.from(part, "latin1"))
-      const lines = found.map(({ form, secret }) => {
-        const which = createHash("sha256").update(secret).digest("hex").slice(0, 8)
-        return `${name.replace(/^\d+\./, "")}, as ${form}, ${where}: secret number ${which}`
-      })
-      return [...new Set(lines)]
-    })
-  })
-  return {
-    hits: [...new Set(hits)],
-    secrets: secrets.size,
-    said: files.reduce((sum, { bytes }) => sum + bytes.length, 0)
+      for (const block of blocks(Buffer.from(part, "latin1"))) {
+        for (const { form, secret } of secrets.findIn(block)) {
+          const which = createHash("sha256").update(secret).digest("hex").slice(0, 8)
+          hits.add(`${name.replace(/^\d+\./, "")}, as ${form}, ${where}: secret number ${which}`)
+        }
+        await turn()
+      }
+    }
   }
+  return { hits: [...hits], secrets: secrets.size, said: files.reduce((sum, { bytes }) => sum + bytes.length, 0) }
 }
 
-export default async (): Promise<() => void> => {
+export default async (): Promise<() => Promise<void>> => {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), "ms-secrets-"))
   // A test's child may be another user.
   fs.chmodSync(dir, 0o1777)
@@ -50,8 +55,8 @@ export default async (): Promise<() => void> => {
   if (!options.includes(hook)) process.env.NODE_OPTIONS = `${options} --import ${hook}`
   const { watching } = await import(/* @vite-ignore */ hook)
   watching()
-  return () => {
-    const { hits, said, secrets } = search(dir)
+  return async () => {
+    const { hits, said, secrets } = await search(dir)
     fs.rmSync(dir, { recursive: true })
     const kib = Math.round(said / 1024)
     console.log(`secrets: ${secrets} were used, and ${hits.length === 0 ? "none was" : "some were"} said in ${kib} KiB`)
