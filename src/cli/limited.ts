@@ -6,6 +6,6 @@ import { UsageError } from "./exit.ts"
 
 /** By the variables of docs/limits.md. */
 export const limits: Effect.Effect<Limits.LimitValues, UsageError> = Limits.config.pipe(
-  Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv().pipe(ConfigProvider.constantCase))),
+  Effect.updateService(ConfigProvider.ConfigProvider, ConfigProvider.constantCase),
   Effect.mapError(({ message }) => new UsageError({ kind: "BadValue", message: `MULTISERVER_*: ${message}` }))
 )

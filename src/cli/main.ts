@@ -1,73 +1,8 @@
 #!/usr/bin/env node
 /** The `multiserver` command: `docs/cli.md` describes it. */
-import { createRequire } from "node:module"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import * as Cause from "effect/Cause"
-import * as CliConfig from "effect/cli/CliConfig"
-import * as CliError from "effect/cli/CliError"
-import * as Command from "effect/cli/Command"
-import * as Flag from "effect/cli/Flag"
-import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
-import { address } from "./address.ts"
-import { bridge } from "./bridge.ts"
-import { connect } from "./connect.ts"
-import * as Events from "./events.ts"
-import { codeOf, codes } from "./exit.ts"
-import { keygen } from "./keygen.ts"
-import { listen } from "./listen.ts"
-import { probe } from "./probe.ts"
+import { program } from "./program.ts"
 import { run } from "./run.ts"
-import * as Usage from "./usage.ts"
 
-const { version }: { readonly version: string } = createRequire(import.meta.url)("../../package.json")
-
-const json = GlobalFlag.Setting("json")({
-  flag: Flag.Boolean("json").pipe(
-    Flag.withDescription("Events as JSON, one a line, on stderr"),
-    Flag.withDefault(false)
-  )
-})
-
-const multiserver = Command.make("multiserver").pipe(
-  Command.withDescription(`Talk to peers over typed addresses, byte for byte as the npm package multiserver does.
-  Payload is on stdout, everything else on stderr.
-
-  Exit codes:
-    0   ok
-    1   a file, a port or stdio of this machine failed
-    2   wrong usage, a bad address, or one that is not spoken
-    3   could not connect
-    4   timed out
-    5   handshake failed
-    6   rejected after we authenticated: it refuses our key, or does not hold the address's
-    7   connection broken or truncated
-    130 SIGINT, 143 SIGTERM`),
-  Command.withSubcommands([keygen, listen, connect, bridge, probe, address]),
-  Command.withGlobalFlags([json])
-)
-
-/** The wizard and log levels are left out: they would print what may be secret. */
-const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
-
-Command.run(multiserver, { version, renderErrors: true }).pipe(
-  Effect.as(codes.ok),
-  Effect.catchCause((cause) => {
-    if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
-    const failure = Cause.findError(cause)
-    if (Result.isFailure(failure)) return Effect.as(Events.report(Events.fromDefect(cause)), codes.local)
-    const error = failure.success
-    // Wrong usage has been presented where it was found.
-    if (CliError.isCliError(error)) return Effect.succeed(codes.usage)
-    return Effect.as(Events.report(Events.fromError(error)), codeOf(error))
-  }),
-  Effect.provide(
-    Layer.mergeAll(Usage.layer, Events.layerLogger, CliConfig.layer({ builtIns })).pipe(
-      Layer.provideMerge(Events.layer),
-      Layer.provideMerge(NodeServices.layer)
-    )
-  ),
-  run({ disableErrorReporting: true })
-)
+run(Effect.provide(program, NodeServices.layer), { disableErrorReporting: true })

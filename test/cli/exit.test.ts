@@ -4,6 +4,7 @@ import net from "node:net"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { inside, listenInside } from "./inside.ts"
 import { type Ended, eventsOf, folder, listen, run, start } from "./support.ts"
 
 const key = Buffer.alloc(32, 3).toString("base64")
@@ -47,7 +48,7 @@ describe.concurrent("exit code 1, something of this machine:", () => {
   it.live("a key file that others can read", () =>
     Effect.gen(function* () {
       const file = join(yield* folder, "key")
-      yield* run(["keygen", "--output", file])
+      yield* inside(["keygen", "--output", file])
       chmodSync(file, 0o644)
       const ended = yield* run(["connect", "--json", "--key-file", file, "net:127.0.0.1:1"])
       assert.deepStrictEqual(failure(ended), { code: 1, tag: "IdentityError", reason: "Exposed" })
@@ -83,13 +84,17 @@ describe.concurrent("exit code 2, what it can't use:", () => {
     ["listen net:127.0.0.1:0 --external pub.example~shs", "AddressError", "BadHost"],
     ["bridge net:127.0.0.1:0 net:h:1~zstd", "DialError", "Unsupported"]
   ]
-  it.live.each(cases)("%s", ([args, tag, reason]) =>
-    Effect.gen(function* () {
-      const ended = yield* run([...args.split(" "), "--json"])
+  const expectFailure =
+    ([, tag, reason]: (typeof cases)[number]) =>
+    (ended: Ended) => {
       assert.deepStrictEqual(failure(ended), { code: 2, tag, reason })
       assert.notInclude(ended.stderr, "Multiserver.layer")
-    })
-  )
+    }
+  const words = (args: string) => [...args.split(" "), "--json"]
+  it.live.each(cases)("%s", (each) => Effect.map(inside(words(each[0])), expectFailure(each)))
+
+  const inProcesses = cases.filter(([args]) => /^connect net:h$|^listen .*~zstd/.test(args))
+  it.live.each(inProcesses)("%s, by a process", (each) => Effect.map(run(words(each[0])), expectFailure(each)))
 })
 
 describe.concurrent("exit code 3, could not connect:", () => {
@@ -139,7 +144,7 @@ describe.concurrent("exit code 5, the handshake failed:", () => {
 
   it.live("it is of another network", () =>
     Effect.gen(function* () {
-      const { address } = yield* listen("net:127.0.0.1:0~shs", "--app-key", key)
+      const { address } = yield* listenInside("net:127.0.0.1:0~shs", "--app-key", key)
       const ended = yield* run(["connect", "--json", address])
       assert.deepStrictEqual(failure(ended), { code: 5, tag: "DialError", reason: "Rejected" })
     })
@@ -150,12 +155,19 @@ describe.concurrent("exit code 6, rejected after we authenticated:", () => {
   it.live("it refuses our key, and lets in whom it allows", () =>
     Effect.gen(function* () {
       const file = join(yield* folder, "key")
-      const allowed = String((yield* run(["keygen", "--output", file])).stdout).trim()
-      const { address, listener } = yield* listen("net:127.0.0.1:0~shs", "--echo", "--allow", key, "--allow", allowed)
+      const allowed = String((yield* inside(["keygen", "--output", file])).stdout).trim()
+      const { address, listener } = yield* listenInside(
+        "net:127.0.0.1:0~shs",
+        "--echo",
+        "--allow",
+        key,
+        "--allow",
+        allowed
+      )
       const stranger = yield* run(["connect", "--json", address])
       assert.deepStrictEqual(failure(stranger), { code: 6, tag: "DialError", reason: "Rejected" })
       assert.deepInclude(yield* listener.event("handshake-failed"), { reason: "NotAuthorized" })
-      const friend = yield* run(["connect", "--key-file", file, address], { input: "let me in" })
+      const friend = yield* inside(["connect", "--key-file", file, address], { input: "let me in" })
       assert.strictEqual(friend.code, 0)
       assert.strictEqual(String(friend.stdout), "let me in")
     })
@@ -163,8 +175,8 @@ describe.concurrent("exit code 6, rejected after we authenticated:", () => {
 
   it.live("it does not hold the key of the address, and of several attempts that says most", () =>
     Effect.gen(function* () {
-      const { address } = yield* listen("net:127.0.0.1:0~shs", "--echo")
-      const { address: other } = yield* listen("net:127.0.0.1:0~shs", "--echo")
+      const { address } = yield* listenInside("net:127.0.0.1:0~shs", "--echo")
+      const { address: other } = yield* listenInside("net:127.0.0.1:0~shs", "--echo")
       const wrong = `${address.split("~")[0]}~${other.split("~")[1]}`
       const alone = yield* run(["connect", "--json", wrong])
       assert.deepStrictEqual(failure(alone), { code: 6, tag: "DialError", reason: "Rejected" })

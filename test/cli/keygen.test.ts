@@ -3,7 +3,8 @@ import { createRequire } from "node:module"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { eventsOf, folder, listen, run } from "./support.ts"
+import { inside, listenInside } from "./inside.ts"
+import { eventsOf, folder, run } from "./support.ts"
 
 const ssbKeys: { readonly loadSync: (path: string) => { readonly public: string; readonly private: string } } =
   createRequire(import.meta.url)("ssb-keys")
@@ -38,7 +39,7 @@ describe.concurrent("multiserver keygen", () => {
     Effect.gen(function* () {
       const file = join(yield* folder, "key")
       writeFileSync(file, "mine")
-      const { code, stderr, stdout } = yield* run(["keygen", "--json", "--output", file])
+      const { code, stderr, stdout } = yield* inside(["keygen", "--json", "--output", file])
       assert.strictEqual(code, 1)
       assert.strictEqual(String(stdout), "")
       const [error] = eventsOf(stderr)
@@ -50,8 +51,8 @@ describe.concurrent("multiserver keygen", () => {
   it.live("makes the key that listen --key-file speaks as", () =>
     Effect.gen(function* () {
       const file = join(yield* folder, "key")
-      const { stdout } = yield* run(["keygen", "--output", file])
-      const { address } = yield* listen("net:127.0.0.1:0~shs", "--key-file", file)
+      const { stdout } = yield* inside(["keygen", "--output", file])
+      const { address } = yield* listenInside("net:127.0.0.1:0~shs", "--key-file", file)
       assert.match(address, /^net:127\.0\.0\.1:[1-9]\d*~shs:/)
       assert.strictEqual(address.split("~shs:")[1], String(stdout).trim())
     })

@@ -5,7 +5,8 @@ import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import type { Event } from "../../src/cli/events.ts"
 import { quieted } from "../../src/cli/repeats.ts"
-import { run, start } from "./support.ts"
+import { inside } from "./inside.ts"
+import { start } from "./support.ts"
 
 const strict = { MULTISERVER_SOURCE_CONNECTIONS: "1", MULTISERVER_EXEMPT_LOOPBACK: "false" }
 
@@ -49,7 +50,7 @@ describe("listen", () => {
 
   it.live("says so when a limit is none", () =>
     Effect.gen(function* () {
-      const { code, stderr } = yield* run(["listen", "--echo", "net:127.0.0.1:0"], {
+      const { code, stderr } = yield* inside(["listen", "--echo", "net:127.0.0.1:0"], {
         env: { MULTISERVER_SOURCE_RATE: "many" }
       })
       assert.strictEqual(code, 2)

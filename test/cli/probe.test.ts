@@ -2,7 +2,8 @@ import { connect, createServer, type Server } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { eventsOf, listen, run } from "./support.ts"
+import { inside, listenInside } from "./inside.ts"
+import { eventsOf, run } from "./support.ts"
 
 const decode = Schema.decodeUnknownSync(
   Schema.fromJsonString(
@@ -23,7 +24,7 @@ const decode = Schema.decodeUnknownSync(
 
 /** What it says on stdout, an object a line. */
 const probe = (...args: ReadonlyArray<string>) =>
-  Effect.map(run(["probe", "--json", ...args]), ({ code, stderr, stdout }) => ({
+  Effect.map(inside(["probe", "--json", ...args]), ({ code, stderr, stdout }) => ({
     code,
     events: eventsOf(stderr),
     probed: String(stdout)
@@ -32,7 +33,7 @@ const probe = (...args: ReadonlyArray<string>) =>
       .map((line) => decode(line))
   }))
 
-/** A SOCKS proxy to this port of ours, which takes 300 ms to connect, and as long again before it passes anything on. */
+/** A SOCKS proxy to this port of ours, which takes 300 ms to connect, and passes the first bytes of its client on as long after. */
 const slowProxy = (port: number) =>
   Effect.map(
     Effect.acquireRelease(
@@ -42,11 +43,16 @@ const slowProxy = (port: number) =>
           socket.once("data", () => {
             socket.write(Uint8Array.of(5, 0))
             socket.once("data", () => {
-              socket.pause()
               setTimeout(() => socket.write(Uint8Array.of(5, 0, 0, 1, 0, 0, 0, 0, 0, 0)), 300)
               const onward = connect(port, "127.0.0.1").on("error", () => {})
               onward.pipe(socket)
-              setTimeout(() => socket.pipe(onward), 600)
+              socket.once("data", (first) => {
+                socket.pause()
+                setTimeout(() => {
+                  onward.write(first)
+                  socket.pipe(onward)
+                }, 300)
+              })
             })
           })
         }).listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
@@ -62,7 +68,7 @@ const slowProxy = (port: number) =>
 describe.concurrent("probe", () => {
   it.live("says who is there and how long each step took, and closes with a goodbye", () =>
     Effect.gen(function* () {
-      const { address, listener } = yield* listen("net:127.0.0.1:0~shs", "--echo")
+      const { address, listener } = yield* listenInside("net:127.0.0.1:0~shs", "--echo")
       const { code, events, probed } = yield* probe(address)
       assert.strictEqual(code, 0)
       assert.isEmpty(events)
@@ -79,7 +85,7 @@ describe.concurrent("probe", () => {
 
   it.live("tells a slow way from a slow handshake", () =>
     Effect.gen(function* () {
-      const { address } = yield* listen("net:127.0.0.1:0~shs", "--echo")
+      const { address } = yield* listenInside("net:127.0.0.1:0~shs", "--echo")
       const [, port, key] = /:(\d+)~shs:(.+)$/.exec(address) ?? []
       const onion = `onion:${"a".repeat(56)}.onion:80~shs:${key}`
       const { code, probed } = yield* probe("--socks", yield* slowProxy(Number(port)), onion)
@@ -92,7 +98,7 @@ describe.concurrent("probe", () => {
 
   it.live("tries each address of several, and is content with one that answers", () =>
     Effect.gen(function* () {
-      const { listener } = yield* listen("net:127.0.0.1:0~shs", "ws://127.0.0.1:0", "--echo")
+      const { listener } = yield* listenInside("net:127.0.0.1:0~shs", "ws://127.0.0.1:0", "--echo")
       const { addresses: [tcp = "", web = ""] = [] } = yield* listener.event("listening")
       const { code, events, probed } = yield* probe(`${tcp};net:127.0.0.1:1;${web}`)
       assert.strictEqual(code, 0)
@@ -110,7 +116,7 @@ describe.concurrent("probe", () => {
 
   it.live("says it in lines for people", () =>
     Effect.gen(function* () {
-      const { address } = yield* listen("net:127.0.0.1:0~shs", "--echo")
+      const { address } = yield* listenInside("net:127.0.0.1:0~shs", "--echo")
       const { code, stderr, stdout } = yield* run(["probe", `${address};net:127.0.0.1:1`])
       assert.strictEqual(code, 0)
       assert.strictEqual(stderr, "")
@@ -123,8 +129,8 @@ describe.concurrent("probe", () => {
 
   it.live("exits as connect does when none answers", () =>
     Effect.gen(function* () {
-      const { address } = yield* listen("net:127.0.0.1:0~shs", "--echo")
-      const { address: other } = yield* listen("net:127.0.0.1:0~shs", "--echo")
+      const { address } = yield* listenInside("net:127.0.0.1:0~shs", "--echo")
+      const { address: other } = yield* listenInside("net:127.0.0.1:0~shs", "--echo")
       const wrong = `${address.split("~")[0]}~${other.split("~")[1]}`
       const refused = yield* probe("net:127.0.0.1:1")
       assert.strictEqual(refused.code, 3)
@@ -142,7 +148,7 @@ describe.concurrent("probe", () => {
 
   it.live("--race is one dial to all, and says which one won", () =>
     Effect.gen(function* () {
-      const { address } = yield* listen("net:127.0.0.1:0~shs", "--echo")
+      const { address } = yield* listenInside("net:127.0.0.1:0~shs", "--echo")
       const all = `net:127.0.0.1:1;${address}`
       const { code, probed } = yield* probe("--race", all)
       assert.strictEqual(code, 0)

@@ -5,18 +5,30 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { inside, listenInside, startInside } from "./inside.ts"
 import { eventsOf, folder, listen, run, sha256, start } from "./support.ts"
 
 const MiB = 1024 * 1024
 
-describe.concurrent.each(["net:127.0.0.1:0~shs", "net:127.0.0.1:0"])("listen %s and connect", (target) => {
+const pairs = [
+  { target: "net:127.0.0.1:0~shs", where: "as processes", start },
+  { target: "net:127.0.0.1:0", where: "within one", start: startInside }
+] as const
+
+describe.concurrent.each(pairs)("listen $target and connect, $where,", ({ start, target }) => {
+  const listen = Effect.gen(function* () {
+    const listener = yield* start(["listen", "--json", target])
+    return { listener, address: yield* listener.address }
+  })
+
   it.live("carry stdin to stdout both ways, to the last byte", () =>
     Effect.gen(function* () {
       const [there, back] = [randomBytes(5 * MiB + 1), randomBytes(3 * MiB + 1)]
-      const { address, listener } = yield* listen(target)
+      const { address, listener } = yield* listen
       yield* listener.end(back)
-      const connected = yield* run(["connect", "--json", address], { input: there })
-      const listened = yield* listener.exit
+      const connect = yield* start(["connect", "--json", address])
+      yield* connect.end(there)
+      const [connected, listened] = [yield* connect.exit, yield* listener.exit]
       assert.deepStrictEqual([connected.code, listened.code], [0, 0])
       assert.strictEqual(sha256(connected.stdout), sha256(back))
       assert.strictEqual(sha256(listened.stdout), sha256(there))
@@ -25,7 +37,7 @@ describe.concurrent.each(["net:127.0.0.1:0~shs", "net:127.0.0.1:0"])("listen %s 
 
   it.live("go on reading after the end of stdin, until the peer's goodbye", () =>
     Effect.gen(function* () {
-      const { address, listener } = yield* listen(target)
+      const { address, listener } = yield* listen
       const connect = yield* start(["connect", address])
       yield* connect.end("question")
       assert.strictEqual(String(yield* listener.received(8)), "question")
@@ -39,11 +51,10 @@ describe.concurrent.each(["net:127.0.0.1:0~shs", "net:127.0.0.1:0"])("listen %s 
 
   it.live("go on sending after the peer's goodbye, until the end of stdin", () =>
     Effect.gen(function* () {
-      const { address, listener } = yield* listen(target)
-      yield* listener.end()
+      const { address, listener } = yield* listen
+      yield* listener.end("goodbye")
       const connect = yield* start(["connect", "--json", address])
-      yield* connect.event("connected")
-      yield* Effect.sleep("200 millis")
+      yield* connect.received(7)
       yield* connect.end("all the same")
       assert.strictEqual((yield* connect.exit).code, 0)
       assert.strictEqual(String((yield* listener.exit).stdout), "all the same")
@@ -82,10 +93,10 @@ describe.concurrent("listen", () => {
   it.live("says where it listens, who connected, and how that went", () =>
     Effect.gen(function* () {
       const file = join(yield* folder, "key")
-      const peer = String((yield* run(["keygen", "--output", file])).stdout).trim()
+      const peer = String((yield* inside(["keygen", "--output", file])).stdout).trim()
       const { address, listener } = yield* listen("net:127.0.0.1:0~shs")
       yield* listener.end("12345")
-      yield* run(["connect", "--key-file", file, address], { input: "123" })
+      yield* inside(["connect", "--key-file", file, address], { input: "123" })
       const [listening, connected, closed, ...more] = eventsOf((yield* listener.exit).stderr)
       assert.lengthOf(more, 0)
       assert.deepStrictEqual(listening, { event: "listening", addresses: [address] })
@@ -115,10 +126,10 @@ describe.concurrent("listen", () => {
 
   it.live("bridges one peer, and turns the next away while it does", () =>
     Effect.gen(function* () {
-      const { address, listener } = yield* listen("net:127.0.0.1:0~shs")
-      const first = yield* start(["connect", "--json", address])
+      const { address, listener } = yield* listenInside("net:127.0.0.1:0~shs")
+      const first = yield* startInside(["connect", "--json", address])
       yield* first.event("connected")
-      assert.strictEqual((yield* run(["connect", address])).code, 5)
+      assert.strictEqual((yield* inside(["connect", address])).code, 5)
       yield* listener.event("refused")
       yield* Effect.all([first.end("still here"), listener.end()])
       assert.strictEqual((yield* first.exit).code, 0)
@@ -128,12 +139,12 @@ describe.concurrent("listen", () => {
 
   it.live("waits for the next when a handshake fails", () =>
     Effect.gen(function* () {
-      const { address, listener } = yield* listen("net:127.0.0.1:0~shs")
+      const { address, listener } = yield* listenInside("net:127.0.0.1:0~shs")
       const other = Buffer.alloc(32, 7).toString("base64")
-      assert.strictEqual((yield* run(["connect", "--app-key", other, address])).code, 5)
+      assert.strictEqual((yield* inside(["connect", "--app-key", other, address])).code, 5)
       assert.deepInclude(yield* listener.event("handshake-failed"), { reason: "WrongNetwork" })
       yield* listener.end()
-      assert.strictEqual((yield* run(["connect", address], { input: "hello" })).code, 0)
+      assert.strictEqual((yield* inside(["connect", address], { input: "hello" })).code, 0)
       assert.strictEqual(String((yield* listener.exit).stdout), "hello")
     })
   )
@@ -141,7 +152,7 @@ describe.concurrent("listen", () => {
   it.live("ends with success when who reads stdout has had enough, without a goodbye", () =>
     Effect.gen(function* () {
       const { address, listener } = yield* listen("net:127.0.0.1:0~shs")
-      const connect = yield* start(["connect", address])
+      const connect = yield* startInside(["connect", address])
       yield* connect.write("y\n")
       yield* listener.received(2)
       listener.child.stdout.destroy()
@@ -157,14 +168,14 @@ describe.concurrent("listen", () => {
   it.live("--echo serves many at a time", () =>
     Effect.gen(function* () {
       const { address } = yield* listen("net:127.0.0.1:0~shs", "--echo")
-      const held = yield* start(["connect", "--json", address])
+      const held = yield* startInside(["connect", "--json", address])
       yield* held.event("connected")
       yield* Effect.forEach(
         [0, 1, 2 * MiB],
         (size) =>
           Effect.gen(function* () {
             const input = randomBytes(size)
-            const { code, stdout } = yield* run(["connect", address], { input })
+            const { code, stdout } = yield* inside(["connect", address], { input })
             assert.strictEqual(code, 0)
             assert.strictEqual(sha256(stdout), sha256(input))
           }),
@@ -177,27 +188,27 @@ describe.concurrent("listen", () => {
 
   it.live("--echo --once ends after one", () =>
     Effect.gen(function* () {
-      const { address, listener } = yield* listen("net:127.0.0.1:0~shs", "--echo", "--once")
-      assert.strictEqual(String((yield* run(["connect", address], { input: "one" })).stdout), "one")
+      const { address, listener } = yield* listenInside("net:127.0.0.1:0~shs", "--echo", "--once")
+      assert.strictEqual(String((yield* inside(["connect", address], { input: "one" })).stdout), "one")
       assert.strictEqual((yield* listener.exit).code, 0)
-      assert.strictEqual((yield* run(["connect", address])).code, 3)
+      assert.strictEqual((yield* inside(["connect", address])).code, 3)
     })
   )
 
   it.live("listens on several addresses", () =>
     Effect.gen(function* () {
-      const { listener } = yield* listen("net:127.0.0.1:0~shs", "net:127.0.0.1:0;net:[::1]:0", "--echo")
+      const { listener } = yield* listenInside("net:127.0.0.1:0~shs", "net:127.0.0.1:0;net:[::1]:0", "--echo")
       const { addresses = [] } = yield* listener.event("listening")
       assert.lengthOf(addresses, 3)
       for (const address of addresses) {
-        assert.strictEqual(String((yield* run(["connect", address], { input: address })).stdout), address)
+        assert.strictEqual(String((yield* inside(["connect", address], { input: address })).stdout), address)
       }
     })
   )
 
   it.live("speaks as a new key each time, without --key-file", () =>
     Effect.gen(function* () {
-      const [one, other] = yield* Effect.all([listen("net:127.0.0.1:0~shs"), listen("net:127.0.0.1:0~shs")])
+      const [one, other] = yield* Effect.all([listenInside("net:127.0.0.1:0~shs"), listenInside("net:127.0.0.1:0~shs")])
       assert.notStrictEqual(one.address.split("~")[1], other.address.split("~")[1])
     })
   )
@@ -206,7 +217,7 @@ describe.concurrent("listen", () => {
 describe.concurrent("connect", () => {
   it.live("speaks as the key of an address's seed", () =>
     Effect.gen(function* () {
-      const { address, listener } = yield* listen("net:127.0.0.1:0~shs", "--echo")
+      const { address, listener } = yield* listenInside("net:127.0.0.1:0~shs", "--echo")
       const withSeed = `${address}:${Buffer.alloc(32, 1).toString("base64")}`
       const { code, stderr } = yield* run(["connect", "--json"], { env: { MULTISERVER_ADDRESS: withSeed } })
       assert.strictEqual(code, 0)
@@ -214,7 +225,7 @@ describe.concurrent("connect", () => {
       // The public key of that seed.
       const peer = "iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w="
       assert.deepInclude(yield* listener.event("connected"), { peer })
-      const named = yield* run(["connect", "--json", withSeed])
+      const named = yield* inside(["connect", "--json", withSeed])
       assert.strictEqual(named.code, 0)
       assert.strictEqual(eventsOf(named.stderr)[0]?.event, "warning")
     })
@@ -225,18 +236,18 @@ describe.concurrent("connect", () => {
       const path = yield* folder
       writeFileSync(join(path, "app-key"), `${Buffer.alloc(32, 9).toString("base64")}\n`)
       const appKey = ["--app-key-file", join(path, "app-key")]
-      const { address } = yield* listen("net:127.0.0.1:0~shs", "--echo", ...appKey)
+      const { address } = yield* listenInside("net:127.0.0.1:0~shs", "--echo", ...appKey)
       writeFileSync(join(path, "address"), `${address}\n`)
       const args = ["connect", "--address-file", join(path, "address")]
-      assert.strictEqual(String((yield* run([...args, ...appKey], { input: "in" })).stdout), "in")
-      assert.strictEqual((yield* run(args)).code, 5)
+      assert.strictEqual(String((yield* inside([...args, ...appKey], { input: "in" })).stdout), "in")
+      assert.strictEqual((yield* inside(args)).code, 5)
     })
   )
 
   it.live("goes on to the next address when one fails", () =>
     Effect.gen(function* () {
-      const { address } = yield* listen("net:127.0.0.1:0~shs", "--echo")
-      const { code, stdout } = yield* run(["connect", `net:127.0.0.1:1;${address}`], { input: "here" })
+      const { address } = yield* listenInside("net:127.0.0.1:0~shs", "--echo")
+      const { code, stdout } = yield* inside(["connect", `net:127.0.0.1:1;${address}`], { input: "here" })
       assert.strictEqual(code, 0)
       assert.strictEqual(String(stdout), "here")
     })
@@ -244,7 +255,7 @@ describe.concurrent("connect", () => {
 
   it.live("ends with success when who reads stdout has had enough", () =>
     Effect.gen(function* () {
-      const { address, listener } = yield* listen("net:127.0.0.1:0~shs")
+      const { address, listener } = yield* listenInside("net:127.0.0.1:0~shs")
       const connect = yield* start(["connect", address])
       yield* listener.write("y\n")
       yield* connect.received(2)

@@ -6,7 +6,8 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { eventsOf, folder, listen, run, sha256, start } from "./support.ts"
+import { inside, listenInside, startInside } from "./inside.ts"
+import { eventsOf, folder, run, sha256, start } from "./support.ts"
 
 const tls = (name: string): string => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url))
 const server = ["--tls-key", tls("server.key"), "--tls-cert", tls("server.crt")]
@@ -22,31 +23,47 @@ describe.concurrent("listen --echo and connect speak", () => {
   ]
   const compressed = ["net:127.0.0.1:0~shs~deflate", "ws://127.0.0.1:0~shs~deflate", "net:127.0.0.1:0~noise~deflate"]
   const inFolder = ["unix:socket", "unix:socket~shs", "unix:socket~noise", "unix:socket~noauth"]
+  const bytes = randomBytes(300_000)
   it.live.each([...inPlace, ...compressed, ...inFolder])("%s", (target) =>
     Effect.gen(function* () {
-      const cwd = yield* folder
-      const listener = yield* start(["listen", "--json", target, "--echo"], { cwd })
-      const connect = yield* start(["connect", "--json", yield* listener.address], { cwd })
+      const socket = join(yield* folder, "socket")
+      const { address, listener } = yield* listenInside(target.replace(/socket/, socket), "--echo")
+      const connect = yield* startInside(["connect", "--json", address])
       // The end is said when all is back: a bare ws has no half close.
-      const bytes = randomBytes(300_000)
       yield* connect.write(bytes)
       assert.strictEqual(sha256(yield* connect.received(bytes.length)), sha256(bytes))
       yield* connect.end()
       assert.strictEqual((yield* connect.exit).code, 0)
-      yield* listener.kill("SIGTERM")
-      yield* listener.exit
-      assert.isFalse(existsSync(join(cwd, "socket")))
+      yield* listener.interrupt
+      assert.isFalse(existsSync(socket))
     })
+  )
+
+  it.live.each(["ws://127.0.0.1:0~noise", "net:127.0.0.1:0~shs~deflate", "unix:socket~shs"])(
+    "%s, by processes",
+    (target) =>
+      Effect.gen(function* () {
+        const cwd = yield* folder
+        const listener = yield* start(["listen", "--json", target, "--echo"], { cwd })
+        const connect = yield* start(["connect", "--json", yield* listener.address], { cwd })
+        yield* connect.write(bytes)
+        assert.strictEqual(sha256(yield* connect.received(bytes.length)), sha256(bytes))
+        yield* connect.end()
+        assert.strictEqual((yield* connect.exit).code, 0)
+        yield* listener.kill("SIGTERM")
+        yield* listener.exit
+        assert.isFalse(existsSync(join(cwd, "socket")))
+      })
   )
 })
 
 describe.concurrent("wss", () => {
   it.live("shows --tls-cert to who trusts it by --tls-ca, and nobody else takes it", () =>
     Effect.gen(function* () {
-      const { address } = yield* listen("wss://localhost:0~shs", "--echo", ...server)
+      const { address } = yield* listenInside("wss://localhost:0~shs", "--echo", ...server)
       const trusting = yield* run(["connect", "--tls-ca", tls("ca.crt"), address], { input: "over TLS" })
       assert.strictEqual(String(trusting.stdout), "over TLS")
-      const { code, stderr } = yield* run(["connect", "--json", address])
+      const { code, stderr } = yield* inside(["connect", "--json", address])
       assert.strictEqual(code, 5)
       assert.deepInclude(eventsOf(stderr).at(-1), { tag: "DialError", reason: "Tls" })
     })
@@ -58,7 +75,7 @@ describe.concurrent("wss", () => {
         ["listen", "wss://127.0.0.1:0", "--tls-key", "absent", "--tls-cert", tls("server.crt")],
         ["connect", "wss://127.0.0.1:1", "--tls-ca", "absent"]
       ]) {
-        const { code, stderr } = yield* run([...args, "--json"])
+        const { code, stderr } = yield* inside([...args, "--json"])
         assert.strictEqual(code, 1)
         assert.deepInclude(eventsOf(stderr)[0], { tag: "LocalError", reason: "NotFound" })
         assert.include(eventsOf(stderr)[0]?.message, "absent")
@@ -69,14 +86,14 @@ describe.concurrent("wss", () => {
 
 describe.concurrent("--origin", () => {
   const pages = ["https://app.example", "http://localhost:5173"]
-  const showing = (origin: string, address: string) => run(["connect", "--json", "--origin", origin, address])
+  const showing = (origin: string, address: string) => inside(["connect", "--json", "--origin", origin, address])
 
   it.live("lets in who shows one of these, and who shows none, over a bare ws", () =>
     Effect.gen(function* () {
       const allowed = pages.flatMap((page) => ["--origin", page])
-      const { address } = yield* listen("ws://127.0.0.1:0", "--echo", ...allowed)
+      const { address } = yield* listenInside("ws://127.0.0.1:0", "--echo", ...allowed)
       for (const page of pages) assert.strictEqual((yield* showing(page, address)).code, 0)
-      assert.strictEqual((yield* run(["connect", address])).code, 0)
+      assert.strictEqual((yield* inside(["connect", address])).code, 0)
       const { code, stderr } = yield* showing("https://evil.example", address)
       assert.strictEqual(code, 3)
       assert.include(eventsOf(stderr)[0]?.message, "HTTP_403")
@@ -85,8 +102,8 @@ describe.concurrent("--origin", () => {
 
   it.live("without it, no page gets into a bare ws, and all into one that authenticates", () =>
     Effect.gen(function* () {
-      const { address: bare } = yield* listen("ws://127.0.0.1:0", "--echo")
-      const { address: authenticated } = yield* listen("ws://127.0.0.1:0~shs", "--echo")
+      const { address: bare } = yield* listenInside("ws://127.0.0.1:0", "--echo")
+      const { address: authenticated } = yield* listenInside("ws://127.0.0.1:0~shs", "--echo")
       for (const page of pages) {
         assert.strictEqual((yield* showing(page, bare)).code, 3)
         assert.strictEqual((yield* showing(page, authenticated)).code, 0)
@@ -98,7 +115,7 @@ describe.concurrent("--origin", () => {
 describe.concurrent("--scope and --external", () => {
   const addressesOf = (...args: ReadonlyArray<string>) =>
     Effect.gen(function* () {
-      const { listener } = yield* listen(...args)
+      const { listener } = yield* listenInside(...args)
       const { addresses = [] } = yield* listener.event("listening")
       return addresses.map((address) => address.replace(/:\d+~.*$/, ""))
     })
@@ -119,7 +136,7 @@ describe.concurrent("--scope and --external", () => {
   it.live("say nothing of what can't be reached from there", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* addressesOf("net:127.0.0.1:0~shs", "--scope", "public"), [])
-      const person = yield* start(["listen", "net:127.0.0.1:0~shs", "--scope", "public"])
+      const person = yield* startInside(["listen", "net:127.0.0.1:0~shs", "--scope", "public"])
       assert.match((yield* person.lines(1))[0] ?? "", /^listening, where nobody/)
     })
   )
@@ -137,11 +154,11 @@ describe.concurrent("--race", () => {
       )
       const bound = silent.address()
       const port = typeof bound === "object" ? bound?.port : undefined
-      const { address } = yield* listen("net:127.0.0.1:0~shs", "--echo")
+      const { address } = yield* listenInside("net:127.0.0.1:0~shs", "--echo")
       const addresses = `net:127.0.0.1:${port}~${address.split("~")[1]};${address}`
-      const inOrder = yield* run(["connect", "--json", "--timeout", "3s", addresses])
+      const inOrder = yield* inside(["connect", "--json", "--timeout", "1s", addresses])
       assert.strictEqual(inOrder.code, 4)
-      const raced = yield* run(["connect", "--json", "--timeout", "8s", "--race", addresses], { input: "first" })
+      const raced = yield* inside(["connect", "--json", "--timeout", "1h", "--race", addresses], { input: "first" })
       assert.strictEqual(raced.code, 0)
       assert.strictEqual(String(raced.stdout), "first")
     })
@@ -176,7 +193,7 @@ describe.concurrent("--socks", () => {
   it.live("gives the name to each proxy in turn, and exits 3 when none gets there", () =>
     Effect.gen(function* () {
       const [first, second] = [yield* proxy, yield* proxy]
-      const { code, stderr } = yield* run([
+      const { code, stderr } = yield* inside([
         "connect",
         "--json",
         ...["--socks", "127.0.0.1:1", "--socks", first.place, "--socks", second.place],

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import manifest from "../../package.json" with { type: "json" }
+import { inside } from "./inside.ts"
 import { eventsOf, run } from "./support.ts"
 
 describe.concurrent("wrong usage exits 2, says why on stderr and leaves stdout alone", () => {
@@ -27,7 +28,7 @@ describe.concurrent("wrong usage exits 2, says why on stderr and leaves stdout a
   ]
   it.live.each(wrong)("multiserver %s", ([args, reason]) =>
     Effect.gen(function* () {
-      const { code, stderr, stdout } = yield* run([...args.split(" ").filter((arg) => arg !== ""), "--json"])
+      const { code, stderr, stdout } = yield* inside([...args.split(" ").filter((arg) => arg !== ""), "--json"])
       assert.strictEqual(code, 2)
       assert.strictEqual(String(stdout), "")
       const events = eventsOf(stderr)
@@ -41,7 +42,7 @@ describe.concurrent("wrong usage exits 2, says why on stderr and leaves stdout a
 describe.concurrent("help", () => {
   it.live("is on stdout when it is asked for", () =>
     Effect.gen(function* () {
-      const { code, stderr, stdout } = yield* run(["listen", "--help"])
+      const { code, stderr, stdout } = yield* inside(["listen", "--help"])
       assert.strictEqual(code, 0)
       assert.include(String(stdout), "--key-file")
       assert.strictEqual(stderr, "")
@@ -50,14 +51,14 @@ describe.concurrent("help", () => {
 
   it.live.each(["keygen", "listen", "connect", "bridge", "probe", "address"])("of %s has an example", (command) =>
     Effect.gen(function* () {
-      const { stdout } = yield* run([command, "--help"])
+      const { stdout } = yield* inside([command, "--help"])
       assert.match(String(stdout), new RegExp(`EXAMPLES\\n[^]*multiserver ${command} `))
     })
   )
 
   it.live("names the exit codes", () =>
     Effect.gen(function* () {
-      const { stdout } = yield* run(["--help"])
+      const { stdout } = yield* inside(["--help"])
       for (const code of [0, 1, 2, 3, 4, 5, 6, 7, 130, 143]) {
         assert.match(String(stdout), new RegExp(`(^ +|, )${code} +\\w`, "m"))
       }
@@ -66,7 +67,7 @@ describe.concurrent("help", () => {
 
   it.live("is pointed to by a wrong invocation, in plain lines", () =>
     Effect.gen(function* () {
-      const { code, stderr, stdout } = yield* run(["lisen"])
+      const { code, stderr, stdout } = yield* inside(["lisen"])
       assert.strictEqual(code, 2)
       assert.strictEqual(String(stdout), "")
       assert.include(stderr, "error: unknown command; did you mean listen?")
@@ -76,8 +77,31 @@ describe.concurrent("help", () => {
 
   it.live("has a version, the package's", () =>
     Effect.gen(function* () {
-      const { stdout } = yield* run(["--version"])
+      const { stdout } = yield* inside(["--version"])
       assert.strictEqual(String(stdout), `${manifest.version}\n`)
+    })
+  )
+})
+
+describe.concurrent("a process", () => {
+  it.live("exits 2 at wrong usage, says why on stderr and leaves stdout alone", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(["connect", "--frobnicate", "--json"])
+      assert.strictEqual(code, 2)
+      assert.strictEqual(String(stdout), "")
+      assert.deepStrictEqual(
+        eventsOf(stderr).map(({ reason, tag }) => [tag, reason]),
+        [["UsageError", "UnrecognizedOption"]]
+      )
+    })
+  )
+
+  it.live("has the help that was asked for on stdout, and exits 0", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(["listen", "--help"])
+      assert.strictEqual(code, 0)
+      assert.include(String(stdout), "--key-file")
+      assert.strictEqual(stderr, "")
     })
   )
 })

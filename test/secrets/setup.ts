@@ -10,14 +10,10 @@ import * as Events from "../../src/Events.ts"
 import * as HandshakeError from "../../src/HandshakeError.ts"
 import * as Identity from "../../src/Identity.ts"
 import * as ListenError from "../../src/ListenError.ts"
+import { recorder } from "./recorder.ts"
 
 const kinds = ["errors", "spans", "events", "console"] as const
 
-/** Left by `hook.mjs`, with which this process began. */
-const recorder: { readonly say: (kind: string, text: string) => void } = Reflect.get(
-  globalThis,
-  Symbol.for("effect-multiserver/test/secrets")
-)
 /** The same again says nothing new. */
 const said = new Set<string>()
 const say = (kind: (typeof kinds)[number], text: string): void => {

@@ -1,0 +1,123 @@
+/**
+ * The command within the test's process, by its program: for tests of what it says and what it answers with, which would spend most of
+ * their time on starting processes. What a process is needed for (exit codes, signals, pipes, the environment) runs one, by `start`.
+ */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Cause from "effect/Cause"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import { program } from "../../src/cli/program.ts"
+import { recorder } from "../secrets/recorder.ts"
+import { type Ended, Said } from "./said.ts"
+import { patience } from "./support.ts"
+
+export interface Options {
+  readonly env?: Record<string, string>
+}
+
+/** A console whose lines go where a process's would. */
+const consoleOf = (out: (text: string) => void, error: (text: string) => void): Console.Console =>
+  Object.assign(Object.create(console), {
+    log: (text: string) => out(`${text}\n`),
+    error: (text: string) => error(`${text}\n`)
+  })
+
+/** One run of the program. */
+export class Inside extends Said {
+  private readonly stdin = Effect.runSync(Queue.unbounded<Uint8Array, Cause.Done>())
+  private readonly fiber: Fiber.Fiber<number, unknown>
+
+  constructor(args: ReadonlyArray<string>, { env = {} }: Options) {
+    super()
+    const stdio = Stdio.layerTest({
+      args: Effect.succeed(args),
+      stdin: Stream.fromQueue(this.stdin),
+      stdout: () => Sink.forEach((chunk: string | Uint8Array) => Effect.sync(() => this.wrote(Buffer.from(chunk))))
+    })
+    const text = consoleOf(
+      (text) => this.wrote(Buffer.from(text)),
+      (text) => this.said(text)
+    )
+    // With a root of its own: within one fiber tree, a layer is built once, and this one is of these arguments.
+    this.fiber = Effect.runFork(
+      program.pipe(
+        Effect.provide(Layer.provideMerge(stdio, NodeServices.layer)),
+        Effect.provideService(Console.Console, text),
+        Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: { ...patience, ...env } }))
+      )
+    )
+    this.fiber.addObserver((exit) => this.over(Exit.isSuccess(exit) ? exit.value : Cause.pretty(exit.cause)))
+  }
+
+  // It is searched for secrets as what a process says is.
+  protected override wrote(chunk: Buffer): void {
+    recorder.say("stdout", chunk)
+    super.wrote(chunk)
+  }
+
+  protected override said(text: string): void {
+    recorder.say("stderr", text)
+    super.said(text)
+  }
+
+  write(bytes: Uint8Array | string): Effect.Effect<void> {
+    return Effect.asVoid(Queue.offer(this.stdin, Buffer.from(bytes)))
+  }
+
+  end(bytes: Uint8Array | string = ""): Effect.Effect<void> {
+    return Effect.andThen(bytes.length === 0 ? Effect.void : this.write(bytes), Queue.end(this.stdin))
+  }
+
+  /** What a first signal does. */
+  get interrupt(): Effect.Effect<void> {
+    return Fiber.interrupt(this.fiber)
+  }
+}
+
+/** Starts the program; it is interrupted with the scope when it hasn't ended. */
+export const startInside = (
+  args: ReadonlyArray<string>,
+  options: Options = {}
+): Effect.Effect<Inside, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => new Inside(args, options)),
+    ({ interrupt }) => interrupt
+  )
+
+/** Runs the program to its end with this on stdin. */
+export const inside = (
+  args: ReadonlyArray<string>,
+  options: Options & { readonly input?: Uint8Array | string } = {}
+): Effect.Effect<Ended, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const own = yield* startInside(args, options)
+    yield* own.end(options.input)
+    return yield* own.exit
+  })
+
+/** A listener, and where it listens. */
+export const listenInside = (
+  ...args: ReadonlyArray<string>
+): Effect.Effect<{ readonly listener: Inside; readonly address: string }, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const listener = yield* startInside(["listen", "--json", ...args])
+    return { listener, address: yield* listener.address }
+  })
+
+/** The same for a relay to this address. */
+export const bridgeInside = (
+  ...args: ReadonlyArray<string>
+): Effect.Effect<{ readonly bridge: Inside; readonly address: string }, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const bridge = yield* startInside(["bridge", "--json", ...args])
+    return { bridge, address: yield* bridge.address }
+  })

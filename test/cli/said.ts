@@ -1,0 +1,121 @@
+/** What a run of the command says, as it comes: the same of a process and of the program within this one. */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+
+/** An event of `--json`: what it is called, and whatever else it has. */
+const Event = Schema.fromJsonString(
+  Schema.Struct({
+    event: Schema.String,
+    role: Schema.optionalKey(Schema.String),
+    from: Schema.optionalKey(Schema.String),
+    address: Schema.optionalKey(Schema.String),
+    addresses: Schema.optionalKey(Schema.Array(Schema.String)),
+    peer: Schema.optionalKey(Schema.NullOr(Schema.String)),
+    bytesRead: Schema.optionalKey(Schema.Number),
+    bytesWritten: Schema.optionalKey(Schema.Number),
+    tag: Schema.optionalKey(Schema.String),
+    reason: Schema.optionalKey(Schema.String),
+    message: Schema.optionalKey(Schema.String),
+    attempts: Schema.optionalKey(
+      Schema.Array(Schema.Struct({ address: Schema.String, reason: Schema.String, message: Schema.String }))
+    )
+  })
+)
+export type Event = typeof Event.Type
+const decode = Schema.decodeUnknownResult(Event)
+
+/** The events of a process that ran with `--json`: each line has to be one. */
+export const eventsOf = (stderr: string): ReadonlyArray<Event> =>
+  stderr
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => Result.getOrThrowWith(decode(line), () => new Error(`stderr has a line that is no event: ${line}`)))
+
+export interface Ended {
+  /** The exit code; or the name of the signal that killed it, or the defect that it died of. */
+  readonly code: number | string
+  readonly stdout: Buffer
+  readonly stderr: string
+}
+
+export class Said {
+  private readonly out: Array<Buffer> = []
+  private err = ""
+  private ended: Ended | undefined
+  private readonly waiting = new Set<() => void>()
+
+  /** On stdout. */
+  protected wrote(chunk: Buffer): void {
+    this.out.push(chunk)
+    this.changed()
+  }
+
+  /** On stderr. */
+  protected said(text: string): void {
+    this.err += text
+    this.changed()
+  }
+
+  protected over(code: number | string): void {
+    this.ended = { code, stdout: Buffer.concat(this.out), stderr: this.err }
+    this.changed()
+  }
+
+  private changed(): void {
+    for (const check of this.waiting) check()
+  }
+
+  private until<A>(what: () => A | undefined): Effect.Effect<A> {
+    return Effect.callback<A>((resume) => {
+      const check = () => {
+        const got = what()
+        if (got === undefined) return
+        this.waiting.delete(check)
+        resume(Effect.succeed(got))
+      }
+      this.waiting.add(check)
+      check()
+      return Effect.sync(() => this.waiting.delete(check))
+    })
+  }
+
+  /** Whole lines of stderr so far, as events. */
+  events(): ReadonlyArray<Event> {
+    return eventsOf(this.err.slice(0, this.err.lastIndexOf("\n") + 1))
+  }
+
+  /** The first event of this kind; dies when the process ends without. */
+  event(name: string): Effect.Effect<Event> {
+    return Effect.flatMap(
+      this.until(() => this.events().find((each) => each.event === name) ?? this.ended),
+      (got) =>
+        "event" in got ? Effect.succeed(got) : Effect.die(new Error(`no ${name}, but ${got.code}\n${got.stderr}`))
+    )
+  }
+
+  /** The first lines of stderr, for a process that runs without `--json`. */
+  lines(count: number): Effect.Effect<ReadonlyArray<string>> {
+    return this.until(() => {
+      const whole = this.err.split("\n").slice(0, -1)
+      return whole.length >= count ? whole : undefined
+    })
+  }
+
+  /** The address that a listener says first. */
+  get address(): Effect.Effect<string> {
+    return Effect.map(this.event("listening"), ({ addresses }) => addresses?.[0] ?? "")
+  }
+
+  /** Waits until stdout has at least so many bytes. */
+  received(bytes: number): Effect.Effect<Buffer> {
+    return this.until(() => {
+      const all = Buffer.concat(this.out)
+      return all.length >= bytes ? all : undefined
+    })
+  }
+
+  get exit(): Effect.Effect<Ended> {
+    return this.until(() => this.ended)
+  }
+}
