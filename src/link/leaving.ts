@@ -10,29 +10,19 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { type Address, format } from "../Address.ts"
-import {
-  ConnectionError,
-  type ConnectionReason,
-  Defect,
-  locallyClosed,
-  type PortFailure,
-  TimedOut
-} from "../ConnectionError.ts"
+import { ConnectionError, Defect, locallyClosed, type PortFailure, TimedOut } from "../ConnectionError.ts"
 import type { Port, PortListener } from "../Port.ts"
 import type { CloseDeadlines } from "./closeDeadlines.ts"
+import { part, type Tag } from "./parting.ts"
+import { type Patience, readOn } from "./readOn.ts"
 
 /** How a connection went; final when its scope is closed. */
 export interface Account {
   readonly bytesRead: number
   readonly bytesWritten: number
-  /**
-   * `end`: both sides said goodbye. `closed`: this side did. Otherwise the tag of the reason for which it failed; `Defect` when it was
-   * a fault in the code of a protocol.
-   */
-  readonly tag: "end" | "closed" | ConnectionReason["_tag"] | "Defect"
+  readonly tag: Tag
 }
 
 /** What one direction of an open connection owes to the one who leaves it. */
@@ -58,9 +48,6 @@ interface Writing extends Direction {
   readonly waits: boolean
 }
 
-/** How often it is looked whether a peer that was said goodbye to still sends, in milliseconds. */
-const lookMillis = 20
-
 type State = "opening" | "open" | "leaving" | "left"
 
 export class Leaving implements PortListener {
@@ -77,12 +64,9 @@ export class Leaving implements PortListener {
   handshakeWritten = 0
   /** Why this side has given up on the connection, which its ports don't know. */
   private gaveUp: PortFailure | undefined
-  private tag: Account["tag"] | undefined
-  /** Reads on for nobody: whether something has arrived since it was last looked. `undefined` while it does not. */
-  private discarded: boolean | undefined
+  private tag: Tag | undefined
   /** Whether the socket is not cut off from a peer that still sends. */
   private outlasts = false
-  private onPending: (() => void) | undefined
   private whoWaits: Array<() => void> | undefined
   /** Runs when everything is let go of. */
   private onLeft: (() => void) | undefined
@@ -139,14 +123,12 @@ export class Leaving implements PortListener {
   // ---- hearing from the port ----
 
   readable(): void {
-    if (this.discarded === undefined) this.reader?.advance()
-    else this.discard()
+    this.reader?.advance()
     this.lookForEnd()
   }
 
   drained(): void {
     this.writer?.advance()
-    this.onPending?.()
     this.lookForEnd()
   }
 
@@ -172,7 +154,7 @@ export class Leaving implements PortListener {
     }
   }
 
-  private tagNow(): Account["tag"] {
+  private tagNow(): Tag {
     // When both have said that all was said, what becomes of the socket afterwards is no failure.
     return this.bothEnded ? "end" : (this.failure?._tag ?? "closed")
   }
@@ -250,35 +232,20 @@ export class Leaving implements PortListener {
     this.reader?.drain()
   }
 
-  // ---- reading on for nobody ----
+  // ---- leaving ----
 
   /** From now on a peer that still sends is not cut off when the scope closes: that would take with it what it has yet to read. */
   outlast(): void {
     this.outlasts = true
   }
 
-  private discard(): void {
-    this.attempt(() => {
-      while (this.port.take() !== undefined) this.discarded = true
-    })
+  /** Reads on for nobody: see `readOn`. */
+  readOn(patience: Patience): Effect.Effect<void> {
+    return Effect.ensuring(
+      readOn(this.port, patience),
+      Effect.sync(() => this.port.listen(this))
+    )
   }
-
-  /**
-   * Reads on for nobody until the peer has ended or is silent. In milliseconds: how long to wait for the first that arrives and for more
-   * after it, and for how long altogether.
-   */
-  readOn(first: number, more: number, altogether: number): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      this.discard()
-      const { discarded, port } = this
-      this.discarded = false
-      if (port.ended || port.failure !== undefined || altogether <= 0 || (!discarded && first <= 0)) return Effect.void
-      const silence = discarded ? more : first - lookMillis
-      return Effect.andThen(Effect.sleep(lookMillis), this.readOn(silence, more, altogether - lookMillis))
-    })
-  }
-
-  // ---- leaving ----
 
   /** The finalizer of the stack, in its scope. */
   leave(exit: Exit.Exit<unknown, unknown>, scope: Scope.Scope): Effect.Effect<void> {
@@ -292,105 +259,30 @@ export class Leaving implements PortListener {
     this.state = "leaving"
     this.reader?.shut(locallyClosed)
     this.writer?.shut(locallyClosed)
-    const parted = isFit ? this.part(this.port, scope) : undefined
-    if (parted === undefined) return this.letGo(exit)
-    return Effect.andThen(
-      parted,
-      Effect.suspend(() => this.letGo(exit))
+    if (!isFit) return this.letGo(exit)
+    const parted = this.part(scope)
+    if (!Effect.isEffect(parted)) return this.letGo(exit, parted)
+    return parted.pipe(
+      Effect.catchDefect((cause) => Effect.sync(() => this.partingDefect(cause))),
+      Effect.flatMap((tag) => this.letGo(exit, tag))
     )
   }
 
-  /**
-   * Ends, drains and closes one port after another, the upper before the one that it stands on. `undefined` when that is done: mostly
-   * the kernel takes at once what is left, and nothing has to be waited for.
-   */
-  private part(top: Port | undefined, scope: Scope.Scope): Effect.Effect<void> | undefined {
-    for (let port = top; port !== undefined; port = port.below) {
-      const layer = port
-      if (!this.attempt(() => layer.end())) return undefined
-      if (layer.pending > 0 || this.readsOn(layer)) return this.partWaiting(layer, scope)
-      if (!this.closeLayer(layer)) return undefined
-    }
-    return undefined
-  }
-
-  private partWaiting(port: Port, scope: Scope.Scope): Effect.Effect<void> {
-    return Effect.gen({ self: this }, function* () {
-      const clock = yield* Clock.Clock
-      const remaining = () => this.deadlines?.remaining(scope, clock) ?? 0
-      if (port.pending > 0 && !(yield* this.drainedWithin(port, remaining()))) {
-        this.tag = "TimedOut"
-        return this.destroyPort()
-      }
-      if (this.readsOn(port)) {
-        const millis = remaining()
-        yield* this.readOn(lookMillis, millis, millis)
-      }
-      if (this.closeLayer(port)) yield* this.part(port.below, scope) ?? Effect.void
-    })
-  }
-
-  /** A socket that is closed over unread bytes takes with it what the peer has yet to read. */
-  private readsOn(port: Port): boolean {
-    return this.outlasts && port === this.port && port.resets === true && !port.ended && port.failure === undefined
-  }
-
-  /** Waits for the kernel, not for the peer. Answers whether it got everything in time. */
-  private drainedWithin(port: Port, millis: number): Effect.Effect<boolean> {
-    if (millis <= 0) return Effect.succeed(false)
-    const drained = Effect.callback<void>((resume) => {
-      this.onPending = () => {
-        if (port.pending === 0 || port.failure !== undefined) resume(Effect.void)
-      }
-      // Whoever heard from a lower port may be gone by now.
-      if (port !== this.port) port.listen(this)
-      this.onPending()
-    })
-    return Effect.timeoutOption(drained, millis).pipe(
-      Effect.map(Option.isSome),
-      Effect.ensuring(
-        Effect.sync(() => {
-          this.onPending = undefined
-        })
-      )
-    )
-  }
-
-  /** Lets go of one port that is drained. Answers whether the one below is to follow. */
-  private closeLayer(port: Port): boolean {
-    const { failure } = port
-    if (port === this.port) this.tag = failure === undefined ? (port.ended ? "end" : "closed") : this.tagNow()
-    if (failure === undefined) return this.attempt(() => port.close())
-    this.destroyPort()
-    return false
-  }
-
-  /** Everything that the stack held goes, after the goodbye. */
-  private letGo(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
-    const { laid, onLeft } = this
-    this.state = "left"
-    this.lookForEnd()
-    if (laid === undefined) {
-      onLeft?.()
-      return Effect.void
-    }
-    this.laid = undefined
-    const closed = Scope.close(laid, exit)
-    return onLeft === undefined ? closed : Effect.ensuring(closed, Effect.sync(onLeft))
-  }
-
-  // ---- what a port may do to us ----
-
-  /** Runs the code of a port or a codec. What it throws breaks this connection, and reaches nobody else. */
-  private attempt(run: () => void): boolean {
+  private part(scope: Scope.Scope): Tag | Effect.Effect<Tag> {
+    const { deadlines, outlasts } = this
+    const remaining = Effect.map(Clock.Clock, (clock) => deadlines?.remaining(scope, clock) ?? 0)
     try {
-      run()
+      return part(this.port, { remaining, outlasts })
     } catch (cause) {
-      this.gaveUp = new Defect({ cause })
-      this.tag = "Defect"
-      this.destroyPort()
+      return this.partingDefect(cause)
     }
-    return this.gaveUp === undefined
+  }
+
+  /** A port or a codec threw while it was left. */
+  private partingDefect(cause: unknown): Tag {
+    this.gaveUp = new Defect({ cause })
+    this.destroyPort()
+    return "Defect"
   }
 
   private destroyPort(): void {
@@ -400,5 +292,20 @@ export class Leaving implements PortListener {
       this.gaveUp = new Defect({ cause })
       this.tag = "Defect"
     }
+  }
+
+  /** Everything that the stack held goes, after the goodbye. */
+  private letGo(exit: Exit.Exit<unknown, unknown>, tag?: Tag): Effect.Effect<void> {
+    const { laid, onLeft } = this
+    this.tag = tag ?? this.tag
+    this.state = "left"
+    this.lookForEnd()
+    if (laid === undefined) {
+      onLeft?.()
+      return Effect.void
+    }
+    this.laid = undefined
+    const closed = Scope.close(laid, exit)
+    return onLeft === undefined ? closed : Effect.ensuring(closed, Effect.sync(onLeft))
   }
 }

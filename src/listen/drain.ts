@@ -49,5 +49,8 @@ export const sayGoodbye = (
   { close, grace }: LimitValues
 ): Effect.Effect<void, ConnectionError> => {
   const silence = Duration.toMillis(close)
-  return Effect.andThen(connection.end, leaving.readOn(silence, silence, Duration.toMillis(grace) - reserved))
+  return Effect.andThen(
+    connection.end,
+    leaving.readOn({ first: silence, more: silence, altogether: Duration.toMillis(grace) - reserved })
+  )
 }

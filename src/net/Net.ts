@@ -9,7 +9,7 @@ import type { TransportReason } from "../DialError.ts"
 import type { Link } from "../Link.ts"
 import type { BindReason } from "../ListenError.ts"
 import { contains, empty, type Networks } from "../Networks.ts"
-import { makeUnchecked as trusted } from "../schema/makeUnchecked.ts"
+import { makeUnchecked } from "../schema/makeUnchecked.ts"
 import { fdRoom } from "../sockets/fdRoom.ts"
 import { advertisedHosts, boundHosts, plainIp, reachOf } from "../sockets/ip.ts"
 import { permitted } from "../sockets/lookup.ts"
@@ -30,7 +30,11 @@ const socketOptions = {
 
 /** Where a socket's other end is. */
 const remoteOf = (socket: net.Socket): Address.Net =>
-  trusted(Address.Net, { _tag: "net", host: plainIp(socket.remoteAddress ?? "0.0.0.0"), port: socket.remotePort ?? 0 })
+  makeUnchecked(Address.Net, {
+    _tag: "net",
+    host: plainIp(socket.remoteAddress ?? "0.0.0.0"),
+    port: socket.remotePort ?? 0
+  })
 
 const dial = (
   { host, port }: Address.Net,

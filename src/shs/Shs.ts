@@ -18,7 +18,7 @@ import { ConvertedKeys } from "../handshake/convertedKeys.ts"
 import { handshakeErrors, type Phase } from "../handshake/errors.ts"
 import { fromSeed, Identity, type KeyPair, type PublicKey } from "../Identity.ts"
 import { Authenticated } from "../Peer.ts"
-import { makeUnchecked as trusted } from "../schema/makeUnchecked.ts"
+import { makeUnchecked } from "../schema/makeUnchecked.ts"
 import * as Transform from "../Transform.ts"
 import * as BoxStream from "./BoxStream.ts"
 import * as Handshake from "./ShsHandshake.ts"
@@ -55,8 +55,8 @@ const handshaken = (
   session: Handshake.Session,
   maxBoxBody: number | undefined
 ): Transform.Handshaken => ({
-  peer: trusted(Authenticated, { _tag: "Authenticated", publicKey }),
-  section: trusted(Address.Shs, { _tag: "shs", publicKey }),
+  peer: makeUnchecked(Authenticated, { _tag: "Authenticated", publicKey }),
+  section: makeUnchecked(Address.Shs, { _tag: "shs", publicKey }),
   codec: BoxStream.codec(primitives, session, maxBoxBody)
 })
 

@@ -47,10 +47,5 @@ const softLimit = (): string | undefined =>
 export const roomFor = (limit: string | undefined): number =>
   limit !== undefined && /^\d+$/.test(limit) ? Math.max(1, Number(limit) - reserved) : Number.POSITIVE_INFINITY
 
-let known: number | undefined
-
-/** The soft limit less 64; no bound where there is no limit. Asked of the system once. */
-export const fdRoom = (): number => {
-  known ??= roomFor(softLimit())
-  return known
-}
+/** The soft limit less 64; no bound where there is no limit. Asked of the system where a Multiserver's layer is built. */
+export const fdRoom = (): number => roomFor(softLimit())

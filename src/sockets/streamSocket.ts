@@ -7,7 +7,7 @@ import * as Link from "../Link.ts"
 import type { BindReason } from "../ListenError.ts"
 import { anonymous } from "../Peer.ts"
 import type { Rooms } from "../Port.ts"
-import { makeUnchecked as trusted } from "../schema/makeUnchecked.ts"
+import { makeUnchecked } from "../schema/makeUnchecked.ts"
 import * as SocketRooms from "./rooms.ts"
 import { ignore, release, SocketPort } from "./socketPort.ts"
 import { rewrap, StaticRead, StaticReads } from "./staticRead.ts"
@@ -64,7 +64,7 @@ export const overSocket = (
   read?: StaticRead
 ): Effect.Effect<Link.Link, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const remote = trusted(Address.Address, { transport, transforms: [] })
+    const remote = makeUnchecked(Address.Address, { transport, transforms: [] })
     return Link.make(new SocketPort(socket, rooms, read), { remote, peer: anonymous, source })
   })
 

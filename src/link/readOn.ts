@@ -1,0 +1,58 @@
+/** Reading on for nobody, before a socket is closed. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { monotonicMillis } from "../monotonic.ts"
+import type { Port, PortListener } from "../Port.ts"
+
+/** How often it is looked whether the peer still sends, in milliseconds. */
+export const lookMillis = 20
+
+/** How long it is read on, in milliseconds. */
+export interface Patience {
+  /** For the first that arrives. */
+  readonly first: number
+  /** For more, since something arrived last. */
+  readonly more: number
+  readonly altogether: number
+}
+
+/** Takes what arrives, and throws it away. */
+class Discard implements PortListener {
+  private readonly port: Port
+  arrived = false
+
+  constructor(port: Port) {
+    this.port = port
+  }
+
+  readable(): void {
+    while (this.port.take() !== undefined) this.arrived = true
+  }
+
+  drained(): void {}
+}
+
+/**
+ * Takes what arrives at a port until the peer has ended or is silent. A socket that is closed over unread bytes resets the connection, and
+ * that takes with it what the peer has yet to read.
+ */
+export const readOn = (port: Port, { altogether, first, more }: Patience): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    const discard = new Discard(port)
+    port.listen(discard)
+    discard.readable()
+    const began = monotonicMillis(clock)
+    let last = began
+    let patience = first
+    for (;;) {
+      const now = monotonicMillis(clock)
+      if (discard.arrived) {
+        discard.arrived = false
+        last = now
+        patience = more
+      }
+      if (port.ended || port.failure !== undefined || now - began >= altogether || now - last >= patience) return
+      yield* Effect.sleep(lookMillis)
+    }
+  })
