@@ -27,7 +27,8 @@ const columns = {
 const format = (value, digits) =>
   value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits })
 
-const layout = (rows) => {
+/** Rows of cells as columns: the first is aligned to the left, the others to the right. */
+export const layout = (rows) => {
   const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)))
   return rows
     .map((row) => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  "))
