@@ -14,7 +14,7 @@ import { run } from "./run.mjs"
 import { installPeers } from "./setup.mjs"
 import { snapshot } from "./snapshot.mjs"
 import { tests } from "./suite.mjs"
-import { gateTable, table } from "./tables.mjs"
+import { gateTable, pairedTable, table } from "./tables.mjs"
 
 const { values: flags } = parseArgs({
   options: {
@@ -75,7 +75,7 @@ const source = commit()
 const began = Date.now()
 const repetitions = Number(flags.reps ?? (flags.quick ? 2 : 3))
 const seconds = Number(flags.seconds ?? (flags.quick ? 0.5 : 0.6))
-const { median, raw } = await run(choose(), { repetitions, seconds, say })
+const { median, paired, raw } = await run(choose(), { repetitions, seconds, say })
 say("")
 
 const result = {
@@ -85,7 +85,8 @@ const result = {
   commit: source,
   flags: { ...flags, repetitions, seconds },
   raw,
-  median
+  median,
+  ...(paired.length > 0 ? { paired } : {})
 }
 // A choice of tests answers the question that it was made for; only the whole of them is judged, and only all of them published.
 const whole = flags.tests === undefined && flags.peers === undefined
@@ -97,6 +98,7 @@ if (everything) writeChart(result)
 console.log(`Node ${result.node}, ${result.cpu}, ${result.commit}: medians of ${repetitions} x ${seconds} s\n`)
 for (const [test, peers] of Object.entries(median))
   if (Object.keys(peers).length > 0) console.log(`${table(test, peers)}\n`)
+if (paired.length > 0) console.log(`${pairedTable(paired)}\n`)
 
 const judged = judge(raw, flags.quick)
 const shown = whole ? judged : judged.filter(({ value }) => value !== undefined)

@@ -1,6 +1,6 @@
 /**
- * What one connection costs in one process that has both of its sides: heap, and Effect operations. Neither depends on what else the
- * machine does, so that a change of one percent shows.
+ * What one connection costs in one process that has both of its sides: heap, and Effect operations. Neither depends on
+ * what else the machine does, so that a change of one percent shows.
  *
  *     node bench/perConnection.mjs                           this build
  *     node bench/perConnection.mjs --dist /other/dist        this build beside another one, and the ratio
@@ -8,22 +8,24 @@
  *
  * The other build is loaded with the Effect of its own checkout. Only what both doors (`node.js`) have is used.
  *
- * heap: bytes of `heapUsed` for an open connection that has nothing to do. Each dialed connection has sent one byte, has pulled the
- * byte that came back, and is kept with its scope; at the other end an echo handler waits in `pull`. The difference between
- * `--connections` of them open and none, after a full garbage collection each time, divided by their number. Buffers outside of V8's
- * heap are not in it.
+ * heap: bytes of `heapUsed` for an open connection that has nothing to do. Each dialed connection has sent one byte,
+ * has pulled the byte that came back, and is kept with its scope; at the other end an echo handler waits in `pull`.
+ * It is the difference between `--connections` of them open and none, after a full garbage collection each time,
+ * divided by their number. Buffers outside of V8's heap are not in it.
  *
  * external: the same difference of `external`, which is the memory of buffers outside of V8's heap.
  *
- * operations: what Effect itself counts as operations (`currentOpCount`, by which it decides when a fiber yields), of all fibers of
- * both sides, for one scoped dial with one byte there and back, until the fibers of both sides have ended. They are the steps of the
- * run loop, and the continuations that run without such a step. The fiber that dials is among them.
+ * operations: what Effect itself counts as operations (`currentOpCount`, by which it decides when a fiber yields), of
+ * all fibers of both sides, for one scoped dial with one byte there and back, until the fibers of both sides have
+ * ended. They are the steps of the run loop, and the continuations that run without such a step. The fiber that dials
+ * is among them.
  *
- * The operations were the same in every dial, and heap within 0.3 %, in runs on a machine that had ten times as much to do as it has
- * cores. The build before the redesign of the core: net~shs 12,950 B and 184 operations, net 9,170 and 126, memory 8,230 and 141.
+ * On a machine that had ten times as much to do as it has cores, the operations were the same in each run, and heap
+ * within 0.3 %. The build before the redesign of the core: net~shs 12,950 B and 184 operations, net 9,170 and 126,
+ * memory 8,230 and 141.
  *
- * Every figure is the median of several in a process. The builds take turns, each round with a new process for each; the ratio is
- * that of the two processes of a round, and the median of these is printed.
+ * Every figure is the median of several in a process. The builds take turns, each round with a new process for each;
+ * the ratio is that of the two processes of a round, and the median of these is printed.
  */
 import { execFile } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"

@@ -1,4 +1,5 @@
 /** The figures as text. */
+import { median } from "./measure.mjs"
 import { titles } from "./peers/registry.mjs"
 
 const columns = {
@@ -63,5 +64,17 @@ export const gateTable = (judged) =>
       String(gate.aim),
       floor === undefined ? "" : floor.toFixed(2),
       verdict
+    ])
+  ])
+
+/** Two builds: the median of the ratios of each pair of neighbouring cells, and how far apart these are. */
+export const pairedTable = (paired) =>
+  layout([
+    ["this build / another, paired", "figure", "median", "least", "most", "pairs"],
+    ...paired.map(({ figure, peer, ratios, test }) => [
+      `${test} ${peer}`,
+      columns[figure]?.[0] ?? figure,
+      ...[median(ratios), Math.min(...ratios), Math.max(...ratios)].map((ratio) => ratio.toFixed(3)),
+      String(ratios.length)
     ])
   ])

@@ -1,10 +1,11 @@
 /**
- * `npm run walk`: which files of `src` run code in one `net~shs` dial with an echo and a close, both sides in this process.
+ * `npm run walk`: which files of `src` run code in one `net~shs` dial with an echo and a close, both sides in this
+ * process.
  *
- * V8 counts the calls of each function (precise coverage). The counts are reset after a first dial, so that the loading of modules,
- * the building of layers and the binding of the listener are not in them. CONTRIBUTING.md has the walks through these files, in a
- * section "The four walks" of four ordered lists; an item is the file that its first backticks name. An executed file that is on none
- * of them is a leaf. A walk that names a file which does not exist fails.
+ * V8 counts the calls of each function (precise coverage). The counts are reset after a first dial, so that the loading
+ * of modules, the building of layers and the binding of the listener are not in them. CONTRIBUTING.md has the walks
+ * through these files: four ordered lists in a section "The four walks". An item is the file that its first backticks
+ * name. An executed file that is on none of them is a leaf. A walk that names a file which does not exist fails.
  *
  * `--functions` prints the functions of each file too, `--json` everything for a program.
  */
@@ -49,7 +50,7 @@ const section = (markdown: string, title: string): ReadonlyArray<string> => {
   return end < 0 ? rest : rest.slice(0, end)
 }
 
-/** The ordered lists of "The four walks". Each has the title of the heading above it, or else of the last line of text. */
+/** The ordered lists of "The four walks". A list's title is the heading above it, or else the last line of text. */
 const parseWalks = (markdown: string): ReadonlyArray<Walk> => {
   const walks: Array<{ title: string; files: Array<string> }> = []
   let title = ""
