@@ -1,9 +1,6 @@
 /** Somebody who wants to be served while others attack: one exchange after the other, each on a connection of its own. */
 import { exchange, percentiles, run, sleep } from "./wire.mjs"
 
-/** How long it waits for one exchange. */
-const patience = 5000
-
 const within = async (millis, promise) => {
   let timer
   const late = new Promise((_, reject) => {
@@ -16,7 +13,7 @@ const within = async (millis, promise) => {
   }
 }
 
-run(async ({ every, isStopped, say, stopped, target }) => {
+run(async ({ every, isStopped, patience, say, stopped, target }) => {
   const durations = []
   const failures = []
   while (!isStopped()) {
@@ -27,7 +24,7 @@ run(async ({ every, isStopped, say, stopped, target }) => {
     } catch (error) {
       failures.push(error.message)
     }
-    if (durations.length + failures.length === 1) say({ ready: true })
+    say({ exchanged: durations.length + failures.length })
     await Promise.race([sleep(every), stopped])
   }
   return { exchanges: durations.length, failures, ...percentiles(durations) }

@@ -3,12 +3,21 @@
  * ends.
  */
 import * as fs from "node:fs"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { bundle } from "../support/bundle.ts"
 import { scenarios } from "./scenarios/index.ts"
 import { stacks } from "./world.ts"
 
-const slow = 60_000
+/** Only what hangs takes as long, however busy the machine is. */
+const slow = 600_000
+
+beforeAll(async () => {
+  process.env.HOSTILE_PROGRAMS = await bundle("hostile", {
+    target: new URL("../target.ts", import.meta.url),
+    dialer: new URL("dialer.ts", import.meta.url)
+  })
+})
 
 for (const stack of stacks) {
   describe.concurrent(`a server and a client on ${stack} answer`, () => {

@@ -199,6 +199,12 @@ export const answer = async (raw, stack, keys, faulty) => {
 
 // ---- the process ----
 
+/** How long an attacker waits for an answer or an end that has to come, however busy the machine is. */
+const patience = 120_000
+
+/** What comes of it, or undefined when nothing has. */
+export const inTime = (promise) => Promise.race([promise, sleep(patience).then(() => undefined)])
+
 export const sleep = (millis) => new Promise((resolve) => setTimeout(resolve, millis))
 
 /** So many at a time, each with its number. */

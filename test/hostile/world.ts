@@ -6,6 +6,7 @@ import * as path from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
@@ -25,8 +26,17 @@ export type Size = "quick" | "full"
 
 const file = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 
-/** A Node that runs TypeScript: this one, or the one that the project brings. */
-const node = Number.parseInt(process.versions.node, 10) >= 24 ? process.execPath : file("../../node_modules/.bin/node")
+/**
+ * Ours run as they are, on a Node that runs TypeScript: this one, or the one that the project brings. A run that starts many has bundled
+ * them, because most of their start is loading modules.
+ */
+const ours = (name: "target" | "dialer"): readonly [node: string, program: string] => {
+  const bundles = process.env.HOSTILE_PROGRAMS
+  if (bundles !== undefined) return [process.execPath, path.join(bundles, `${name}.mjs`)]
+  const knowsTypes = Number.parseInt(process.versions.node, 10) >= 24
+  const node = knowsTypes ? process.execPath : file("../../node_modules/.bin/node")
+  return [node, file(name === "target" ? "../target.ts" : "dialer.ts")]
+}
 
 const Ended = Schema.Struct({ code: Schema.NullOr(Schema.Int), signal: Schema.NullOr(Schema.String) })
 type Ended = typeof Ended.Type
@@ -110,36 +120,48 @@ const countsOf = ({ child }: Process): Effect.Effect<Counts> =>
 /** What must be as before when all is over. */
 const left = ({ fds, fibers, sockets }: Counts) => JSON.stringify({ fds, sockets, fibers })
 
-/** What there is once nothing changes any more, or after some seconds. */
-export const settled = (counts: Effect.Effect<Counts>): Effect.Effect<Counts> =>
+/** Looks until it is enough, for two minutes at most: what has to come comes late on a busy machine. */
+const looked = <A>(look: Effect.Effect<A>, enough: (seen: A) => boolean): Effect.Effect<A> =>
   Effect.gen(function* () {
-    let last = yield* counts
-    for (let same = 0, tries = 0; same < 3 && tries < 100; tries++) {
+    let seen = yield* look
+    for (let tries = 0; tries < 1200 && !enough(seen); tries++) {
       yield* Effect.sleep("100 millis")
-      const now = yield* counts
-      same = left(now) === left(last) ? same + 1 : 0
-      last = now
-    }
-    return last
-  })
-
-/** Looks until it is enough, for some seconds at most. */
-export const eventually = <A>(look: () => A, enough: (seen: A) => boolean): Effect.Effect<A> =>
-  Effect.gen(function* () {
-    let seen = look()
-    for (let tries = 0; tries < 50 && !enough(seen); tries++) {
-      yield* Effect.sleep("100 millis")
-      seen = look()
+      seen = yield* look
     }
     return seen
   })
 
-/** Whether nothing is left of what there was to do. */
-export const sameAs = (before: Counts, now: Counts, checks: Checks, whose: string): void => {
-  checks.holds(left(now) === left(before), `${whose} is left with ${left(now)}, and began with ${left(before)}`)
-  // One timer for all handshakes may be set, in which case it runs to the deadline of one that is long done.
-  checks.holds(now.timers <= before.timers + 1, `${whose} is left with ${now.timers} timers, not ${before.timers}`)
-}
+/** The same where it can be seen at once. */
+export const eventually = <A>(look: () => A, enough: (seen: A) => boolean): Effect.Effect<A> =>
+  looked(Effect.sync(look), enough)
+
+/** What there is once nothing changes any more. */
+export const settled = (counts: Effect.Effect<Counts>): Effect.Effect<Counts> =>
+  Effect.suspend(() => {
+    let last: Counts | undefined
+    let same = 0
+    return looked(counts, (now) => {
+      same = last !== undefined && left(now) === left(last) ? same + 1 : 0
+      last = now
+      return same >= 3
+    })
+  })
+
+/** What there is once nothing is left of what there was to do. */
+export const sameAs = (
+  before: Counts,
+  counts: Effect.Effect<Counts>,
+  checks: Checks,
+  whose: string
+): Effect.Effect<Counts> =>
+  Effect.gen(function* () {
+    yield* looked(counts, (now) => left(now) === left(before))
+    const now = yield* settled(counts)
+    checks.holds(left(now) === left(before), `${whose} is left with ${left(now)}, and began with ${left(before)}`)
+    // One timer for all handshakes may be set, in which case it runs to the deadline of one that is long done.
+    checks.holds(now.timers <= before.timers + 1, `${whose} is left with ${now.timers} timers, not ${before.timers}`)
+    return now
+  })
 
 // -----------------------------------------------------------------------------
 // the server
@@ -194,7 +216,8 @@ export const startTarget = (stack: string, options: TargetOptions = {}): Effect.
   Effect.gen(function* () {
     const events = path.join(yield* temporary, "events")
     fs.writeFileSync(events, "")
-    const args = ["--expose-gc", file("../target.ts")]
+    const [node, program] = ours("target")
+    const args = ["--expose-gc", program]
     const env = { EVENTS: events, STACK: stack, ...options.env }
     const running = yield* options.fds === undefined
       ? start(node, args, env)
@@ -262,12 +285,40 @@ const Served = Schema.Struct({
 })
 export type Served = typeof Served.Type
 
+const HonestSaid = Schema.Union([Schema.Struct({ exchanged: Schema.Int }), Schema.Struct({ result: Served })])
+
+export interface Honest {
+  /** Succeeds when one more of its exchanges is over. */
+  readonly exchange: Effect.Effect<unknown>
+  readonly stop: Effect.Effect<Served>
+}
+
 /** Makes exchanges, one after the other with a pause between them, until it is stopped. Gives it once it was served for the first time. */
-const startHonest = (target: Target, every: number) =>
+const startHonest = (target: Target, every: number, patience: number) =>
   Effect.gen(function* () {
-    const child = yield* startScript("honest.mjs", { target: target.address, every }, Served)
-    yield* child.says
-    return Effect.andThen(child.stop, child.result)
+    const order = { target: target.address, every, patience }
+    const { child, line } = yield* start(process.execPath, [file("honest.mjs"), JSON.stringify(order)])
+    const exchanges = yield* Queue.sliding<number>(1)
+    const served = yield* Deferred.make<Served>()
+    yield* decoded(line, HonestSaid).pipe(
+      Effect.flatMap((said) =>
+        "result" in said ? Deferred.succeed(served, said.result) : Queue.offer(exchanges, said.exchanged)
+      ),
+      Effect.forever,
+      // It has ended: who waits for its result, and has not got it, dies with it.
+      Effect.catchCause((cause) => Deferred.failCause(served, cause)),
+      Effect.forkScoped
+    )
+    const next = Effect.raceFirst(Queue.take(exchanges), Deferred.await(served))
+    yield* next
+    const honest: Honest = {
+      exchange: Effect.andThen(Queue.clear(exchanges), next),
+      stop: Effect.andThen(
+        Effect.sync(() => void child.stdin?.end()),
+        Deferred.await(served)
+      )
+    }
+    return honest
   })
 
 // -----------------------------------------------------------------------------
@@ -285,7 +336,8 @@ export interface DialOrder {
 /** `dialer.ts`: our client, for servers that attack it. */
 export const startDialer = (appKey: string, env: Record<string, string> = {}) =>
   Effect.gen(function* () {
-    const running = yield* start(node, ["--expose-gc", file("dialer.ts")], { APPKEY: appKey, ...env })
+    const [node, program] = ours("dialer")
+    const running = yield* start(node, ["--expose-gc", program], { APPKEY: appKey, ...env })
     yield* decoded(running.line, Said)
     return {
       counts: Effect.suspend(() => countsOf(running)),
@@ -323,10 +375,18 @@ export interface Siege<A> {
 }
 
 export interface SiegeOptions extends TargetOptions {
+  readonly size: Size
   /** Milliseconds between the exchanges of who is honest. */
   readonly every?: number
   /** How many in a hundred of the honest exchanges may fail. */
   readonly mayFail?: number
+}
+
+/** In the quick size no deadline decides anything, but where the attack is about one. */
+export const patient = {
+  MULTISERVER_HANDSHAKE: "10 minutes",
+  MULTISERVER_GRACE: "10 minutes",
+  MULTISERVER_CLOSE: "1 minute"
 }
 
 /**
@@ -336,17 +396,19 @@ export interface SiegeOptions extends TargetOptions {
 export const siege = <A extends Attacked, E, R>(
   stack: StackName,
   checks: Checks,
-  attack: (target: Target) => Effect.Effect<A, E, R>,
-  options: SiegeOptions = {}
+  options: SiegeOptions,
+  attack: (target: Target, honest: Honest) => Effect.Effect<A, E, R>
 ): Effect.Effect<Siege<A>, E, R | Scope.Scope> =>
   Effect.gen(function* () {
-    const target = yield* startTarget(stack, options)
+    const quick = options.size === "quick"
+    const target = yield* startTarget(stack, { ...options, env: { ...(quick && patient), ...options.env } })
+    const patience = quick ? 120_000 : 5000
     // What is made once is made by the first exchange.
-    const warm = yield* Effect.flatten(startHonest(target, 1))
+    const warm = yield* Effect.flatMap(startHonest(target, 1, patience), ({ stop }) => stop)
     const before = yield* settled(target.counts)
-    const stopHonest = yield* startHonest(target, options.every ?? 25)
-    const attacked = yield* attack(target)
-    const served = yield* stopHonest
+    const honest = yield* startHonest(target, options.every ?? 25, patience)
+    const attacked = yield* attack(target, honest)
+    const served = yield* honest.stop
     const failed = served.failures.length
     const most = Math.floor(((served.exchanges + failed) * (options.mayFail ?? 0)) / 100)
     checks.holds(
@@ -354,10 +416,11 @@ export const siege = <A extends Attacked, E, R>(
       `the honest was not served ${failed} of ${served.exchanges + failed} times: ${served.failures[0]}`
     )
     checks.holds(target.isAlive(), "the server died")
-    const after = yield* settled(target.counts)
-    sameAs(before, after, checks, "the server")
-    const honest = { end: warm.exchanges + served.exchanges }
-    const tags = minus(target.tags(), honest)
+    // Some may still wait to be accepted, which the attackers need not do.
+    const exchanges = warm.exchanges + served.exchanges
+    yield* eventually(target.tags, (seen) => sum(seen) >= exchanges + attacked.connections)
+    const after = yield* sameAs(before, target.counts, checks, "the server")
+    const tags = minus(target.tags(), { end: exchanges })
     // An exchange that was given up has an event too, if it ever got to the server.
     const events = sum(tags)
     checks.holds(

@@ -3,35 +3,20 @@ import { execFile } from "node:child_process"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
 import * as path from "node:path"
-import { fileURLToPath } from "node:url"
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { build } from "vite"
+import { bundle, program } from "../support/bundle.ts"
 
 type Role = "server" | "client"
 const roles: ReadonlyArray<Role> = ["server", "client"]
 
-const fromHere = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
-const bundles = fromHere("../../node_modules/.cache/shs1-test")
-const executable = (role: Role) => path.join(bundles, `${role}.mjs`)
+// A suite starts its executable 45 times at once.
+let bundles = ""
 
-// A suite starts its executable 45 times at once, which would spend most of that on loading modules.
 beforeAll(async () => {
-  await build({
-    configFile: false,
-    logLevel: "warn",
-    ssr: { noExternal: true, external: ["sodium-native"] },
-    build: {
-      ssr: true,
-      outDir: bundles,
-      emptyOutDir: true,
-      rolldownOptions: {
-        input: roles.map((role) => fromHere(`./shs1/${role}.mjs`)),
-        output: { entryFileNames: "[name].mjs", chunkFileNames: "[name].mjs" }
-      }
-    }
-  })
-  for (const role of roles) fs.chmodSync(executable(role), 0o755)
+  const url = (role: Role) => new URL(`./shs1/${role}.mjs`, import.meta.url)
+  bundles = await bundle("shs1-test", { client: url("client"), server: url("server") })
+  for (const role of roles) fs.chmodSync(program(bundles, role), 0o755)
 })
 
 /** Runs the suite for a role. */
@@ -40,7 +25,7 @@ const suite = (role: Role, seed: string) =>
     const script = createRequire(import.meta.url).resolve(`shs1-test/test-${role}.js`)
     // Our executable is started by its shebang: let that be the Node of this process.
     const env = { ...process.env, PATH: `${path.dirname(process.execPath)}${path.delimiter}${process.env.PATH}` }
-    const child = execFile(process.execPath, [script, executable(role), seed], { env }, (error, stdout) =>
+    const child = execFile(process.execPath, [script, program(bundles, role), seed], { env }, (error, stdout) =>
       resume(Effect.succeed({ code: error?.code ?? 0, output: stdout.trim() }))
     )
     return Effect.sync(() => child.kill())

@@ -1,5 +1,5 @@
 /** Leaves at each byte of the client's messages, by FIN or by RST, and looks how soon a FIN is answered with the server's. */
-import { clientOf, connect, percentiles, protocolOf, run, sleep, times } from "../wire.mjs"
+import { clientOf, connect, inTime, percentiles, protocolOf, run, sleep, times } from "../wire.mjs"
 
 run(async ({ step, target }) => {
   const { lengths } = protocolOf(target.stack)
@@ -26,7 +26,7 @@ run(async ({ step, target }) => {
     }
     const began = performance.now()
     raw.end()
-    await Promise.race([raw.closed, sleep(5000)])
+    await inTime(raw.closed)
     if (raw.over === undefined) unnoticed.push(at)
     else noticed.push(raw.overAt - began)
     raw.destroy()

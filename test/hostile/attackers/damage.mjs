@@ -3,7 +3,7 @@
  * says so, and waits for a line.
  */
 import { ofTheNetwork, ofThePeer } from "../damages.mjs"
-import { dial, protocolOf, run, sleep, times } from "../wire.mjs"
+import { dial, inTime, protocolOf, run, times } from "../wire.mjs"
 
 run(async ({ onLine, rounds, say, target }) => {
   const protocol = protocolOf(target.stack)
@@ -18,7 +18,7 @@ run(async ({ onLine, rounds, say, target }) => {
       peer.say("first")
       await peer.hear(5)
       await damage(peer)
-      const { how } = await Promise.race([peer.rest().catch(() => ({ how: "garbled" })), sleep(5000).then(() => ({}))])
+      const { how } = (await inTime(peer.rest().catch(() => ({ how: "garbled" })))) ?? {}
       if (how === "goodbye") goodbyes++
       if (how === undefined) open++
       peer.raw.destroy()

@@ -1,5 +1,5 @@
 /** Keys that nobody can hold, points that make every secret zero, and signatures that are none. */
-import { clientOf, connect, protocolOf, run, sleep, times } from "../wire.mjs"
+import { clientOf, connect, inTime, protocolOf, run, times } from "../wire.mjs"
 
 run(async ({ rounds, target }) => {
   const { faultyClients, lengths } = protocolOf(target.stack)
@@ -11,7 +11,7 @@ run(async ({ rounds, target }) => {
     try {
       raw.write(steps.next().value)
       raw.write(steps.next(await raw.read(lengths.server[0])).value)
-      await Promise.race([raw.closed, sleep(5000)])
+      await inTime(raw.closed)
     } catch {
       // Refused before its challenge.
     }

@@ -1,5 +1,5 @@
 /** Slow loris: connections that send a byte now and then, half of them of the first message and half of the second. */
-import { clientOf, connect, percentiles, protocolOf, run, sleep, times } from "../wire.mjs"
+import { clientOf, connect, inTime, percentiles, protocolOf, run, sleep, times } from "../wire.mjs"
 
 run(async ({ count, every, target }) => {
   const { lengths } = protocolOf(target.stack)
@@ -18,7 +18,7 @@ run(async ({ count, every, target }) => {
       await Promise.race([sleep(every), raw.closed])
     }
     // Without its last byte, for as long as the server waits.
-    await Promise.race([sleep(30_000), raw.closed])
+    await inTime(raw.closed)
     if (raw.over !== undefined) lasted.push(performance.now() - began)
     raw.destroy()
   })

@@ -1,5 +1,5 @@
 /** Flips each bit of the client's messages, one for each connection, and counts what is answered after the message. */
-import { clientOf, connect, protocolOf, run, sleep, times } from "../wire.mjs"
+import { clientOf, connect, inTime, protocolOf, run, times } from "../wire.mjs"
 
 const flipped = (message, bit) => {
   const out = Buffer.from(message)
@@ -27,7 +27,7 @@ run(async ({ step, target }) => {
       allowed = lengths.server[0]
       raw.write(flipped(steps.next(await raw.read(allowed)).value, bit - first * 8))
     }
-    await Promise.race([raw.closed, sleep(5000)])
+    await inTime(raw.closed)
     answered += raw.received - allowed
     if (raw.over === undefined) wrong.push(bit)
     else refused++

@@ -1,5 +1,5 @@
 /** What is no handshake: other protocols, nothing, too much, another network's hello, and garbage behind a good hello. */
-import { clientOf, connect, protocolOf, random, run, sleep } from "../wire.mjs"
+import { clientOf, connect, inTime, protocolOf, random, run } from "../wire.mjs"
 
 const text = (lines) => Buffer.from(`${lines.join("\r\n")}\r\n\r\n`)
 
@@ -42,7 +42,7 @@ run(async ({ rounds, target }) => {
   const over = async (raw, name, allowed) => {
     connections++
     raw.end()
-    await Promise.race([raw.closed, sleep(5000)])
+    await inTime(raw.closed)
     if (raw.over === undefined) answered.push(`${name}: not closed`)
     if (raw.received > allowed) answered.push(`${name}: ${raw.received} bytes`)
     raw.destroy()

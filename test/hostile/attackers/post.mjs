@@ -1,5 +1,5 @@
 /** What a page of the web can do to a loopback port: a POST without a preflight, as a browser shapes it. */
-import { connect, run, sleep } from "../wire.mjs"
+import { connect, inTime, run } from "../wire.mjs"
 
 const bodies = ["ping", '{"jsonrpc":"2.0","method":"drain"}', "x".repeat(10_000)]
 
@@ -23,10 +23,10 @@ run(async ({ rounds, target }) => {
         ].join("\r\n")
       )
     )
-    const echoed = await Promise.race([raw.take(), sleep(5000)])
+    const echoed = await inTime(raw.take())
     if (echoed?.length > 0) answered++
     raw.end()
-    await Promise.race([raw.closed, sleep(5000)])
+    await inTime(raw.closed)
     raw.destroy()
   }
   return { connections: rounds, answered }

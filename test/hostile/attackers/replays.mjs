@@ -2,7 +2,7 @@
  * Says again what an honest client has said, in a third of the attempts the whole session, and says back to the server what it said
  * itself. Nothing of this may be accepted: no byte comes after the server's first message.
  */
-import { clientOf, connect, dial, protocolOf, random, run, sleep, times } from "../wire.mjs"
+import { clientOf, connect, dial, inTime, protocolOf, random, run, times } from "../wire.mjs"
 
 run(async ({ rounds, target }) => {
   const { lengths } = protocolOf(target.stack)
@@ -16,7 +16,7 @@ run(async ({ rounds, target }) => {
       for (const message of messages) {
         raw.write(typeof message === "function" ? message(await raw.read(challengeLength)) : message)
       }
-      await Promise.race([raw.closed, sleep(5000)])
+      await inTime(raw.closed)
     } catch {
       // Refused before its challenge.
     }

@@ -2,7 +2,7 @@
  * Peers in the middle of a transfer, which write and read as fast as it goes until the server says goodbye, and then say theirs. With
  * `deaf`, so many more that write and never read.
  */
-import { connect, dial, run, sleep, times } from "../wire.mjs"
+import { connect, dial, inTime, run, sleep, times } from "../wire.mjs"
 
 run(async ({ count, deaf = 0, say, silent = 0, target }) => {
   const body = Buffer.alloc(4096, "x")
@@ -51,6 +51,6 @@ run(async ({ count, deaf = 0, say, silent = 0, target }) => {
   for (let before = -1; before !== taken(); await sleep(500)) before = taken()
   for (let i = 0; i < silent; i++) ends.push((await connect(target)).closed)
   say({ ready: true })
-  await Promise.race([Promise.all(ends), sleep(20_000)])
+  await inTime(Promise.all(ends))
   return { connections: count + deaf + silent, goodbyes, echoed, cut }
 })

@@ -1,12 +1,13 @@
 /**
- * Sockets that say nothing: so many a second, until there have been `count`, then they are held until stdin ends. With `renew`, one
- * that was closed makes place for another, so that as many as may be are there.
+ * Sockets that say nothing: so many a second, until there have been `count`, then they are held until stdin ends. Without a `rate`, each
+ * line on stdin is another so many.
  */
 import net from "node:net"
 import { run, sleep } from "../wire.mjs"
 
-run(async ({ count, isStopped, rate, say, stopped, target }) => {
+run(async ({ count, isStopped, onLine, rate, say, stopped, target }) => {
   const sockets = new Set()
+  const decided = []
   let opened = 0
   let refused = 0
   let closed = 0
@@ -25,17 +26,26 @@ run(async ({ count, isStopped, rate, say, stopped, target }) => {
     })
     socket.resume()
     sockets.add(socket)
+    decided.push(new Promise((resolve) => socket.once("connect", resolve).once("close", resolve)))
   }
-  const began = performance.now()
-  for (let made = 0; made < count && !isStopped(); ) {
-    const due = Math.min(count, Math.floor(((performance.now() - began) * rate) / 1000))
-    for (; made < due; made++) open()
-    await sleep(10)
+  if (rate === undefined) {
+    onLine((order) => {
+      for (let made = 0; made < order.count; made++) open()
+    })
+  } else {
+    const began = performance.now()
+    for (let made = 0; made < count && !isStopped(); ) {
+      const due = Math.min(count, Math.floor(((performance.now() - began) * rate) / 1000))
+      for (; made < due; made++) open()
+      await sleep(10)
+    }
   }
   say({ ready: true })
   await stopped
+  await Promise.all(decided)
   const left = sockets.size
+  const closing = [...sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve)))
   for (const socket of sockets) socket.destroy()
-  await sleep(100)
+  await Promise.all(closing)
   return { connections: opened, refused, closed, left }
 })

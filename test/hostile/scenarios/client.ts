@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Checks } from "../checks.ts"
 import type { Scenario } from "../scenario.ts"
-import { attacker, sameAs, settled, startDialer, startTarget, sum, type Tags } from "../world.ts"
+import { attacker, patient, sameAs, settled, startDialer, startTarget, sum, type Tags } from "../world.ts"
 import { expectedTags } from "./stream.ts"
 
 const Servers = Schema.Struct({
@@ -54,7 +54,7 @@ const servers: Scenario = {
         address: `${[`${transport}:127.0.0.1:${port}`, ...transforms].join("~")}:${publicKey}`,
         times: times(kind)
       }))
-      const env: Record<string, string> = size === "full" ? {} : { MULTISERVER_HANDSHAKE: "1 second" }
+      const env: Record<string, string> = size === "full" ? {} : { MULTISERVER_HANDSHAKE: "5 seconds" }
       const dialer = yield* startDialer(appKey, env)
       const honest = orders.filter((_, i) => servers[i]?.kind === "honest")
       yield* dialer.dial(honest)
@@ -68,7 +68,7 @@ const servers: Scenario = {
         for (const [tag, count] of Object.entries(tags)) all[tag] = (all[tag] ?? 0) + count
       })
       checks.holds(dialer.isAlive(), "the client died")
-      sameAs(before, yield* settled(dialer.counts), checks, "the client")
+      yield* sameAs(before, dialer.counts, checks, "the client")
       return checks.verdict(`${sum(all)} dials to ${servers.length} kinds of servers: ${JSON.stringify(all)}`)
     })
 }
@@ -83,8 +83,9 @@ const interrupted: Scenario = {
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
-      const target = yield* startTarget(stack)
-      const dialer = yield* startDialer(target.address.appKey)
+      const env: Record<string, string> = size === "full" ? {} : patient
+      const target = yield* startTarget(stack, { env })
+      const dialer = yield* startDialer(target.address.appKey, env)
       const [transport, ...transforms] = stack.split("~")
       const { host, port, publicKey } = target.address
       const address = `${[`${transport}:${host}:${port}`, ...transforms].join("~")}:${publicKey}`
@@ -95,8 +96,8 @@ const interrupted: Scenario = {
       const before = [yield* settled(dialer.counts), yield* settled(target.counts)] as const
       const { interrupted = 0, over = 0 } = yield* dial(size === "full" ? 1000 : 100, true)
       checks.holds(interrupted > (interrupted + over) / 5, `only ${interrupted} were interrupted`)
-      sameAs(before[0], yield* settled(dialer.counts), checks, "the client")
-      sameAs(before[1], yield* settled(target.counts), checks, "the server")
+      yield* sameAs(before[0], dialer.counts, checks, "the client")
+      yield* sameAs(before[1], target.counts, checks, "the server")
       checks.holds((yield* dial(1, false)).end === 1, "it does not dial any more")
       return checks.verdict(`${interrupted} interrupted and ${over} that were faster: nothing left on either side`)
     })

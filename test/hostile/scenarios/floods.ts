@@ -1,9 +1,24 @@
 /** More of everything than a server wants. */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Checks } from "../checks.ts"
 import type { Scenario } from "../scenario.ts"
-import { attacker, type Served, type Size, sameAs, settled, siege, startTarget, sum, type Tags } from "../world.ts"
+import {
+  attacker,
+  eventually,
+  type Honest,
+  patient,
+  type Served,
+  type Size,
+  sameAs,
+  settled,
+  siege,
+  startTarget,
+  sum,
+  type Tags,
+  type Target
+} from "../world.ts"
 
 const connections = Schema.Int
 const tail = 500
@@ -27,6 +42,36 @@ const inTime = (checks: Checks, served: Served) =>
 const spoken = ({ exchanges, failures, p50, p99 }: Served) =>
   `honest ${exchanges} of ${exchanges + failures.length}, p50 ${p50} ms, p99 ${p99} ms`
 
+/** How many newcomers there are in the quick size to each exchange of who is honest: that makes chances, however slow the machine is. */
+const newcomers = 6
+
+/**
+ * Silent sockets, in the full size so many a second; they stay a while when all are there. In the quick size they are as many to each
+ * honest exchange, and stay until one has made room, if one has to.
+ */
+const flood = (
+  target: Target,
+  honest: Honest,
+  size: Size,
+  { count, rate, stay }: { readonly count: number; readonly rate: number; readonly stay?: Duration.Input }
+) =>
+  Effect.gen(function* () {
+    const order = size === "full" ? { target: target.address, count, rate } : { target: target.address }
+    const child = yield* attacker("silent", order, Silent)
+    yield* child.says
+    if (size === "quick") {
+      for (let made = 0; made < count; made += newcomers) {
+        yield* child.tell({ count: newcomers })
+        yield* honest.exchange
+      }
+      if (stay !== undefined) {
+        yield* eventually(target.tags, (tags) => (tags["handshake Displaced"] ?? 0) > 0)
+      }
+    } else if (stay !== undefined) yield* Effect.sleep(stay)
+    yield* child.stop
+    return yield* child.result
+  })
+
 const silence: Scenario = {
   name: "silent sockets",
   asset: "availability",
@@ -39,19 +84,9 @@ const silence: Scenario = {
       const checks = new Checks()
       const full = size === "full"
       const env: Record<string, string> = full ? {} : { MULTISERVER_PENDING_HANDSHAKES: "128" }
-      const { attacked, served, tags } = yield* siege(
-        stack,
-        checks,
-        ({ address: target }) =>
-          Effect.gen(function* () {
-            const order = full ? { target, count: 5000, rate: 1000 } : { target, count: 300, rate: 200 }
-            const child = yield* attacker("silent", order, Silent)
-            yield* child.says
-            yield* Effect.sleep(full ? "8 seconds" : "500 millis")
-            yield* child.stop
-            return yield* child.result
-          }),
-        { env, every: 10, mayFail: unlucky(size) }
+      const options = { size, env, every: 10, mayFail: unlucky(size) }
+      const { attacked, served, tags } = yield* siege(stack, checks, options, (target, honest) =>
+        flood(target, honest, size, { count: full ? 5000 : 300, rate: 1000, stay: "8 seconds" })
       )
       inTime(checks, served)
       onlySilent(checks, tags)
@@ -72,17 +107,10 @@ const arrivals: Scenario = {
       const checks = new Checks()
       const full = size === "full"
       const seconds = full ? 60 : 2
-      const { attacked, served, tags } = yield* siege(
-        stack,
-        checks,
-        ({ address: target }) =>
-          Effect.gen(function* () {
-            const child = yield* attacker("silent", { target, count: 200 * seconds, rate: 200 }, Silent)
-            yield* child.says
-            yield* child.stop
-            return yield* child.result
-          }),
-        { every: 20, mayFail: unlucky(size), env: full ? {} : { MULTISERVER_PENDING_HANDSHAKES: "128" } }
+      const env: Record<string, string> = full ? {} : { MULTISERVER_PENDING_HANDSHAKES: "128" }
+      const options = { size, env, every: 20, mayFail: unlucky(size) }
+      const { attacked, served, tags } = yield* siege(stack, checks, options, (target, honest) =>
+        flood(target, honest, size, { count: 200 * seconds, rate: 200 })
       )
       onlySilent(checks, tags)
       return checks.verdict(`${attacked.connections} sockets in ${seconds} s; ${spoken(served)}`)
@@ -101,7 +129,7 @@ const idle: Scenario = {
       const checks = new Checks()
       const count = size === "full" ? 1000 : 50
       let each = 0
-      const { attacked, served } = yield* siege(stack, checks, (target) =>
+      const { attacked, served } = yield* siege(stack, checks, { size }, (target) =>
         Effect.gen(function* () {
           const before = yield* target.counts
           const result = Schema.Struct({ connections, refused: Schema.Int, lost: Schema.Int })
@@ -136,7 +164,7 @@ const stalled: Scenario = {
       const checks = new Checks()
       const count = size === "full" ? 20 : 8
       let held = 0
-      const { served } = yield* siege(stack, checks, (target) =>
+      const { served } = yield* siege(stack, checks, { size }, (target) =>
         Effect.gen(function* () {
           const result = Schema.Struct({ connections, taken: Schema.Int })
           const half = Effect.gen(function* () {
@@ -172,7 +200,7 @@ const tiny: Scenario = {
     Effect.gen(function* () {
       const checks = new Checks()
       const seconds = size === "full" ? 15 : 1
-      const { attacked, served } = yield* siege(stack, checks, ({ address: target }) =>
+      const { attacked, served } = yield* siege(stack, checks, { size }, ({ address: target }) =>
         Effect.gen(function* () {
           const result = Schema.Struct({ connections, boxes: Schema.Int, died: Schema.NullOr(Schema.String) })
           const flooders = yield* Effect.replicateEffect(attacker("tiny", { target }, result), 2)
@@ -199,19 +227,9 @@ const descriptors: Scenario = {
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
-      const full = size === "full"
-      const { attacked, served, tags } = yield* siege(
-        stack,
-        checks,
-        ({ address: target }) =>
-          Effect.gen(function* () {
-            const child = yield* attacker("silent", { target, count: 400, rate: 200 }, Silent)
-            yield* child.says
-            yield* Effect.sleep(full ? "5 seconds" : "200 millis")
-            yield* child.stop
-            return yield* child.result
-          }),
-        { fds: 256, mayFail: unlucky(size) }
+      const options = { size, fds: 256, mayFail: unlucky(size) }
+      const { attacked, served, tags } = yield* siege(stack, checks, options, (target, honest) =>
+        flood(target, honest, size, { count: 400, rate: 200, stay: "5 seconds" })
       )
       onlySilent(checks, tags)
       checks.holds((tags["handshake Displaced"] ?? 0) > 0, "nobody made room")
@@ -226,10 +244,10 @@ const full: Scenario = {
   threat: "open connections use up the file descriptors",
   answer: "newcomers above the cap are closed at once and counted; the process goes on, and so does who is in",
   promise: "under `ulimit -n 256`, 300 that authenticate get 192 places; when they leave, the honest is served",
-  run: (stack) =>
+  run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
-      const target = yield* startTarget(stack, { fds: 256 })
+      const target = yield* startTarget(stack, { fds: 256, env: size === "full" ? {} : patient })
       const result = Schema.Struct({ connections, refused: Schema.Int, lost: Schema.Int })
       // What is made once is made by the first.
       const first = yield* attacker("idle", { target: target.address, count: 1 }, result)
@@ -246,7 +264,7 @@ const full: Scenario = {
       checks.holds(attacked.lost === 0, `${attacked.lost} of those who were in were cut off`)
       checks.holds(sum(refused) === attacked.refused, `${attacked.refused} refused, heard of ${sum(refused)}`)
       checks.holds(target.isAlive(), "the server died")
-      sameAs(before, yield* settled(target.counts), checks, "the server")
+      yield* sameAs(before, target.counts, checks, "the server")
       const honest = yield* attacker("cycles", { target: target.address, atOnce: 1 }, Schema.Struct({ connections }))
       yield* honest.tell({ count: 20 })
       const { failures } = yield* honest.says

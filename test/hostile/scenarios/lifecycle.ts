@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Checks } from "../checks.ts"
 import type { Scenario } from "../scenario.ts"
-import { attacker, eventually, settled, siege, startTarget, sum } from "../world.ts"
+import { attacker, eventually, patient, settled, siege, startTarget, sum } from "../world.ts"
 
 const connections = Schema.Int
 const strings = Schema.Array(Schema.String)
@@ -25,7 +25,7 @@ const cycles: Scenario = {
       const checks = new Checks()
       const [warm, count] = size === "full" ? [1000, 5000] : [50, 200]
       let grown = { heap: 0, rss: 0 }
-      const { attacked, tags } = yield* siege(stack, checks, (target) =>
+      const { attacked, tags } = yield* siege(stack, checks, { size }, (target) =>
         Effect.gen(function* () {
           const order = { target: target.address, atOnce: 8 }
           const result = Schema.Struct({ connections, done: Schema.Int, failures: strings })
@@ -63,7 +63,7 @@ const resets: Scenario = {
       const checks = new Checks()
       const result = Schema.Struct({ connections })
       const count = size === "full" ? 1500 : 90
-      const { after, attacked, before, tags } = yield* siege(stack, checks, ({ address: target }) =>
+      const { after, attacked, before, tags } = yield* siege(stack, checks, { size }, ({ address: target }) =>
         Effect.flatMap(attacker("resets", { target, count, seed: 5 }, result), (child) => child.result)
       )
       checks.holds((tags.end ?? 0) === 0, `${tags.end} resets look like a clean end`)
@@ -86,10 +86,9 @@ const sigterm: Scenario = {
     Effect.gen(function* () {
       const checks = new Checks()
       const count = size === "full" ? 50 : 10
-      const target = yield* startTarget(stack)
+      const target = yield* startTarget(stack, size === "full" ? {} : { env: patient })
       const child = yield* attacker("sessions", { target: target.address, count }, Sessions)
       yield* child.says
-      yield* Effect.sleep("500 millis")
       yield* target.kill("SIGTERM")
       const [duration, ended] = yield* Effect.timed(target.ended)
       const millis = Math.round(Duration.toMillis(duration))
@@ -112,16 +111,17 @@ const deaf: Scenario = {
   answer:
     "unfinished handshakes are ended at once; who takes nothing is destroyed at the grace time, with an event that says so",
   promise: "SIGTERM with 5 deaf peers and 20 silent sockets: exit 0 within 8 s, an event for each",
-  run: (stack) =>
+  run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
-      const target = yield* startTarget(stack)
+      // The hearing are to be done by then.
+      const env: Record<string, string> = size === "full" ? {} : { ...patient, MULTISERVER_GRACE: "15 seconds" }
+      const target = yield* startTarget(stack, { env })
       const order = { target: target.address, count: 5, deaf: 5, silent: 20 }
       const child = yield* attacker("sessions", order, Sessions)
       yield* child.says
-      // Until the server has all, and those that write have filled what there is to fill.
+      // Until the server has all; those that write had filled what there is to fill before.
       yield* Effect.repeat(target.counts, { until: ({ sockets }) => sockets >= 30 })
-      yield* Effect.sleep("500 millis")
       yield* target.kill("SIGTERM")
       const [duration, ended] = yield* Effect.timed(target.ended)
       const millis = Math.round(Duration.toMillis(duration))

@@ -30,7 +30,7 @@ const damage: Scenario = {
       const checks = new Checks()
       const rounds = size === "full" ? 20 : 2
       const kinds: Array<string> = []
-      const { tags } = yield* siege(stack, checks, (target) =>
+      const { tags } = yield* siege(stack, checks, { size }, (target) =>
         Effect.gen(function* () {
           const order = { target: target.address, rounds }
           const child = yield* attacker("damage", order, Schema.Struct({ connections: Schema.Int }))
