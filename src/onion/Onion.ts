@@ -117,7 +117,9 @@ const exchange = (
       queueMicrotask(() => resume(Effect.void))
     })
     socket.on("data", hear).on("end", hangUp).on("close", hangUp)
-    client.connect(wire)
+    // It may have hung up before this step listened.
+    if (socket.readableEnded || socket.destroyed) hangUp()
+    else client.connect(wire)
     return Effect.sync(() => {
       leave()
       wire.destroy()

@@ -1,6 +1,7 @@
 /** Dialing a WebSocket: from a place to an open port. */
 import * as net from "node:net"
 import * as tls from "node:tls"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { NotDialable, type TransportReason, Unreachable } from "../DialError.ts"
@@ -67,7 +68,34 @@ export const dial = (
       return tls.connect({ ...target, ...tlsOptions, servername, ALPNProtocols: ["http/1.1"] })
     }
     let opened: WsPort | undefined
-    const { socket, ws } = yield* Effect.acquireRelease(
+    const outcome = Deferred.makeUnsafe<Dialed, TransportReason>()
+    let inTls = false
+    const reasonOf = (error: NodeJS.ErrnoException): TransportReason => {
+      const policy = denied()
+      if (policy !== undefined) return policy
+      if (inTls || isTls(error)) return tlsError(error)
+      const known = error.code !== undefined || error instanceof AggregateError
+      return known ? dialReason(error, host) : new Unreachable({ code: "WS_HANDSHAKE" })
+    }
+    /** In the step that opens it: what happens before the fiber goes on is not missed. */
+    const hear = (socket: net.Socket, ws: PortSocket): void => {
+      socket.once("connect", () => {
+        inTls = tlsOptions !== undefined
+      })
+      socket.once("secureConnect", () => {
+        inTls = false
+      })
+      ws.once("open", () => {
+        // At once: the first message may have come with the answer.
+        opened = new WsPort(ws, socket, { halfClose: authenticates, pingMillis: options.pingMillis })
+        Deferred.doneUnsafe(outcome, Effect.succeed({ port: opened, socket }))
+      })
+      ws.once("unexpected-response", (_request, { statusCode }) => {
+        Deferred.doneUnsafe(outcome, Effect.fail(new Unreachable({ code: `HTTP_${statusCode}` })))
+      })
+      ws.once("error", (error) => Deferred.doneUnsafe(outcome, Effect.fail(reasonOf(error))))
+    }
+    yield* Effect.acquireRelease(
       Effect.sync(() => {
         const socket = connect()
         const ws = new PortSocket(url, {
@@ -80,6 +108,7 @@ export const dial = (
         // From the first moment, and for good: an error that nobody hears would be thrown.
         ws.on("error", () => {})
         socket.on("error", () => {})
+        hear(socket, ws)
         return { socket, ws }
       }),
       ({ socket, ws }) =>
@@ -90,31 +119,7 @@ export const dial = (
         })
     )
 
-    let inTls = false
-    socket.once("connect", () => {
-      inTls = tlsOptions !== undefined
-    })
-    socket.once("secureConnect", () => {
-      inTls = false
-    })
-    const reasonOf = (error: NodeJS.ErrnoException): TransportReason => {
-      const policy = denied()
-      if (policy !== undefined) return policy
-      if (inTls || isTls(error)) return tlsError(error)
-      const known = error.code !== undefined || error instanceof AggregateError
-      return known ? dialReason(error, host) : new Unreachable({ code: "WS_HANDSHAKE" })
-    }
-    return yield* Effect.callback<Dialed, TransportReason>((resume) => {
-      ws.once("open", () => {
-        // At once: the first message may have come with the answer.
-        opened = new WsPort(ws, socket, { halfClose: authenticates, pingMillis: options.pingMillis })
-        resume(Effect.succeed({ port: opened, socket }))
-      })
-      ws.once("unexpected-response", (_request, { statusCode }) => {
-        resume(Effect.fail(new Unreachable({ code: `HTTP_${statusCode}` })))
-      })
-      ws.once("error", (error) => resume(Effect.fail(reasonOf(error))))
-    })
+    return yield* Deferred.await(outcome)
   })
 
 /**
