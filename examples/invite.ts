@@ -1,6 +1,5 @@
 import { Console, Effect, Layer, Stream } from "effect"
-import * as Invite from "effect-multiserver/Invite"
-import { Connection, Identity, Multiserver, Net, Primitives, Shs, Sodium } from "effect-multiserver/node"
+import { Connection, Identity, Invite, Multiserver, Net, Primitives, Shs, Sodium } from "effect-multiserver/node"
 
 // An invite, from both sides. A pub lets in the key of the invite's seed once. Whoever comes with it says which key is really
 // theirs, and comes with that one from then on.

@@ -1,6 +1,6 @@
 /**
- * Addresses: everything that has to be known to reach a peer, as text and as data. This module and its folder are the only
- * ones that know `~`, `;`, `:` and `!`.
+ * Addresses: everything that has to be known to reach a peer, as text and as data. This module and its folder are the
+ * only ones that know `~`, `;`, `:` and `!`.
  *
  * ```
  * net:pub.example:8008~shs:KEY;wss://pub.example~shs:KEY     a multi-address: the same peer, in order of preference
@@ -9,8 +9,8 @@
  * ```
  *
  * `;` splits first and can't be escaped; then `~`, with `!` before a character that stands for itself; what is inside a
- * section is its protocol's own (`section.ts` in the protocol's folder). Text is written as npm `multiserver` 3.8.2 writes it,
- * and read more strictly where it never writes the odd form.
+ * section is its protocol's own (`section.ts` in the protocol's folder). Text is written as npm `multiserver` 3.8.2
+ * writes it, and read more strictly where it never writes the odd form.
  */
 import * as Effect from "effect/Effect"
 import { NodeInspectSymbol } from "effect/Inspectable"
@@ -94,8 +94,8 @@ export const parse = (text: string): Result.Result<MultiAddress, AddressError> =
   )
 
 /**
- * Text from and to a multi-address. Encoding fails when an address has a seed or token, so that no log, RPC or file can hold
- * one by accident: `formatWithSecrets` is the way to say that it should.
+ * Text from and to a multi-address. Encoding fails when an address has a seed or token, so that no log, RPC or file can
+ * hold one by accident: `formatWithSecrets` is the way to say that it should.
  */
 export const MultiAddressFromString: Schema.Codec<MultiAddress, string> = Schema.String.pipe(
   Schema.decodeTo(

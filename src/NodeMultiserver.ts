@@ -1,7 +1,7 @@
 /** A Multiserver ready made for Node: all of its transports, each encrypted and authenticated. */
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Sodium from "./crypto/Sodium.ts"
+import * as Authorize from "./handshake/authorize.ts"
 import type { Identity } from "./Identity.ts"
 import * as Multiserver from "./Multiserver.ts"
 import * as Memory from "./memory/Memory.ts"
@@ -16,18 +16,14 @@ import * as WebSocket from "./ws/WebSocket.ts"
 /** The stacks that `layer` speaks. For others, or for plaintext, write the list: `Multiserver.layer([...])`. */
 export const stacks = Stack.product(["net", "ws", "wss", "unix", "onion", "memory"], ["shs", "noise"])
 
-/** The options of the protocols; each has defaults. `appKey` and `authorize` are for shs and noise alike: a peer of shs has no token. */
-export interface Options<E = never, R = never> extends Noise.Options<E, R>, Pick<Shs.Options, "maxBoxBody"> {
+/** The options of the protocols; each has defaults. `appKey` and `authorize` are for all that prove keys. */
+export interface Options<E = never, R = never> extends Authorize.Options<E, R> {
   readonly net?: Net.Options
   /** Also with what wss listens and dials. */
   readonly webSocket?: WebSocket.SecureOptions
   readonly onion?: Onion.Options
+  readonly shs?: Pick<Shs.Options, "maxBoxBody">
 }
-
-const withoutTokens = <E, R>({ authorize, ...options }: Options<E, R>): Shs.Options<E, R> =>
-  authorize === undefined
-    ? options
-    : { ...options, authorize: (applicant) => authorize({ ...applicant, token: Option.none() }) }
 
 /** Speaks `stacks` as the process's `Identity`. */
 export const layer = <E = never, R = never>(
@@ -41,7 +37,7 @@ export const layer = <E = never, R = never>(
       WebSocket.layer(options.webSocket),
       WebSocket.layerSecure(options.webSocket),
       Onion.layer(options.onion),
-      Shs.layer(withoutTokens(options)),
+      Shs.layer({ ...Authorize.withoutToken(options), ...options.shs }),
       Noise.layer(options)
     ]),
     Layer.provide(Sodium.layer)

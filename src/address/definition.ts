@@ -1,4 +1,7 @@
-/** What a protocol says of its section, for `Address` to read and print it. Its section's class has it as a static member. */
+/**
+ * What a protocol says of its section, for `Address` to read and print it. Its section's class has it as a static
+ * member.
+ */
 import type { Parsed } from "./fault.ts"
 import type { Secret, SecretText } from "./secret.ts"
 
@@ -13,8 +16,8 @@ export interface Definition<Section> {
   readonly name: string
   readonly role: Role
   /**
-   * Reads the text of one section, of which `name` has been read. Its data begins at `start`: after the colon, or past the end
-   * when there is none.
+   * Reads the text of one section, of which `name` has been read. Its data begins at `start`: after the colon, or past
+   * the end when there is none.
    */
   parse(text: string, start: number): Parsed<Section>
   /** The text of the section, with its secret as `secretText` writes it. */

@@ -5,7 +5,7 @@ import type { AddressReason } from "../AddressError.ts"
 /** The class of a reason why a text is not an address. */
 export type ReasonClass = new (fields: { readonly offset: number; readonly expected: string }) => AddressReason
 
-/** A fault at an index of the text that was parsed. A caller that parsed a part of its own text adds where that part begins. */
+/** A fault at an index of the text that was parsed. The caller adds where that text begins in its own. */
 export interface Fault {
   readonly Reason: ReasonClass
   readonly index: number

@@ -14,8 +14,8 @@ const isIpv6 = (text: string): boolean => {
 const ipv4 = /^\d+\.\d+\.\d+\.\d+$/
 
 /**
- * A name as DNS is asked for it: letters beyond ASCII become `xn--` and, where they only look different, ASCII. What a URL takes
- * for an IP address then is none: one is written in ASCII.
+ * A name as DNS is asked for it: letters beyond ASCII become `xn--` and, where they only look different, ASCII. What a
+ * URL takes for an IP address then is none: one is written in ASCII.
  */
 const toAscii = (name: string): string | undefined => {
   if (asciiName.test(name)) return name
@@ -25,8 +25,8 @@ const toAscii = (name: string): string | undefined => {
 }
 
 /**
- * What a text is as a host. `onion` names must never reach DNS, however they are written: `ｏnion` is looked up as `onion`,
- * and is no host at all.
+ * What a text is as a host. `onion` names must never reach DNS, however they are written: `ｏnion` is looked up as
+ * `onion`, and is no host at all.
  */
 export const kindOfHost = (text: string): "clear" | "onion" | undefined => {
   if (text.length > maxLength) return undefined

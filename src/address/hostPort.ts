@@ -35,7 +35,9 @@ export const parseHost = (host: string, index: number, wanted: "clear" | "onion"
 export const withoutBrackets = (host: string): string =>
   host.startsWith("[") && host.endsWith("]") && host.includes(":") ? host.slice(1, -1) : host
 
-/** `HOST:PORT` from `start` on: the last colon splits, so that IPv6 needs no brackets; brackets are read all the same. */
+/**
+ * `HOST:PORT` from `start` on: the last colon splits, so that IPv6 needs no brackets; brackets are read all the same.
+ */
 export const parseHostPort = (
   text: string,
   start: number,

@@ -63,7 +63,7 @@ export const isTransport = (section: Section): boolean => definitionOf(section).
 export const isTransform = (section: Section): boolean => definitionOf(section).role === "transform"
 
 /**
- * For protocols of other authors: their own codec over what follows `NAME:` in the address, as a codec over the section.
+ * For protocols of other authors: their own codec over what follows `NAME:`, as a codec over the section.
  *
  * @example Address.section("zstd", Schema.FiniteFromString) // zstd:3
  */

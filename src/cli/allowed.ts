@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import type * as Address from "../Address.ts"
 import { Primitives } from "../crypto/Primitives.ts"
 import * as Identity from "../Identity.ts"
-import type { Applicant } from "../shs/Shs.ts"
 import { UsageError } from "./exit.ts"
 import * as Stacks from "./stacks.ts"
 
@@ -37,5 +36,5 @@ export const parse = (
 /** Every peer when no key is named. All keys are compared, so that the time tells nothing of which one it is. */
 export const authorize =
   (keys: ReadonlyArray<Identity.PublicKey>) =>
-  ({ publicKey }: Applicant): Effect.Effect<boolean, never, Primitives> =>
+  ({ publicKey }: { readonly publicKey: Identity.PublicKey }): Effect.Effect<boolean, never, Primitives> =>
     Primitives.useSync(({ equal }) => keys.length === 0 || keys.map((key) => equal(key, publicKey)).includes(true))

@@ -16,6 +16,7 @@ import * as Dialing from "./dialing.ts"
 import { fromFailedDial, type Reporter, report } from "./events.ts"
 import * as Listening from "./listening.ts"
 import * as Serving from "./serving.ts"
+import { exampleAddress } from "./stacks.ts"
 
 type Failure = Address.AddressError | DialError | ConnectionError
 type Needs = Multiserver.Multiserver | Scope.Scope
@@ -51,7 +52,7 @@ export const bridge = Command.make("bridge", {
       description: "A page reaches a peer that only speaks TCP"
     },
     {
-      command: "multiserver bridge net:127.0.0.1:8008 'net:pub.example:8008~shs:KEY'",
+      command: `multiserver bridge net:127.0.0.1:8008 '${exampleAddress}'`,
       description: "A program that knows nothing of keys speaks with one that demands them"
     }
   ]),

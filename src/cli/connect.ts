@@ -36,10 +36,13 @@ export const connect = Command.make("connect", {
   ),
   Command.withShortDescription("Dial a peer: stdin to it, and what it sends to stdout"),
   Command.withExamples([
-    { command: "echo hello | multiserver connect net:pub.example:8008~shs:KEY", description: "Send a line" },
+    {
+      command: `echo hello | multiserver connect ${Stacks.exampleAddress}`,
+      description: "Send a line"
+    },
     { command: "multiserver connect --address-file invite", description: "Dial with an invite that nobody else sees" },
     {
-      command: "multiserver connect --race 'net:pub.example:8008~shs:KEY;wss://pub.example~shs:KEY'",
+      command: `multiserver connect --race '${Stacks.exampleAddresses}'`,
       description: "By whichever way answers first"
     }
   ]),

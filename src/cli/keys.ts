@@ -4,9 +4,9 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import { type AppKey, mainNetwork, parseAppKey } from "../AppKey.ts"
 import type { Primitives } from "../crypto/Primitives.ts"
 import * as Identity from "../Identity.ts"
-import * as Shs from "../shs/Shs.ts"
 import { type LocalError, UsageError } from "./exit.ts"
 import { readValue } from "./files.ts"
 
@@ -43,7 +43,7 @@ export interface Input {
 }
 
 /** The app key that was given, or the main network's. */
-export const appKey = (input: Input): Effect.Effect<Shs.AppKey, UsageError | LocalError, FileSystem.FileSystem> =>
+export const appKey = (input: Input): Effect.Effect<AppKey, UsageError | LocalError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     if (Option.isSome(input.appKey) && Option.isSome(input.appKeyFile)) {
       return yield* new UsageError({ kind: "Conflict", message: "both --app-key and --app-key-file: take one of them" })
@@ -51,6 +51,6 @@ export const appKey = (input: Input): Effect.Effect<Shs.AppKey, UsageError | Loc
     const text = Option.isSome(input.appKeyFile)
       ? yield* readValue(input.appKeyFile.value)
       : Option.getOrUndefined(input.appKey)
-    const key = text === undefined ? Shs.mainNetwork : Shs.parseAppKey(text)
+    const key = text === undefined ? mainNetwork : parseAppKey(text)
     return key ?? (yield* new UsageError({ kind: "BadValue", message: "the app key is not base64 of 32 bytes" }))
   })

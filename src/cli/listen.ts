@@ -9,6 +9,7 @@ import type { ConnectionError } from "../ConnectionError.ts"
 import * as Addresses from "./addresses.ts"
 import * as Listening from "./listening.ts"
 import * as Serving from "./serving.ts"
+import * as Stacks from "./stacks.ts"
 import { bridge } from "./stdio.ts"
 
 const echo = (connection: Connection.Connection): Effect.Effect<void, ConnectionError> =>
@@ -40,11 +41,11 @@ export const listen = Command.make("listen", {
   Command.withShortDescription("Bridge one peer to stdin and stdout, or echo many"),
   Command.withExamples([
     {
-      command: "multiserver listen net:127.0.0.1:8008~shs --key-file secret",
+      command: `multiserver listen net:127.0.0.1:8008~${Stacks.exampleTransform} --key-file secret`,
       description: "One peer on stdin and stdout"
     },
     {
-      command: "multiserver listen net:127.0.0.1:0~shs --echo --json",
+      command: `multiserver listen net:127.0.0.1:0~${Stacks.exampleTransform} --echo --json`,
       description: "An echo server, with JSON events on stderr"
     },
     {
@@ -52,8 +53,10 @@ export const listen = Command.make("listen", {
       description: "What a page of that origin sends, and nothing of any other page"
     },
     {
-      command:
-        "multiserver listen wss://0.0.0.0:443~shs --tls-key key.pem --tls-cert cert.pem --external pub.example --scope public",
+      command: [
+        `multiserver listen wss://0.0.0.0:443~${Stacks.exampleTransform} --tls-key key.pem --tls-cert cert.pem`,
+        "--external pub.example --scope public"
+      ].join(" "),
       description: "Over TLS, and said as the public dials it"
     }
   ]),

@@ -100,9 +100,9 @@ export const probe = Command.make("probe", {
   ),
   Command.withShortDescription("See who answers at an address, and how fast"),
   Command.withExamples([
-    { command: "multiserver probe net:pub.example:8008~shs:KEY" },
+    { command: `multiserver probe ${Stacks.exampleAddress}` },
     {
-      command: "multiserver probe --json 'net:pub.example:8008~shs:KEY;wss://pub.example~shs:KEY'",
+      command: `multiserver probe --json '${Stacks.exampleAddresses}'`,
       description: "Both ways to a peer, one JSON object each"
     }
   ]),

@@ -1,9 +1,11 @@
-/** The stacks that the command speaks: the one place that lists them. */
+/** The protocols that the command speaks, and what it says of each: the one place that lists them. */
+import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { Address } from "../Address.ts"
+import * as Address from "../Address.ts"
+import type { AppKey } from "../AppKey.ts"
 import type { Primitives } from "../crypto/Primitives.ts"
 import * as Deflate from "../deflate/Deflate.ts"
-import type { Identity } from "../Identity.ts"
+import { formatPublicKey, type Identity, type PublicKey } from "../Identity.ts"
 import * as Multiserver from "../Multiserver.ts"
 import * as Net from "../net/Net.ts"
 import * as Noauth from "../noauth/Noauth.ts"
@@ -14,22 +16,35 @@ import * as Shs from "../shs/Shs.ts"
 import * as Unix from "../unix/Unix.ts"
 import * as WebSocket from "../ws/WebSocket.ts"
 
+// -----------------------------------------------------------------------------
+// stacks
+// -----------------------------------------------------------------------------
+
+/** The transforms that prove who the peer is. */
+const proving = ["shs", "noise"] as const
+
+/** For the examples of the help. */
+export const exampleTransform = proving[0]
+export const exampleAddress = `net:pub.example:8008~${exampleTransform}:KEY`
+export const exampleAddresses = `${exampleAddress};wss://pub.example~${exampleTransform}:KEY`
+
 const transports = ["net", "ws", "wss", "unix", "onion"] as const
-const transforms = ["shs", "shs~deflate", "noise", "noise~deflate", "noauth"] as const
+const transforms = [...proving.flatMap((each) => [each, `${each}~deflate`] as const), "noauth"] as const
 
 export const stacks = [...transports, ...Stack.product(transports, transforms)]
 
 /** The same in words, because they are many. */
 export const spoken = `${transports.join(", ")}, each alone or with ${transforms.map((each) => `~${each}`).join(", ")}`
 
-export const speaks = ({ stack }: Address): boolean => stacks.some((each) => each === stack)
-
-/** The transforms that prove who the peer is. */
-const authenticating: ReadonlySet<string> = new Set(["shs", "noise"])
+export const speaks = ({ stack }: Address.Address): boolean => stacks.some((each) => each === stack)
 
 /** Whether peers of this address are known by their key. */
-export const authenticates = ({ transforms }: Address): boolean =>
-  transforms.some((section) => authenticating.has(section._tag))
+export const authenticates = ({ transforms }: Address.Address): boolean =>
+  transforms.some((section) => proving.some((each) => each === section._tag))
+
+// -----------------------------------------------------------------------------
+// layers
+// -----------------------------------------------------------------------------
 
 /** Options for who dials. */
 export interface Dialing {
@@ -38,8 +53,11 @@ export interface Dialing {
 }
 
 export interface Options extends Dialing {
-  /** For shs and noise alike. */
-  readonly peers: Pick<Shs.Options<never, Primitives>, "appKey" | "authorize">
+  /** For all transforms that prove keys. */
+  readonly peers: {
+    readonly appKey: AppKey
+    readonly authorize?: (applicant: { readonly publicKey: PublicKey }) => Effect.Effect<boolean, never, Primitives>
+  }
 }
 
 /** A Multiserver that speaks all of them. */
@@ -61,3 +79,49 @@ export const layer = ({
       Deflate.layer()
     ])
   )
+
+// -----------------------------------------------------------------------------
+// explanations
+// -----------------------------------------------------------------------------
+
+/** What a section says, by name. `true` is a secret that is there, `false` one that is not. */
+export type Fields = Readonly<Record<string, string | number | boolean>>
+
+/** What the command says of a protocol. */
+interface Explanation {
+  readonly purpose: string
+  readonly fields: (section: Address.Section) => Fields
+}
+
+const explained = <Section extends Address.Section>(
+  purpose: string,
+  Class: abstract new (...args: never) => Section,
+  fields: (section: Section) => Fields = () => ({})
+): Explanation => ({ purpose, fields: (section) => (section instanceof Class ? fields(section) : {}) })
+
+const keyed = (publicKey: PublicKey | undefined, secrets: Fields): Fields =>
+  publicKey === undefined ? {} : { key: formatPublicKey(publicKey), ...secrets }
+
+const provingPurpose = "encrypted, both sides proved by their keys"
+
+const opaqueFields = ({ data }: Address.Opaque): Fields => (data === "" ? {} : { data })
+
+const explanations: ReadonlyMap<string, Explanation> = new Map([
+  ["net", explained("TCP", Address.Net, ({ host, port }) => ({ host, port }))],
+  ["ws", explained("WebSocket", Address.Ws, ({ host, path, port }) => ({ host, port, path }))],
+  ["wss", explained("WebSocket over TLS", Address.Wss, ({ host, path, port }) => ({ host, port, path }))],
+  ["unix", explained("a unix socket", Address.Unix, ({ path }) => ({ path }))],
+  ["onion", explained("a Tor onion service", Address.Onion, ({ host, port }) => ({ host, port }))],
+  ["memory", explained("within one process", Address.Memory, ({ name }) => ({ name }))],
+  ["shs", explained(provingPurpose, Address.Shs, (own) => keyed(own.publicKey, { seed: own.seed !== undefined }))],
+  [
+    "noise",
+    explained(provingPurpose, Address.Noise, (own) => keyed(own.publicKey, { token: own.token !== undefined }))
+  ],
+  ["noauth", explained("no encryption, no authentication", Address.Noauth)],
+  ["deflate", explained("compression", Address.Opaque, opaqueFields)]
+])
+
+/** What is said of the protocol called `name`. */
+export const explanationOf = (name: string): Explanation =>
+  explanations.get(name) ?? explained("not known here", Address.Opaque, opaqueFields)

@@ -1,12 +1,50 @@
 /** Asking whether a peer may come in, the same for every transform that proves keys. */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import type { Address } from "../Address.ts"
+import type { AppKey } from "../AppKey.ts"
 import { type HandshakeError, NotAuthorized } from "../HandshakeError.ts"
 import { formatPublicKey, type PublicKey } from "../Identity.ts"
 
+/** Who asks to come in, with its key already proved. */
+export interface Applicant {
+  readonly publicKey: PublicKey
+  /** Where it comes from. */
+  readonly remote: Address
+  /**
+   * The 32-byte token of the address that it dialed, where the protocol has tokens. Whoever has it can come with it:
+   * store hashes of those that are valid.
+   */
+  readonly token: Option.Option<Redacted.Redacted<Uint8Array>>
+}
+
+/** Options for several transforms that prove keys. */
+export interface Options<E, R> {
+  /** By default SSB's main network. */
+  readonly appKey?: AppKey
+  /**
+   * Whether a peer may come in. Runs once, within the handshake's deadline; when it fails or dies, the peer is refused.
+   * By default every peer that passes the handshake may.
+   */
+  readonly authorize?: (applicant: Applicant) => Effect.Effect<boolean, E, R>
+}
+
+/** The same options for a transform without tokens. */
+export interface OptionsWithoutToken<E, R> extends Omit<Options<E, R>, "authorize"> {
+  readonly authorize?: (applicant: Omit<Applicant, "token">) => Effect.Effect<boolean, E, R>
+}
+
+/** To `authorize`, whoever comes through a transform without tokens has none. */
+export const withoutToken = <E, R>({ authorize, ...options }: Options<E, R>): OptionsWithoutToken<E, R> =>
+  authorize === undefined
+    ? options
+    : { ...options, authorize: (applicant) => authorize({ ...applicant, token: Option.none() }) }
+
 /**
- * A failure or defect in `authorize` is as much a refusal as a `false`; only an interruption stays one. Without one nothing is asked:
- * providing its context would make two maps, of which the connection keeps one.
+ * A failure or defect in `authorize` is as much a refusal as a `false`; only an interruption stays one. Without one
+ * nothing is asked: providing its context would make two maps, of which the connection keeps one.
  */
 export const decide = <A extends { readonly publicKey: PublicKey }, E, R>(
   authorize: ((applicant: A) => Effect.Effect<boolean, E, R>) | undefined,

@@ -1,8 +1,9 @@
 /**
- * The X25519 forms of peers' Ed25519 keys. A conversion checks that the key is a point of the main subgroup, and with that
- * costs more than a shared secret: who dials often, or is dialed often by the same peers, does it once.
+ * The X25519 forms of peers' Ed25519 keys. A conversion checks that the key is a point of the main subgroup, and with
+ * that costs more than a shared secret: who dials often, or is dialed often by the same peers, does it once.
  *
- * Only keys that their owner has proved are remembered, and a bounded number of them: what strangers send takes no room.
+ * Only keys that their owner has proved are remembered, and a bounded number of them: what strangers send takes no
+ * room.
  */
 
 import type { Primitives } from "../crypto/Primitives.ts"
@@ -41,8 +42,9 @@ export class ConvertedKeys {
   }
 
   /**
-   * The X25519 form, 32 bytes that are not to be changed; `undefined` when the key is no point that anybody can hold. It is a copy of the
-   * key that libsodium sees: V8 keeps a small array on its heap until a native call sees it, and then gives it a buffer.
+   * The X25519 form, 32 bytes that are not to be changed; `undefined` when the key is no point that anybody can hold.
+   * It is a copy of the key that libsodium sees: V8 keeps a small array on its heap until a native call sees it, and
+   * then gives it a buffer.
    */
   convert(publicKey: Uint8Array): Uint8Array | undefined {
     return this.find(publicKey)?.x25519 ?? this.primitives.x25519FromPublicKey(concat(publicKey))

@@ -61,8 +61,8 @@ const print = ({ host, path, port }: Fields, defaultPort: number): string => {
 }
 
 /**
- * `ws://HOST[:PORT][/path?query]`, port 80 when none is written. The host is in lower case and ASCII; `path` begins with `/`
- * and holds the query.
+ * `ws://HOST[:PORT][/path?query]`, port 80 when none is written. The host is in lower case and ASCII; `path` begins
+ * with `/` and holds the query.
  */
 export class Ws extends Schema.TaggedClass<Ws>("effect-multiserver/Ws")("ws", fields) {
   static readonly [definition]: Definition<Ws> = {

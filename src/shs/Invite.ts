@@ -12,9 +12,9 @@ import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import * as Address from "./Address.ts"
-import { Primitives } from "./crypto/Primitives.ts"
-import { formatPublicKey } from "./Identity.ts"
+import * as Address from "../Address.ts"
+import { Primitives } from "../crypto/Primitives.ts"
+import { formatPublicKey } from "../Identity.ts"
 
 type Seed = Redacted.Redacted<Uint8Array>
 

@@ -3,11 +3,11 @@ import { assert, describe, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import * as Address from "../src/Address.ts"
-import * as Sodium from "../src/crypto/Sodium.ts"
-import * as Invite from "../src/Invite.ts"
-import { pattern } from "./support/servers.ts"
-import { base64 } from "./support/vectors.ts"
+import * as Address from "../../src/Address.ts"
+import * as Sodium from "../../src/crypto/Sodium.ts"
+import * as Invite from "../../src/shs/Invite.ts"
+import { pattern } from "../support/servers.ts"
+import { base64 } from "../support/vectors.ts"
 
 const key = base64(pattern(32, 1))
 const seedBytes = pattern(32, 2)
@@ -144,9 +144,8 @@ describe("an invite", () => {
   )
 
   it("lets in once, and then the new key: examples/invite.ts", async () => {
-    vi.doMock("effect-multiserver/Invite", () => import("../src/Invite.ts"))
     const log = vi.spyOn(console, "log").mockImplementation(() => {})
-    await import("../examples/invite.ts")
+    await import("../../examples/invite.ts")
     const said = log.mock.calls.flat()
     log.mockRestore()
     assert.deepStrictEqual(said, ["welcome", "welcome back", "the invite is used up: HandshakeError"])
