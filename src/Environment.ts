@@ -6,6 +6,7 @@ import type { Capacity } from "./Capacity.ts"
 import type { Connection } from "./Connection.ts"
 import type { DialError } from "./DialError.ts"
 import type * as Events from "./Events.ts"
+import type { Report } from "./guarded.ts"
 import type { LimitValues } from "./Limits.ts"
 import type { CloseDeadlines } from "./Link.ts"
 import type { PolicyRules } from "./Policy.ts"
@@ -14,9 +15,12 @@ import type { Stack } from "./Stack.ts"
 export interface Environment {
   /** What is spoken, by name. */
   readonly stacks: ReadonlyMap<string, Stack>
+  /** Denies when it throws. */
   readonly policy: PolicyRules
   readonly limits: LimitValues
+  /** Never fails. */
   readonly emit: Events.Sink
+  readonly report: Report
   readonly capacity: Capacity
   /** The time that connections which leave together share. */
   readonly deadlines: CloseDeadlines

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import type { Account } from "./Connection.ts"
 import type { Attempt, DialError } from "./DialError.ts"
+import { guardedEffect } from "./guarded.ts"
 import type { HandshakeError } from "./HandshakeError.ts"
 import type { Exceeded } from "./Limits.ts"
 
@@ -91,7 +92,9 @@ export interface Fallback {
 
 export type Event = Connected | Closed | HandshakeFailed | Refused | DialFailed | Fallback
 
-/** Hears each event. */
+/**
+ * Hears each event. What it fails with is logged and ends nothing else. Connections wait for it, so it should not take long.
+ */
 export type Sink = (event: Event) => Effect.Effect<void>
 
 /** Hears nothing: the default. */
@@ -102,8 +105,10 @@ export const Events: Context.Reference<Sink> = Context.Reference("effect-multise
 })
 
 /** Hears events where a Multiserver is made; each sink hears all. */
-export const layer = (...sinks: ReadonlyArray<Sink>): Layer.Layer<never> =>
-  Layer.succeed(Events, (event) => Effect.forEach(sinks, (sink) => sink(event), { discard: true }))
+export const layer = (...sinks: ReadonlyArray<Sink>): Layer.Layer<never> => {
+  const guarded = sinks.map((sink) => guardedEffect("a sink of events failed", sink))
+  return Layer.succeed(Events, (event) => Effect.forEach(guarded, (sink) => sink(event), { discard: true }))
+}
 
 // -----------------------------------------------------------------------------
 // metrics

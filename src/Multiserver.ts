@@ -17,7 +17,8 @@ import type * as Connection from "./Connection.ts"
 import type { DialError } from "./DialError.ts"
 import * as Dialer from "./Dialer.ts"
 import type { Environment } from "./Environment.ts"
-import { Events } from "./Events.ts"
+import { Events, nobody } from "./Events.ts"
+import { guardedEffect, guardedPolicy, makeReport } from "./guarded.ts"
 import { Limits } from "./Limits.ts"
 import { CloseDeadlines } from "./Link.ts"
 import type { ListenError } from "./ListenError.ts"
@@ -84,12 +85,15 @@ export const layer = <const Names extends string>(
       const context = yield* Effect.context<Stack.Requires<Names>>()
       const limits = yield* Limits
       const stacks = new Map(names.map((name) => [name, Stack.resolve(context, name)]))
+      const sink = yield* Events
+      const report = yield* makeReport
       const rooms = [...stacks.values()].map(({ transport }) => transport.room())
       const environment: Environment = {
         stacks,
-        policy: yield* Policy,
+        policy: guardedPolicy(yield* Policy, report),
         limits,
-        emit: yield* Events,
+        emit: sink === nobody ? nobody : guardedEffect("a sink of events failed", sink),
+        report,
         capacity: new Capacity(limits.connections, ...rooms),
         deadlines: new CloseDeadlines(limits.close),
         dial: (addresses) => Dialer.dial(environment, addresses)

@@ -1,14 +1,18 @@
 /** One record for each connection's end, and what is made of it. */
 import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
 import type * as Address from "../src/Address.ts"
 import * as Events from "../src/Events.ts"
 import * as Limits from "../src/Limits.ts"
 import * as Multiserver from "../src/Multiserver.ts"
-import { echo, pattern, protocols, readAll, served } from "./support/servers.ts"
+import * as Policy from "../src/Policy.ts"
+import { echo, pattern, protocols, readAll, served, turn } from "./support/servers.ts"
 
 const portOf = (address: Address.Address | undefined) =>
   address?.transport._tag === "net" ? address.transport.port : 0
@@ -92,4 +96,112 @@ describe("events", () => {
       assert.isAtLeast(heard, 9)
     }).pipe(Effect.provide(speaking(Events.metrics, count)), Effect.provideService(Metric.MetricRegistry, new Map()))
   })
+})
+
+describe("a sink that fails", () => {
+  const defect = new Error("a sink's own fault")
+  const bad: ReadonlyArray<readonly [string, Events.Sink]> = [
+    [
+      "throws",
+      () => {
+        throw defect
+      }
+    ],
+    ["dies", () => Effect.die(defect)],
+    ["dies later", () => Effect.andThen(turn, Effect.die(defect))],
+    ["interrupts itself", () => Effect.interrupt],
+    ["fails, whatever its type says", () => Effect.fail(defect) as unknown as Effect.Effect<void>]
+  ]
+  const stacks = Multiserver.layer(["memory~shs", "memory"]).pipe(Layer.provide(protocols()))
+  const denyBare = Layer.succeed(Policy.Policy, { ...Policy.allowAll, mayConnect: () => false })
+  const until = (condition: () => boolean) => Effect.repeat(turn, { until: () => condition() })
+
+  for (const [how, sink] of bad) {
+    it.live(`ends nothing else, and is logged once for each event: it ${how}`, () =>
+      Effect.gen(function* () {
+        const heard: Array<string> = []
+        const logged: Array<string> = []
+        const counting: Events.Sink = (event) => {
+          heard.push(event.event)
+          return sink(event)
+        }
+        const logger = Logger.make(({ logLevel, message }) => {
+          if (logLevel === "Error") logged.push(String(message))
+        })
+        yield* Effect.gen(function* () {
+          const [address] = yield* served("memory:m~shs", echo)
+          yield* exchange(address as Address.Address)
+          // An address that fails, then one that doesn't.
+          yield* exchange(["memory:nobody", String(address)])
+          yield* Effect.flip(Multiserver.dial("memory:nobody"))
+          // The closed events of the listener's side come last.
+          yield* until(() => heard.filter((event) => event === "closed").length === 4)
+        }).pipe(
+          Effect.provide(stacks.pipe(Layer.provide(Layer.succeed(Events.Events, counting)))),
+          Effect.provide(Logger.layer([logger]))
+        )
+        assert.deepStrictEqual(heard.toSorted(), [
+          ...Array.from({ length: 4 }, () => "closed"),
+          ...Array.from({ length: 4 }, () => "connected"),
+          "dial-failed",
+          "fallback"
+        ])
+        assert.strictEqual(logged.length, heard.length)
+        assert.include(logged[0], "sink")
+      })
+    )
+
+    it.live(`loses no refusal that comes later: it ${how}`, () =>
+      Effect.gen(function* () {
+        let refused = 0
+        const counting: Events.Sink = (event) => {
+          if (event.event === "refused") refused += event.count
+          return event.event === "refused" ? sink(event) : Effect.void
+        }
+        yield* Effect.gen(function* () {
+          yield* served("memory:m", echo)
+          for (let i = 1; i <= 20; i++) {
+            yield* Effect.flip(Effect.scoped(Multiserver.dial("memory:m")))
+            yield* until(() => refused === i)
+          }
+        }).pipe(
+          Effect.provide(stacks.pipe(Layer.provide([Layer.succeed(Events.Events, counting), denyBare]))),
+          Effect.provide(Logger.layer([]))
+        )
+      })
+    )
+
+    it.live(`keeps nothing from the other sinks: it ${how}`, () =>
+      Effect.gen(function* () {
+        const heard: Array<string> = []
+        const good: Events.Sink = (event) => Effect.sync(() => void heard.push(event.event))
+        yield* Effect.flip(Multiserver.dial("memory:nobody")).pipe(
+          Effect.provide(stacks.pipe(Layer.provide(Events.layer(sink, good)))),
+          Effect.provide(Logger.layer([]))
+        )
+        assert.deepStrictEqual(heard, ["dial-failed"])
+      })
+    )
+  }
+
+  it.live("that doesn't come to an end is interrupted with the dial, and then nothing is logged", () =>
+    Effect.gen(function* () {
+      const logged: Array<unknown> = []
+      const heard = yield* Deferred.make<void>()
+      const sink: Events.Sink = (event) =>
+        event.event === "connected" && event.role === "dial"
+          ? Effect.andThen(Deferred.succeed(heard, undefined), Effect.never)
+          : Effect.void
+      yield* Effect.gen(function* () {
+        const [address] = yield* served("memory:m", echo)
+        const dial = yield* Effect.forkChild(exchange(address as Address.Address))
+        yield* Deferred.await(heard)
+        yield* Fiber.interrupt(dial)
+      }).pipe(
+        Effect.provide(stacks.pipe(Layer.provide(Events.layer(sink)))),
+        Effect.provide(Logger.layer([Logger.make(({ message }) => void logged.push(message))]))
+      )
+      assert.deepStrictEqual(logged, [])
+    })
+  )
 })

@@ -11,16 +11,18 @@ import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import type * as Address from "../src/Address.ts"
+import * as Address from "../src/Address.ts"
 import type { ConnectionError } from "../src/ConnectionError.ts"
 import type * as Events from "../src/Events.ts"
 import * as Limits from "../src/Limits.ts"
 import type { ListenError } from "../src/ListenError.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Policy from "../src/Policy.ts"
+import * as Transport from "../src/Transport.ts"
 import { echo, multiserver, pattern, protocols, readAll, recorder, sameBytes, served, turn } from "./support/servers.ts"
 
 const reason = (error: ConnectionError | Cause.Done): string =>
@@ -443,6 +445,56 @@ describe("draining", () => {
         target = `${String(target.transport._tag)}:127.0.0.1:${target.transport._tag === "net" ? target.transport.port : 0}~shs`
       }
     }).pipe(Effect.provide(withGrace("1 second")))
+  )
+})
+
+describe("a transport of somebody else's", () => {
+  it.effect("that throws when it is told to end a newcomer ends nothing but that: not the deadline of the others", () =>
+    Effect.gen(function* () {
+      const events: Array<Events.Event> = []
+      const logged: Array<string> = []
+      const logger = Logger.make(({ cause, logLevel, message }) => {
+        if (logLevel === "Error") logged.push(`${message} ${Cause.pretty(cause)}`)
+      })
+      let arrive = (_end: () => void): unknown => undefined
+      const odd = Transport.layer("odd", {
+        section: Address.section("odd", Schema.String),
+        reach: () => "device",
+        dial: () => Effect.never,
+        listen: (data, _, { onArriving }) => {
+          arrive = (end) => onArriving(undefined, end)
+          return Effect.succeed({ section: new Address.Opaque({ name: "odd", data: `:${data}` }) })
+        }
+      })
+      const ended: Array<string> = []
+      yield* Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        yield* Multiserver.listen("odd:x").pipe(Scope.provide(scope))
+        const newcomer = (name: string) => () => {
+          ended.push(name)
+          throw new Error("a transport's own fault")
+        }
+        arrive(newcomer("first"))
+        arrive(newcomer("second"))
+        yield* TestClock.adjust("10 seconds")
+        assert.deepStrictEqual(ended, ["first", "second"])
+        arrive(newcomer("third"))
+        yield* TestClock.adjust("10 seconds")
+        arrive(newcomer("fourth"))
+        arrive(newcomer("fifth"))
+        yield* Scope.close(scope, Exit.void)
+      }).pipe(
+        Effect.provide(Multiserver.layer(["odd"]).pipe(Layer.provide([odd, recorder(events)]))),
+        Effect.provide(Logger.layer([logger]))
+      )
+      assert.deepStrictEqual(ended, ["first", "second", "third", "fourth", "fifth"])
+      assert.deepStrictEqual(
+        events.map((event) => event.event === "handshake-failed" && event.tag),
+        ["TimedOut", "TimedOut", "TimedOut", "Draining", "Draining"]
+      )
+      assert.strictEqual(logged.length, 5)
+      assert.include(logged[0], "a transport's own fault")
+    })
   )
 })
 

@@ -1,11 +1,15 @@
 /** Who may be dialed, who may connect, and which keys come in. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Result from "effect/Result"
 import type * as Address from "../src/Address.ts"
 import * as Sodium from "../src/crypto/Sodium.ts"
+import type * as Events from "../src/Events.ts"
 import * as Identity from "../src/Identity.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Memory from "../src/memory/Memory.ts"
@@ -13,7 +17,7 @@ import * as Networks from "../src/Networks.ts"
 import * as Net from "../src/net/Net.ts"
 import * as Policy from "../src/Policy.ts"
 import * as Shs from "../src/shs/Shs.ts"
-import { echo, pattern, readAll, recorder, served } from "./support/servers.ts"
+import { echo, pattern, readAll, recorder, served, turn } from "./support/servers.ts"
 import { base64 } from "./support/vectors.ts"
 
 const exchange = (address: Multiserver.Target) =>
@@ -226,5 +230,107 @@ describe("allowed keys", () => {
         )
       )
     })
+  )
+})
+
+describe("a policy that throws, or answers what is no answer", () => {
+  const defect = new Error("a policy's own fault")
+  const throwing = () => {
+    throw defect
+  }
+  /** What JavaScript lets through: a promise is no answer, though it is as good as true in a condition. */
+  const promising = () => Promise.resolve(true) as unknown as boolean
+  const logger = (logged: Array<string>) =>
+    Logger.layer([
+      Logger.make(({ cause, logLevel, message }) => void logged.push(`${logLevel} ${message} ${Cause.pretty(cause)}`))
+    ])
+
+  /** The reason for which a dial fails, and what was logged. */
+  const dialed = (target: string, rules: Partial<Policy.PolicyRules>) =>
+    Effect.gen(function* () {
+      const logged: Array<string> = []
+      const error = yield* Effect.flip(Effect.scoped(Multiserver.dial(target))).pipe(
+        Effect.provide(speaking({ ...Policy.allowAll, ...rules })),
+        Effect.provide(logger(logged))
+      )
+      return { reason: error.reason._tag, logged }
+    })
+  const saysSo = (logged: ReadonlyArray<string>, name: string) => {
+    assert.isAbove(logged.length, 0)
+    for (const line of logged) {
+      assert.match(line, /^Error /)
+      assert.include(line, name)
+      assert.include(line, defect.message)
+    }
+  }
+
+  it.live("lets nothing be dialed: mayDial", () =>
+    Effect.gen(function* () {
+      yield* served("memory:m", echo)
+      const thrown = yield* dialed("memory:m", { mayDial: throwing })
+      assert.strictEqual(thrown.reason, "DeniedByPolicy")
+      saysSo(thrown.logged, "mayDial")
+      assert.strictEqual((yield* dialed("memory:m", { mayDial: promising })).reason, "DeniedByPolicy")
+    }).pipe(Effect.provide(speaking(Policy.allowAll)))
+  )
+
+  it.live("lets nothing be dialed: mayDialIp, of an IP and in the callback of a name lookup", () =>
+    Effect.gen(function* () {
+      for (const target of ["net:127.0.0.1:1", "net:localhost:1"]) {
+        const thrown = yield* dialed(target, { mayDialIp: throwing })
+        assert.strictEqual(thrown.reason, "DeniedByPolicy")
+        saysSo(thrown.logged, "mayDialIp")
+        assert.strictEqual((yield* dialed(target, { mayDialIp: promising })).reason, "DeniedByPolicy")
+      }
+    })
+  )
+
+  it.live("lets nothing be dialed: order", () =>
+    Effect.gen(function* () {
+      const thrown = yield* dialed("memory:m", { order: throwing })
+      assert.strictEqual(thrown.reason, "DeniedByPolicy")
+      saysSo(thrown.logged, "order")
+      const nothing = (() => undefined) as unknown as Policy.PolicyRules["order"]
+      assert.strictEqual((yield* dialed("memory:m", { order: nothing })).reason, "DeniedByPolicy")
+    })
+  )
+
+  for (const target of ["memory:m", "net:127.0.0.1:0"]) {
+    for (const [how, mayConnect] of [
+      ["throws", throwing],
+      ["promises", promising]
+    ] as const) {
+      it.live(`lets nobody connect, and the listener goes on: mayConnect ${how}, ${target}`, () =>
+        Effect.gen(function* () {
+          const logged: Array<string> = []
+          const events: Array<Events.Event> = []
+          let current: Policy.PolicyRules["mayConnect"] = mayConnect
+          const rules = { ...Policy.allowAll, mayConnect: (source: string | undefined) => current(source) }
+          const layer = Multiserver.layer(["net", "memory"]).pipe(
+            Layer.provide([Net.layer, Memory.layer, Layer.succeed(Policy.Policy, rules), recorder(events)])
+          )
+          yield* Effect.gen(function* () {
+            const [address] = yield* served(target, echo)
+            assert.isTrue(Result.isFailure(yield* Effect.result(exchange(address as Address.Address))))
+            yield* Effect.repeat(turn, { until: () => events.some(({ event }) => event === "refused") })
+            const refusals = events.filter((event) => event.event === "refused")
+            assert.deepStrictEqual(
+              refusals.map(({ tag }) => tag),
+              ["DeniedByPolicy"]
+            )
+            current = () => true
+            yield* exchange(address as Address.Address)
+          }).pipe(Effect.provide(layer), Effect.provide(logger(logged)))
+          if (how === "throws") saysSo(logged, "mayConnect")
+        })
+      )
+    }
+  }
+
+  it.live("is a defect of the dial that it was given to: the dial's own plan", () =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(Effect.scoped(Multiserver.dial("memory:m", { plan: throwing })))
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+    }).pipe(Effect.provide(speaking(Policy.allowAll)))
   )
 })

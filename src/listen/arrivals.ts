@@ -48,7 +48,7 @@ export class Arrivals {
   arrive(binding: Binding, source: string | undefined, end: () => void): Transport.Arriving | undefined {
     const arrival = new Arrival(binding, source, undefined, (why) => {
       this.gone(arrival)
-      end()
+      this.endSafely(end)
       this.fork(this.serving.failed(arrival, endedError(binding, why, this.environment.limits)))
     })
     const refusal = this.roster.stopping ? "Draining" : this.admit(arrival)
@@ -63,6 +63,15 @@ export class Arrivals {
         if (arrival.place !== undefined) this.admission.settle(arrival.place)
       },
       gone: () => this.gone(arrival)
+    }
+  }
+
+  /** Its transport may be somebody else's. What it throws must not reach the one who makes room, or the deadlines. */
+  private endSafely(end: () => void): void {
+    try {
+      end()
+    } catch (defect) {
+      this.environment.report("a transport threw when it was told to end a newcomer", defect)
     }
   }
 
