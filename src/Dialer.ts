@@ -6,7 +6,6 @@
  * attempt that succeeds is the connection. Nothing is left of an attempt that failed or was interrupted.
  */
 import * as Arr from "effect/Array"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { format, type MultiAddress } from "./Address.ts"
@@ -16,6 +15,7 @@ import { attempt, fallback } from "./dial/attempt.ts"
 import { type Candidate, type DialPlan, plan } from "./dial/plan.ts"
 import { race } from "./dial/race.ts"
 import type { Environment } from "./Environment.ts"
+import { monotonicNow } from "./monotonic.ts"
 
 export type { DialPlan } from "./dial/plan.ts"
 
@@ -58,13 +58,13 @@ export const dial = (
   addresses: MultiAddress,
   { plan: dialPlan = "inOrder" }: DialOptions = {}
 ): Effect.Effect<Connection.Connection, DialError, Scope.Scope> =>
-  Effect.flatMap(Clock.currentTimeMillis, (started) => {
+  Effect.flatMap(monotonicNow, (started) => {
     const { candidates, notTried } = plan(environment, addresses, dialPlan)
     const failed = [...notTried]
-    const fail = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const fail = Effect.flatMap(monotonicNow, (now) => {
       const error = dialError(addresses, notTried, failed.slice(notTried.length))
       return Effect.andThen(
-        environment.emit({ event: "dial-failed", error, millis: now - started }),
+        environment.emit({ event: "dial-failed", error, millis: Math.round(now - started) }),
         Effect.fail(error)
       )
     })

@@ -2,7 +2,6 @@
  * A connection's life, the same for a dialer and a listener: the events of its beginning and its end, and the idle
  * timeout.
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -13,6 +12,7 @@ import * as Events from "./Events.ts"
 import { formatPublicKey } from "./Identity.ts"
 import type { CloseDeadlines, Leaving, Link } from "./Link.ts"
 import { endWhenIdle } from "./lifetime/idle.ts"
+import { monotonicNow } from "./monotonic.ts"
 
 export interface Options {
   readonly emit: Events.Sink
@@ -55,15 +55,15 @@ export const begin = <E, R>(
   // Making an event costs more than opening a connection in memory, so none is made when nobody listens.
   if (emit === Events.nobody) return opened
   return Effect.gen(function* () {
-    const started = yield* Clock.currentTimeMillis
+    const started = yield* monotonicNow
     const fields = ({ peer, remote }: Connection.Connection) =>
-      Effect.map(Clock.currentTimeMillis, (now) => ({
+      Effect.map(monotonicNow, (now) => ({
         role,
         stack,
         source,
         remote: format(remote),
         peer: peerText(peer),
-        millis: now - started
+        millis: Math.round(now - started)
       }))
     let begun: Opened | undefined
     // Registered before anything that opens, so it runs last: by then it is known how the connection ended.

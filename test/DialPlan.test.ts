@@ -221,6 +221,77 @@ describe("dial plans", () => {
   )
 })
 
+describe("somebody sets the machine's clock", () => {
+  /** The clock of the test, which `set` puts wrong by so much. Time that only goes forward goes on. */
+  const settable = Effect.map(Clock.Clock, (clock) => {
+    let off = 0
+    const millis = () => clock.currentTimeMillisUnsafe() + off
+    const nanos = () => clock.currentTimeNanosUnsafe() + BigInt(off) * 1_000_000n
+    const own: Clock.Clock = {
+      ...clock,
+      currentTimeMillisUnsafe: millis,
+      currentTimeMillis: Effect.sync(millis),
+      currentTimeNanosUnsafe: nanos,
+      currentTimeNanos: Effect.sync(nanos)
+    }
+    return {
+      clock: own,
+      set: (hours: number) => {
+        off = hours * 3_600_000
+      }
+    }
+  })
+
+  /** After how many milliseconds the dial is over, and what it says of itself. */
+  const over = (target: string, plan: "inOrder" | "race", hours: number) =>
+    Effect.gen(function* () {
+      const { clock, set } = yield* settable
+      const events: Array<Events.Event> = []
+      const { layer } = script(0)
+      const targets = plan === "race" ? [target, target] : [target]
+      return yield* Effect.gen(function* () {
+        const dial = yield* Effect.forkChild(Effect.exit(Effect.scoped(Multiserver.dial(targets, { plan }))), {
+          startImmediately: true
+        })
+        let passed = 0
+        while (dial.pollUnsafe() === undefined && passed < 60_000) {
+          if (passed === 500) set(hours)
+          for (let i = 0; i < 5; i++) yield* turn
+          yield* TestClock.adjust("50 millis")
+          for (let i = 0; i < 20; i++) yield* turn
+          passed += 50
+        }
+        const said = events.flatMap((event) => {
+          if (event.event === "dial-failed") return [event.millis]
+          return event.event === "connected" ? [event.millis, event.connectMillis] : []
+        })
+        return { passed, said }
+      }).pipe(Effect.provide(layer.pipe(Layer.provide(recorder(events)))), Effect.provideService(Clock.Clock, clock))
+    })
+
+  for (const hours of [1, -1]) {
+    it.effect(`by ${hours} h: no deadline comes sooner or later, and durations stay what they are`, () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* over(address("a", "x", "0"), "inOrder", hours), { passed: 6000, said: [6000] })
+        assert.deepStrictEqual(yield* over(address("a", "0", "x"), "inOrder", hours), {
+          passed: 10_000,
+          said: [10_000]
+        })
+        assert.deepStrictEqual(yield* over(address("a", "1000", "1000"), "inOrder", hours), {
+          passed: 2000,
+          said: [2000, 1000]
+        })
+        // The second one begins 250 ms after the first.
+        assert.deepStrictEqual(yield* over(address("a", "x", "0"), "race", hours), { passed: 6250, said: [6250] })
+        assert.deepStrictEqual(yield* over(address("a", "1000", "800"), "race", hours), {
+          passed: 1800,
+          said: [1800, 1000]
+        })
+      })
+    )
+  }
+})
+
 describe("a dial where nothing can be tried", () => {
   const plans: ReadonlyArray<readonly [string, DialPlan]> = [
     ["inOrder", "inOrder"],

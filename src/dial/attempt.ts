@@ -10,9 +10,10 @@ import type { Environment } from "../Environment.ts"
 import { inOwnScope } from "../inOwnScope.ts"
 import * as Lifetime from "../Lifetime.ts"
 import type { Link } from "../Link.ts"
+import { monotonicMillis, monotonicNow } from "../monotonic.ts"
 import type { Candidate } from "./plan.ts"
 
-/** The deadline of an attempt. Each phase has its own, and one fiber watches them all. */
+/** The deadline of an attempt, by the monotonic clock. Each phase has its own, and one fiber watches them all. */
 class Deadline {
   private phase: DialTimedOut["phase"] = "connect"
   private millis: number
@@ -40,7 +41,7 @@ class Deadline {
    * Fails when the time is over. It never sleeps longer than a handshake may take, so it can't miss the deadline of
    * one.
    */
-  readonly passed: Effect.Effect<never, DialTimedOut> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+  readonly passed: Effect.Effect<never, DialTimedOut> = Effect.flatMap(monotonicNow, (now) => {
     const left = this.since + this.millis - now
     return left > 0
       ? Effect.flatMap(Effect.sleep(Math.min(left, this.handshake)), () => this.passed)
@@ -69,7 +70,7 @@ export const attempt = (
   turn: Turn = atOnce
 ): Effect.Effect<Opened, AttemptReason, Scope.Scope> =>
   Clock.clockWith((clock) => {
-    const started = clock.currentTimeMillisUnsafe()
+    const started = monotonicMillis(clock)
     const deadline = new Deadline(stack.transport.connectTimeout, limits.handshake, started)
     let connectMillis = 0
     const lease = capacity.lease()
@@ -78,11 +79,11 @@ export const attempt = (
       return connect
     })
     const open = Effect.flatMap(counted, (transport) => {
-      connectMillis = clock.currentTimeMillisUnsafe() - started
+      connectMillis = Math.round(monotonicMillis(clock) - started)
       deadline.connected()
       return turn(
         Effect.suspend(() => {
-          deadline.handshaking(clock.currentTimeMillisUnsafe())
+          deadline.handshaking(monotonicMillis(clock))
           return upgrade(transport)
         })
       )
