@@ -12,7 +12,7 @@ import { format, type MultiAddress } from "./Address.ts"
 import type * as Connection from "./Connection.ts"
 import { AllFailed, type Attempt, type AttemptReason, DialError } from "./DialError.ts"
 import { attempt, fallback } from "./dial/attempt.ts"
-import { type Candidate, type DialPlan, plan } from "./dial/plan.ts"
+import { type Candidate, type DialPlan, planDial } from "./dial/plan.ts"
 import { race } from "./dial/race.ts"
 import type { Environment } from "./Environment.ts"
 import { monotonicNow } from "./monotonic.ts"
@@ -59,7 +59,7 @@ export const dial = (
   { plan: dialPlan = "inOrder" }: DialOptions = {}
 ): Effect.Effect<Connection.Connection, DialError, Scope.Scope> =>
   Effect.flatMap(monotonicNow, (started) => {
-    const { candidates, notTried } = plan(environment, addresses, dialPlan)
+    const { candidates, notTried } = planDial(environment, addresses, dialPlan)
     const failed = [...notTried]
     const fail = Effect.flatMap(monotonicNow, (now) => {
       const error = dialError(addresses, notTried, failed.slice(notTried.length))

@@ -143,13 +143,13 @@ export const metrics: Sink = (event) => {
     case "dial-failed":
       return tagged({ role: "dial", tag: event.error.reason._tag })
     case "closed": {
-      const of = { role: event.role, stack: event.stack }
+      const labels = { role: event.role, stack: event.stack }
       return Effect.all(
         [
-          tagged({ ...of, tag: event.tag }),
-          Metric.update(Metric.withAttributes(bytesRead, of), event.bytesRead),
-          Metric.update(Metric.withAttributes(bytesWritten, of), event.bytesWritten),
-          Metric.update(Metric.withAttributes(duration, of), event.millis)
+          tagged({ ...labels, tag: event.tag }),
+          Metric.update(Metric.withAttributes(bytesRead, labels), event.bytesRead),
+          Metric.update(Metric.withAttributes(bytesWritten, labels), event.bytesWritten),
+          Metric.update(Metric.withAttributes(duration, labels), event.millis)
         ],
         { discard: true }
       )

@@ -14,7 +14,7 @@ import type { CloseDeadlines, Leaving, Link } from "./Link.ts"
 import { endWhenIdle } from "./lifetime/idle.ts"
 import { monotonicNow } from "./monotonic.ts"
 
-export interface Options {
+export interface BeginOptions {
   readonly emit: Events.Sink
   readonly role: "dial" | "listen"
   readonly stack: string
@@ -44,7 +44,7 @@ const peerText = (peer: Connection.Peer): string | undefined =>
 
 /** Makes the connection of a finished stack, emits `connected`, ends it when it is idle, and emits `closed` when its scope has closed. */
 export const begin = <E, R>(
-  { connectMillis, deadlines, emit, failed = [], idle, onLeft, origin, role, source, stack }: Options,
+  { connectMillis, deadlines, emit, failed = [], idle, onLeft, origin, role, source, stack }: BeginOptions,
   open: Effect.Effect<Link, E, R>
 ): Effect.Effect<Opened, E, R | Scope.Scope> => {
   const made = Effect.map(open, (link): Opened => {

@@ -1,7 +1,7 @@
 /**
  * Listening: from addresses to handlers, the walk of `Dialer` from the other end.
  *
- * `listen/plan` says what is bound. Each transport hands its newcomers to `listen/arrivals`, which asks policy and
+ * `listen/bindings` says what is bound. Each transport hands its newcomers to `listen/arrivals`, which asks policy and
  * limits. `listen/serving` runs each transform's inbound side, then the handler. Each connection has a fiber and a
  * scope of its own, so a handler that fails or dies ends its own connection and nothing else. `listen/drain` is how a
  * listener stops.
@@ -22,12 +22,12 @@ import { inOwnScope } from "./inOwnScope.ts"
 import { AlreadyRunning, ListenError, Stopped } from "./ListenError.ts"
 import * as Admission from "./listen/admission.ts"
 import { Arrivals } from "./listen/arrivals.ts"
+import { advertised, type Binding, bindingsFor, type Scopes } from "./listen/bindings.ts"
 import { drain } from "./listen/drain.ts"
-import { advertised, type Binding, plan, type Scopes } from "./listen/plan.ts"
 import { Roster } from "./listen/roster.ts"
 import { type Serve, Serving } from "./listen/serving.ts"
 
-export type { Scopes } from "./listen/plan.ts"
+export type { Scopes } from "./listen/bindings.ts"
 
 /** What is done with each connection, in its own scope: when it returns, the connection says goodbye. */
 export type Handler<E, R> = (connection: Connection.Connection) => Effect.Effect<unknown, E, R>
@@ -89,7 +89,7 @@ const listen = (
   options: ListenOptions
 ): Effect.Effect<Listener, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
-    const bindings = yield* Effect.fromResult(plan(environment, addresses, options.scope))
+    const bindings = yield* Effect.fromResult(bindingsFor(environment, addresses, options.scope))
     const roster = new Roster()
     // Finalizers run in reverse: the transports stop accepting, then the connections drain, then what is left is ended.
     yield* Effect.addFinalizer(() => roster.stopped.open)
@@ -132,12 +132,12 @@ interface Whole {
   readonly scope: Scope.Closeable
 }
 
-/** Gives the connections to a handler, as nobody has before. Once it has, it stops the listener however it ends. */
+/** Gives the connections to a handler, unless another one has them. However this ends, the listener stops with it. */
 const runOnce = ({ address, roster, scope, serving }: Whole, handler: Serve): Effect.Effect<never, ListenError> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.suspend(() => {
       const fail = (reason: AlreadyRunning | Stopped) => Effect.fail(new ListenError({ address, reason }))
-      if (roster.stopping) return fail(new Stopped())
+      if (scope.state._tag === "Closed") return fail(new Stopped())
       if (!Deferred.doneUnsafe(serving.handler, Effect.succeed(handler))) return fail(new AlreadyRunning())
       const untilStopped = Effect.flatMap(roster.stopped.await, () => fail(new Stopped()))
       return Effect.onExit(restore(untilStopped), () => Scope.close(scope, Exit.void))

@@ -26,7 +26,7 @@ import { multiserver, recorder, served, turn } from "./support/servers.ts"
 
 /**
  * `slow:NAME,CONNECT,HANDSHAKE`: connects after so many milliseconds, and with `~h` finishes its handshake after so many; `x` is
- * never, `d` is a defect, and an `f` behind a number a failure then.
+ * never, `d` is a defect, `i` an interruption of itself, and an `f` behind a number a failure then.
  */
 const script = (started: number) => {
   const log: Array<string> = []
@@ -36,6 +36,7 @@ const script = (started: number) => {
       log.push(`${yield* elapsed} ${what}`)
       if (text === "x") return yield* Effect.never
       if (text === "d") return yield* Effect.die(new Error("scripted"))
+      if (text === "i") return yield* Effect.interrupt
       yield* Effect.sleep(Number(text.replace("f", "")))
       if (text.endsWith("f")) return yield* Effect.fail(error)
     }).pipe(Effect.onInterrupt(() => Effect.map(elapsed, (millis) => void log.push(`${millis} ${what} ended`))))
@@ -169,6 +170,8 @@ describe("dial plans", () => {
 
   it.effect("race goes on to the others when an attempt dies, and dies of it when all the others fail", () =>
     Effect.gen(function* () {
+      const interrupted = yield* dial([address("a", "i", "0"), address("b", "100", "100")], "race")
+      assert.strictEqual(interrupted.outcome, "200 b")
       const won = yield* dial([address("a", "d", "0"), address("b", "100", "100")], "race")
       assert.strictEqual(won.outcome, "200 b")
       const lost = yield* Effect.exit(dial([address("a", "d", "0"), address("b", "100f", "0")], "race"))

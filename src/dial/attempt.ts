@@ -42,9 +42,9 @@ class Deadline {
    * one.
    */
   readonly passed: Effect.Effect<never, DialTimedOut> = Effect.flatMap(monotonicNow, (now) => {
-    const left = this.since + this.millis - now
-    return left > 0
-      ? Effect.flatMap(Effect.sleep(Math.min(left, this.handshake)), () => this.passed)
+    const remaining = Math.ceil(this.since + this.millis - now)
+    return remaining > 0
+      ? Effect.flatMap(Effect.sleep(Math.min(remaining, this.handshake)), () => this.passed)
       : Effect.fail(new DialTimedOut({ phase: this.phase, millis: this.millis }))
   })
 }
@@ -62,7 +62,10 @@ export interface Opened {
   readonly scope: Scope.Closeable
 }
 
-/** Dials one address: the transport's dial, then each transform. When it fails, nothing of it is left. */
+/**
+ * Dials one address: the transport's dial, then each transform, in a scope of its own. When the attempt fails or is
+ * interrupted, closing that scope takes everything back: the socket is destroyed at once, at whatever message it was.
+ */
 export const attempt = (
   { capacity, deadlines, emit, limits }: Environment,
   { connect, stack, upgrade }: Candidate,

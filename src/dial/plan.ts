@@ -115,7 +115,7 @@ const leftOut = (
     .map(({ address }) => ({ address: format(address), reason }))
 
 /** Which addresses fit a stack that is spoken, which ones policy allows, and in what order they are tried. */
-export const plan = (environment: Environment, addresses: MultiAddress, dialPlan: DialPlan): Planned => {
+export const planDial = (environment: Environment, addresses: MultiAddress, dialPlan: DialPlan): Planned => {
   const notTried: Array<Attempt> = []
   const candidates: Array<Candidate> = []
   for (const address of addresses) {

@@ -30,16 +30,17 @@ export const race = (
 ): Effect.Effect<Connection.Connection, AttemptReason, Scope.Scope> =>
   Effect.suspend(() => {
     const turn = takeTurns(candidates.length)
-    const gates = candidates.map(() => Latch.makeUnsafe(false))
-    gates[0]?.openUnsafe()
+    const lanes = candidates.map((candidate) => ({ candidate, gate: Latch.makeUnsafe(false) }))
+    lanes[0]?.gate.openUnsafe()
     let begun = 0
     const won: Array<Scope.Closeable> = []
-    const racers = candidates.map((candidate, i) => {
-      const next = Effect.sync(() => gates[i + 1]?.openUnsafe())
+    const racers = lanes.map(({ candidate, gate }, i) => {
+      const next = lanes[i + 1]
+      const beginNext = Effect.sync(() => next?.gate.openUnsafe())
       return Effect.gen(function* () {
-        yield* (gates[i] as Latch.Latch).await
+        yield* gate.await
         begun = i
-        yield* Effect.forkChild(Effect.delay(next, stagger))
+        yield* Effect.forkChild(Effect.delay(beginNext, stagger))
         const own = yield* attempt(environment, candidate, failed, turn(hasSecret(candidate.address)))
         won.push(own.scope)
         return own
@@ -48,11 +49,11 @@ export const race = (
           Effect.suspend(() => {
             failed.push({ address: format(candidate.address), reason })
             // The next one takes its place only if it has not begun already.
-            return fallback(environment, candidate, begun === i ? candidates[i + 1] : undefined, reason)
+            return fallback(environment, candidate, begun === i ? next?.candidate : undefined, reason)
           })
         ),
-        // Also after a defect: it ends the fiber that would have begun the next one after the stagger.
-        Effect.onExit((exit) => (Exit.isSuccess(exit) || Exit.hasInterrupts(exit) ? Effect.void : next))
+        // Also after a defect: the fiber that would have begun the next one has ended with this one.
+        Effect.onError(() => beginNext)
       )
     })
     return Effect.tap(Effect.raceAll(racers), ({ scope }) =>

@@ -112,8 +112,8 @@ export class Admission {
       this.anyPending.closeUnsafe()
       return this.anyPending.await
     }
-    const left = oldest.since + Duration.toMillis(this.limits.handshake) - this.now()
-    if (left > 0) return Effect.sleep(Math.ceil(left))
+    const remaining = oldest.since + Duration.toMillis(this.limits.handshake) - this.now()
+    if (remaining > 0) return Effect.sleep(Math.ceil(remaining))
     this.leave(oldest)
     oldest.newcomer.end("TimedOut")
     return Effect.void

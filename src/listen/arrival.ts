@@ -6,7 +6,7 @@ import { Displaced, HandshakeDraining, HandshakeError, HandshakeTimedOut } from 
 import type { LimitValues } from "../Limits.ts"
 import type { Link } from "../Link.ts"
 import type * as Transport from "../Transport.ts"
-import type { Binding } from "./plan.ts"
+import type { Binding } from "./bindings.ts"
 import type { Newcomer, Place } from "./sources.ts"
 
 /** Why this side ends a newcomer before its handler begins. */

@@ -8,7 +8,7 @@ import type { Exceeded } from "../Limits.ts"
 import type * as Transport from "../Transport.ts"
 import type { Admission } from "./admission.ts"
 import { Arrival, endedError, protocolOf } from "./arrival.ts"
-import type { Binding } from "./plan.ts"
+import type { Binding } from "./bindings.ts"
 import { type Fork, Refusals } from "./refusals.ts"
 import type { Roster } from "./roster.ts"
 import type { Serving } from "./serving.ts"
@@ -49,7 +49,7 @@ export class Arrivals {
     const arrival = new Arrival(binding, source, undefined, (why) => {
       this.gone(arrival)
       this.endSafely(end)
-      this.fork(this.serving.failed(arrival, endedError(binding, why, this.environment.limits)))
+      this.fork(this.serving.handshakeFailed(arrival, endedError(binding, why, this.environment.limits)))
     })
     const refusal = this.roster.stopping ? "Draining" : this.admit(arrival)
     if (refusal !== undefined) {
@@ -112,7 +112,7 @@ export class Arrivals {
   vanished(binding: Binding): void {
     const reason = new Rejected({ after: "connect" })
     const error = new HandshakeError({ protocol: protocolOf(binding), phase: "accept", reason })
-    this.fork(this.serving.failed(new Arrival(binding, undefined, undefined), error))
+    this.fork(this.serving.handshakeFailed(new Arrival(binding, undefined, undefined), error))
   }
 
   private forbidden(source: string | undefined): Events.Refused["tag"] | undefined {

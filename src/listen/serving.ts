@@ -86,10 +86,10 @@ export class Serving {
           return Effect.void
         }
         const error = Cause.findError(exit.cause)
-        if (Result.isSuccess(error)) return this.failed(arrival, error.success)
+        if (Result.isSuccess(error)) return this.handshakeFailed(arrival, error.success)
         const defect = Cause.findDefect(exit.cause)
         if (Result.isSuccess(defect)) return this.died(arrival, defect.success)
-        return this.failed(arrival, endedError(binding, arrival.endedBy ?? "Draining", this.environment.limits))
+        return this.handshakeFailed(arrival, endedError(binding, arrival.endedBy ?? "Draining", this.environment.limits))
       })
     )
   }
@@ -97,11 +97,11 @@ export class Serving {
   /** The protocol's own code threw. That ends this newcomer, and no other. */
   private died(arrival: Arrival, cause: unknown): Effect.Effect<void> {
     const reason = new HandshakeDefect({ cause })
-    return this.failed(arrival, new HandshakeError({ protocol: protocolOf(arrival.binding), phase: "defect", reason }))
+    return this.handshakeFailed(arrival, new HandshakeError({ protocol: protocolOf(arrival.binding), phase: "defect", reason }))
   }
 
   /** Emits that a newcomer did not get through its handshakes. */
-  failed(arrival: Arrival, error: HandshakeError): Effect.Effect<void> {
+  handshakeFailed(arrival: Arrival, error: HandshakeError): Effect.Effect<void> {
     const { binding, link, place, source } = arrival
     const remote = link === undefined ? "" : format(link.remote)
     const stack = binding.stack.name

@@ -1,7 +1,4 @@
-/**
- * The plan of a listener: from addresses to what is bound for them, and from what is bound to addresses that others
- * dial. No I/O.
- */
+/** What a listener binds for its addresses, and how others dial what is bound. No I/O. */
 import * as Arr from "effect/Array"
 import type * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -63,7 +60,7 @@ const narrowed = (
 }
 
 /** What is bound for all of these addresses, or why one of them can't be. */
-export const plan = (
+export const bindingsFor = (
   environment: Environment,
   addresses: MultiAddress,
   scopes: Scopes | undefined
