@@ -102,7 +102,7 @@ const explained = <Section extends Address.Section>(
 const keyed = (publicKey: PublicKey | undefined, secrets: Fields): Fields =>
   publicKey === undefined ? {} : { key: formatPublicKey(publicKey), ...secrets }
 
-const provingPurpose = "encrypted, both sides proved by their keys"
+const encrypted = "encrypted, both sides proved by their keys"
 
 const opaqueFields = ({ data }: Address.Opaque): Fields => (data === "" ? {} : { data })
 
@@ -113,11 +113,8 @@ const explanations: ReadonlyMap<string, Explanation> = new Map([
   ["unix", explained("a unix socket", Address.Unix, ({ path }) => ({ path }))],
   ["onion", explained("a Tor onion service", Address.Onion, ({ host, port }) => ({ host, port }))],
   ["memory", explained("within one process", Address.Memory, ({ name }) => ({ name }))],
-  ["shs", explained(provingPurpose, Address.Shs, (own) => keyed(own.publicKey, { seed: own.seed !== undefined }))],
-  [
-    "noise",
-    explained(provingPurpose, Address.Noise, (own) => keyed(own.publicKey, { token: own.token !== undefined }))
-  ],
+  ["shs", explained(encrypted, Address.Shs, (own) => keyed(own.publicKey, { seed: own.seed !== undefined }))],
+  ["noise", explained(encrypted, Address.Noise, (own) => keyed(own.publicKey, { token: own.token !== undefined }))],
   ["noauth", explained("no encryption, no authentication", Address.Noauth)],
   ["deflate", explained("compression", Address.Opaque, opaqueFields)]
 ])

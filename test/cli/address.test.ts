@@ -50,6 +50,17 @@ describe.concurrent("multiserver address", () => {
     })
   )
 
+  it.live("hides a token as it does a seed, and explains no protocol that it does not know", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(["address", `net:h:1~noise:${key}:${key}~constructor:x`])
+      assert.strictEqual(code, 0)
+      assert.include(stderr, "warning")
+      assert.match(String(stdout), /noise .*\n +key .*\n +token hidden/)
+      assert.match(String(stdout), /constructor not known here\n +data +:x/)
+      assert.notInclude(String(stdout), "native code")
+    })
+  )
+
   it.live("points at the character where an address is none, and exits 2", () =>
     Effect.gen(function* () {
       const { code, stderr, stdout } = yield* inside(["address", "--json", "net:h:80~shs:short"])

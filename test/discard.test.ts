@@ -1,0 +1,149 @@
+/**
+ * A protocol can be discarded without a trace: its folder goes, and its lines in four files. What is left compiles, and the
+ * bundle of it has nothing of the protocol.
+ */
+import { execFile } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fileURLToPath, pathToFileURL } from "node:url"
+import { promisify } from "node:util"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as Result from "effect/Result"
+import { build } from "vite"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+
+/** The list of sections, the door, the ready-made layer, and the command's list. */
+const files = ["address/sections.ts", "index.ts", "NodeMultiserver.ts", "cli/stacks.ts"]
+
+/** Takes the protocol out of lists that are written on one line, then drops the lines that still name it. */
+const without = (protocol: string, text: string): string => {
+  const named = new RegExp(`\\b${protocol}\\b`, "i")
+  return text
+    .replaceAll(`"${protocol}", `, "")
+    .replaceAll(`, "${protocol}"`, "")
+    .split("\n")
+    .filter((line) => !named.test(line))
+    .join("\n")
+}
+
+/** A copy of the source where the project's packages are found. */
+const copyTo = (folder: string): void => {
+  for (const name of ["src", "package.json", "tsconfig.json"]) {
+    fs.cpSync(path.join(root, name), path.join(folder, name), { recursive: true })
+  }
+  fs.writeFileSync(
+    path.join(folder, "tsconfig.src.json"),
+    JSON.stringify({ extends: "./tsconfig.json", include: ["src"] })
+  )
+  fs.symlinkSync(path.join(root, "node_modules"), path.join(folder, "node_modules"))
+}
+
+const discard = (protocol: string, folder: string): void => {
+  fs.rmSync(path.join(folder, "src", protocol), { recursive: true })
+  for (const name of files) {
+    const file = path.join(folder, "src", name)
+    const before = fs.readFileSync(file, "utf8")
+    const after = without(protocol, before)
+    assert.notStrictEqual(after, before, `${name} does not name ${protocol}`)
+    fs.writeFileSync(file, after)
+  }
+}
+
+/** What the compiler says. */
+const compile = (folder: string): Promise<string> =>
+  promisify(execFile)(process.execPath, [
+    path.join(root, "node_modules/typescript/bin/tsc"),
+    "--noEmit",
+    "--project",
+    path.join(folder, "tsconfig.src.json")
+  ]).then(
+    ({ stdout }) => stdout,
+    ({ stdout }) => stdout
+  )
+
+/** Comments may name any protocol as an example. */
+const withoutComments = (code: string): string =>
+  code.replaceAll(/^\s*\/\*\*[\s\S]*?\*\/$/gm, "").replaceAll(/^\s*\/\/.*$/gm, "")
+
+/** The doors and the command in one folder, without the packages that they import. */
+const bundle = async (folder: string): Promise<{ readonly code: string; readonly modules: ReadonlyArray<string> }> => {
+  const src = path.join(folder, "src")
+  const output = await build({
+    root: folder,
+    configFile: false,
+    logLevel: "silent",
+    build: {
+      ssr: true,
+      outDir: "dist",
+      minify: false,
+      rollupOptions: {
+        input: { node: `${src}/node.ts`, testing: `${src}/testing/index.ts`, cli: `${src}/cli/main.ts` },
+        external: (name) => !name.startsWith(".") && !path.isAbsolute(name)
+      }
+    }
+  })
+  if (Array.isArray(output) || !("output" in output)) return assert.fail("one build")
+  const chunks = output.output.flatMap((each) => (each.type === "chunk" ? [each] : []))
+  return {
+    code: withoutComments(chunks.map(({ code }) => code).join("\n")),
+    modules: chunks.flatMap(({ modules }) => Object.keys(modules)).map((file) => path.relative(src, file))
+  }
+}
+
+/** The source files of a protocol. */
+const filesOf = (protocol: string): ReadonlyArray<string> => fs.readdirSync(path.join(root, "src", protocol))
+
+/** Its name as a literal. */
+const literal = (protocol: string): RegExp => new RegExp(`["'\`]${protocol}["'\`]`)
+
+/** The names of its modules, but for `section`, which each protocol has. */
+const moduleNames = (protocol: string): ReadonlyArray<RegExp> =>
+  filesOf(protocol)
+    .filter((file) => file !== "section.ts")
+    .map((file) => new RegExp(`\\b${path.basename(file, ".ts")}\\b`))
+
+const minute = 60_000
+
+describe.concurrent("without a trace", () => {
+  const temporary: Array<string> = []
+  const fresh = (): string => {
+    const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "discard-")))
+    temporary.push(folder)
+    copyTo(folder)
+    return folder
+  }
+  let whole: Awaited<ReturnType<typeof bundle>>
+  beforeAll(async () => {
+    whole = await bundle(fresh())
+  }, 5 * minute)
+  afterAll(() => {
+    for (const folder of temporary) fs.rmSync(folder, { recursive: true })
+  })
+
+  it.each(["shs", "noise"])(
+    "%s can be discarded",
+    async (protocol) => {
+      const folder = fresh()
+      discard(protocol, folder)
+      const [complaints, { code, modules }] = await Promise.all([compile(folder), bundle(folder)])
+      assert.strictEqual(complaints, "")
+      const own = (all: ReadonlyArray<string>) => all.filter((file) => file.startsWith(`${protocol}/`))
+      assert.sameMembers(
+        own(whole.modules),
+        filesOf(protocol).map((file) => `${protocol}/${file}`)
+      )
+      assert.deepStrictEqual(own(modules), [])
+      assert.match(whole.code, literal(protocol))
+      for (const trace of [literal(protocol), ...moduleNames(protocol)]) assert.notMatch(code, trace)
+
+      const left: typeof import("../src/node.ts") = await import(pathToFileURL(path.join(folder, "dist/node.js")).href)
+      const { Address, NodeMultiserver } = left
+      assert.isNotEmpty(NodeMultiserver.stacks)
+      const [address] = Result.getOrThrow(Address.parse(`net:h:1~${protocol}`))
+      assert.strictEqual(address.transforms[0]?._tag, "opaque")
+    },
+    5 * minute
+  )
+})
