@@ -4,6 +4,7 @@
  * It is a port with who and where. Wrapping one is cheap: nothing is built that the next layer would only take apart.
  */
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { Address } from "./Address.ts"
 import { Leaving } from "./link/leaving.ts"
@@ -39,11 +40,12 @@ export interface Link extends Who {
 export const make = (port: Port, who: Who): Effect.Effect<Link, never, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) => {
     const leaving = new Leaving(port)
-    return Effect.as(
-      Scope.addFinalizerExit(scope, (exit) => leaving.leave(exit, scope)),
-      { ...who, port, leaving }
-    )
+    return Effect.as(Scope.addFinalizerExit(scope, finalizer(leaving, scope)), { ...who, port, leaving })
   })
+
+/** Not within `make`, of which it would keep all that it was given. */
+const finalizer = (leaving: Leaving, scope: Scope.Scope) => (exit: Exit.Exit<unknown, unknown>) =>
+  leaving.leave(exit, scope)
 
 /** Another port on top. `who` says what is known better now. */
 export const over = (link: Link, port: Port, who: Partial<Who>): Link => {
@@ -58,5 +60,4 @@ export const inner = (link: Link): Leaving => new Leaving(link.port)
 export const lay = <A, E, R>(
   link: Link,
   wrap: (link: Link) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E, Exclude<R, Scope.Scope>> =>
-  Effect.suspend(() => Scope.provide(wrap(link), link.leaving.layScope()))
+): Effect.Effect<A, E, Exclude<R, Scope.Scope>> => Scope.provide(wrap(link), link.leaving.layScope())

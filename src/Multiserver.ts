@@ -64,7 +64,15 @@ const parse = (target: Target): Result.Result<Address.MultiAddress, Address.Addr
   })
 }
 
-const parsed = (target: Target) => Effect.suspend(() => Effect.fromResult(parse(target)))
+/** What is done with a target's addresses, or why there are none. */
+const withAddresses = <A, E, R>(
+  target: Target,
+  use: (addresses: Address.MultiAddress) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | Address.AddressError, R> =>
+  Effect.suspend((): Effect.Effect<A, E | Address.AddressError, R> => {
+    const addresses = parse(target)
+    return Result.isFailure(addresses) ? Effect.fail(addresses.failure) : use(addresses.success)
+  })
 
 /** External hosts come from configuration: what is none is said before anything is bound. */
 const checkHosts = (external: ReadonlyArray<string>): Effect.Effect<void, Address.AddressError> =>
@@ -100,12 +108,10 @@ export const layer = <const Names extends string>(
       }
       const listenOn = yield* Listener.make(environment)
       return {
-        dial: (target, options) =>
-          Effect.flatMap(parsed(target), (addresses) => Dialer.dial(environment, addresses, options)),
+        dial: (target, options) => withAddresses(target, (addresses) => Dialer.dial(environment, addresses, options)),
         listen: (target, options) =>
           checkHosts([options?.external ?? []].flat()).pipe(
-            Effect.andThen(parsed(target)),
-            Effect.flatMap((addresses) => listenOn(addresses, options))
+            Effect.andThen(withAddresses(target, (addresses) => listenOn(addresses, options)))
           )
       }
     })

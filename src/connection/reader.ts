@@ -31,8 +31,7 @@ interface Waiter {
 }
 
 export class Reader {
-  private readonly port: Port
-  private readonly leaving: Leaving
+  readonly leaving: Leaving
   private state: State = "open"
   private first: Waiter | undefined
   /** Taken from the port and not read yet: what a borrower that paused has not seen, or what came before draining began. */
@@ -43,9 +42,12 @@ export class Reader {
   /** It has called back, or a borrower is not done: look again. */
   private again = false
 
-  constructor(port: Port, leaving: Leaving) {
-    this.port = port
+  constructor(leaving: Leaving) {
     this.leaving = leaving
+  }
+
+  private get port(): Port {
+    return this.leaving.top
   }
 
   get finished(): boolean {

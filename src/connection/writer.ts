@@ -33,7 +33,6 @@ interface Job {
 const none: ReadonlyArray<Uint8Array> = []
 
 export class Writer {
-  private readonly port: Port
   private readonly leaving: Leaving
   private state: State = "open"
   private jobs: Array<Job> | undefined
@@ -42,9 +41,12 @@ export class Writer {
   private offering = false
   private again = false
 
-  constructor(port: Port, leaving: Leaving) {
-    this.port = port
+  constructor(leaving: Leaving) {
     this.leaving = leaving
+  }
+
+  private get port(): Port {
+    return this.leaving.top
   }
 
   get finished(): boolean {
@@ -81,12 +83,12 @@ export class Writer {
   }
 
   /** Waits until everything has left user space. */
-  get flush(): Done {
+  flush(): Done {
     return Effect.callback((resume) => this.wait("flush", none, resume))
   }
 
   /** Says the end, and waits until it has left user space. */
-  get end(): Done {
+  end(): Done {
     return Effect.callback((resume) => this.wait("end", none, resume))
   }
 

@@ -181,19 +181,16 @@ export class Leaving implements PortListener {
     for (const run of waiting) run()
   }
 
-  private readonly whenOver = (run: () => void): Effect.Effect<void> => {
-    this.whoWaits ??= []
-    this.whoWaits.push(run)
-    return Effect.sync(() => {
-      this.whoWaits = this.whoWaits?.filter((other) => other !== run)
-    })
-  }
-
   /** Succeeds when nothing can be read or written any more, however that came. */
-  get over(): Effect.Effect<Account> {
+  over(): Effect.Effect<Account> {
     return Effect.callback((resume) => {
-      if (this.isOver) return void resume(Effect.succeed(this.account()))
-      return this.whenOver(() => resume(Effect.succeed(this.account())))
+      const run = () => resume(Effect.succeed(this.account()))
+      if (this.isOver) return void run()
+      this.whoWaits ??= []
+      this.whoWaits.push(run)
+      return Effect.sync(() => {
+        this.whoWaits = this.whoWaits?.filter((other) => other !== run)
+      })
     })
   }
 

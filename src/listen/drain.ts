@@ -5,9 +5,10 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
+import type { Connection } from "../Connection.ts"
 import type { ConnectionError } from "../ConnectionError.ts"
-import type { Opened } from "../Lifetime.ts"
 import type { LimitValues } from "../Limits.ts"
+import type { Leaving } from "../Link.ts"
 import type { Roster } from "./roster.ts"
 
 /** Stops, and waits at most the grace time for the fibers of all connections. */
@@ -24,7 +25,7 @@ export const drain = (roster: Roster, fibers: FiberSet.FiberSet, { grace }: Limi
 const stop = (roster: Roster): void => {
   roster.stopping = true
   for (const arrival of roster.arriving) arrival.end("Draining")
-  for (const { leaving } of roster.served) leaving.drain()
+  for (const leaving of roster.served) leaving.drain()
   roster.draining.openUnsafe()
 }
 
@@ -32,7 +33,7 @@ const stop = (roster: Roster): void => {
  * The grace time is over. Where the peer does not read, the connection's event says so, and does not blame the handler.
  */
 const giveUp = ({ served }: Roster): void => {
-  for (const { leaving } of served) {
+  for (const leaving of served) {
     if (leaving.stalled) leaving.expire()
   }
 }
@@ -45,7 +46,8 @@ const reserved = 60
  * bytes would take with it what the peer has yet to read.
  */
 export const sayGoodbye = (
-  { connection, leaving }: Opened,
+  connection: Connection,
+  leaving: Leaving,
   { close, grace }: LimitValues
 ): Effect.Effect<void, ConnectionError> => {
   const silence = Duration.toMillis(close)

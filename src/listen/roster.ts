@@ -1,13 +1,13 @@
 /** Who is with one listener. */
 import * as Latch from "effect/Latch"
-import type { Opened } from "../Lifetime.ts"
+import type { Leaving } from "../Link.ts"
 import type { Arrival } from "./arrival.ts"
 
 export class Roster {
   /** The newcomers whose handler has not begun. */
   readonly arriving = new Set<Arrival>()
   /** The connections that a handler has. */
-  readonly served = new Set<Opened>()
+  readonly served = new Set<Leaving>()
   /** Open since the listener began to stop. */
   readonly draining = Latch.makeUnsafe(false)
   stopping = false

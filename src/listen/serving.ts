@@ -89,7 +89,10 @@ export class Serving {
         if (Result.isSuccess(error)) return this.handshakeFailed(arrival, error.success)
         const defect = Cause.findDefect(exit.cause)
         if (Result.isSuccess(defect)) return this.died(arrival, defect.success)
-        return this.handshakeFailed(arrival, endedError(binding, arrival.endedBy ?? "Draining", this.environment.limits))
+        return this.handshakeFailed(
+          arrival,
+          endedError(binding, arrival.endedBy ?? "Draining", this.environment.limits)
+        )
       })
     )
   }
@@ -97,7 +100,10 @@ export class Serving {
   /** The protocol's own code threw. That ends this newcomer, and no other. */
   private died(arrival: Arrival, cause: unknown): Effect.Effect<void> {
     const reason = new HandshakeDefect({ cause })
-    return this.handshakeFailed(arrival, new HandshakeError({ protocol: protocolOf(arrival.binding), phase: "defect", reason }))
+    return this.handshakeFailed(
+      arrival,
+      new HandshakeError({ protocol: protocolOf(arrival.binding), phase: "defect", reason })
+    )
   }
 
   /** Emits that a newcomer did not get through its handshakes. */
@@ -129,19 +135,18 @@ export class Serving {
     })
   }
 
-  private handled(opened: Lifetime.Opened, handler: Serve): Effect.Effect<void, unknown, Scope.Scope> {
+  private handled({ connection, leaving }: Lifetime.Opened, handler: Serve): Effect.Effect<void, unknown, Scope.Scope> {
     const { served } = this.roster
-    const { connection, leaving } = opened
-    served.add(opened)
+    served.add(leaving)
     // A handler whose `pull` has failed because the listener drains, and that fails with just that, has finished.
     return Effect.catchIf(handler(connection), isDraining, () => Effect.void).pipe(
       Effect.flatMap(() => {
-        if (this.roster.stopping) return sayGoodbye(opened, this.environment.limits)
+        if (this.roster.stopping) return sayGoodbye(connection, leaving, this.environment.limits)
         leaving.outlast()
         return Effect.void
       }),
       Effect.onExit(() => {
-        served.delete(opened)
+        served.delete(leaving)
         return Effect.void
       })
     )
