@@ -110,10 +110,10 @@ export class EffectsPort implements Port {
     return Effect.sync(() => {
       if (this.failure !== undefined) return
       this.failure = failure
-      // What a defect has left behind is nobody's: it ends whole.
-      if (failure._tag === "Defect") this.effects.destroy?.()
       this.listener?.readable()
       this.listener?.drained()
+      // What a defect has left behind is nobody's: it ends whole. Last, because that may bring the end of what is read.
+      if (failure._tag === "Defect") this.destroy()
     })
   }
 

@@ -7,6 +7,7 @@
  *    └────────────────────── leave after a failure, destroy ───────^
  * ```
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -250,7 +251,7 @@ export class Leaving implements PortListener {
       this.state === "open" && Exit.isSuccess(exit) && this.failure === undefined && this.writer?.torn === false
     if (!isFit) {
       const tag = this.tagNow()
-      this.tag ??= tag === "closed" ? "LocallyClosed" : tag
+      this.tag ??= tag === "closed" ? tagOfExit(exit) : tag
       this.destroyPort()
     }
     this.state = "leaving"
@@ -306,3 +307,7 @@ export class Leaving implements PortListener {
     return onLeft === undefined ? closed : Effect.ensuring(closed, Effect.sync(onLeft))
   }
 }
+
+/** How a connection went that its user has broken off: because its code threw, or because it failed or was interrupted. */
+const tagOfExit = (exit: Exit.Exit<unknown, unknown>): Tag =>
+  Exit.isFailure(exit) && Cause.hasDies(exit.cause) ? "Defect" : "LocallyClosed"

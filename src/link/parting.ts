@@ -7,7 +7,10 @@ import type { ConnectionReason, Defect } from "../ConnectionError.ts"
 import type { Port } from "../Port.ts"
 import { lookMillis, readOn } from "./readOn.ts"
 
-/** How a connection went, in a word. `end`: both sides said goodbye. `closed`: this side did. Otherwise the reason for which it failed. */
+/**
+ * How a connection went, in a word. `end`: both sides said goodbye. `closed`: this side did. `Defect`: code threw, a protocol's or that of
+ * whoever used it. Otherwise the reason for which it failed.
+ */
 export type Tag = "end" | "closed" | ConnectionReason["_tag"] | Defect["_tag"]
 
 export interface Options {

@@ -53,7 +53,7 @@ const arrives = (length, cut) =>
     const read = yield* Deferred.make()
     const arrived = yield* Deferred.make()
     const section = new Address.Opaque({ name: "cut", data: "" })
-    const handshaken = (link, onRead) => ({ peer: link.peer, remote: section, codec: codec(onRead) })
+    const handshaken = (link, onRead) => ({ peer: link.peer, section, codec: codec(onRead) })
     const layer = Transform.layer("cut", {
       section: Address.section("cut", Schema.Literal("")),
       authenticates: false,

@@ -118,12 +118,12 @@ const codecOf = (check: (place: Place) => void, apart: boolean): Codec.Codec => 
 
 /** `broken`: a transform whose handshake says nothing. */
 const brokenTransform = (faults: Faults) => {
-  const remote = new Address.Opaque({ name: "broken", data: "" })
+  const section = new Address.Opaque({ name: "broken", data: "" })
   const handshaken = (role: Role, peer: Connection.Peer) =>
     Effect.sync(() => {
       const check = mayThrow(faults, role)
       check("handshake")
-      return { peer, remote, codec: codecOf(check, faults.current?.place === "openApart") }
+      return { peer, section, codec: codecOf(check, faults.current?.place === "openApart") }
     })
   return Transform.layer("broken", {
     section: Address.section("broken", Schema.Literal("")),
