@@ -54,8 +54,14 @@ const fill = (connection: Connection.Connection) =>
 const stall = (connection: Connection.Connection) =>
   Effect.gen(function* () {
     const chunk = new Uint8Array(64 * 1024)
-    const fiber = yield* Effect.forkScoped(Effect.forever(connection.write(chunk), { disableYield: false }))
-    yield* Effect.sleep("150 millis")
+    let written = 0
+    const write = Effect.map(connection.write(chunk), () => void written++)
+    const fiber = yield* Effect.forkScoped(Effect.forever(write, { disableYield: false }))
+    // Until many turns of the event loop have brought it no further.
+    for (let before = -1; before !== written; ) {
+      before = written
+      yield* Effect.repeat(Effect.sleep(0), { times: 50 })
+    }
     return fiber
   })
 
@@ -117,7 +123,7 @@ describe.each(stacks)("a connection over %s", (target) => {
       const [address] = yield* served(target, () => Effect.fail("broken"))
       const connection = yield* Multiserver.dial(address as Address.Address)
       const write = Effect.forever(Effect.andThen(connection.write(pattern(1000)), Effect.sleep(1)))
-      const outcome = yield* Effect.timeoutOption(failure(write), "5 seconds")
+      const outcome = yield* Effect.timeoutOption(failure(write), "1 minute")
       assert.strictEqual(Option.getOrUndefined(outcome), "Reset")
     }).pipe(Effect.provide(multiserver()))
   )
@@ -275,7 +281,7 @@ describe("a connection", () => {
           { startImmediately: true }
         )
         yield* Effect.forkChild(Effect.andThen(near.write(pattern(1 << 18)), near.end))
-        yield* Effect.sleep("50 millis")
+        yield* Effect.repeat(Effect.sleep(0), { until: () => first > 0 })
         yield* Fiber.interrupt(borrowing)
         assert.isAbove(first, 0)
         assert.isTrue(sameBytes(yield* readAll(far), pattern(1 << 18).subarray(first)), target)
@@ -375,7 +381,8 @@ describe("a connection", () => {
       yield* Scope.close(scope, Exit.void)
       const took = (yield* Clock.currentTimeMillis) - started
       assert.isAtLeast(took, 900)
-      assert.isBelow(took, 2000)
+      // One after the other, they would take nine minutes; a busy machine takes its time too.
+      assert.isBelow(took, 60_000)
     }).pipe(
       Effect.provide(
         Multiserver.layer(["net~shs", "stalled"]).pipe(Layer.provide(stalling), Layer.provide(protocols()))

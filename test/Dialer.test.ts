@@ -179,11 +179,9 @@ describe("dial", () => {
     Effect.gen(function* () {
       const { port, sockets } = yield* silent
       const dial = yield* Effect.forkChild(Multiserver.dial(`net:localhost:${port}~shs:${somebody}`))
-      yield* Effect.sleep("50 millis")
-      assert.strictEqual(sockets.size, 1)
+      yield* Effect.repeat(Effect.sleep(1), { until: () => sockets.size === 1 })
       yield* Fiber.interrupt(dial)
-      yield* Effect.sleep("20 millis")
-      assert.strictEqual(sockets.size, 0)
+      yield* Effect.repeat(Effect.sleep(1), { until: () => sockets.size === 0 })
       assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(dial)))
       // At once: nothing has been looked up yet.
       const early = yield* Effect.forkChild(Multiserver.dial(`net:localhost:${port}~shs:${somebody}`), {

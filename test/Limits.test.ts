@@ -22,7 +22,20 @@ import * as Policy from "../src/Policy.ts"
 import type * as Shs from "../src/shs/Shs.ts"
 import { roomFor } from "../src/sockets/fdRoom.ts"
 import * as WebSocket from "../src/ws/WebSocket.ts"
-import { echo, pair, pattern, protocols, readAll, recorder, sameBytes, served, turn } from "./support/servers.ts"
+import {
+  echo,
+  pair,
+  limits as patient,
+  pattern,
+  protocols,
+  readAll,
+  recorder,
+  sameBytes,
+  served,
+  turn,
+  turns,
+  until
+} from "./support/servers.ts"
 
 interface Setting {
   readonly events?: Array<Events.Event>
@@ -33,7 +46,7 @@ interface Setting {
 const limited = (limits: Partial<Limits.LimitValues>, { events = [], shs = {}, ws = {} }: Setting = {}) =>
   Multiserver.layer(["net~shs", "net", "ws~shs", "memory~shs", "memory"]).pipe(
     Layer.provide([protocols(shs), WebSocket.layer(ws)]),
-    Layer.provide([Limits.layer({ grace: Duration.millis(50), ...limits }), recorder(events)])
+    Layer.provide([Limits.layer({ ...patient, ...limits }), recorder(events)])
   )
 
 const exchange = (address: Multiserver.Target) =>
@@ -67,8 +80,6 @@ const closed = (socket: net.Socket) =>
     else socket.once("close", () => resume(Effect.void))
   })
 
-const settle = Effect.sleep("40 millis")
-
 const tags = (events: ReadonlyArray<Events.Event>, kind: "refused" | "handshake-failed") =>
   events.flatMap((event) => (event.event === kind ? [event.tag] : []))
 
@@ -78,26 +89,28 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("one source over 
     return Effect.gen(function* () {
       const [address] = yield* served(target, echo)
       const all = [yield* silent(address), yield* silent(address), yield* silent(address)]
-      yield* settle
+      yield* turns
       yield* Effect.flip(exchange(address as Address.Address))
       assert.deepStrictEqual(tags(events, "refused"), ["TooManyFromSource"])
       all[0]?.destroy()
-      yield* settle
+      yield* turns
       yield* exchange(address as Address.Address)
       assert.isTrue(all.slice(1).every((socket) => !socket.destroyed))
     }).pipe(Effect.provide(limited({ exemptLoopback: false, sourceConnections: 3 }, { events })))
   })
 
-  it.live("comes so often a second", () => {
+  // Virtual time: what comes at once does so on a slow machine too.
+  it.effect("comes so often a second", () => {
     const events: Array<Events.Event> = []
     return Effect.gen(function* () {
       const [address] = yield* served(target, echo)
       yield* exchange(address as Address.Address)
       yield* closed(yield* silent(address))
+      yield* turns
       assert.deepStrictEqual(tags(events, "refused"), ["TooFast"])
       const [refused] = events.filter((event) => event.event === "refused")
       assert.strictEqual(refused?.event === "refused" ? refused.source : "", "127.0.0.1")
-      yield* Effect.sleep("1 second")
+      yield* TestClock.adjust("1 second")
       yield* exchange(address as Address.Address)
     }).pipe(Effect.provide(limited({ exemptLoopback: false, sourceRate: 1 }, { events })))
   })
@@ -119,7 +132,7 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("many silent sock
       const all: Array<net.Socket> = []
       for (let i = 0; i < 20; i++) all.push(yield* silent(address))
       for (let i = 0; i < 5; i++) yield* exchange(address as Address.Address)
-      yield* settle
+      yield* turns
       // The first 20 filled the queue of 10, and only an honest one that found it full took another's place.
       const ended = all.filter((socket) => socket.destroyed).length
       assert.isAtLeast(ended, 11)
@@ -132,12 +145,15 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("many silent sock
     const events: Array<Events.Event> = []
     return Effect.gen(function* () {
       const gate = yield* Deferred.make<boolean>()
-      const live = limited({ pendingHandshakes: 4 }, { events, shs: { authorize: () => Deferred.await(gate) } })
+      const asked = yield* Deferred.make<void>()
+      const authorize = () => Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(gate))
+      const live = limited({ pendingHandshakes: 4 }, { events, shs: { authorize } })
       yield* Effect.gen(function* () {
         const [address] = yield* served(target, echo)
         const honest = yield* Effect.forkChild(exchange(address as Address.Address))
-        yield* Effect.sleep("200 millis")
+        yield* Deferred.await(asked)
         for (let i = 0; i < 60; i++) yield* silent(address)
+        yield* turns
         yield* Deferred.succeed(gate, true)
         yield* Fiber.join(honest)
       }).pipe(Effect.provide(live))
@@ -152,7 +168,7 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("many silent sock
       const [address] = yield* served(target, echo)
       const all = [yield* silent(address), yield* silent(address)]
       yield* Effect.forEach(all, closed)
-      yield* settle
+      yield* turns
       assert.deepStrictEqual(tags(events, "handshake-failed"), ["TimedOut", "TimedOut"])
       for (const event of events) {
         if (event.event !== "handshake-failed") continue
@@ -188,7 +204,7 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("many silent sock
         if (i > 0) yield* turn
         yield* Fiber.interrupt(dialing)
         // The other side has seen it.
-        yield* Effect.sleep("50 millis")
+        yield* turns
       }
       yield* Effect.scoped(
         Effect.gen(function* () {
@@ -209,7 +225,7 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("many silent sock
         yield* Multiserver.dial(address as Address.Address),
         yield* Multiserver.dial(address as Address.Address)
       ]
-      yield* settle
+      yield* turns
       yield* closed(yield* silent(address))
       assert.deepStrictEqual(tags(events, "refused"), ["TooManyConnections"])
       for (const connection of [first, second]) {
@@ -221,26 +237,38 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("many silent sock
 })
 
 describe("a ws listener's other visitors", () => {
-  const slow: http.RequestListener = (_request, response) => {
-    setTimeout(() => response.end("hello"), 400)
+  /** Keeps what it is to answer. */
+  const slow = () => {
+    const asked: Array<http.ServerResponse> = []
+    const handler: http.RequestListener = (_request, response) => void asked.push(response)
+    return { asked, handler }
   }
 
-  it.live("plain requests have their own time, and are no failed handshake", () => {
+  it.effect("plain requests have their own time, and are no failed handshake", () => {
     const events: Array<Events.Event> = []
+    const { asked, handler } = slow()
     return Effect.gen(function* () {
       const [address] = yield* served("ws://127.0.0.1:0~shs", echo)
-      const body = yield* Effect.callback<string>((resume) => {
-        http.get({ port: portOf(address), agent: false }, (response) =>
-          response.once("data", (chunk) => resume(Effect.succeed(String(chunk))))
-        )
-      })
-      assert.strictEqual(body, "hello")
+      const body = yield* Effect.forkChild(
+        Effect.callback<string>((resume) => {
+          http.get({ port: portOf(address), agent: false }, (response) =>
+            response.once("data", (chunk) => resume(Effect.succeed(String(chunk))))
+          )
+        }),
+        { startImmediately: true }
+      )
+      yield* until(() => asked.length === 1)
+      yield* TestClock.adjust("400 millis")
+      yield* turns
+      asked[0]?.end("hello")
+      assert.strictEqual(yield* Fiber.join(body), "hello")
       assert.deepStrictEqual(events, [])
-    }).pipe(Effect.provide(limited({ handshake: Duration.millis(100) }, { events, ws: { handler: slow } })))
+    }).pipe(Effect.provide(limited({ handshake: Duration.millis(100) }, { events, ws: { handler } })))
   })
 
-  it.live("who asks for a WebSocket after a plain request has a deadline from then on", () => {
+  it.effect("who asks for a WebSocket after a plain request has a deadline from then on", () => {
     const events: Array<Events.Event> = []
+    const { asked, handler } = slow()
     return Effect.gen(function* () {
       const [address] = yield* served("ws://127.0.0.1:0~shs", echo)
       const socket = yield* silent(address)
@@ -249,17 +277,23 @@ describe("a ws listener's other visitors", () => {
         answer += chunk
       })
       socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-      yield* Effect.sleep("600 millis")
-      assert.include(answer, "hello")
+      yield* until(() => asked.length === 1)
+      yield* TestClock.adjust("400 millis")
+      asked[0]?.end("hello")
+      yield* until(() => answer.includes("hello"))
+      yield* TestClock.adjust("200 millis")
       const key = "dGhlIHNhbXBsZSBub25jZQ=="
       socket.write(
         `GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n\r\n`
       )
+      yield* until(() => answer.includes("101 Switching"))
+      yield* turns
+      assert.deepStrictEqual(tags(events, "handshake-failed"), [])
+      yield* TestClock.adjust("200 millis")
       yield* closed(socket)
-      assert.include(answer, "101 Switching")
-      yield* settle
+      yield* turns
       assert.deepStrictEqual(tags(events, "handshake-failed"), ["TimedOut"])
-    }).pipe(Effect.provide(limited({ handshake: Duration.millis(200) }, { events, ws: { handler: slow } })))
+    }).pipe(Effect.provide(limited({ handshake: Duration.millis(200) }, { events, ws: { handler } })))
   })
 })
 
@@ -304,11 +338,14 @@ describe("the room that the system has", () => {
 })
 
 describe.each(["net:127.0.0.1:0", "net:127.0.0.1:0~shs"])("memory of one connection over %s", (target) => {
+  /** The kernels take some megabytes first. */
+  const filled = Effect.repeat(turns, { times: 10 })
+
   it.live("holds at most 198 KiB of what a program doesn't read", () =>
     Effect.gen(function* () {
       const [near, far] = yield* pair(target)
       const flood = yield* Effect.forkChild(Effect.forever(near.write(pattern(1 << 20)), { disableYield: true }))
-      yield* Effect.sleep("300 millis")
+      yield* filled
       // One pull gives all that is in user space; what comes next is still the kernel's.
       const chunks = yield* far.pull
       const held = chunks.reduce((sum, chunk) => sum + chunk.buffer.byteLength, 0)
@@ -322,7 +359,7 @@ describe.each(["net:127.0.0.1:0", "net:127.0.0.1:0~shs"])("memory of one connect
     Effect.gen(function* () {
       const [near] = yield* pair(target)
       yield* Effect.forkChild(Effect.ignore(Effect.forever(near.write(pattern(1 << 20)), { disableYield: true })))
-      yield* Effect.sleep("500 millis")
+      yield* filled
       const { port } = yield* Connection.toLink(near)
       assert.isAtLeast(port.pending, 64 * 1024)
       assert.isAtMost(port.pending, 192 * 1024)
@@ -331,8 +368,6 @@ describe.each(["net:127.0.0.1:0", "net:127.0.0.1:0~shs"])("memory of one connect
 })
 
 describe("in virtual time, over memory", () => {
-  const turns = Effect.repeat(turn, { times: 30 })
-
   it.effect("a connection is ended after so much silence, on both sides, with TimedOut", () => {
     const events: Array<Events.Event> = []
     return Effect.gen(function* () {
@@ -394,7 +429,7 @@ describe("in virtual time, over memory", () => {
       assert.deepStrictEqual(tags(events, "handshake-failed"), ["TimedOut"])
       const error = yield* Fiber.join(dial)
       assert.strictEqual(error.reason._tag, "TimedOut")
-    }).pipe(Effect.provide(limited({}, { events })))
+    }).pipe(Effect.provide(limited({ handshake: Limits.defaults.handshake }, { events })))
   })
 
   it.effect("a dial is tried again while its failure says that it can help", () =>
@@ -437,13 +472,12 @@ describe("refusals", () => {
       yield* Effect.gen(function* () {
         yield* served("memory:m", echo)
         for (let i = 0; i < 1000; i++) yield* Effect.forkChild(Effect.ignore(Multiserver.dial("memory:m")))
-        yield* settle
+        yield* turns
         yield* Deferred.succeed(gate, undefined)
-        yield* settle
-        assert.strictEqual(
-          heard.reduce((sum, { count }) => sum + count, 0),
-          1000
-        )
+        const told = () => heard.reduce((sum, { count }) => sum + count, 0)
+        yield* until(() => told() >= 1000)
+        yield* turns
+        assert.strictEqual(told(), 1000)
         assert.isAtMost(heard.length, 300)
       }).pipe(Effect.provide(layer))
     })

@@ -40,7 +40,7 @@ const listening = (target: string, handler = echo) =>
   })
 
 /** Sends until it hears the goodbye, and answers it: how many bytes had come back, all of them right. */
-const stream = (connection: Connection.Connection) =>
+const stream = (connection: Connection.Connection, heard = () => {}) =>
   Effect.gen(function* () {
     const piece = pattern(50_000)
     let [bytes, right, over] = [0, true, false]
@@ -54,6 +54,7 @@ const stream = (connection: Connection.Connection) =>
             const at = bytes % piece.length
             const part = chunk.subarray(from, from + piece.length - at)
             right = right && sameBytes(part, piece.subarray(at, at + part.length))
+            if (bytes === 0) heard()
             bytes += part.length
             from += part.length
           }
@@ -98,10 +99,10 @@ describe.each([
         const connections = yield* Effect.forEach(Array.from({ length: 50 }), () => dialed(address), {
           concurrency: "unbounded"
         })
-        const sessions = yield* Effect.forkChild(
-          Effect.forEach(connections, (connection) => Effect.result(stream(connection)), { concurrency: "unbounded" })
-        )
-        yield* Effect.sleep("500 millis")
+        let echoed = 0
+        const session = (connection: Connection.Connection) => Effect.result(stream(connection, () => echoed++))
+        const sessions = yield* Effect.forkChild(Effect.forEach(connections, session, { concurrency: "unbounded" }))
+        yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => echoed === connections.length })
         const [took] = yield* Effect.timed(drain)
         const outcomes = yield* Fiber.join(sessions)
         assert.deepStrictEqual(
@@ -109,16 +110,16 @@ describe.each([
           []
         )
         assert.isTrue(outcomes.every((outcome) => outcome._tag === "Success" && outcome.success > 0))
-        assert.isBelow(Duration.toMillis(took), 10_000)
+        assert.isBelow(Duration.toMinutes(took), 5)
         const tags = ends(events)
         assert.strictEqual(tags.length, 50)
         assert.isTrue(
           tags.every((tag) => tag === "end" || tag === "closed"),
           tags.join()
         )
-      }).pipe(Effect.provide(draining("10 seconds", events)))
+      }).pipe(Effect.provide(draining("10 minutes", events)))
     },
-    30_000
+    300_000
   )
 })
 
@@ -138,7 +139,7 @@ describe("a listener that stops", () => {
       assert.isTrue(Cause.isDone(yield* Fiber.join(reading)))
       yield* Fiber.interrupt(flood)
       assert.deepStrictEqual(ends(events).toSorted(), ["TimedOut", "closed"])
-    }).pipe(Effect.provide(draining("1500 millis", events)))
+    }).pipe(Effect.provide(draining("5 seconds", events)))
   })
 
   it.live("is not held up beyond the grace time by a peer that hears the goodbye and goes on sending", () => {
@@ -151,9 +152,9 @@ describe("a listener that stops", () => {
       )
       yield* Effect.forkScoped(Effect.ignore(Effect.forever(connection.pull)))
       const [took] = yield* Effect.timed(drain)
-      assert.isBelow(Duration.toMillis(took), 10_000)
+      assert.isBelow(Duration.toMinutes(took), 1)
       assert.deepStrictEqual(ends(events), ["closed"])
-    }).pipe(Effect.scoped, Effect.provide(draining("500 millis", events, { close: Duration.seconds(30) })))
+    }).pipe(Effect.scoped, Effect.provide(draining("500 millis", events, { close: Duration.minutes(10) })))
   })
 
   it.live("ends those in their handshakes at once, each with an event", () => {
@@ -163,20 +164,23 @@ describe("a listener that stops", () => {
         const { address, drain } = yield* listening(target)
         const { transport } = address
         const port = transport._tag === "net" || transport._tag === "ws" ? transport.port : 0
-        const closed: Array<Promise<void>> = []
-        for (let i = 0; i < 3; i++) {
-          const socket = net.connect(port, "127.0.0.1")
-          socket.on("error", () => {}).resume()
-          closed.push(new Promise((resolve) => socket.on("close", () => resolve())))
-        }
-        yield* Effect.sleep("50 millis")
+        const sockets = [0, 1, 2].map(() =>
+          net
+            .connect(port, "127.0.0.1")
+            .on("error", () => {})
+            .resume()
+        )
+        const closed = sockets.map((socket) => new Promise<void>((resolve) => socket.on("close", () => resolve())))
+        // They are accepted some turns after they are connected.
+        yield* Effect.repeat(Effect.sleep(1), { until: () => sockets.every((socket) => !socket.connecting) })
+        for (let i = 0; i < 50; i++) yield* turn
         const [took] = yield* Effect.timed(drain)
         yield* Effect.promise(() => Promise.all(closed))
-        assert.isBelow(Duration.toMillis(took), 1000)
+        assert.isBelow(Duration.toMinutes(took), 1)
         yield* turn
       }
       assert.deepStrictEqual(ends(events), Array(6).fill("Draining"))
-    }).pipe(Effect.provide(draining("10 seconds", events)))
+    }).pipe(Effect.provide(draining("10 minutes", events)))
   })
 
   it.live("tells a handler that doesn't finish from a peer that doesn't read", () => {
@@ -186,7 +190,8 @@ describe("a listener that stops", () => {
       const listener = yield* Multiserver.listen("net:127.0.0.1:0~shs").pipe(Scope.provide(scope))
       yield* Effect.forkChild(listener.run(() => Effect.never))
       yield* Multiserver.dial(listener.addresses()[0] as Address.Address)
-      yield* Effect.sleep("20 millis")
+      const serving = () => events.some((event) => event.event === "connected" && event.role === "listen")
+      yield* Effect.repeat(Effect.sleep(1), { until: serving })
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual(ends(events), ["LocallyClosed"])
     }).pipe(Effect.provide(draining("50 millis", events)))

@@ -132,7 +132,7 @@ export const suite = <E>(subject: Subject<E>): ReadonlyArray<Check> => {
     run: run.pipe(
       Effect.scoped,
       Effect.provide(subject.layer.pipe(Layer.provide(Limits.layer({ grace: Duration.millis(50) })))),
-      Effect.timeout("15 seconds")
+      Effect.timeout("90 seconds")
     )
   })
 
@@ -345,10 +345,12 @@ export const suite = <E>(subject: Subject<E>): ReadonlyArray<Check> => {
   const abortAfter = check(
     "tells the peer of an interrupted connection that it was no clean end",
     Effect.gen(function* () {
+      const heard = yield* Deferred.make<void>()
       const seen = yield* Deferred.make<string>()
       const address = yield* serve(target, (connection) =>
         Effect.gen(function* () {
           yield* connection.pull
+          yield* Deferred.succeed(heard, undefined)
           yield* Deferred.succeed(seen, yield* ending(connection.pull))
         })
       )
@@ -359,7 +361,7 @@ export const suite = <E>(subject: Subject<E>): ReadonlyArray<Check> => {
         return yield* Effect.never
       })
       const fiber = yield* Effect.forkChild(Effect.scoped(use))
-      yield* Effect.sleep("100 millis")
+      yield* Deferred.await(heard)
       yield* Fiber.interrupt(fiber)
       yield* vanished(yield* Deferred.await(seen))
     })
@@ -385,7 +387,7 @@ export const suite = <E>(subject: Subject<E>): ReadonlyArray<Check> => {
       yield* expect(received === 1000, "1000 bytes", received)
       yield* vanished(word)
       const writes = Effect.forever(Effect.andThen(connection.write(pattern(1000)), Effect.sleep(1)))
-      const write = yield* Effect.timeoutOption(ending(writes), "5 seconds")
+      const write = yield* Effect.timeoutOption(ending(writes), "1 minute")
       yield* expect(Option.isSome(write), "a write to a peer that is gone to fail", "one that hangs")
     })
   )

@@ -285,7 +285,7 @@ describe("a pull-stream", () => {
       }
       yield* turn
       yield* Scope.close(scope, Exit.void)
-      yield* Effect.sleep("20 millis")
+      yield* Effect.repeat(Effect.sleep(0), { until: () => received.length >= 2 })
       assert.deepStrictEqual(
         received.map((bytes) => bytes.length).sort((a, b) => a - b),
         [0, 10]

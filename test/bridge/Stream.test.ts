@@ -50,7 +50,7 @@ describe.each(["memory:m~shs", "net:127.0.0.1:0~shs"])("a stream and a sink over
       const [near, far] = yield* pair(target)
       yield* far.write(pattern(1000))
       yield* far.flush
-      yield* Effect.sleep("50 millis")
+      yield* Effect.repeat(Effect.sleep(0), { times: 50 })
       yield* Connection.destroy(far)
       let received = 0
       const error = yield* Connection.stream(near).pipe(

@@ -64,7 +64,7 @@ describe("web streams", () => {
       yield* Effect.sleep("20 millis")
       const aborted = yield* Effect.timeoutOption(
         tryPromise(() => writer.abort(new Error("given up"))),
-        "5 seconds"
+        "1 minute"
       )
       assert.isTrue(Option.isSome(aborted))
       assert.strictEqual(reasonOf(yield* Effect.flip(tryPromise(() => write))), "LocallyClosed(closed)")

@@ -8,7 +8,7 @@ import type { DialError } from "../../src/DialError.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import * as Net from "../../src/net/Net.ts"
 import * as Onion from "../../src/onion/Onion.ts"
-import { pattern, readAll, sameBytes } from "../support/servers.ts"
+import { pattern, readAll, sameBytes, turns, until } from "../support/servers.ts"
 
 const name = `${"a".repeat(56)}.onion`
 
@@ -158,7 +158,7 @@ describe("onion", () => {
       assert.strictEqual(error.reason._tag, "Proxy")
       assert.include(error.message, "isolates nobody")
       assert.isFalse(error.isRetryable)
-      yield* Effect.sleep("20 millis")
+      yield* turns
       assert.deepStrictEqual(asked, ["05020002"])
     })
   )
@@ -243,8 +243,7 @@ describe("onion", () => {
         assert.strictEqual(error.reason._tag, "Proxy", String(behaviour))
         assert.match(error.message, message)
         assert.strictEqual(error.isRetryable, retryable, String(behaviour))
-        yield* Effect.sleep("20 millis")
-        assert.strictEqual(proxy.sockets.size, 0, String(behaviour))
+        yield* until(() => proxy.sockets.size === 0)
       }
     })
   )
@@ -255,12 +254,12 @@ describe("onion", () => {
         const proxy = yield* socksDouble(behaviour)
         const late = yield* refused([proxy.port], { timeout: "100 millis" })
         assert.include(["TimedOut", "Proxy"], late.reason._tag)
+        yield* until(() => proxy.sockets.size === 0)
         const fiber = yield* Effect.forkChild(refused([proxy.port]))
-        yield* Effect.sleep("50 millis")
-        assert.strictEqual(proxy.sockets.size, 1)
+        yield* until(() => proxy.sockets.size === 1)
+        yield* turns
         yield* Fiber.interrupt(fiber)
-        yield* Effect.sleep("20 millis")
-        assert.strictEqual(proxy.sockets.size, 0)
+        yield* until(() => proxy.sockets.size === 0)
       }
     })
   )

@@ -23,6 +23,13 @@ export const protocols = <E = never, R = never>(options: Shs.Options<E, R> = {})
     Layer.provide(Sodium.layer)
   )
 
+/** No deadline that a busy machine could reach, and little grace for the handlers of a listener that the end of a test stops. */
+export const limits: Limits.LimitValues = {
+  ...Limits.defaults,
+  handshake: Duration.minutes(10),
+  grace: Duration.millis(50)
+}
+
 /** A Multiserver for `net`, `memory`, each bare and with shs and noise, and a new identity; its listeners have little grace. */
 export const multiserver = <E = never, R = never>(options: Shs.Options<E, R> = {}) =>
   Multiserver.layer(["net~shs", "net~noise", "memory~shs", "memory~noise", "net", "memory"]).pipe(
@@ -95,3 +102,16 @@ export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compa
 
 /** A turn of the event loop, in which microtasks and what hangs on them run. */
 export const turn: Effect.Effect<void> = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+
+/**
+ * As many turns as anything takes that is on its way between two ends in this process, through kernels too. What has not happened by
+ * then waits for something else. (Name lookups and zlib work in other threads: they have no turns.)
+ */
+export const turns: Effect.Effect<void> = Effect.asVoid(Effect.repeat(turn, { times: 50 }))
+
+/** Waits until it is so, whatever clock the test has; only the test's own bound ends a wait for what never comes. */
+export const until = (holds: () => boolean): Effect.Effect<void> =>
+  Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 2))).pipe(
+    Effect.repeat({ until: holds }),
+    Effect.asVoid
+  )

@@ -9,7 +9,7 @@ import * as Scope from "effect/Scope"
 import { format } from "../../src/Address.ts"
 import type { ListenError } from "../../src/ListenError.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
-import { echo, pattern, served } from "../support/servers.ts"
+import { echo, pattern, served, turns, until } from "../support/servers.ts"
 import { connect, httpPort, httpServer, portOf, status } from "./plain.ts"
 import { multiserver } from "./support.ts"
 
@@ -122,7 +122,7 @@ describe("a ws listener with a port of its own", () => {
           return Effect.sync(() => socket.destroy())
         })
       const all = ["", "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: web"].map(ended)
-      yield* Effect.timeout(Effect.all(all, { concurrency: 2 }), "5 seconds")
+      yield* Effect.timeout(Effect.all(all, { concurrency: 2 }), "1 minute")
     }).pipe(Effect.provide(multiserver({}, {}, { upgradeTimeout: "200 millis" })))
   )
 
@@ -156,7 +156,7 @@ describe("a ws listener with a port of its own", () => {
       const [address] = yield* served("ws://127.0.0.1:0", echo).pipe(Scope.provide(scope))
       const idle = net.connect(portOf(address), "127.0.0.1", () => idle.write("GET / HTTP/1.1\r\n"))
       const gone = new Promise((resolve) => idle.on("error", () => {}).on("close", resolve))
-      yield* Effect.sleep("50 millis")
+      yield* turns
       yield* Scope.close(scope, Exit.void)
       yield* Effect.promise(() => gone)
       const error = yield* Effect.flip(status(portOf(address)))
@@ -286,11 +286,15 @@ describe("a ws dial", () => {
   it.live("takes its socket with it when it is interrupted", () =>
     Effect.gen(function* () {
       const silent = yield* httpServer(() => {})
+      let asked = false
       const ended = new Promise<void>((resolve) => {
-        silent.on("upgrade", (_, socket) => socket.on("end", () => socket.end(resolve)).resume())
+        silent.on("upgrade", (_, socket) => {
+          asked = true
+          socket.on("end", () => socket.end(resolve)).resume()
+        })
       })
       const fiber = yield* Effect.forkChild(Effect.scoped(Multiserver.dial(`ws://127.0.0.1:${httpPort(silent)}`)))
-      yield* Effect.sleep("100 millis")
+      yield* until(() => asked)
       yield* Fiber.interrupt(fiber)
       yield* Effect.promise(() => ended)
     }).pipe(Effect.scoped, Effect.provide(multiserver()))

@@ -1,5 +1,4 @@
 /** A Multiserver over WebSockets, with an identity of its own; its listeners have little grace. */
-import * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
 import * as Sodium from "../../src/crypto/Sodium.ts"
 import * as Identity from "../../src/Identity.ts"
@@ -9,6 +8,7 @@ import * as Noauth from "../../src/noauth/Noauth.ts"
 import * as Noise from "../../src/noise/Noise.ts"
 import * as Shs from "../../src/shs/Shs.ts"
 import * as WebSocket from "../../src/ws/WebSocket.ts"
+import { limits } from "../support/servers.ts"
 
 /** Every WebSocket stack. `secure` is for wss, and for ws what both have. */
 export const multiserver = <E = never, R = never>(
@@ -26,5 +26,5 @@ export const multiserver = <E = never, R = never>(
     ]),
     Layer.provideMerge(Identity.layerEphemeral),
     Layer.provide(Sodium.layer),
-    Layer.provide(Layer.succeed(Limits.Limits, { ...Limits.defaults, grace: Duration.millis(50) }))
+    Layer.provide(Layer.succeed(Limits.Limits, limits))
   )
