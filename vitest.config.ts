@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
@@ -8,12 +9,14 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
+    // Many tests wait for processes of theirs: two files at a time are no more than two cores can do.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     // Bounds for what hangs. Nothing is decided by them on a machine that is busy with something else.
     testTimeout: 120_000,
     hookTimeout: 120_000,
     teardownTimeout: 120_000,
     // What a run says is searched for the secrets that it uses.
     globalSetup: ["test/secrets/globalSetup.ts"],
-    setupFiles: ["test/secrets/setup.ts"]
+    setupFiles: ["test/secrets/setup.ts", "test/long/hacksOff.ts"]
   }
 })

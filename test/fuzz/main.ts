@@ -18,7 +18,7 @@ interface Work {
 }
 
 /** How long one run may take before it counts as one that never ends. */
-const stuckMillis = 30_000
+const stuckMillis = 120_000
 
 const named = (name: string): Fuzzer => {
   const fuzzer = fuzzers.find((each) => each.name === name)

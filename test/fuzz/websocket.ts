@@ -179,7 +179,7 @@ const world = (): Promise<World> => {
 // -----------------------------------------------------------------------------
 
 /** How long one connection may take to be over, once the liar has said all. */
-const patienceMillis = 10_000
+const patienceMillis = 120_000
 
 const inTime = <A>(promise: Promise<A>, what: string): Promise<A> => {
   let timer: NodeJS.Timeout | undefined

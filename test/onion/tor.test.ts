@@ -89,7 +89,7 @@ describe.runIf(present())("onion through a real Tor", () => {
           // The service's descriptor is published a little after Tor says that it is ready.
           const connection = yield* Multiserver.dial(target).pipe(
             Effect.retry({ while: (error) => error.isRetryable, schedule: Schedule.spaced("2 seconds") }),
-            Effect.timeout("90 seconds")
+            Effect.timeout("4 minutes")
           )
           assert.strictEqual(String(connection.remote), target)
           assert.strictEqual(connection.peer._tag, "Authenticated")
@@ -108,6 +108,6 @@ describe.runIf(present())("onion through a real Tor", () => {
           assert.strictEqual(exchanged.sent.bytes, 100_000)
         }).pipe(Effect.provide(layer))
       }),
-    180_000
+    600_000
   )
 })

@@ -1,0 +1,141 @@
+/**
+ * npm run test:long             what takes longer than a test run may: some hours, one part after the other, with a summary
+ * npm run test:long -- busy     one part, or several
+ *
+ * A part that fails keeps no other from running; the process exits with 1 when one did.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+const script = (name: string): string => path.join(root, name)
+const vitest = [script("node_modules/vitest/vitest.mjs"), "run"]
+
+// -----------------------------------------------------------------------------
+// processes
+// -----------------------------------------------------------------------------
+
+/** What runs now. None of it outlives this process, however that ends; SIGKILL leaves to the busy loops to see it. */
+const running = new Set<ChildProcess>()
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL")
+})
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143]
+] as const) {
+  process.on(signal, () => process.exit(code))
+}
+
+const start = (command: string, args: ReadonlyArray<string>, env: Record<string, string> = {}): ChildProcess => {
+  const child = spawn(command, args, { cwd: root, stdio: "inherit", env: { ...process.env, ...env } })
+  running.add(child)
+  child.once("exit", () => running.delete(child))
+  return child
+}
+
+/** Whether it ended well. */
+const ran = (command: string, args: ReadonlyArray<string>, env: Record<string, string> = {}): Promise<boolean> =>
+  new Promise((resolve) => {
+    const child = start(command, args, env)
+    child.once("error", (error) => {
+      console.error(error)
+      resolve(false)
+    })
+    child.once("exit", (code) => resolve(code === 0))
+  })
+
+// -----------------------------------------------------------------------------
+// parts
+// -----------------------------------------------------------------------------
+
+interface Part {
+  readonly name: string
+  readonly what: string
+  readonly run: () => Promise<boolean>
+}
+
+/** The suite beside as many loops as keep two cores busy. */
+const busy = async (): Promise<boolean> => {
+  const loops = [0, 1].map(() => start(process.execPath, [script("test/long/busyLoop.mjs")]))
+  try {
+    return await ran(process.execPath, vitest)
+  } finally {
+    for (const loop of loops) loop.kill("SIGKILL")
+  }
+}
+
+/** The suite on another Node, which npm brings into a folder that is gone afterwards. */
+const onNode = async (version: string): Promise<boolean> => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "test-long-node-"))
+  try {
+    // The package's install script fetches the binary.
+    const allow = { name: "node-of-test-long", private: true, allowScripts: { node: true } }
+    fs.writeFileSync(path.join(folder, "package.json"), JSON.stringify(allow))
+    const install = ["install", "--no-audit", "--no-fund", "--prefix", folder, `node@${version}`]
+    const node = path.join(folder, "node_modules/node/bin/node")
+    return (await ran("npm", install)) && (await ran(node, ["--version"])) && (await ran(node, vitest))
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const parts: ReadonlyArray<Part> = [
+  { name: "busy", what: "the suite with two busy loops beside it", run: busy },
+  {
+    name: "hacks",
+    what: "the suite with all hacks off (HACKS=off, see test/long/hacksOff.ts)",
+    run: () => ran(process.execPath, vitest, { HACKS: "off" })
+  },
+  {
+    name: "fuzz",
+    what: "a million inputs for each fuzzer",
+    run: () => ran(process.execPath, [script("test/fuzz/main.ts")])
+  },
+  {
+    name: "hostile",
+    what: "all attacks in full",
+    run: () => ran(process.execPath, [script("test/hostile/run.ts")])
+  },
+  { name: "soak", what: "200 connections at once", run: () => ran(process.execPath, [script("test/soak/main.ts")]) },
+  ...["20.19", "22", "26"].map(
+    (version): Part => ({
+      name: `node${version.split(".")[0]}`,
+      what: `the suite on Node ${version}`,
+      run: () => onNode(version)
+    })
+  )
+]
+
+// -----------------------------------------------------------------------------
+// all of them
+// -----------------------------------------------------------------------------
+
+const wanted = process.argv.slice(2)
+const unknown = wanted.filter((name) => parts.every((part) => part.name !== name))
+if (unknown.length > 0) {
+  console.error(`no part ${unknown.join(", ")}: there are ${parts.map(({ name }) => name).join(", ")}`)
+  process.exit(2)
+}
+
+const results: Array<{
+  readonly part: string
+  readonly what: string
+  readonly minutes: number
+  readonly passed: boolean
+}> = []
+// Command tests run what is built.
+const built = await ran("npm", ["run", "-s", "build"])
+for (const { name, run, what } of parts) {
+  if (!built || (wanted.length > 0 && !wanted.includes(name))) continue
+  console.log(`\n=== ${name}: ${what}\n`)
+  const began = performance.now()
+  const passed = await run()
+  const minutes = Math.round((performance.now() - began) / 6000) / 10
+  results.push({ part: name, what, minutes, passed })
+}
+console.table(results)
+process.exitCode = built && results.every(({ passed }) => passed) ? 0 : 1
