@@ -88,7 +88,8 @@ const parts: ReadonlyArray<Part> = [
   {
     name: "hacks",
     what: "the suite with all hacks off (HACKS=off, see test/long/hacksOff.ts)",
-    run: () => ran(process.execPath, vitest, { HACKS: "off" })
+    run: () =>
+      ran(process.execPath, vitest, { HACKS: "off", NODE_OPTIONS: `--import=${script("test/long/hacksOffBuilt.mjs")}` })
   },
   {
     name: "fuzz",
