@@ -35,25 +35,42 @@ export const refuse = (socket: Duplex, status: number): void => {
   )
 }
 
-/** The paths of each server that has some, and what hears of its upgrades. */
-const routed = new WeakMap<Server, { readonly paths: Map<string, OnUpgrade>; readonly off: () => void }>()
+/** The paths of one server, and what hears of its upgrades. */
+class Routes {
+  readonly paths = new Map<string, OnUpgrade>()
+  private readonly server: Server
 
-const pathsOf = (server: Server) => {
-  const known = routed.get(server)
-  if (known !== undefined) return known
-  const paths = new Map<string, OnUpgrade>()
-  const onUpgrade = (request: http.IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const take = paths.get(pathOf(request.url ?? "/"))
-    if (take === undefined && server.listenerCount("upgrade") > 1) return
+  constructor(server: Server) {
+    this.server = server
+    server.on("upgrade", this.onUpgrade)
+  }
+
+  private readonly onUpgrade = (request: http.IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const take = this.paths.get(pathOf(request.url ?? "/"))
+    if (take === undefined && this.server.listenerCount("upgrade") > 1) return
     // Nobody else listens any more, and an error that nobody hears would be thrown.
     socket.on("error", () => {})
     if (take === undefined) refuse(socket, 404)
     else take(request, socket as Socket, head)
   }
-  server.on("upgrade", onUpgrade)
-  const own = { paths, off: () => server.off("upgrade", onUpgrade) }
-  routed.set(server, own)
-  return own
+
+  off(): void {
+    this.server.off("upgrade", this.onUpgrade)
+  }
+}
+
+/** Where a server keeps its routes: several layers may share one server. */
+const routesOf = Symbol("routes")
+
+const known = (server: Server): Routes | undefined => {
+  const routes: unknown = Reflect.get(server, routesOf)
+  return routes instanceof Routes ? routes : undefined
+}
+
+const routesFor = (server: Server): Routes => {
+  const routes = known(server) ?? new Routes(server)
+  Reflect.set(server, routesOf, routes)
+  return routes
 }
 
 /** Takes the upgrades of one path, as long as the scope. */
@@ -65,18 +82,18 @@ export const route = (
   Effect.asVoid(
     Effect.acquireRelease(
       Effect.suspend(() => {
-        const { paths } = pathsOf(server)
+        const { paths } = routesFor(server)
         if (paths.has(path)) return Effect.fail(new AddressInUse())
         paths.set(path, onUpgrade)
         return Effect.void
       }),
       () =>
         Effect.sync(() => {
-          const { off, paths } = pathsOf(server)
-          paths.delete(path)
-          if (paths.size > 0) return
-          off()
-          routed.delete(server)
+          const routes = known(server)
+          routes?.paths.delete(path)
+          if (routes === undefined || routes.paths.size > 0) return
+          routes.off()
+          Reflect.deleteProperty(server, routesOf)
         })
     )
   )

@@ -1,0 +1,81 @@
+/** What CONTRIBUTING.md says of the layout of the source. That there is no import cycle, `npm run check` says. */
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { assert, describe, it } from "vitest"
+
+const root = fileURLToPath(new URL("../src", import.meta.url))
+
+const files = fs
+  .readdirSync(root, { recursive: true, encoding: "utf8" })
+  .filter((file) => file.endsWith(".ts") && !file.endsWith(".d.ts"))
+  .map((file) => ({ file, text: fs.readFileSync(path.join(root, file), "utf8") }))
+
+/** Leaves for several: what the transports over Node's sockets, shs and noise, or everybody share. */
+const shared = ["crypto", "handshake", "sockets", "schema"]
+
+/** The folders that belong to one module, and who may import from them besides their siblings. */
+const owners: Readonly<Record<string, ReadonlyArray<string>>> = {
+  dial: ["Dialer.ts"],
+  listen: ["Listener.ts"],
+  connection: ["Connection.ts"],
+  link: ["Link.ts"],
+  codec: ["Codec.ts"],
+  lifetime: ["Lifetime.ts"]
+}
+
+/** What a file imports from within `src`. */
+const importsOf = ({ file, text }: (typeof files)[number]): ReadonlyArray<string> =>
+  [...text.matchAll(/from "(\.[^"]+)"/g)].map(([, target = ""]) =>
+    path.relative(root, path.resolve(root, path.dirname(file), target))
+  )
+
+describe("the source", () => {
+  it("has no file of more than 350 lines", () => {
+    const long = files.filter(({ text }) => text.split("\n").length > 351).map(({ file }) => file)
+    assert.deepStrictEqual(long, [])
+  })
+
+  it("has nothing mutable in a module but bounded pools", () => {
+    const isMutable = (line: string): boolean =>
+      /^(export )?let /.test(line) ||
+      (/^(export )?const .*= (new (Map|Set|WeakMap|WeakSet)\b|\[\]$)/.test(line) && !/: Readonly/.test(line))
+    const mutable = files.flatMap(({ file, text }) => (text.split("\n").some(isMutable) ? [file] : []))
+    // A block of scratch memory, which is replaced when it is used up, and the stages that are used again.
+    assert.deepStrictEqual(mutable.sort(), ["codec/stage.ts", "crypto/scratch.ts"])
+  })
+
+  it("has no folder without an owner", () => {
+    assert.isFalse(fs.existsSync(path.join(root, "internal")))
+  })
+
+  it.each(Object.entries(owners))("keeps %s/ for the module that it belongs to", (folder, allowed) => {
+    const strangers = files
+      .filter(({ file }) => !file.startsWith(`${folder}/`) && !allowed.includes(file))
+      .filter((each) => importsOf(each).some((target) => target.startsWith(`${folder}/`)))
+      .map(({ file }) => file)
+    assert.deepStrictEqual(strangers, [])
+  })
+
+  it("has no leaf that imports who uses it", () => {
+    const upward = files
+      .filter(({ file }) => shared.some((folder) => file.startsWith(`${folder}/`)))
+      .filter((each) =>
+        importsOf(each).some((target) => /^(Multiserver|Dialer|Listener|NodeMultiserver|index|node)\.ts$/.test(target))
+      )
+      .map(({ file }) => file)
+    assert.deepStrictEqual(upward, [])
+  })
+
+  it("has no protocol that imports another one", () => {
+    const protocols = ["net", "ws", "unix", "onion", "memory", "shs", "noise", "noauth", "deflate"]
+    const between = files.flatMap((each) => {
+      const [own = ""] = each.file.split("/")
+      if (!protocols.includes(own)) return []
+      return importsOf(each)
+        .filter((target) => protocols.some((other) => other !== own && target.startsWith(`${other}/`)))
+        .map((target) => `${each.file} imports ${target}`)
+    })
+    assert.deepStrictEqual(between, [])
+  })
+})
