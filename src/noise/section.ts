@@ -26,8 +26,8 @@ export class Noise extends Schema.TaggedClass<Noise>("effect-multiserver/Noise")
     name: "noise",
     role: "transform",
     parse: (text, start) =>
-      Result.map(parseKeyed(text, start, Token, BadToken), ({ secret: token, ...key }) =>
-        makeUnchecked(Noise, { _tag: "noise", ...key, ...(token && { token }) })
+      Result.map(parseKeyed(text, start, Token, BadToken), ({ publicKey, secret: token }) =>
+        makeUnchecked(Noise, { _tag: "noise", ...(publicKey && { publicKey }), ...(token && { token }) })
       ),
     print: ({ publicKey, token }, secretText) => printKeyed("noise", publicKey, token, secretText),
     secret: {

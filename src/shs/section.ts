@@ -24,8 +24,8 @@ export class Shs extends Schema.TaggedClass<Shs>("effect-multiserver/Shs")(
     name: "shs",
     role: "transform",
     parse: (text, start) =>
-      Result.map(parseKeyed(text, start, Seed, BadSeed), ({ secret: seed, ...key }) =>
-        makeUnchecked(Shs, { _tag: "shs", ...key, ...(seed && { seed }) })
+      Result.map(parseKeyed(text, start, Seed, BadSeed), ({ publicKey, secret: seed }) =>
+        makeUnchecked(Shs, { _tag: "shs", ...(publicKey && { publicKey }), ...(seed && { seed }) })
       ),
     print: ({ publicKey, seed }, secretText) => printKeyed("shs", publicKey, seed, secretText),
     secret: {
