@@ -20,6 +20,12 @@ export interface Applicant {
   readonly token: Option.Option<Redacted.Redacted<Uint8Array>>
 }
 
+/**
+ * What `authorize` says. `true` and `Option.some` let the peer in, `false` and `Option.none` do not. The connection carries the value of a
+ * `some`, as `connection.authorized`: an application's user, what an invite allows.
+ */
+export type Verdict = boolean | Option.Option<unknown>
+
 /** Options for several transforms that prove keys. */
 export interface Options<E, R> {
   /** By default SSB's main network. */
@@ -28,12 +34,12 @@ export interface Options<E, R> {
    * Whether a peer may come in. Runs once, within the handshake's deadline; when it fails or dies, the peer is refused.
    * By default every peer that passes the handshake may.
    */
-  readonly authorize?: (applicant: Applicant) => Effect.Effect<boolean, E, R>
+  readonly authorize?: (applicant: Applicant) => Effect.Effect<Verdict, E, R>
 }
 
 /** The same options for a transform without tokens. */
 export interface OptionsWithoutToken<E, R> extends Omit<Options<E, R>, "authorize"> {
-  readonly authorize?: (applicant: Omit<Applicant, "token">) => Effect.Effect<boolean, E, R>
+  readonly authorize?: (applicant: Omit<Applicant, "token">) => Effect.Effect<Verdict, E, R>
 }
 
 /** To `authorize`, whoever comes through a transform without tokens has none. */
@@ -43,22 +49,26 @@ export const withoutToken = <E, R>({ authorize, ...options }: Options<E, R>): Op
     : { ...options, authorize: (applicant) => authorize({ ...applicant, token: Option.none() }) }
 
 /**
- * A failure or defect in `authorize` is as much a refusal as a `false`; only an interruption stays one. Without one
- * nothing is asked: providing its context would make two maps, of which the connection keeps one.
+ * Gives the value that `authorize` gave. A failure or defect in it is as much a refusal as a `false`; only an interruption stays one.
+ * Without one nothing is asked: providing its context would make two maps, of which the connection keeps one.
  */
 export const decide = <A extends { readonly publicKey: PublicKey }, E, R>(
-  authorize: ((applicant: A) => Effect.Effect<boolean, E, R>) | undefined,
+  authorize: ((applicant: A) => Effect.Effect<Verdict, E, R>) | undefined,
   context: Context.Context<R>,
   failure: (reason: NotAuthorized) => HandshakeError,
   applicant: A
-): Effect.Effect<void, HandshakeError> => {
-  if (authorize === undefined) return Effect.void
+): Effect.Effect<unknown, HandshakeError> => {
+  if (authorize === undefined) return Effect.undefined
   const refuse = (failed: boolean) =>
     Effect.fail(failure(new NotAuthorized({ publicKey: formatPublicKey(applicant.publicKey), failed })))
   return Effect.suspend(() => authorize(applicant)).pipe(
     Effect.provideContext(context),
     Effect.matchCauseEffect({
-      onSuccess: (allowed) => (allowed === true ? Effect.void : refuse(false)),
+      onSuccess: (verdict): Effect.Effect<unknown, HandshakeError> => {
+        if (verdict === true) return Effect.undefined
+        // Anything else than these two, from code without types, is a refusal.
+        return Option.isOption(verdict) && Option.isSome(verdict) ? Effect.succeed(verdict.value) : refuse(false)
+      },
       onFailure: (cause) =>
         cause.reasons.some((reason) => reason._tag === "Interrupt") ? Effect.interrupt : refuse(true)
     })

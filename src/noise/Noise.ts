@@ -15,7 +15,7 @@ import * as Address from "../Address.ts"
 import { type AppKey, mainNetwork } from "../AppKey.ts"
 import { Primitives } from "../crypto/Primitives.ts"
 import { PeerMisbehaved, type Rejected } from "../HandshakeError.ts"
-import { decide } from "../handshake/authorize.ts"
+import { decide, type Verdict } from "../handshake/authorize.ts"
 import { handshakeErrors, type Phase } from "../handshake/errors.ts"
 import { Identity, type PublicKey } from "../Identity.ts"
 import { Authenticated } from "../Peer.ts"
@@ -36,10 +36,10 @@ export interface Options<E = never, R = never> {
   /** By default SSB's main network. */
   readonly appKey?: AppKey
   /**
-   * Whether a peer may come in. Runs once, within the handshake's deadline; when it fails or dies, the peer is refused. By
+   * Whether a peer may come in, and a value that its connection then carries. Runs once, within the handshake's deadline; when it fails or dies, the peer is refused. By
    * default every peer that passes the handshake may.
    */
-  readonly authorize?: (applicant: Applicant) => Effect.Effect<boolean, E, R>
+  readonly authorize?: (applicant: Applicant) => Effect.Effect<Verdict, E, R>
 }
 
 const { failure, rejected, step } = handshakeErrors("noise")
@@ -54,7 +54,8 @@ const handshaken = (
 ): Transform.Handshaken => ({
   peer: new Authenticated({ publicKey }),
   section: new Address.Noise({ publicKey }),
-  codec: codec(primitives, session)
+  codec: codec(primitives, session),
+  binding: new Uint8Array(session.hash)
 })
 
 /** The transform, for an identity. `Noise.layer` is the usual way to it. */
@@ -92,10 +93,10 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     const auth = yield* receive(wire, Profile.lengths.auth, "auth", "hello")
     const decision = yield* step("auth", Profile.responderVerify(challenge.next, auth))
     const applicant = { publicKey: decision.initiator, remote, token: decision.token }
-    yield* decide(authorize, context, (reason) => failure("auth", reason), applicant)
+    const authorized = yield* decide(authorize, context, (reason) => failure("auth", reason), applicant)
     const accept = Profile.responderAccept(decision)
     yield* Effect.mapError(wire.write(accept.message), rejected("accept", "auth"))
-    return handshaken(primitives, decision.initiator, accept.session)
+    return { ...handshaken(primitives, decision.initiator, accept.session), authorized }
   })
 
   return Transform.make({

@@ -71,6 +71,8 @@ export const local = (
 export interface Session {
   readonly encrypt: Direction
   readonly decrypt: Direction
+  /** 64 bytes: the hash of all that was said, the same on both sides and in no other session. Cut from scratch memory. */
+  readonly hash: Uint8Array
 }
 
 type Step<A> = Result.Result<A, Failure>
@@ -110,9 +112,9 @@ const begin = (
   })
 
 const split = (handshake: Noise.NoiseHandshake): Session => {
-  const { receive, send } = handshake.split()
+  const { hash, receive, send } = handshake.split()
   const nonce = scratch(12)
-  return { encrypt: { key: send, nonce }, decrypt: { key: receive, nonce } }
+  return { encrypt: { key: send, nonce }, decrypt: { key: receive, nonce }, hash }
 }
 
 const afterAccept = Uint8Array.of(0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0)
@@ -189,7 +191,7 @@ export const initiatorAcceptBody = (state: AwaitAccept, body: Uint8Array): Step<
   const { frames, local, responder, session } = state
   frames.wipe()
   local.keys.proved(responder.publicKey, responder.x25519)
-  return Result.succeed({ encrypt: session.encrypt, decrypt: accepted(session.decrypt) })
+  return Result.succeed({ ...session, decrypt: accepted(session.decrypt) })
 }
 
 // -----------------------------------------------------------------------------
@@ -255,11 +257,11 @@ export const responderVerify = ({ handshake, local }: AwaitAuth, auth: Uint8Arra
 /** The initiator may come in: the accept frame, and the session. */
 export const responderAccept = ({
   local: { primitives },
-  session: { decrypt, encrypt }
+  session
 }: AwaitDecision): { readonly message: Uint8Array; readonly session: Session } => {
   const message = scratch(lengths.acceptHead + lengths.acceptBody)
-  const sealer = new NoiseSealer(primitives, encrypt, scratch(stateLength))
+  const sealer = new NoiseSealer(primitives, session.encrypt, scratch(stateLength))
   sealer.seal(message, 0, 1)
   sealer.wipe()
-  return { message, session: { encrypt: accepted(encrypt), decrypt } }
+  return { message, session: { ...session, encrypt: accepted(session.encrypt) } }
 }

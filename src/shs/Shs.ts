@@ -13,7 +13,7 @@ import { type AppKey, mainNetwork } from "../AppKey.ts"
 import { Crowded } from "../Crowded.ts"
 import { Primitives } from "../crypto/Primitives.ts"
 import { PeerMisbehaved, type Rejected } from "../HandshakeError.ts"
-import { decide } from "../handshake/authorize.ts"
+import { decide, type Verdict } from "../handshake/authorize.ts"
 import { ConvertedKeys } from "../handshake/convertedKeys.ts"
 import { handshakeErrors, type Phase } from "../handshake/errors.ts"
 import { fromSeed, Identity, type KeyPair, type PublicKey } from "../Identity.ts"
@@ -36,10 +36,10 @@ export interface Options<E = never, R = never> {
   /** By default SSB's main network. */
   readonly appKey?: AppKey
   /**
-   * Whether a peer may come in. Runs once, within the handshake's deadline; when it fails or dies, the peer is refused. By
+   * Whether a peer may come in, and a value that its connection then carries. Runs once, within the handshake's deadline; when it fails or dies, the peer is refused. By
    * default every peer that passes the handshake may.
    */
-  readonly authorize?: (applicant: Applicant) => Effect.Effect<boolean, E, R>
+  readonly authorize?: (applicant: Applicant) => Effect.Effect<Verdict, E, R>
   /** The longest box body that is read, 4096 to 65535 bytes. By default 4096, the most that peers send. */
   readonly maxBoxBody?: number
 }
@@ -99,10 +99,10 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     const auth = yield* receive(wire, "auth", "hello")
     const decision = yield* step("auth", Handshake.serverVerify(challenge.next, auth))
     const applicant = { publicKey: decision.client, remote }
-    yield* decide(authorize, context, (reason) => failure("auth", reason), applicant)
+    const authorized = yield* decide(authorize, context, (reason) => failure("auth", reason), applicant)
     const accept = Handshake.serverAccept(decision)
     yield* Effect.mapError(wire.write(accept.message), rejected("accept", "auth"))
-    return handshaken(primitives, decision.client, accept.session, options.maxBoxBody)
+    return { ...handshaken(primitives, decision.client, accept.session, options.maxBoxBody), authorized }
   })
 
   return Transform.make({
