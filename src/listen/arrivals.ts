@@ -66,7 +66,7 @@ export class Arrivals {
     }
   }
 
-  /** Its transport may be somebody else's. What it throws must not reach the one who makes room, or the deadlines. */
+  /** The transport may be somebody else's. What it throws must stop neither the deadlines nor another newcomer. */
   private endSafely(end: () => void): void {
     try {
       end()
