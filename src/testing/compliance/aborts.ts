@@ -1,0 +1,100 @@
+/** Nothing of a dial or a connection that is broken off is left, and the other side is not told that all was said. */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Multiserver from "../../Multiserver.ts"
+import { type Broken, type Claim, type Clause, clause, expect } from "./clause.ts"
+import { ending, pattern, readAll, serve } from "./session.ts"
+
+export const aborts = ({ authenticates, target }: Claim): ReadonlyArray<Clause> => {
+  const abortBefore = clause(
+    "does nothing before it is run, and is interrupted at once",
+    Effect.gen(function* () {
+      let accepted = 0
+      const address = yield* serve(target, () => Effect.sync(() => void accepted++))
+      const dial = Multiserver.dial(address)
+      yield* Effect.sleep("20 millis")
+      yield* expect(accepted === 0, "no connection before the dial is run", accepted)
+      const fiber = yield* Effect.forkChild(Effect.scoped(Effect.andThen(dial, Effect.never)), {
+        startImmediately: true
+      })
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+
+  const abortDuring = clause(
+    "is interrupted at any moment of a dial, and the listener serves the next",
+    Effect.gen(function* () {
+      const address = yield* serve(target, (connection) => Effect.andThen(readAll(connection), connection.end))
+      for (let millis = 0; millis < 20; millis++) {
+        const fiber = yield* Effect.forkChild(Effect.scoped(Effect.andThen(Multiserver.dial(address), Effect.never)))
+        yield* Effect.sleep(millis / 4)
+        yield* Fiber.interrupt(fiber)
+      }
+      const connection = yield* Multiserver.dial(address)
+      yield* connection.end
+      yield* readAll(connection)
+    })
+  )
+
+  /** What the other side sees when a side goes without having said that all was said. */
+  const vanished = (word: string): Effect.Effect<void, Broken> => {
+    const honest = ["Truncated", "Reset"]
+    // A bare stream has nothing that tells an end from a clean one.
+    const allowed = authenticates ? honest : [...honest, "the clean end"]
+    return expect(allowed.includes(word), allowed.join(" or "), word)
+  }
+
+  const abortAfter = clause(
+    "tells the peer of an interrupted connection that it was no clean end",
+    Effect.gen(function* () {
+      const heard = yield* Deferred.make<void>()
+      const seen = yield* Deferred.make<string>()
+      const address = yield* serve(target, (connection) =>
+        Effect.gen(function* () {
+          yield* connection.pull
+          yield* Deferred.succeed(heard, undefined)
+          yield* Deferred.succeed(seen, yield* ending(connection.pull))
+        })
+      )
+      const use = Effect.gen(function* () {
+        const connection = yield* Multiserver.dial(address)
+        yield* connection.write(pattern(10))
+        yield* connection.flush
+        return yield* Effect.never
+      })
+      const fiber = yield* Effect.forkChild(Effect.scoped(use))
+      yield* Deferred.await(heard)
+      yield* Fiber.interrupt(fiber)
+      yield* vanished(yield* Deferred.await(seen))
+    })
+  )
+
+  const peerFails = clause(
+    "delivers what had arrived before it tells that the peer is gone, and fails writes",
+    Effect.gen(function* () {
+      const address = yield* serve(target, (connection) =>
+        connection.write(pattern(1000)).pipe(Effect.andThen(connection.flush), Effect.andThen(Effect.interrupt))
+      )
+      const connection = yield* Multiserver.dial(address)
+      yield* Effect.sleep("50 millis")
+      let received = 0
+      const word = yield* ending(
+        connection.pull.pipe(
+          Effect.map((chunks) => {
+            for (const chunk of chunks) received += chunk.length
+          }),
+          Effect.forever({ disableYield: true })
+        )
+      )
+      yield* expect(received === 1000, "1000 bytes", received)
+      yield* vanished(word)
+      const writes = Effect.forever(Effect.andThen(connection.write(pattern(1000)), Effect.sleep(1)))
+      const write = yield* Effect.timeoutOption(ending(writes), "1 minute")
+      yield* expect(Option.isSome(write), "a write to a peer that is gone to fail", "one that hangs")
+    })
+  )
+
+  return [abortBefore, abortDuring, abortAfter, peerFails]
+}
