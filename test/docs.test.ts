@@ -1,22 +1,27 @@
 /** The code in the documents is the code in examples/, and it runs. */
 import * as fs from "node:fs"
+import { fileURLToPath } from "node:url"
 import * as zlib from "node:zlib"
 import { assert, describe, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import type * as Address from "../src/Address.ts"
 import * as Multiserver from "../src/Multiserver.ts"
-import { echo, pattern, protocols, readAll, sameBytes, served } from "./support/servers.ts"
+import * as Noauth from "../src/noauth/Noauth.ts"
+import { echo, pattern, protocols, readAll, sameBytes, served, until } from "./support/servers.ts"
 
 const read = (path: string) => fs.readFileSync(new URL(`../${path}`, import.meta.url), "utf8")
-const codeOf = (document: string) => /```ts\n([\s\S]*?)```/.exec(document)?.[1]
-const longestCode = (document: string) =>
-  [...document.matchAll(/```ts\n([\s\S]*?)```/g)].map((match) => match[1] ?? "").sort((a, b) => b.length - a.length)[0]
+const blocksOf = (document: string) => [...document.matchAll(/```ts\n([\s\S]*?)```/g)].map((match) => match[1])
+const pathOf = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url))
+
+/** Whether there is a process of this number. */
+const isAlive = (pid: number): boolean => Result.isSuccess(Result.try(() => process.kill(pid, 0)))
 
 describe("documents", () => {
   it("README shows examples/hello.ts, in 20 lines of code, and it says hello", async () => {
     const code = read("examples/hello.ts")
-    assert.strictEqual(codeOf(read("README.md")), code)
+    assert.strictEqual(blocksOf(read("README.md"))[0], code)
     const lines = code.split("\n").filter((line) => line.trim() !== "" && !line.trim().startsWith("//"))
     assert.isAtMost(lines.length, 20)
     const log = vi.spyOn(console, "log").mockImplementation(() => {})
@@ -27,7 +32,7 @@ describe("documents", () => {
   })
 
   it("docs/writing-a-protocol.md shows examples/protocol.ts", () => {
-    assert.strictEqual(longestCode(read("docs/writing-a-protocol.md")), read("examples/protocol.ts"))
+    assert.include(blocksOf(read("docs/writing-a-protocol.md")), read("examples/protocol.ts"))
   })
 
   it.live("the protocol that it writes works alone and under shs, and finds damage", () =>
@@ -62,7 +67,7 @@ describe("documents", () => {
 
   it("docs/writing-a-protocol.md shows examples/zstd.ts, in about 30 lines", () => {
     const code = read("examples/zstd.ts")
-    assert.include(read("docs/writing-a-protocol.md"), `\`\`\`ts\n${code}\`\`\``)
+    assert.include(blocksOf(read("docs/writing-a-protocol.md")), code)
     assert.isAtMost(code.split("\n").length, 35)
   })
 
@@ -95,6 +100,55 @@ describe("documents", () => {
         const refused = yield* Effect.flip(Multiserver.dial(`${address}`.replace("zstd:3", "zstd:99")))
         assert.strictEqual(refused._tag, "DialError")
       }).pipe(Effect.provide(live))
+    })
+  )
+
+  it("docs/writing-a-protocol.md shows examples/transport.ts", () => {
+    assert.include(blocksOf(read("docs/writing-a-protocol.md")), read("examples/transport.ts"))
+  })
+
+  it.live("the transport that it shows starts programs, talks with them, and ends those that it has to", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* Effect.promise(() => import("../examples/transport.ts"))
+      // The program is TypeScript and imports the built package: it runs on the Node of the package's scripts.
+      const node = pathOf("node_modules/.bin/node")
+      const program = pathOf("examples/transport-child.ts")
+      const programs = new Map<string, readonly [string, ...ReadonlyArray<string>]>([
+        ["echo", [node, program]],
+        ["noauth", [node, program, "child~noauth"]],
+        ["absent", ["/nonexistent/program"]],
+        ["stays", ["sh", "-c", `echo $$ >&3; exec sleep 600`]]
+      ])
+      const live = Multiserver.layer(["child", "child~noauth"]).pipe(Layer.provide([layer(programs), Noauth.layer()]))
+      yield* Effect.gen(function* () {
+        for (const [address, peer] of [
+          ["child:echo", "Anonymous"],
+          ["child:noauth~noauth", "Trusted"]
+        ] as const) {
+          const connection = yield* Multiserver.dial(address)
+          assert.deepStrictEqual([`${connection.remote}`, connection.peer._tag], [address, peer])
+          const bytes = pattern(3 << 20)
+          yield* Effect.forkChild(Effect.andThen(connection.write(bytes), connection.end))
+          assert.isTrue(sameBytes(yield* readAll(connection), bytes), address)
+          assert.strictEqual((yield* connection.closed).tag, "end")
+        }
+        for (const address of ["child:absent", "child:nobody"]) {
+          const refused = yield* Effect.flip(Multiserver.dial(address))
+          assert.isTrue(refused._tag === "DialError" && refused.reason._tag === "NotDialable", address)
+        }
+        const unbound = yield* Effect.flip(Multiserver.listen("child"))
+        assert.isTrue(unbound._tag === "ListenError" && unbound.reason._tag === "BindFailed")
+        // Whoever fails leaves no program behind.
+        let pid = 0
+        const failed = Effect.gen(function* () {
+          const connection = yield* Multiserver.dial("child:stays")
+          pid = Number(Buffer.concat(yield* connection.pull))
+          return yield* Effect.interrupt
+        })
+        yield* Effect.exit(Effect.scoped(failed))
+        assert.isAbove(pid, 0)
+        yield* until(() => !isAlive(pid))
+      }).pipe(Effect.scoped, Effect.provide(live))
     })
   )
 })
