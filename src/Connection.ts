@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Address } from "./Address.ts"
+import * as Codec from "./Codec.ts"
 import { type ConnectionError, LocallyClosed } from "./ConnectionError.ts"
 import { type Effects, EffectsPort } from "./connection/effects.ts"
 import { Reader, type Use } from "./connection/reader.ts"
@@ -191,11 +192,14 @@ const pumped = (link: Link.Link, port: EffectsPort): Effect.Effect<Link.Link> =>
  */
 export const toLink = (connection: Connection): Effect.Effect<Link.Link, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const leaving = Made.leaving(connection)
-    if (leaving === undefined) return fromEffects(connection)
+    const reader = Made.reader(connection)
+    if (reader === undefined) return fromEffects(connection)
+    const { leaving } = reader
+    const unread = reader.release()
     leaving.reopen(new LocallyClosed({ why: "consumed" }))
     const { authorized, binding, peer, remote, source } = connection
-    return Effect.succeed({ port: leaving.top, leaving, peer, remote, source, authorized, binding })
+    const link = { port: leaving.top, leaving, peer, remote, source, authorized, binding }
+    return Effect.succeed(Link.over(link, Codec.port(link, undefined, unread), {}))
   })
 
 /**

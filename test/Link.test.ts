@@ -3,6 +3,7 @@ import { Duplex as NodeDuplex, PassThrough } from "node:stream"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -301,6 +302,25 @@ describe("what a transport is told", () => {
       assert.isTrue(error.isRetryable)
     }).pipe(Effect.provide(Multiserver.layer(["failing"]).pipe(Layer.provide(failing))))
   })
+})
+
+describe("a connection that is taken apart", () => {
+  it.live("hands on what it had taken and nobody had read", () =>
+    Effect.gen(function* () {
+      const [near, far] = yield* pair("memory:m~shs")
+      yield* near.writeAll([pattern(10), pattern(20_000, 2)])
+      yield* near.end
+      const paused = yield* Deferred.make<number>()
+      const borrowing = yield* Effect.forkChild(
+        Connection.forEachChunk(far, (chunk) => Effect.andThen(Deferred.succeed(paused, chunk.length), Effect.never))
+      )
+      const read = yield* Deferred.await(paused)
+      yield* Fiber.interrupt(borrowing)
+      const again = Connection.onTop(yield* Connection.toLink(far))
+      const expected = Buffer.concat([pattern(10), pattern(20_000, 2)]).subarray(read)
+      assert.isTrue(sameBytes(yield* readAll(again), expected))
+    }).pipe(Effect.provide(multiserver()))
+  )
 })
 
 describe("closed", () => {

@@ -181,13 +181,14 @@ export class Reader {
   /** What has arrived by now can still be read; what comes later is for nobody. */
   drain(): void {
     if (this.state !== "open") return
-    const arrived = this.looking ? undefined : this.takeSafely()
+    const arrived = this.takeSafely()
     if (arrived !== undefined) this.kept = [...(this.kept ?? []), ...arrived]
     this.state = "draining"
     this.advance()
   }
 
   private takeSafely(): Chunks | undefined {
+    const { looking } = this
     this.looking = true
     try {
       return this.port.take()
@@ -195,8 +196,16 @@ export class Reader {
       this.leaving.giveUp(new Defect({ cause }))
       return undefined
     } finally {
-      this.looking = false
+      // A borrower's callback may be what drains.
+      this.looking = looking
     }
+  }
+
+  /** Hands over what was taken from the port and not read. */
+  release(): ReadonlyArray<Uint8Array> {
+    const { kept } = this
+    this.kept = undefined
+    return kept ?? []
   }
 
   shut(failure: PortFailure): void {

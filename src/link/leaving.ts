@@ -110,6 +110,8 @@ export class Leaving implements PortListener {
   reopen(failure: PortFailure): void {
     this.reader?.shut(failure)
     this.writer?.shut(failure)
+    // One that is being left, or was, stays so.
+    if (this.state !== "open") return
     this.reader = undefined
     this.writer = undefined
     this.state = "opening"
