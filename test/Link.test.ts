@@ -119,6 +119,30 @@ describe("a transform without a codec", () => {
   )
 })
 
+describe("a transform made of effects", () => {
+  const plain = Transform.layer("plain", {
+    section: Address.section("plain", Schema.Literal("")),
+    authenticates: false,
+    outbound: (link) => plainly(link),
+    inbound: (link) => plainly(link)
+  })
+  const plainly = (link: Link.Link) =>
+    Transform.fromConnection(link, opaque("plain"), ({ end, halfClose, pull, writeAll }) =>
+      Effect.succeed({ end, halfClose, pull, writeAll })
+    )
+
+  it.live("goes with all that it stands on, also when its effects say nothing of that", () =>
+    Effect.gen(function* () {
+      const [near, far] = yield* pair("net:127.0.0.1:0~plain")
+      yield* near.write(pattern(10))
+      yield* far.pull
+      yield* Connection.destroy(near)
+      yield* Effect.exit(readAll(far))
+      assert.strictEqual((yield* near.closed).tag, "LocallyClosed")
+    }).pipe(Effect.provide(Multiserver.layer(["net~plain"]).pipe(Layer.provide([protocols(), plain]))))
+  )
+})
+
 /** Two streams, each the other's end. */
 const duplexes = (): readonly [NodeDuplex, NodeDuplex] => {
   const [there, back] = [new PassThrough(), new PassThrough()]

@@ -167,5 +167,6 @@ export class EffectsPort implements Port {
     this.outgoing = []
     this.stopped.openUnsafe()
     this.effects.destroy?.()
+    this.below?.destroy()
   }
 }
