@@ -12,7 +12,7 @@ import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Address } from "./Address.ts"
 import * as Codec from "./Codec.ts"
-import { type ConnectionError, LocallyClosed } from "./ConnectionError.ts"
+import type { ConnectionError } from "./ConnectionError.ts"
 import { type Effects, EffectsPort } from "./connection/effects.ts"
 import { Reader, type Use } from "./connection/reader.ts"
 import { Writer } from "./connection/writer.ts"
@@ -32,7 +32,10 @@ export type { Chunks } from "./Port.ts"
 // -----------------------------------------------------------------------------
 
 export interface Connection {
-  /** What has arrived, as soon as there is some. The clean end is `Cause.Done`. The bytes are the caller's. */
+  /**
+   * What has arrived, as soon as there is some. The clean end is `Cause.Done`. The bytes are the caller's. A pull that is interrupted while
+   * it waits loses nothing; one that is interrupted in the moment in which it has succeeded has taken what it was given.
+   */
   readonly pull: Pull.Pull<Chunks, ConnectionError>
   /**
    * Writes whole and in order, also among fibers. The bytes are borrowed until it succeeds. Success means accepted within
@@ -47,7 +50,8 @@ export interface Connection {
   readonly end: Effect.Effect<void, ConnectionError>
   /**
    * Succeeds when nothing can be read or written any more, however that came: both sides have ended and all was read, it broke, it was
-   * destroyed, or its scope was closed. The account says how, and how much was carried.
+   * destroyed, or its scope was closed. The account says how, and how much was carried. A peer that vanishes with a FIN, and without a
+   * goodbye, is noticed by who reads.
    */
   readonly closed: Effect.Effect<Link.Account>
   /** Whether the other end can go on after this one has ended. */
@@ -196,7 +200,7 @@ export const toLink = (connection: Connection): Effect.Effect<Link.Link, never, 
     if (reader === undefined) return fromEffects(connection)
     const { leaving } = reader
     const unread = reader.release()
-    leaving.reopen(new LocallyClosed({ why: "consumed" }))
+    leaving.reopen()
     const { authorized, binding, peer, remote, source } = connection
     const link = { port: leaving.top, leaving, peer, remote, source, authorized, binding }
     return Effect.succeed(Link.over(link, Codec.port(link, undefined, unread), {}))

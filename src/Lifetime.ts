@@ -6,15 +6,15 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { format } from "./Address.ts"
-import * as Connection from "./Connection.ts"
+import type { Connection, Peer } from "./Connection.ts"
 import type { Attempt } from "./DialError.ts"
 import * as Events from "./Events.ts"
 import { formatPublicKey } from "./Identity.ts"
-import type { CloseDeadlines, Leaving, Link } from "./Link.ts"
+import type { Leaving } from "./Link.ts"
 import { endWhenIdle } from "./lifetime/idle.ts"
 import { monotonicNow } from "./monotonic.ts"
 
-export interface BeginOptions {
+export interface ObserveOptions {
   readonly emit: Events.Sink
   readonly role: "dial" | "listen"
   readonly stack: string
@@ -23,40 +23,32 @@ export interface BeginOptions {
   /** Of a newcomer: its IP, and the web page that it says it is. */
   readonly source?: string | undefined
   readonly origin?: string | undefined
-  /** The time that connections which leave together share. */
-  readonly deadlines: CloseDeadlines
   /** After how much silence the connection is ended. */
   readonly idle: Duration.Duration
   /** Of a dial: how long its transport took. Asked once the connection is open. */
   readonly connectMillis?: () => number
-  /** Of a dial: runs when the connection has left. */
-  readonly onLeft?: () => void
 }
 
 /** A connection that is open, and how it is left. */
 export interface Opened {
-  readonly connection: Connection.Connection
+  readonly connection: Connection
   readonly leaving: Leaving
 }
 
-const peerText = (peer: Connection.Peer): string | undefined =>
+const peerText = (peer: Peer): string | undefined =>
   peer._tag === "Authenticated" ? formatPublicKey(peer.publicKey) : undefined
 
-/** Makes the connection of a finished stack, emits `connected`, ends it when it is idle, and emits `closed` when its scope has closed. */
-export const begin = <E, R>(
-  { connectMillis, deadlines, emit, failed = [], idle, onLeft, origin, role, source, stack }: BeginOptions,
-  open: Effect.Effect<Link, E, R>
+/** Opens a connection, emits `connected`, ends it when it is idle, and emits `closed` when its scope has closed. */
+export const observe = <E, R>(
+  { connectMillis, emit, failed = [], idle, origin, role, source, stack }: ObserveOptions,
+  open: Effect.Effect<Opened, E, R>
 ): Effect.Effect<Opened, E, R | Scope.Scope> => {
-  const made = Effect.map(open, (link): Opened => {
-    if (onLeft !== undefined) link.leaving.whenLeft(onLeft)
-    return { connection: Connection.onTop(link, deadlines), leaving: link.leaving }
-  })
-  const opened = Duration.isFinite(idle) ? Effect.tap(made, ({ leaving }) => endWhenIdle(leaving, idle)) : made
+  const opened = Duration.isFinite(idle) ? Effect.tap(open, ({ leaving }) => endWhenIdle(leaving, idle)) : open
   // Making an event costs more than opening a connection in memory, so none is made when nobody listens.
   if (emit === Events.nobody) return opened
   return Effect.gen(function* () {
     const started = yield* monotonicNow
-    const fields = ({ peer, remote }: Connection.Connection) =>
+    const fields = ({ peer, remote }: Connection) =>
       Effect.map(monotonicNow, (now) => ({
         role,
         stack,

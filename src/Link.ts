@@ -27,6 +27,7 @@ export interface Who {
   readonly binding?: Uint8Array | undefined
 }
 
+/** A byte stream that has been opened, and who is at its other end. Made by `make`, and by what wraps another one. */
 export interface Link extends Who {
   readonly port: Port
   /** One for the whole stack: who ends it, and what it has carried. */
@@ -43,7 +44,7 @@ export const make = (port: Port, who: Who): Effect.Effect<Link, never, Scope.Sco
     return Effect.as(Scope.addFinalizerExit(scope, finalizer(leaving, scope)), { ...who, port, leaving })
   })
 
-/** Not within `make`, of which it would keep all that it was given. */
+/** Outside `make`, because a closure inside it would keep `make`'s arguments alive. */
 const finalizer = (leaving: Leaving, scope: Scope.Scope) => (exit: Exit.Exit<unknown, unknown>) =>
   leaving.leave(exit, scope)
 

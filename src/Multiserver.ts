@@ -74,7 +74,7 @@ const withAddresses = <A, E, R>(
     return Result.isFailure(addresses) ? Effect.fail(addresses.failure) : use(addresses.success)
   })
 
-/** External hosts come from configuration: what is none is said before anything is bound. */
+/** External hosts come from configuration. An invalid one fails before anything is bound. */
 const checkHosts = (external: ReadonlyArray<string>): Effect.Effect<void, Address.AddressError> =>
   external.every((host) => kindOfHost(host) !== undefined)
     ? Effect.void

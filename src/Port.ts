@@ -8,7 +8,10 @@ import type { PortFailure } from "./ConnectionError.ts"
 /** One or more pieces of the byte stream, in order; their boundaries mean nothing. */
 export type Chunks = NonEmptyReadonlyArray<Uint8Array>
 
-/** Hears from a port. What it hears is a hint to look again: it may come too often, and never too late. */
+/**
+ * Receives a port's notifications. Each says only that something may have changed, so look again. A port may notify too often, also from
+ * within `take`, `offer`, `flush` and `end`, but never misses a change.
+ */
 export interface PortListener {
   /** There is something to take, or an end, or a failure. */
   readonly readable: () => void
@@ -52,7 +55,7 @@ export interface Port {
    * write into too, until `readable` returns. Otherwise `undefined`, and so from a port that does not lend.
    */
   readonly borrow?: () => Chunks | undefined
-  /** Memory for who opens borrowed bytes. By default that of the runtime. */
+  /** Allocates memory for a codec that opens borrowed bytes. By default `new Uint8Array`. */
   readonly rooms?: Rooms
   /** The peer has ended, and everything before that was taken. */
   readonly ended: boolean
@@ -60,7 +63,7 @@ export interface Port {
   readonly failure: PortFailure | undefined
   /** Accepts bytes, always all of them, whatever `full` says. Answers whether they were copied. */
   readonly offer: (bytes: Uint8Array) => boolean
-  /** Whether every offer is copied: then it may be of borrowed bytes. By default not. */
+  /** Whether `offer` always copies. If so, borrowed bytes may be offered. By default not. */
   readonly copies?: boolean
   /** Bytes accepted that the kernel has not got. */
   readonly pending: number
@@ -68,9 +71,12 @@ export interface Port {
   readonly full: boolean
   /** Hands what is staged to the next port at once. */
   readonly flush: () => void
-  /** Nothing more will be offered: half close. Again is nothing. */
+  /** Nothing more will be offered: half close. A second call does nothing. */
   readonly end: () => void
-  /** Whether closing while the peer still sends takes with it what the peer has yet to read, as in TCP. By default not. */
+  /**
+   * Whether closing while the peer still sends discards data that the peer has not read yet. TCP does: it answers with a reset. By
+   * default not.
+   */
   readonly resets?: boolean
   /** All was flushed: lets go of what this port holds. The port below has its own close. */
   readonly close: () => void

@@ -93,8 +93,8 @@ export interface Bound {
 }
 
 /**
- * Hears of each newcomer: `source` is what it counts as one with others by, an IP or a key for example, `undefined` where there is none,
- * and `origin` the web page, where one says so. On `false` the transport closes it at once; on `true` the hearer runs `accepted`.
+ * Hears of each newcomer: `source` groups newcomers for the limits on sources, an IP for example, or a key; `undefined` where there is
+ * none. `origin` is the web page, where one says so. On `false` the transport closes it at once; on `true` the hearer runs `accepted`.
  */
 export type OnAccepted = (accepted: Accepted, source: string | undefined, origin?: string) => boolean
 

@@ -206,7 +206,12 @@ export class CodecPort implements Port, PortListener {
 
   private onTick(): void {
     this.scheduled = false
-    this.flush()
+    try {
+      this.flush()
+    } catch (cause) {
+      // The port below threw, or the codec outside of what is caught where it is called.
+      this.fail(new Defect({ cause }))
+    }
   }
 
   private sealFrame(stage: Uint8Array): void {

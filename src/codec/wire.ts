@@ -12,6 +12,12 @@ export interface Wire {
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, ConnectionReason>
 }
 
+/** A read that waits. */
+interface Request {
+  readonly length: number
+  readonly resume: (outcome: Effect.Effect<Uint8Array, ConnectionReason>) => void
+}
+
 /** A failure as a handshake gets it. */
 const failing = (failure: PortFailure): Effect.Effect<never, ConnectionReason> =>
   failure._tag === "Defect" ? Effect.die(failure.cause) : Effect.fail(failure)
@@ -21,7 +27,11 @@ export class PortWire implements Wire, PortListener {
   private readonly leaving: Leaving
   private chunks: Array<Uint8Array> = []
   private have = 0
-  private waiting: (() => void) | undefined
+  private request: Request | undefined
+  /** The port is being looked at, and may call back. */
+  private looking = false
+  /** It has called back: look again. */
+  private again = false
 
   constructor({ leaving, port }: Link) {
     this.port = port
@@ -30,27 +40,49 @@ export class PortWire implements Wire, PortListener {
   }
 
   readable(): void {
-    this.waiting?.()
+    this.advance()
   }
 
   drained(): void {
-    if (this.port.failure !== undefined) this.waiting?.()
+    if (this.port.failure !== undefined) this.advance()
   }
 
+  /** Registers, then looks, in one synchronous step, so that no notification can come in between. */
   read(length: number): Effect.Effect<Uint8Array, ConnectionReason> {
     return Effect.callback((resume) => {
-      const attempt = () => {
-        const outcome = this.tryRead(length)
-        if (outcome === undefined) return
-        this.waiting = undefined
-        resume(outcome)
-      }
-      this.waiting = attempt
-      attempt()
+      const request: Request = { length, resume }
+      this.request = request
+      this.advance()
       return Effect.sync(() => {
-        this.waiting = undefined
+        if (this.request === request) this.request = undefined
       })
     })
+  }
+
+  /** Serves the read that waits, as soon as there is enough for it. Nobody is resumed anywhere else. */
+  private advance(): void {
+    this.again = true
+    if (this.looking) return
+    while (this.again && this.request !== undefined) {
+      const { length, resume } = this.request
+      const outcome = this.look(length)
+      if (outcome === undefined) continue
+      this.request = undefined
+      resume(outcome)
+    }
+  }
+
+  private look(length: number): Effect.Effect<Uint8Array, ConnectionReason> | undefined {
+    this.looking = true
+    this.again = false
+    try {
+      return this.tryRead(length)
+    } catch (cause) {
+      // The code of a port threw: the handshake dies of it.
+      return Effect.die(cause)
+    } finally {
+      this.looking = false
+    }
   }
 
   private tryRead(length: number): Effect.Effect<Uint8Array, ConnectionReason> | undefined {

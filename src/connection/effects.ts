@@ -12,7 +12,7 @@ export interface Effects {
   readonly writeAll: (chunks: Chunks) => Effect.Effect<void, ConnectionError>
   readonly end: Effect.Effect<void, ConnectionError>
   readonly halfClose: boolean
-  /** Ends at once. Without it, closing the scope of what is wrapped has to. */
+  /** Ends at once what the effects hold besides the link that they are over, which is destroyed anyway. */
   readonly destroy?: () => void
 }
 
@@ -112,7 +112,7 @@ export class EffectsPort implements Port {
       this.failure = failure
       this.listener?.readable()
       this.listener?.drained()
-      // What a defect has left behind is nobody's: it ends whole. Last, because that may bring the end of what is read.
+      // After a defect nobody can use the effects. Last, because destroying them may report an end, which must come after the failure.
       if (failure._tag === "Defect") this.destroy()
     })
   }

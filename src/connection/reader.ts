@@ -26,7 +26,7 @@ interface Waiter {
   /** Uses up chunks where they lie, instead of being resumed with them. Answers with what resumes it when it wants a pause. */
   readonly use: ((chunks: Chunks, areLent: boolean) => (() => void) | undefined) | undefined
   served: boolean
-  /** Who waits behind it: mostly nobody, so that an array would be the largest part of a reader. */
+  /** The next waiter. A linked list, because there is rarely more than one, and an array costs more than the reader. */
   next: Waiter | undefined
 }
 
@@ -56,11 +56,13 @@ export class Reader {
 
   // ---- waiting ----
 
-  /** Waits for the next chunks. It is registered first and looked for then, in one step: nothing that comes in between can be missed. */
+  /** Waits for the next chunks. It registers, then looks, in one synchronous step, so that no notification can come in between. */
   wait(resume: Waiter["resume"], use?: Waiter["use"]): Effect.Effect<void> | undefined {
     const waiter: Waiter = { resume, use, served: false, next: undefined }
     this.register(waiter)
     this.advance()
+    // It may have taken the peer's end with the last bytes.
+    this.leaving.lookForEnd()
     return waiter.served ? undefined : Effect.sync(() => this.forget(waiter))
   }
 

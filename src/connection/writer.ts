@@ -92,7 +92,7 @@ export class Writer {
     return Effect.callback((resume) => this.wait("end", none, resume))
   }
 
-  /** It is registered first and done then as far as it can be, in one step: an interruption finds all of it or nothing. */
+  /** Registers, then does what can be done, in one synchronous step, so that no interruption can come in between. */
   private wait(kind: Job["kind"], chunks: Job["chunks"], resume: Job["resume"]): Effect.Effect<void> | undefined {
     const isWrite = kind === "write"
     const job: Job = { kind, chunks, index: 0, offset: 0, isHeld: !isWrite, told: isWrite, isDone: false, resume }
@@ -114,6 +114,7 @@ export class Writer {
   advance(): void {
     this.again = true
     if (this.offering) return
+    this.lookForEnded()
     for (let job = this.jobs?.[0]; job !== undefined; job = this.jobs?.[0]) {
       const done = this.attempt(job)
       if (done !== undefined) {
@@ -128,7 +129,7 @@ export class Writer {
 
   /** Whether it need not wait its turn, or in parts. */
   private takesNow(chunk: Uint8Array): boolean {
-    return !this.waits && this.state === "open" && !this.port.full && chunk.length <= sliceBytes
+    return !this.offering && !this.waits && this.state === "open" && !this.port.full && chunk.length <= sliceBytes
   }
 
   /** `undefined` when it was accepted. */
@@ -144,6 +145,8 @@ export class Writer {
       return this.defect(cause)
     } finally {
       this.offering = false
+      // Whoever was resumed while it was offered may have come to wait.
+      if (this.waits) this.advance()
     }
   }
 
@@ -174,7 +177,7 @@ export class Writer {
     const refused = this.refusal()
     if (refused !== undefined) return refused
     const { chunks, kind } = job
-    if (this.hasSaidEnd && kind === "write" && chunks.length > 0 && !job.isHeld) return this.leaving.failing(afterEnd)
+    if (this.hasSaidEnd && kind === "write" && !job.isHeld) return this.leaving.failing(afterEnd)
     if (job.index < chunks.length) this.offer(job)
     if (job.index < chunks.length) return undefined
     if (!job.told) {
@@ -183,11 +186,15 @@ export class Writer {
       else this.sayEnd()
     }
     if (job.isHeld && this.port.pending > 0) return undefined
-    if (this.state === "ending" && this.port.failure === undefined) {
-      this.state = "ended"
-      this.leaving.lookForEnd()
-    }
+    this.lookForEnded()
     return this.refusal() ?? Effect.void
+  }
+
+  /** Whether the end that was said has left user space, whoever still waits for that. */
+  private lookForEnded(): void {
+    if (this.state !== "ending" || this.port.pending > 0 || this.port.failure !== undefined) return
+    this.state = "ended"
+    this.leaving.lookForEnd()
   }
 
   private offer(job: Job): void {

@@ -55,8 +55,7 @@ export const wrap =
           }),
           // Where there is no half close, who is told of the end can't finish its own stream any more: that is no truncation.
           pull: reading(lower, compression, decompressor, () => ended && !lower.halfClose),
-          halfClose: lower.halfClose,
-          destroy: () => link.port.destroy()
+          halfClose: lower.halfClose
         }
       })
     )

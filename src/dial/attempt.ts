@@ -4,7 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
-import type * as Connection from "../Connection.ts"
+import * as Connection from "../Connection.ts"
 import { type Attempt, type AttemptReason, DialTimedOut } from "../DialError.ts"
 import type { Environment } from "../Environment.ts"
 import { inOwnScope } from "../inOwnScope.ts"
@@ -91,20 +91,16 @@ export const attempt = (
         })
       )
     })
+    const opened = Effect.map(Effect.raceFirst(open, deadline.passed), (link): Lifetime.Opened => {
+      link.leaving.whenLeft(lease.end)
+      return { connection: Connection.onTop(link, deadlines), leaving: link.leaving }
+    })
+    const observed = Lifetime.observe(
+      { emit, idle: limits.idle, role: "dial", stack: stack.name, failed, connectMillis: () => connectMillis },
+      opened
+    )
     return inOwnScope(
-      Lifetime.begin(
-        {
-          deadlines,
-          emit,
-          idle: limits.idle,
-          role: "dial",
-          stack: stack.name,
-          failed,
-          connectMillis: () => connectMillis,
-          onLeft: lease.end
-        },
-        Effect.raceFirst(open, deadline.passed)
-      ).pipe(Effect.map(({ connection }) => connection)),
+      Effect.map(observed, ({ connection }) => connection),
       lease.end
     )
   })

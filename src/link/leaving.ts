@@ -3,8 +3,9 @@
  * from the topmost port, and knows what the connection has carried and how it went.
  *
  * ```
- * opening ── open ──> open ── leave after success ──> leaving ──> left
- *    └────────────────────── leave after a failure, destroy ───────^
+ * opening ── open ──> open ── its scope closes ──> leaving ──> left
+ *    ^── toLink ────────┘
+ *    └────────────────────── its scope closes ──────────────────────^
  * ```
  */
 import * as Cause from "effect/Cause"
@@ -13,10 +14,17 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { type Address, format } from "../Address.ts"
-import { ConnectionError, Defect, locallyClosed, type PortFailure, TimedOut } from "../ConnectionError.ts"
+import {
+  ConnectionError,
+  Defect,
+  LocallyClosed,
+  locallyClosed,
+  type PortFailure,
+  TimedOut
+} from "../ConnectionError.ts"
 import type { Port, PortListener } from "../Port.ts"
 import type { CloseDeadlines } from "./closeDeadlines.ts"
-import { part, type Tag } from "./parting.ts"
+import { destroyAll, part, type Tag } from "./parting.ts"
 import { type Patience, readOn } from "./readOn.ts"
 
 /** How a connection went; final when its scope is closed. */
@@ -49,6 +57,8 @@ interface Writing extends Direction {
   readonly waits: boolean
 }
 
+const consumed = new LocallyClosed({ why: "consumed" })
+
 type State = "opening" | "open" | "leaving" | "left"
 
 export class Leaving implements PortListener {
@@ -66,7 +76,7 @@ export class Leaving implements PortListener {
   /** Why this side has given up on the connection, which its ports don't know. */
   private gaveUp: PortFailure | undefined
   private tag: Tag | undefined
-  /** Whether the socket is not cut off from a peer that still sends. */
+  /** Whether to read on before closing, so that a peer that still sends gets no reset. */
   private outlasts = false
   private whoWaits: Array<() => void> | undefined
   /** Runs when everything is let go of. */
@@ -91,25 +101,28 @@ export class Leaving implements PortListener {
   /** The scope for what a wrapper acquires. */
   layScope(): Scope.Scope {
     this.laid ??= Scope.makeUnsafe()
+    // Whatever is acquired too late is let go of at once.
+    if (this.state === "left") this.laid.state = { _tag: "Closed", exit: Exit.void }
     return this.laid
   }
 
   /** The stack is finished, and its user has it from now on. */
   open(remote: Address, reader: Reading, writer: Writing, deadlines?: CloseDeadlines): void {
+    // A stack has one user: a second connection on top takes it from the first.
+    this.reader?.shut(consumed)
+    this.writer?.shut(consumed)
     this.state = "open"
     this.remote = remote
     this.reader = reader
     this.writer = writer
     this.deadlines = deadlines
-    // Mostly nothing was acquired in it.
-    if (this.laid?.state._tag === "Empty") this.laid = undefined
     this.port.listen(this)
   }
 
   /** Takes the stack away from its user, for a transport that is made of a connection. */
-  reopen(failure: PortFailure): void {
-    this.reader?.shut(failure)
-    this.writer?.shut(failure)
+  reopen(): void {
+    this.reader?.shut(consumed)
+    this.writer?.shut(consumed)
     // One that is being left, or was, stays so.
     if (this.state !== "open") return
     this.reader = undefined
@@ -119,8 +132,16 @@ export class Leaving implements PortListener {
 
   /** Runs this when it has left, or now when it has already. */
   whenLeft(run: () => void): void {
+    const { onLeft } = this
     if (this.state === "left") run()
-    else this.onLeft = run
+    else if (onLeft === undefined) this.onLeft = run
+    else {
+      // A connection that is the transport of another one has two who wait.
+      this.onLeft = () => {
+        onLeft()
+        run()
+      }
+    }
   }
 
   // ---- hearing from the port ----
@@ -201,7 +222,7 @@ export class Leaving implements PortListener {
 
   /** Ends it at once, without a goodbye. */
   destroy(why: PortFailure = locallyClosed): void {
-    this.destroyPort()
+    this.destroyPorts()
     this.tag ??= this.bothEnded ? "end" : why._tag
     this.reader?.shut(why)
     this.writer?.shut(why)
@@ -212,7 +233,7 @@ export class Leaving implements PortListener {
   giveUp(why: PortFailure): void {
     this.tag ??= why._tag
     this.gaveUp ??= why
-    this.destroyPort()
+    this.destroyPorts()
     this.readable()
     this.drained()
   }
@@ -220,11 +241,6 @@ export class Leaving implements PortListener {
   /** Breaks it with `TimedOut`: this side has waited long enough. */
   expire(): void {
     this.giveUp(new TimedOut())
-  }
-
-  /** Breaks it with what somebody's code has thrown. */
-  defect(cause: unknown): void {
-    this.giveUp(new Defect({ cause }))
   }
 
   /** Tells its user to finish: `pull` delivers what there is, and then fails with `LocallyClosed(draining)`. */
@@ -243,7 +259,11 @@ export class Leaving implements PortListener {
   readOn(patience: Patience): Effect.Effect<void> {
     return Effect.ensuring(
       readOn(this.port, patience),
-      Effect.sync(() => this.port.listen(this))
+      Effect.sync(() => {
+        this.port.listen(this)
+        this.readable()
+        this.drained()
+      })
     )
   }
 
@@ -254,7 +274,7 @@ export class Leaving implements PortListener {
     if (!isFit) {
       const tag = this.tagNow()
       this.tag ??= tag === "closed" ? tagOfExit(exit) : tag
-      this.destroyPort()
+      this.destroyPorts()
     }
     this.state = "leaving"
     this.reader?.shut(locallyClosed)
@@ -281,17 +301,15 @@ export class Leaving implements PortListener {
   /** A port or a codec threw while it was left. */
   private partingDefect(cause: unknown): Tag {
     this.gaveUp = new Defect({ cause })
-    this.destroyPort()
+    this.destroyPorts()
     return "Defect"
   }
 
-  private destroyPort(): void {
-    try {
-      this.port.destroy()
-    } catch (cause) {
-      this.gaveUp = new Defect({ cause })
-      this.tag = "Defect"
-    }
+  private destroyPorts(): void {
+    const defect = destroyAll(this.port)
+    if (defect === undefined) return
+    this.gaveUp = defect
+    this.tag = "Defect"
   }
 
   /** Everything that the stack held goes, after the goodbye. */
@@ -304,7 +322,6 @@ export class Leaving implements PortListener {
       onLeft?.()
       return Effect.void
     }
-    this.laid = undefined
     const closed = Scope.close(laid, exit)
     return onLeft === undefined ? closed : Effect.ensuring(closed, Effect.sync(onLeft))
   }

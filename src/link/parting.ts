@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { ConnectionReason, Defect } from "../ConnectionError.ts"
+import { type ConnectionReason, Defect } from "../ConnectionError.ts"
 import type { Port } from "../Port.ts"
 import { lookMillis, readOn } from "./readOn.ts"
 
@@ -12,6 +12,19 @@ import { lookMillis, readOn } from "./readOn.ts"
  * whoever used it. Otherwise the reason for which it failed.
  */
 export type Tag = "end" | "closed" | ConnectionReason["_tag"] | Defect["_tag"]
+
+/** Destroys every port of a stack, also when one of them throws. Answers what was thrown. */
+export const destroyAll = (top: Port): Defect | undefined => {
+  let defect: Defect | undefined
+  for (let port: Port | undefined = top; port !== undefined; port = port.below) {
+    try {
+      port.destroy()
+    } catch (cause) {
+      defect ??= new Defect({ cause })
+    }
+  }
+  return defect
+}
 
 export interface Options {
   /** How many milliseconds it may still take. */
@@ -42,7 +55,7 @@ const partWaiting = (from: Port, top: Port, options: Options, known: Tag | undef
     for (let port: Port | undefined = from; port !== undefined; port = port.below) {
       port.end()
       if (port.pending > 0 && !(yield* drained(port, yield* options.remaining))) {
-        top.destroy()
+        destroyAll(top)
         return "TimedOut"
       }
       if (readsOn(port, top, options)) {
@@ -56,7 +69,7 @@ const partWaiting = (from: Port, top: Port, options: Options, known: Tag | undef
     return tag ?? "closed"
   })
 
-/** The topmost port says how it went: what becomes of those below afterwards is no failure. */
+/** The topmost port decides. A lower port that fails afterwards does not change it. */
 const tagOf = ({ ended, failure }: Port): Tag => failure?._tag ?? (ended ? "end" : "closed")
 
 /** Closing would take with it what the peer has yet to read, and the peer has not ended. */
@@ -80,7 +93,7 @@ const drained = (port: Port, millis: number): Effect.Effect<boolean> => {
 /** Lets go of a port that is drained. When it is broken, or breaks over that, everything is destroyed, and the answer is why. */
 const close = (port: Port, top: Port): Tag | undefined => {
   const failure = port.failure ?? defectOfClosing(port)
-  if (failure !== undefined) top.destroy()
+  if (failure !== undefined) destroyAll(top)
   return failure?._tag
 }
 

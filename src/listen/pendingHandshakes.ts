@@ -39,12 +39,13 @@ export class PendingHandshakes {
     this.unlist(place)
   }
 
-  /** Runs `change`, which gives the place another source. */
+  /** Runs `change`, which gives the place another source. A place that is not pending any more stays so. */
   move(place: Place, change: () => void): void {
-    const silent = place.list === place.source.silent
+    const { list } = place
+    const silent = list === place.source.silent
     this.unlist(place)
     change()
-    this.list(place, silent ? place.source.silent : place.source.answered)
+    if (list !== undefined) this.list(place, silent ? place.source.silent : place.source.answered)
   }
 
   /**

@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
-import type { Connection } from "../Connection.ts"
+import * as Connection from "../Connection.ts"
 import { ConnectionError, isDraining } from "../ConnectionError.ts"
 import type { Environment } from "../Environment.ts"
 import { HandshakeDefect, HandshakeError } from "../HandshakeError.ts"
@@ -18,7 +18,7 @@ import { sayGoodbye } from "./drain.ts"
 import type { Roster } from "./roster.ts"
 
 /** The handler, with all that it requires. */
-export type Serve = (connection: Connection) => Effect.Effect<unknown, unknown, Scope.Scope>
+export type Serve = (connection: Connection.Connection) => Effect.Effect<unknown, unknown, Scope.Scope>
 
 /** Logs what a handler left unhandled. What the network did is ordinary; what the handler did is not. */
 const logUnhandled = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
@@ -58,9 +58,13 @@ export class Serving {
   private opened(arrival: Arrival): Effect.Effect<void, unknown, Scope.Scope> {
     const { deadlines, emit, limits } = this.environment
     const { binding, origin, source } = arrival
-    return Lifetime.begin(
-      { deadlines, emit, idle: limits.idle, role: "listen", stack: binding.stack.name, source, origin },
-      this.handshaken(arrival)
+    const open = Effect.map(
+      this.handshaken(arrival),
+      (link): Lifetime.Opened => ({ connection: Connection.onTop(link, deadlines), leaving: link.leaving })
+    )
+    return Lifetime.observe(
+      { emit, idle: limits.idle, role: "listen", stack: binding.stack.name, source, origin },
+      open
     ).pipe(
       Effect.flatMap((opened) =>
         Effect.flatMap(Deferred.await(this.handler), (handler) => {

@@ -38,7 +38,7 @@ export const proxied = (
     onRefused("ProxyHeader", proxy, undefined)
     socket.destroy()
   }
-  // An end instead of a header, or within one: that is none either, unless the proxy just looked whether we listen.
+  // An end before or within the header is malformed, except one without a byte before it: that is a health check.
   const onEnd = (): void => {
     if (read.length > 0) refuse()
     else socket.destroy()

@@ -1,4 +1,4 @@
-/** Memory for what the readers of sockets keep: not zeroed, because every byte of it is written, and with the hacks that are on. */
+/** Allocates the memory that socket readers keep. It is not zeroed, since every byte is overwritten. The memory hacks that are on apply. */
 import * as Effect from "effect/Effect"
 import type { Room, Rooms } from "../Port.ts"
 import { Garbage, litterFor } from "./garbage.ts"

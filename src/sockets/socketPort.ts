@@ -159,7 +159,7 @@ export class SocketPort implements Port, ReadTarget {
       this.resume()
       return undefined
     }
-    // Who got much is not read for again until he asks: he may have to write it somewhere first.
+    // After a large batch it reads on only when the reader asks again: the reader may have to write the batch somewhere first.
     if (this.incomingBytes < bulkBytes) this.resume()
     this.incoming = []
     this.incomingBytes = 0

@@ -32,7 +32,7 @@ const inScope = (socket: net.Socket): Effect.Effect<void, never, Scope.Scope> =>
     })
   )
 
-/** Opens a socket and waits until it is connected. Interrupted before, it is gone; afterwards it is for who gets it to end it. */
+/** Opens a socket and waits until it is connected. Interrupted before that, the socket is destroyed. Afterwards the caller owns it. */
 const opened = <E>(open: () => net.Socket, reason: (error: NodeJS.ErrnoException) => E): Effect.Effect<net.Socket, E> =>
   Effect.callback((resume) => {
     const socket = open()
@@ -92,7 +92,7 @@ export const accepted = (
   source?: string
 ): Effect.Effect<Link.Link, never, Scope.Scope> => {
   socket.on("error", ignore)
-  // The effect outlives its run, in the fiber that goes on; the socket that it was given needn't.
+  // The fiber keeps this effect alive. The box lets it drop the original socket after the rewrap.
   const given = { socket }
   return Effect.uninterruptible(
     Effect.suspend(() => {
@@ -108,7 +108,7 @@ export const bound = (
   open: () => net.Server,
   options: net.ListenOptions,
   reason: (error: NodeJS.ErrnoException) => BindReason,
-  /** Is around the moment in which the address is bound. */
+  /** Runs the bind, for example under another umask. */
   around: (bind: () => void) => void = (bind) => bind()
 ): Effect.Effect<net.Server, BindReason, Scope.Scope> =>
   Effect.acquireRelease(Effect.sync(open), (server) => Effect.sync(() => server.close())).pipe(
