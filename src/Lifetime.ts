@@ -2,8 +2,11 @@
  * A connection's life, the same for a dialer and a listener: the events of its beginning and its end, and the idle
  * timeout.
  */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { format } from "./Address.ts"
 import type { Connection, Peer } from "./Connection.ts"
@@ -27,6 +30,8 @@ export interface ObserveOptions {
   readonly idle: Duration.Duration
   /** Of a dial: how long its transport took. Asked once the connection is open. */
   readonly connectMillis?: () => number
+  /** Of a dial: hears of a defect for which there was no connection. */
+  readonly died?: (cause: unknown) => Effect.Effect<void>
 }
 
 /** A connection that is open, and how it is left. */
@@ -40,7 +45,7 @@ const peerText = (peer: Peer): string | undefined =>
 
 /** Opens a connection, emits `connected`, ends it when it is idle, and emits `closed` when its scope has closed. */
 export const observe = <E, R>(
-  { connectMillis, emit, failed = [], idle, origin, role, source, stack }: ObserveOptions,
+  { connectMillis, died, emit, failed = [], idle, origin, role, source, stack }: ObserveOptions,
   open: Effect.Effect<Opened, E, R>
 ): Effect.Effect<Opened, E, R | Scope.Scope> => {
   const opened = Duration.isFinite(idle) ? Effect.tap(open, ({ leaving }) => endWhenIdle(leaving, idle)) : open
@@ -59,8 +64,11 @@ export const observe = <E, R>(
       }))
     let begun: Opened | undefined
     // Registered before anything that opens, so it runs last: by then it is known how the connection ended.
-    yield* Effect.addFinalizer(() => {
-      if (begun === undefined) return Effect.void
+    yield* Effect.addFinalizer((exit) => {
+      if (begun === undefined) {
+        const defect = Exit.isFailure(exit) ? Cause.findDefect(exit.cause) : undefined
+        return defect !== undefined && Result.isSuccess(defect) && died ? died(defect.success) : Effect.void
+      }
       const account = begun.leaving.account()
       return Effect.flatMap(fields(begun.connection), (common) =>
         emit({ event: "closed", phase: "open", ...common, ...account })

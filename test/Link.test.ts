@@ -1,5 +1,5 @@
 /** What transports and transforms can make of a link, and what the contracts tell them. */
-import { Duplex as NodeDuplex, PassThrough } from "node:stream"
+import { Duplex as NodeDuplex } from "node:stream"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -145,9 +145,21 @@ describe("a transform made of effects", () => {
 
 /** Two streams, each the other's end. */
 const duplexes = (): readonly [NodeDuplex, NodeDuplex] => {
-  const [there, back] = [new PassThrough(), new PassThrough()]
-  const end = (from: PassThrough, to: PassThrough) => NodeDuplex.from({ readable: from, writable: to })
-  return [end(back, there), end(there, back)]
+  const end = (other: () => NodeDuplex) =>
+    new NodeDuplex({
+      read: () => {},
+      write: (chunk, _, callback) => {
+        other().push(chunk)
+        callback()
+      },
+      final: (callback) => {
+        other().push(null)
+        callback()
+      }
+    })
+  const one: NodeDuplex = end(() => two)
+  const two: NodeDuplex = end(() => one)
+  return [one, two]
 }
 
 const readable = (chunks: ReadonlyArray<Uint8Array>) =>

@@ -53,6 +53,8 @@ export const toDuplex = (connection: Connection): Effect.Effect<Duplex, never, S
       destroy: (error, callback) => {
         const over = scopeClosed || (duplex.readableEnded && duplex.writableFinished) || isDraining(error)
         if (!over || duplex.writableLength > 0) view.destroy()
+        // Its listener stops, and nothing more can be written here: say goodbye, so that `closed` succeeds.
+        else if (isDraining(error)) view.run(connection.end, () => {})
         callback(error)
       }
     })

@@ -50,8 +50,9 @@ export class Reader {
     return this.leaving.top
   }
 
+  /** Nothing more can be read. While a listener drains, that is so before the peer's end. */
   get finished(): boolean {
-    return this.kept === undefined
+    return this.kept === undefined && (this.state !== "open" || this.port.ended)
   }
 
   // ---- waiting ----

@@ -5,8 +5,9 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
 import * as Connection from "../Connection.ts"
-import { type Attempt, type AttemptReason, DialTimedOut } from "../DialError.ts"
+import { type Attempt, type AttemptReason, DialError, DialTimedOut } from "../DialError.ts"
 import type { Environment } from "../Environment.ts"
+import { HandshakeDefect, HandshakeError } from "../HandshakeError.ts"
 import { inOwnScope } from "../inOwnScope.ts"
 import * as Lifetime from "../Lifetime.ts"
 import type { Link } from "../Link.ts"
@@ -68,7 +69,7 @@ export interface Opened {
  */
 export const attempt = (
   { capacity, deadlines, emit, limits }: Environment,
-  { connect, stack, upgrade }: Candidate,
+  { address, connect, stack, upgrade }: Candidate,
   failed: ReadonlyArray<Attempt>,
   turn: Turn = atOnce
 ): Effect.Effect<Opened, AttemptReason, Scope.Scope> =>
@@ -95,8 +96,17 @@ export const attempt = (
       link.leaving.whenLeft(lease.end)
       return { connection: Connection.onTop(link, deadlines), leaving: link.leaving }
     })
+    const died = (cause: unknown): Effect.Effect<void> => {
+      const reason = new HandshakeError({
+        protocol: stack.name,
+        phase: "defect",
+        reason: new HandshakeDefect({ cause })
+      })
+      const error = new DialError({ address: format(address), reason })
+      return emit({ event: "dial-failed", error, millis: Math.round(monotonicMillis(clock) - started) })
+    }
     const observed = Lifetime.observe(
-      { emit, idle: limits.idle, role: "dial", stack: stack.name, failed, connectMillis: () => connectMillis },
+      { emit, idle: limits.idle, role: "dial", stack: stack.name, failed, connectMillis: () => connectMillis, died },
       opened
     )
     return inOwnScope(

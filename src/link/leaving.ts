@@ -109,8 +109,7 @@ export class Leaving implements PortListener {
   /** The stack is finished, and its user has it from now on. */
   open(remote: Address, reader: Reading, writer: Writing, deadlines?: CloseDeadlines): void {
     // A stack has one user: a second connection on top takes it from the first.
-    this.reader?.shut(consumed)
-    this.writer?.shut(consumed)
+    if (this.state === "open") this.reopen()
     this.state = "open"
     this.remote = remote
     this.reader = reader
@@ -125,6 +124,7 @@ export class Leaving implements PortListener {
     this.writer?.shut(consumed)
     // One that is being left, or was, stays so.
     if (this.state !== "open") return
+    this.tellEnd()
     this.reader = undefined
     this.writer = undefined
     this.state = "opening"
@@ -194,13 +194,17 @@ export class Leaving implements PortListener {
 
   /** Whether nothing can be read or written any more. */
   private get isOver(): boolean {
-    return this.state === "left" || this.failure !== undefined || (this.bothEnded && this.reader?.finished === true)
+    if (this.state === "left" || this.failure !== undefined) return true
+    return this.writer?.finished === true && this.reader?.finished === true
   }
 
   /** Tells those who wait for the end, when it is there. */
   lookForEnd(): void {
-    if (this.whoWaits === undefined || !this.isOver) return
-    const waiting = this.whoWaits
+    if (this.whoWaits !== undefined && this.isOver) this.tellEnd()
+  }
+
+  private tellEnd(): void {
+    const waiting = this.whoWaits ?? []
     this.whoWaits = undefined
     for (const run of waiting) run()
   }
@@ -222,8 +226,10 @@ export class Leaving implements PortListener {
 
   /** Ends it at once, without a goodbye. */
   destroy(why: PortFailure = locallyClosed): void {
+    // What broke it before is how it went.
+    const tag = this.tagNow()
+    this.tag ??= tag === "closed" ? why._tag : tag
     this.destroyPorts()
-    this.tag ??= this.bothEnded ? "end" : why._tag
     this.reader?.shut(why)
     this.writer?.shut(why)
     this.lookForEnd()

@@ -23,7 +23,8 @@ export type Serve = (connection: Connection.Connection) => Effect.Effect<unknown
 /** Logs what a handler left unhandled. What the network did is ordinary; what the handler did is not. */
 const logUnhandled = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.void
-  if (Cause.hasDies(cause)) return Effect.logError("a connection's handler died", cause)
+  if (Cause.hasDies(cause))
+    return Effect.logError("a connection died of a defect: in its handler, or in the code of a protocol", cause)
   const ordinary = cause.reasons.every(
     (reason) =>
       !Cause.isFailReason(reason) || reason.error instanceof ConnectionError || reason.error instanceof HandshakeError

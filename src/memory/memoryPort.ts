@@ -35,6 +35,8 @@ class MemoryPort implements Port {
   private incomingBytes = 0
   private inputEnded = false
   private endSaid = false
+  /** The other end has closed, after it had said its end. */
+  private isAlone = false
   private scheduled = false
   private readonly turns: Turns
 
@@ -73,6 +75,11 @@ class MemoryPort implements Port {
 
   offer(bytes: Uint8Array): boolean {
     if (this.failure !== undefined || this.endSaid) return true
+    if (this.isAlone) {
+      this.failure = new Reset({ code: "EPIPE" })
+      this.notify()
+      return true
+    }
     // Not `slice`, which of a Node `Buffer` is no copy.
     this.other?.receive(new Uint8Array(bytes))
     return true
@@ -91,7 +98,7 @@ class MemoryPort implements Port {
   }
 
   get full(): boolean {
-    return this.failure === undefined && this.other !== undefined && this.other.incomingBytes >= highWater
+    return this.failure === undefined && !this.isAlone && (this.other?.incomingBytes ?? 0) >= highWater
   }
 
   flush(): void {}
@@ -119,9 +126,10 @@ class MemoryPort implements Port {
     this.other?.peerGone(false)
   }
 
-  /** As a kernel answers: who still writes to a closed end is told so, and what had arrived can be read. */
+  /** As a kernel answers: whoever still writes to a closed end is told so, and what had arrived can be read. */
   private peerGone(clean: boolean): void {
-    if (!clean || !this.endSaid) this.failure ??= new Reset({ code: clean ? "EPIPE" : "ECONNRESET" })
+    if (clean) this.isAlone = true
+    else this.failure ??= new Reset({ code: "ECONNRESET" })
     this.notify()
   }
 }
