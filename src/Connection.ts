@@ -210,7 +210,11 @@ export const toLink = (connection: Connection): Effect.Effect<Link.Link, never, 
  * Ends a connection at once, without a goodbye. One that somebody has wrapped ends only with the scope of what it is over.
  */
 export const destroy = (connection: Connection): Effect.Effect<void> =>
-  Effect.sync(() => Made.leaving(connection)?.destroy())
+  Effect.sync(() => {
+    const reader = Made.reader(connection)
+    // One that was taken apart is nobody's to end.
+    if (reader?.isShut === false) reader.leaving.destroy()
+  })
 
 /**
  * Fails when the connection breaks, also when nobody reads or writes. Otherwise it waits for ever, and so it does after a clean end. It

@@ -7,11 +7,12 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import type * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
 import { type Connection, fromEffects } from "../Connection.ts"
-import { ConnectionError, isDraining, Reset } from "../ConnectionError.ts"
+import { ConnectionError, isDraining, ProtocolViolation, Reset } from "../ConnectionError.ts"
 import type { Link, Who } from "../Link.ts"
 import { anonymous } from "../Peer.ts"
 import * as View from "./view.ts"
@@ -118,7 +119,12 @@ export const fromWebStreams = (
       halfClose,
       pull: Effect.flatMap(
         promised(() => reader.read()),
-        ({ done, value }) => (done ? Cause.done() : Effect.succeed([value] as const))
+        ({ done, value }): Pull.Pull<readonly [Uint8Array], ConnectionError> => {
+          if (done) return Cause.done()
+          if (value instanceof Uint8Array) return Effect.succeed([value])
+          const reason = new ProtocolViolation({ detail: "the stream gives something else than bytes" })
+          return Effect.fail(new ConnectionError({ remote, reason }))
+        }
       ),
       writeAll: (chunks) =>
         Effect.forEach(chunks, (chunk) => promised(() => writer.ready.then(() => writer.write(chunk))), {

@@ -54,7 +54,12 @@ export class DuplexPort implements Port {
   // ---- writing ----
 
   offer(bytes: Uint8Array): boolean {
-    if (this.failure !== undefined || !this.duplex.writable) return true
+    if (this.failure !== undefined) return true
+    if (!this.duplex.writable) {
+      // It has ended with its other half, and nothing more gets out.
+      this.fail(new Reset({ code: "EPIPE" }))
+      return true
+    }
     this.unwritten += bytes.length
     this.duplex.write(bytes, () => {
       this.unwritten -= bytes.length

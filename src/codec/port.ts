@@ -114,7 +114,7 @@ export class CodecPort implements Port, PortListener {
 
   private nextInput(): ReadonlyArray<Uint8Array> | undefined {
     if (this.leftover.length === 0) return this.below.take()
-    const input = this.leftover
+    const input = [...this.leftover, ...(this.below.take() ?? [])]
     this.leftover = nothing
     return input
   }
@@ -160,7 +160,11 @@ export class CodecPort implements Port, PortListener {
   private fail(failure: PortFailure): void {
     this.own = failure
     this.letGo()
-    this.below.destroy()
+    try {
+      this.below.destroy()
+    } catch (cause) {
+      this.own = new Defect({ cause })
+    }
     this.listener?.readable()
     this.listener?.drained()
   }
@@ -282,7 +286,8 @@ export class CodecPort implements Port, PortListener {
 
   drained(): void {
     if (this.uncopied !== undefined && this.below.pending === 0) {
-      for (const stage of this.uncopied) giveStage(stage)
+      // A port that failed has nothing pending, and its socket may still be sending: those stages are never used again.
+      if (this.below.failure === undefined) for (const stage of this.uncopied) giveStage(stage)
       this.uncopied = undefined
     }
     this.listener?.drained()

@@ -1,5 +1,5 @@
 /** The port after a handshake that leaves no codec: what the handshake has read too much of comes first, and then the port below. */
-import { isReadonlyArrayNonEmpty } from "effect/Array"
+import { isArrayNonEmpty } from "effect/Array"
 import type { PortFailure } from "../ConnectionError.ts"
 import type { Chunks, Port, PortListener, Rooms } from "../Port.ts"
 import { plain } from "./rooms.ts"
@@ -14,10 +14,10 @@ export class RestPort implements Port {
   }
 
   take(): Chunks | undefined {
-    const { rest } = this
-    if (!isReadonlyArrayNonEmpty(rest)) return this.below.take()
+    if (this.rest.length === 0) return this.below.take()
+    const all = [...this.rest, ...(this.below.take() ?? [])]
     this.rest = []
-    return rest
+    return isArrayNonEmpty(all) ? all : undefined
   }
 
   borrow(): Chunks | undefined {

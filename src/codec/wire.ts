@@ -63,10 +63,14 @@ export class PortWire implements Wire, PortListener {
   private advance(): void {
     this.again = true
     if (this.looking) return
-    while (this.again && this.request !== undefined) {
+    for (let fruitless = 0; this.again && this.request !== undefined && fruitless < 2; ) {
       const { length, resume } = this.request
       const outcome = this.look(length)
-      if (outcome === undefined) continue
+      if (outcome === undefined) {
+        fruitless++
+        continue
+      }
+      fruitless = 0
       this.request = undefined
       resume(outcome)
     }

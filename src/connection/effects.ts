@@ -1,9 +1,11 @@
 /** A port over effects: two fibers, one that reads ahead within a bound and one that writes what was offered. */
 import { isReadonlyArrayNonEmpty } from "effect/Array"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Pull from "effect/Pull"
-import { type ConnectionError, Defect, locallyClosed, type PortFailure } from "../ConnectionError.ts"
+import * as Result from "effect/Result"
+import { type ConnectionError, Defect, locallyClosed, type PortFailure, Reset } from "../ConnectionError.ts"
 import type { Chunks, Port, PortListener } from "../Port.ts"
 
 /** The parts of a connection that carry bytes. */
@@ -21,6 +23,14 @@ const highWater = 128 * 1024
 
 /** What is offered in one tick goes as one batch. */
 const tick = Effect.callback<void>((resume) => queueMicrotask(() => resume(Effect.void)))
+
+/** What effects have come to that did not end well. */
+const failureOf = (cause: Cause.Cause<ConnectionError>): PortFailure => {
+  const error = Cause.findError(cause)
+  if (Result.isSuccess(error)) return error.success.reason
+  const defect = Cause.findDefect(cause)
+  return Result.isSuccess(defect) ? new Defect({ cause: defect.success }) : new Reset({ code: "INTERRUPTED" })
+}
 
 const bytesOf = (chunks: ReadonlyArray<Uint8Array>): number => chunks.reduce((sum, chunk) => sum + chunk.length, 0)
 
@@ -50,9 +60,8 @@ export class EffectsPort implements Port {
     if (below !== undefined) this.below = below
     const untilStopped = <A>(effect: Effect.Effect<A, ConnectionError>) =>
       effect.pipe(
-        Effect.catch((error) => this.failed(error.reason)),
-        // Whoever waits must hear of it when the effects die.
-        Effect.catchDefect((cause) => this.failed(new Defect({ cause }))),
+        // Whoever waits must hear of it, however the effects end: a queue that is shut down interrupts those who take from it.
+        Effect.catchCause((cause) => this.failed(failureOf(cause))),
         Effect.raceFirst(this.stopped.await),
         Effect.asVoid
       )
@@ -78,7 +87,7 @@ export class EffectsPort implements Port {
   }
 
   private received(chunks: Chunks): void {
-    this.incoming.push(...chunks)
+    for (const chunk of chunks) this.incoming.push(chunk)
     this.incomingBytes += bytesOf(chunks)
     if (this.incomingBytes >= highWater) this.roomToRead.closeUnsafe()
     this.listener?.readable()
@@ -112,8 +121,10 @@ export class EffectsPort implements Port {
       this.failure = failure
       this.listener?.readable()
       this.listener?.drained()
-      // After a defect nobody can use the effects. Last, because destroying them may report an end, which must come after the failure.
-      if (failure._tag === "Defect") this.destroy()
+      // Nothing more is said to whoever broke the protocol, and after a defect nobody can use the effects. Last, because destroying them
+      // may report an end, which must come after the failure.
+      if (failure._tag === "Defect" || failure._tag === "ProtocolViolation" || failure._tag === "Tampered")
+        this.destroy()
     })
   }
 

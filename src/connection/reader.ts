@@ -23,8 +23,8 @@ type Outcome = Pull.Pull<Chunks, ConnectionError>
 /** Someone who waits for bytes. */
 interface Waiter {
   readonly resume: (outcome: Outcome) => void
-  /** Uses up chunks where they lie, instead of being resumed with them. Answers with what resumes it when it wants a pause. */
-  readonly use: ((chunks: Chunks, areLent: boolean) => (() => void) | undefined) | undefined
+  /** Uses up a chunk where it lies, instead of being resumed with it. Answers with what resumes it when it wants a pause. */
+  readonly use: ((chunk: Uint8Array) => (() => void) | undefined) | undefined
   served: boolean
   /** The next waiter. A linked list, because there is rarely more than one, and an array costs more than the reader. */
   next: Waiter | undefined
@@ -35,7 +35,9 @@ export class Reader {
   private state: State = "open"
   private first: Waiter | undefined
   /** Taken from the port and not read yet: what a borrower that paused has not seen, or what came before draining began. */
-  private kept: Array<Uint8Array> | undefined
+  private kept: Chunks | undefined
+  /** How many of these were read already. */
+  private keptAt = 0
   bytes = 0
   /** The port is being looked at, and may call back. */
   private looking = false
@@ -89,27 +91,26 @@ export class Reader {
   advance(): void {
     this.again = true
     if (this.looking) return
+    let fruitless = 0
     for (let waiter = this.first; waiter !== undefined; waiter = this.first) {
       const outcome = this.lookFor(waiter)
       if (outcome !== undefined) {
+        fruitless = 0
         this.forget(waiter)
         if (typeof outcome === "function") outcome()
         else waiter.resume(outcome)
-      } else if (!this.again) return
+      } else if (!this.again || fruitless++ > 0) return
     }
   }
 
   // ---- looking ----
 
   /** What the first waiter gets now. `undefined`: nothing yet. */
-  private lookFor({ use }: Waiter): Outcome | (() => void) | undefined {
+  private lookFor(waiter: Waiter): Outcome | (() => void) | undefined {
     this.looking = true
     this.again = false
     try {
-      const lent = use === undefined ? undefined : this.borrow()
-      if (lent !== undefined) return this.used(use, lent, true)
-      const chunks = this.next()
-      return chunks === undefined ? this.ending() : this.used(use, chunks, false)
+      return waiter.use === undefined ? (this.pulled() ?? this.ending()) : this.usedUp(waiter, waiter.use)
     } catch (cause) {
       // The code of a port or a codec threw.
       this.leaving.giveUp(new Defect({ cause }))
@@ -119,25 +120,52 @@ export class Reader {
     }
   }
 
-  private used(use: Waiter["use"], chunks: Chunks, areLent: boolean): Outcome | (() => void) | undefined {
-    if (use === undefined) {
-      for (const chunk of chunks) this.bytes += chunk.length
-      return Effect.succeed(chunks)
+  /** What a pull gets. */
+  private pulled(): Outcome | undefined {
+    const chunks = this.releaseKept() ?? this.taken()
+    if (chunks === undefined) return undefined
+    for (const chunk of chunks) this.bytes += chunk.length
+    return Effect.succeed(chunks)
+  }
+
+  /** Hands chunk after chunk to a borrower. What resumes it, when it wants a pause; `undefined`: it goes on waiting. */
+  private usedUp(waiter: Waiter, use: NonNullable<Waiter["use"]>): Outcome | (() => void) | undefined {
+    const lent = this.borrow()
+    const kept = lent === undefined ? this.kept : undefined
+    const chunks = lent ?? kept ?? this.taken()
+    if (chunks === undefined) return this.ending()
+    const from = kept === undefined ? 0 : this.keptAt
+    if (kept !== undefined) this.kept = undefined
+    for (let i = from; i < chunks.length; i++) {
+      const chunk = chunks[i] as Uint8Array
+      this.bytes += chunk.length
+      const pause = use(chunk)
+      if (pause === undefined && !waiter.served && !this.isShut) continue
+      this.keep(chunks, i + 1, lent !== undefined)
+      return pause
     }
     this.again = true
-    return use(chunks, areLent)
+    return undefined
   }
 
   private borrow(): Chunks | undefined {
     return this.state === "open" && this.kept === undefined ? this.port.borrow?.() : undefined
   }
 
-  private next(): Chunks | undefined {
-    if (typeof this.state === "object") return undefined
-    const { kept } = this
-    if (kept === undefined || !isArrayNonEmpty(kept)) return this.state === "open" ? this.port.take() : undefined
+  private taken(): Chunks | undefined {
+    return this.state === "open" ? this.port.take() : undefined
+  }
+
+  private releaseKept(): Chunks | undefined {
+    const { kept, keptAt } = this
     this.kept = undefined
-    return kept
+    if (kept === undefined || keptAt === 0) return kept
+    const rest = kept.slice(keptAt)
+    return isArrayNonEmpty(rest) ? rest : undefined
+  }
+
+  get isShut(): boolean {
+    return typeof this.state === "object"
   }
 
   /** What a pull ends with when there is nothing more to take. */
@@ -158,25 +186,25 @@ export class Reader {
   /** Hands each chunk to `use`, which borrows it, until the clean end. */
   forEachChunk<E, R>(use: Use<E, R>): Effect.Effect<void, ConnectionError | E, R> {
     return Effect.callback<void, ConnectionError | E, R>((resume) => {
-      const each = (chunks: Chunks, areLent: boolean) => {
-        for (const [i, chunk] of chunks.entries()) {
-          this.bytes += chunk.length
-          const pause = attempt(() => use(chunk))
-          if (pause === undefined) continue
-          this.keep(chunks.slice(i + 1), areLent)
-          return () => resume(Effect.flatMap(pause, () => this.forEachChunk(use)))
-        }
-        return undefined
+      const each = (chunk: Uint8Array) => {
+        const pause = attempt(() => use(chunk))
+        return pause === undefined ? undefined : () => resume(Effect.flatMap(pause, () => this.forEachChunk(use)))
       }
       return this.wait((ended) => resume(Effect.catchIf(Effect.asVoid(ended), Cause.isDone, () => Effect.void)), each)
     })
   }
 
-  /** For who reads next. */
-  private keep(chunks: ReadonlyArray<Uint8Array>, areLent: boolean): void {
-    if (chunks.length === 0) return
-    const own = areLent ? chunks.map((chunk) => new Uint8Array(chunk)) : chunks
-    this.kept = [...own, ...(this.kept ?? [])]
+  /** For who reads next: what comes from `from` on. Nothing of it is moved, because a borrower may pause at each of many. */
+  private keep(chunks: Chunks, from: number, areLent: boolean): void {
+    if (from === chunks.length || this.isShut) return
+    if (areLent) {
+      const copies = chunks.slice(from).map((chunk) => new Uint8Array(chunk))
+      this.kept = isArrayNonEmpty(copies) ? copies : undefined
+      this.keptAt = 0
+    } else {
+      this.kept = chunks
+      this.keptAt = from
+    }
   }
 
   // ---- leaving ----
@@ -184,8 +212,9 @@ export class Reader {
   /** What has arrived by now can still be read; what comes later is for nobody. */
   drain(): void {
     if (this.state !== "open") return
-    const arrived = this.takeSafely()
-    if (arrived !== undefined) this.kept = [...(this.kept ?? []), ...arrived]
+    const all = [...(this.releaseKept() ?? []), ...(this.takeSafely() ?? [])]
+    this.kept = isArrayNonEmpty(all) ? all : undefined
+    this.keptAt = 0
     this.state = "draining"
     this.advance()
   }
@@ -206,9 +235,7 @@ export class Reader {
 
   /** Hands over what was taken from the port and not read. */
   release(): ReadonlyArray<Uint8Array> {
-    const { kept } = this
-    this.kept = undefined
-    return kept ?? []
+    return this.releaseKept() ?? []
   }
 
   shut(failure: PortFailure): void {

@@ -26,6 +26,8 @@ interface Job {
   isHeld: boolean
   /** Of a flush or an end: whether the port was told. */
   told: boolean
+  /** Whether a byte of it was offered. */
+  hasBegun: boolean
   isDone: boolean
   readonly resume: (done: Done) => void
 }
@@ -95,7 +97,17 @@ export class Writer {
   /** Registers, then does what can be done, in one synchronous step, so that no interruption can come in between. */
   private wait(kind: Job["kind"], chunks: Job["chunks"], resume: Job["resume"]): Effect.Effect<void> | undefined {
     const isWrite = kind === "write"
-    const job: Job = { kind, chunks, index: 0, offset: 0, isHeld: !isWrite, told: isWrite, isDone: false, resume }
+    const job: Job = {
+      kind,
+      chunks,
+      index: 0,
+      offset: 0,
+      isHeld: !isWrite,
+      told: isWrite,
+      hasBegun: false,
+      isDone: false,
+      resume
+    }
     this.jobs ??= []
     this.jobs.push(job)
     this.advance()
@@ -104,10 +116,15 @@ export class Writer {
 
   private cancel(job: Job): void {
     if (job.isDone) return
-    this.jobs?.splice(this.jobs.indexOf(job), 1)
+    this.remove(job)
     // A stream with a hole in it, or with bytes that their owner may change now, can't go on.
-    if (job.index > 0 || job.offset > 0) this.leaving.destroy(new LocallyClosed({ why: "interrupted" }))
+    if (job.hasBegun) this.leaving.destroy(new LocallyClosed({ why: "interrupted" }))
     else this.advance()
+  }
+
+  private remove(job: Job): void {
+    job.isDone = true
+    this.jobs?.splice(this.jobs.indexOf(job), 1)
   }
 
   /** Does what is asked, one thing after another, as far as the port goes along. Nobody is resumed anywhere else. */
@@ -117,9 +134,10 @@ export class Writer {
     this.lookForEnded()
     for (let job = this.jobs?.[0]; job !== undefined; job = this.jobs?.[0]) {
       const done = this.attempt(job)
+      // What the port called back may have interrupted it.
+      if (job.isDone) continue
       if (done !== undefined) {
-        this.jobs?.shift()
-        job.isDone = true
+        this.remove(job)
         job.resume(done)
       } else if (!this.again) return
     }
@@ -205,6 +223,7 @@ export class Writer {
       while (job.index < job.chunks.length && !port.full) {
         const chunk = job.chunks[job.index] as Uint8Array
         const slice = sliceOf(chunk, job.offset)
+        job.hasBegun ||= slice.length > 0
         if (slice.length > 0 && !port.offer(slice)) job.isHeld = true
         this.bytes += slice.length
         job.offset += slice.length

@@ -12,7 +12,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
 import { format, type Section } from "../Address.ts"
-import * as Connection from "../Connection.ts"
+import type * as Connection from "../Connection.ts"
 import { ConnectionError, ProtocolViolation, Truncated } from "../ConnectionError.ts"
 import { fromConnection, type Wrap } from "../Transform.ts"
 import { Cap } from "./cap.ts"
@@ -97,11 +97,7 @@ const reading = (
 
   const error = (reason: ProtocolViolation | Truncated) => new ConnectionError({ remote: format(lower.remote), reason })
   /** Nothing of what such a peer says can be understood any more, and nothing more is said to it. */
-  const violation = (detail: string) =>
-    Effect.andThen(
-      Connection.destroy(lower),
-      Effect.suspend(() => Effect.fail(error(new ProtocolViolation({ detail }))))
-    )
+  const violation = (detail: string) => Effect.suspend(() => Effect.fail(error(new ProtocolViolation({ detail }))))
   const cut = Effect.suspend(
     (): Pull.Pull<never, ConnectionError> => (isOver() ? Cause.done() : Effect.fail(error(new Truncated())))
   )

@@ -120,6 +120,8 @@ export class Leaving implements PortListener {
 
   /** Takes the stack away from its user, for a transport that is made of a connection. */
   reopen(): void {
+    // A stream with a hole in it can't go on.
+    if (this.writer?.torn === true) this.destroyPorts()
     this.reader?.shut(consumed)
     this.writer?.shut(consumed)
     // One that is being left, or was, stays so.

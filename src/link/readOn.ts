@@ -20,13 +20,19 @@ export interface Patience {
 class Discard implements PortListener {
   private readonly port: Port
   arrived = false
+  hasThrown = false
 
   constructor(port: Port) {
     this.port = port
   }
 
   readable(): void {
-    while (this.port.take() !== undefined) this.arrived = true
+    // A port that throws is destroyed when it is left, as any: here nobody is to hear of it.
+    try {
+      while (this.port.take() !== undefined) this.arrived = true
+    } catch {
+      this.hasThrown = true
+    }
   }
 
   drained(): void {}
@@ -52,7 +58,14 @@ export const readOn = (port: Port, { altogether, first, more }: Patience): Effec
         last = now
         patience = more
       }
-      if (port.ended || port.failure !== undefined || now - began >= altogether || now - last >= patience) return
+      if (
+        discard.hasThrown ||
+        port.ended ||
+        port.failure !== undefined ||
+        now - began >= altogether ||
+        now - last >= patience
+      )
+        return
       yield* Effect.sleep(lookMillis)
     }
   })
