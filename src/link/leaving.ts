@@ -229,11 +229,11 @@ export class Leaving implements PortListener {
   /** Ends it at once, without a goodbye. */
   destroy(why: PortFailure = locallyClosed): void {
     // What broke it before is how it went.
-    const tag = this.tagNow()
-    this.tag ??= tag === "closed" ? why._tag : tag
+    const failure = this.failure ?? why
+    this.tag ??= this.bothEnded ? "end" : failure._tag
     this.destroyPorts()
-    this.reader?.shut(why)
-    this.writer?.shut(why)
+    this.reader?.shut(failure)
+    this.writer?.shut(failure)
     this.lookForEnd()
   }
 
