@@ -12,8 +12,8 @@ export default defineConfig({
     // Many tests wait for processes of theirs: two files at a time are no more than two cores can do.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     // Bounds for what hangs. Nothing is decided by them on a machine that is busy with something else.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     teardownTimeout: 120_000,
     // What a run says is searched for the secrets that it uses.
     globalSetup: ["test/secrets/globalSetup.ts"],
