@@ -154,7 +154,7 @@ describe("a listener that stops", () => {
       const [took] = yield* Effect.timed(drain)
       assert.isBelow(Duration.toMinutes(took), 1)
       assert.deepStrictEqual(ends(events), ["closed"])
-    }).pipe(Effect.scoped, Effect.provide(draining("500 millis", events, { close: Duration.minutes(10) })))
+    }).pipe(Effect.scoped, Effect.provide(draining("200 millis", events, { close: Duration.minutes(10) })))
   })
 
   it.live("ends those in their handshakes at once, each with an event", () => {
