@@ -11,16 +11,18 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/testing/TestClock"
 import type * as Address from "../src/Address.ts"
-import * as Connection from "../src/Connection.ts"
 import type * as Events from "../src/Events.ts"
 import * as Limits from "../src/Limits.ts"
+import type * as Link from "../src/Link.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Policy from "../src/Policy.ts"
 import type * as Shs from "../src/shs/Shs.ts"
 import { roomFor } from "../src/sockets/fdRoom.ts"
+import * as Transport from "../src/Transport.ts"
 import * as WebSocket from "../src/ws/WebSocket.ts"
 import {
   echo,
@@ -37,14 +39,35 @@ import {
   until
 } from "./support/servers.ts"
 
+/** `net`, each of whose dials is seen. */
+const watched = (onDial: (link: Link.Link) => void) =>
+  Layer.effect(
+    Transport.Transport("net"),
+    Effect.map(Transport.Transport("net"), (shape) => ({
+      ...shape,
+      dial: (section: Address.Section) =>
+        Result.map(
+          shape.dial(section),
+          (dial) => (options: Transport.DialOptions) =>
+            Effect.tap(dial(options), (link) => Effect.sync(() => onDial(link)))
+        )
+    }))
+  )
+
 interface Setting {
   readonly events?: Array<Events.Event>
   readonly ws?: WebSocket.Options
   readonly shs?: Shs.Options
+  /** Gets the link of each dial over net. */
+  readonly onDial?: (link: Link.Link) => void
 }
 
-const limited = (limits: Partial<Limits.LimitValues>, { events = [], shs = {}, ws = {} }: Setting = {}) =>
+const limited = (
+  limits: Partial<Limits.LimitValues>,
+  { events = [], onDial = () => {}, shs = {}, ws = {} }: Setting = {}
+) =>
   Multiserver.layer(["net~shs", "net", "ws~shs", "memory~shs", "memory"]).pipe(
+    Layer.provide(watched(onDial)),
     Layer.provide([protocols(shs), WebSocket.layer(ws)]),
     Layer.provide([Limits.layer({ ...patient, ...limits }), recorder(events)])
   )
@@ -355,16 +378,17 @@ describe.each(["net:127.0.0.1:0", "net:127.0.0.1:0~shs"])("memory of one connect
     }).pipe(Effect.provide(limited({})))
   )
 
-  it.live("holds at most 192 KiB of what a peer doesn't read", () =>
-    Effect.gen(function* () {
+  it.live("holds at most 192 KiB of what a peer doesn't read", () => {
+    const links: Array<Link.Link> = []
+    return Effect.gen(function* () {
       const [near] = yield* pair(target)
       yield* Effect.forkChild(Effect.ignore(Effect.forever(near.write(pattern(1 << 20)), { disableYield: true })))
       yield* filled
-      const { port } = yield* Connection.toLink(near)
-      assert.isAtLeast(port.pending, 64 * 1024)
-      assert.isAtMost(port.pending, 192 * 1024)
-    }).pipe(Effect.provide(limited({})))
-  )
+      const pending = links[0]?.leaving.top.pending ?? 0
+      assert.isAtLeast(pending, 64 * 1024)
+      assert.isAtMost(pending, 192 * 1024)
+    }).pipe(Effect.provide(limited({}, { onDial: (link) => void links.push(link) })))
+  })
 })
 
 describe("in virtual time, over memory", () => {
