@@ -136,6 +136,23 @@ describe("a reader", () => {
     })
   )
 
+  it.effect("finds a frame that comes in many pieces, each of which arrives while the one before is taken", () =>
+    Effect.gen(function* () {
+      const port = new TestPort()
+      const frame = new Uint8Array(4 + 3000).fill(7)
+      viewOf(frame).setUint32(0, 3000)
+      const more = Array.from({ length: frame.length }, (_, i) => frame.slice(i, i + 1))
+      port.onTake = () => {
+        const next = more.shift()
+        if (next !== undefined) port.arrive(next)
+      }
+      const connection = yield* openPlain(port)
+      const pulling = yield* Effect.forkChild(connection.pull, { startImmediately: true })
+      port.listener?.readable()
+      assert.strictEqual(Buffer.concat(yield* Fiber.join(pulling)).length, 3000)
+    })
+  )
+
   it.effect("does not spin over a port that notifies each time, with nothing to take", () =>
     Effect.gen(function* () {
       const port = new TestPort()

@@ -12,6 +12,9 @@ export interface Wire {
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, ConnectionReason>
 }
 
+/** How often a port is looked at that calls back each time, with nothing to take, before the rest of the process has its turn. */
+const maxFruitless = 100
+
 /** A read that waits. */
 interface Request {
   readonly length: number
@@ -63,7 +66,12 @@ export class PortWire implements Wire, PortListener {
   private advance(): void {
     this.again = true
     if (this.looking) return
-    for (let fruitless = 0; this.again && this.request !== undefined && fruitless < 2; ) {
+    let fruitless = 0
+    while (this.again && this.request !== undefined) {
+      if (fruitless === maxFruitless) {
+        setTimeout(() => this.advance(), 0)
+        return
+      }
       const { length, resume } = this.request
       const outcome = this.look(length)
       if (outcome === undefined) {

@@ -18,7 +18,13 @@ type State = "open" | "draining" | { readonly shut: PortFailure }
 // biome-ignore lint/suspicious/noConfusingVoidType: most return nothing
 export type Use<E, R> = (chunk: Uint8Array) => Effect.Effect<unknown, E, R> | void
 
+/** How often a port is looked at that calls back each time, with nothing to take, before the rest of the process has its turn. */
+const maxFruitless = 100
+
 type Outcome = Pull.Pull<Chunks, ConnectionError>
+
+/** What a look has found: what the waiter is resumed with, what resumes a borrower that wants a pause, or chunks that were used up. */
+type Found = Outcome | (() => void) | "used"
 
 /** Someone who waits for bytes. */
 interface Waiter {
@@ -41,7 +47,7 @@ export class Reader {
   bytes = 0
   /** The port is being looked at, and may call back. */
   private looking = false
-  /** It has called back, or a borrower is not done: look again. */
+  /** It has called back: look again. */
   private again = false
 
   constructor(leaving: Leaving) {
@@ -93,20 +99,25 @@ export class Reader {
     if (this.looking) return
     let fruitless = 0
     for (let waiter = this.first; waiter !== undefined; waiter = this.first) {
-      const outcome = this.lookFor(waiter)
-      if (outcome !== undefined) {
-        fruitless = 0
-        this.forget(waiter)
-        if (typeof outcome === "function") outcome()
-        else waiter.resume(outcome)
-      } else if (!this.again || fruitless++ > 0) return
+      const found = this.lookFor(waiter)
+      if (found === undefined) {
+        if (!this.again) return
+        if (++fruitless < maxFruitless) continue
+        setTimeout(() => this.advance(), 0)
+        return
+      }
+      fruitless = 0
+      if (found === "used") continue
+      this.forget(waiter)
+      if (typeof found === "function") found()
+      else waiter.resume(found)
     }
   }
 
   // ---- looking ----
 
   /** What the first waiter gets now. `undefined`: nothing yet. */
-  private lookFor(waiter: Waiter): Outcome | (() => void) | undefined {
+  private lookFor(waiter: Waiter): Found | undefined {
     this.looking = true
     this.again = false
     try {
@@ -128,8 +139,8 @@ export class Reader {
     return Effect.succeed(chunks)
   }
 
-  /** Hands chunk after chunk to a borrower. What resumes it, when it wants a pause; `undefined`: it goes on waiting. */
-  private usedUp(waiter: Waiter, use: NonNullable<Waiter["use"]>): Outcome | (() => void) | undefined {
+  /** Hands chunk after chunk to a borrower, which goes on waiting unless it wants a pause. */
+  private usedUp(waiter: Waiter, use: NonNullable<Waiter["use"]>): Found | undefined {
     const lent = this.borrow()
     const kept = lent === undefined ? this.kept : undefined
     const chunks = lent ?? kept ?? this.taken()
@@ -142,10 +153,9 @@ export class Reader {
       const pause = use(chunk)
       if (pause === undefined && !waiter.served && !this.isShut) continue
       this.keep(chunks, i + 1, lent !== undefined)
-      return pause
+      return pause ?? "used"
     }
-    this.again = true
-    return undefined
+    return "used"
   }
 
   private borrow(): Chunks | undefined {
