@@ -45,6 +45,21 @@ describe("the source", () => {
     assert.deepStrictEqual(mutable.sort(), ["codec/stage.ts", "crypto/scratch.ts"])
   })
 
+  it("exports the modules of its doors, one by one, and nothing else", () => {
+    const modulesOf = (door: string) =>
+      importsOf(files.find(({ file }) => file === door) ?? { file: door, text: "" })
+        .map((target) => `./${target.replace(/\.ts$/, "")}`)
+        .filter((name) => name !== "./index")
+    const { exports } = JSON.parse(fs.readFileSync(path.join(root, "../package.json"), "utf8"))
+    const doors = ["./package.json", ".", "./node", "./testing"]
+    assert.deepStrictEqual(
+      Object.keys(exports).sort(),
+      [...doors, ...modulesOf("index.ts"), ...modulesOf("node.ts")].sort()
+    )
+    // What needs Node is not for browsers.
+    for (const name of ["./node", ...modulesOf("node.ts")]) assert.isNull(exports[name].browser, name)
+  })
+
   it("has no folder without an owner", () => {
     assert.isFalse(fs.existsSync(path.join(root, "internal")))
   })
