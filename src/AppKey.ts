@@ -8,7 +8,9 @@ import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { decodeExactly } from "./crypto/exactBase64.ts"
 
-/** 32 bytes that name a network: peers with another one can't even talk. Public for most networks, so not a password. */
+/**
+ * 32 bytes that name a network: peers with another one can't even talk. Public for most networks, so not a password.
+ */
 export type AppKey = Redacted.Redacted<Uint8Array>
 
 /** The app key of Secure Scuttlebutt's main network. */

@@ -23,8 +23,8 @@ export const opener = (frames: Frames): Opener => new FrameOpener(frames)
 export const wire = (link: Link): PortWire => new PortWire(link)
 
 /**
- * The port that follows a handshake over `wire`. What the handshake has not read is the codec's; without a codec, what follows is
- * handed on as it is.
+ * The port that follows a handshake over `wire`. What the handshake has not read is the codec's; without a codec, what
+ * follows is handed on as it is.
  */
 export const port = (link: Link, codec: Codec | undefined, rest: ReadonlyArray<Uint8Array>): Port => {
   if (codec !== undefined) return new CodecPort(link.port, codec, rest)

@@ -1,8 +1,8 @@
 /**
  * A connection: a live duplex byte stream with who and where, alive as long as its `Scope`.
  *
- * It stands on a stack of synchronous ports. What a user holds are effects over the topmost one: `pull`, `write` and the rest, one
- * operation a batch.
+ * It stands on a stack of synchronous ports. What a user holds are effects over the topmost one: `pull`, `write` and
+ * the rest, one operation a batch.
  */
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
@@ -33,13 +33,14 @@ export type { Chunks } from "./Port.ts"
 
 export interface Connection {
   /**
-   * What has arrived, as soon as there is some. The clean end is `Cause.Done`. The bytes are the caller's. A pull that is interrupted while
-   * it waits loses nothing; one that is interrupted in the moment in which it has succeeded has taken what it was given.
+   * What has arrived, as soon as there is some. The clean end is `Cause.Done`. The bytes are the caller's. A pull that
+   * is interrupted while it waits loses nothing; one that is interrupted in the moment in which it has succeeded has
+   * taken what it was given.
    */
   readonly pull: Pull.Pull<Chunks, ConnectionError>
   /**
-   * Writes whole and in order, also among fibers. The bytes are borrowed until it succeeds. Success means accepted within
-   * the bound, not on the wire; a write interrupted when part of it was accepted fails the connection.
+   * Writes whole and in order, also among fibers. The bytes are borrowed until it succeeds. Success means accepted
+   * within the bound, not on the wire; a write interrupted when part of it was accepted fails the connection.
    */
   readonly write: (chunk: Uint8Array) => Effect.Effect<void, ConnectionError>
   /** As `write`, for a batch. */
@@ -49,9 +50,9 @@ export interface Connection {
   /** Flushes, then says that all was said; reading goes on where the stack has a half close. */
   readonly end: Effect.Effect<void, ConnectionError>
   /**
-   * Succeeds when nothing can be read or written any more, however that came: both sides have ended and all was read, it broke, it was
-   * destroyed, or its scope was closed. The account says how, and how much was carried. A peer that vanishes with a FIN, and without a
-   * goodbye, is noticed by who reads.
+   * Succeeds when nothing can be read or written any more, however that came: both sides have ended and all was read,
+   * it broke, it was destroyed, or its scope was closed. The account says how, and how much was carried. A peer that
+   * vanishes with a FIN, and without a goodbye, is noticed by who reads.
    */
   readonly closed: Effect.Effect<Link.Account>
   /** Whether the other end can go on after this one has ended. */
@@ -63,7 +64,10 @@ export interface Connection {
   readonly source: string | undefined
   /** The value that `authorize` gave for the peer. */
   readonly authorized: unknown
-  /** Bytes that both ends of this session share and no other session has, where a protocol gives some: to bind something else to it. */
+  /**
+   * Bytes that both ends of this session share and no other session has, where a protocol gives some: to bind something
+   * else to it.
+   */
   readonly binding: Uint8Array | undefined
 }
 
@@ -156,19 +160,22 @@ class Made implements Connection {
 // to and from links
 // -----------------------------------------------------------------------------
 
-/** The one connection of a finished stack. `deadlines` are those that it shares with others of its Multiserver while they leave. */
+/**
+ * The one connection of a finished stack. `deadlines` are those that it shares with others of its Multiserver while
+ * they leave.
+ */
 export const onTop = (link: Link.Link, deadlines = new Link.CloseDeadlines(defaults.close)): Connection =>
   new Made(link, link.leaving, deadlines)
 
 /**
- * A connection within a stack, for a transform that is made of effects: it is there to be read and written, and leaves with the stack that
- * it is a part of.
+ * A connection within a stack, for a transform that is made of effects: it is there to be read and written, and leaves
+ * with the stack that it is a part of.
  */
 export const within = (link: Link.Link): Connection => new Made(link, Link.inner(link))
 
 /**
- * A link from effects, for foreign byte streams. A port with bounded buffers and two fibers are between them; the fibers are gone when
- * the goodbye has left.
+ * A link from effects, for foreign byte streams. A port with bounded buffers and two fibers are between them; the
+ * fibers are gone when the goodbye has left.
  */
 export const fromEffects = (effects: Effects & Link.Who): Effect.Effect<Link.Link, never, Scope.Scope> => {
   const port = new EffectsPort(effects)
@@ -191,8 +198,8 @@ const pumped = (link: Link.Link, port: EffectsPort): Effect.Effect<Link.Link> =>
   )
 
 /**
- * Takes a connection apart again, for a transport that is made of one. The connection is consumed: from now on it fails with
- * `LocallyClosed`. One that somebody has wrapped is no stack of ports any more, and gets a port over its effects.
+ * Takes a connection apart again, for a transport that is made of one. The connection is consumed: from now on it fails
+ * with `LocallyClosed`. One that somebody has wrapped is no stack of ports any more, and gets a port over its effects.
  */
 export const toLink = (connection: Connection): Effect.Effect<Link.Link, never, Scope.Scope> =>
   Effect.suspend(() => {
@@ -207,7 +214,8 @@ export const toLink = (connection: Connection): Effect.Effect<Link.Link, never, 
   })
 
 /**
- * Ends a connection at once, without a goodbye. One that somebody has wrapped ends only with the scope of what it is over.
+ * Ends a connection at once, without a goodbye. One that somebody has wrapped ends only with the scope of what it is
+ * over.
  */
 export const destroy = (connection: Connection): Effect.Effect<void> =>
   Effect.sync(() => {
@@ -217,8 +225,8 @@ export const destroy = (connection: Connection): Effect.Effect<void> =>
   })
 
 /**
- * Fails when the connection breaks, also when nobody reads or writes. Otherwise it waits for ever, and so it does after a clean end. It
- * does not wait for what has arrived before: whoever still reads hears of a break behind that.
+ * Fails when the connection breaks, also when nobody reads or writes; what only a reader notices is as with `closed`.
+ * Otherwise it waits for ever, and so it does after a clean end. It does not wait for what has arrived before: whoever still reads hears of a break behind that.
  */
 export const broken = (connection: Connection): Effect.Effect<never, ConnectionError> =>
   Effect.flatMap(connection.closed, ({ tag }) =>
@@ -235,8 +243,9 @@ export const stream = (connection: Connection): Stream.Stream<Uint8Array, Connec
   Stream.fromPull(Effect.succeed(connection.pull))
 
 /**
- * Hands each chunk to the callback until the clean end. A chunk is borrowed: it is there, and may be written to, until the callback
- * returns, and that costs no buffer for each read. To make the peer wait, return an effect: nothing is read until it is done.
+ * Hands each chunk to the callback until the clean end. A chunk is borrowed: it is there, and may be written to, until
+ * the callback returns, and that costs no buffer for each read. To make the peer wait, return an effect: nothing is
+ * read until it is done.
  */
 export const forEachChunk = <E = never, R = never>(
   connection: Connection,
@@ -246,8 +255,8 @@ export const forEachChunk = <E = never, R = never>(
   Stream.runForEach(stream(connection), (chunk) => Effect.suspend(() => use(chunk) ?? Effect.void))
 
 /**
- * Writes to one what arrives from another, no faster than that one takes it, until the clean end. Nothing is said then. It fails when
- * either breaks, the one that it writes to also while nothing arrives.
+ * Writes to one what arrives from another, no faster than that one takes it, until the clean end. Nothing is said then.
+ * It fails when either breaks, the one that it writes to also while nothing arrives.
  */
 export const forward = (from: Connection, to: Connection): Effect.Effect<void, ConnectionError> =>
   Effect.suspend(() => {

@@ -52,7 +52,8 @@ export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", {}) {
 export class LocallyClosed extends Schema.TaggedError<LocallyClosed>()("LocallyClosed", {
   /**
    * `closed`: its scope was closed. `draining`: its listener stops, so finish what you owe and return. `ended`: a write
-   * after `end`. `consumed`: a transform works on it. `interrupted`: a write was interrupted when part of it was accepted.
+   * after `end`. `consumed`: a transform works on it. `interrupted`: a write was interrupted when part of it was
+   * accepted.
    */
   why: Schema.Literals(["closed", "draining", "ended", "consumed", "interrupted"])
 }) {
@@ -74,8 +75,9 @@ const ConnectionReason = Schema.Union([Truncated, Tampered, Reset, ProtocolViola
 export type ConnectionReason = typeof ConnectionReason.Type
 
 /**
- * Code that somebody wrote for this connection threw: a codec, a port, effects that it is made of. It is no fault of the network, so
- * it is no reason of a `ConnectionError`: whoever reads or writes dies with `cause`. Accounts and events have it as their tag.
+ * Code that somebody wrote for this connection threw: a codec, a port, effects that it is made of. It is no fault of
+ * the network, so it is no reason of a `ConnectionError`: whoever reads or writes dies with `cause`. Accounts and
+ * events have it as their tag.
  */
 export class Defect extends Schema.TaggedError<Defect>()("Defect", { cause: Schema.Defect() }) {
   override get message(): string {

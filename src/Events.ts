@@ -1,6 +1,7 @@
 /**
- * One record for what happens to each connection: opened, and how it ended, `closed` or `handshake-failed`. A reference that by
- * default does nothing; `metrics` and the command's `--json` are made from it. Read where a Multiserver layer is built.
+ * One record for what happens to each connection: opened, and how it ended, `closed` or `handshake-failed`. A reference
+ * that by default does nothing; `metrics` and the command's `--json` are made from it. Read where a Multiserver layer
+ * is built.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -19,7 +20,10 @@ interface Common {
   readonly remote: string
   /** The names of the protocols: `net~shs`. */
   readonly stack: string
-  /** The IP that a newcomer came from, behind a proxy that is trusted as it says. `undefined` where there is none, and of a dial. */
+  /**
+   * The IP that a newcomer came from, behind a proxy that is trusted as it says. `undefined` where there is none, and
+   * of a dial.
+   */
   readonly source: string | undefined
   /** Milliseconds since the connection was accepted or its dial began. */
   readonly millis: number
@@ -62,13 +66,16 @@ export interface Refused {
   /** The IP that it came from. */
   readonly source: string | undefined
   /**
-   * `TooManyConnections`, `TooManyFromSource`, `TooFast` (of one source): see `Limits`. `Origin`: it is a web page that may not connect,
-   * or called this server by a name that is not its own. `ProxyHeader`: its proxy did not say who it is.
+   * `TooManyConnections`, `TooManyFromSource`, `TooFast` (of one source): see `Limits`. `Origin`: it is a web page that
+   * may not connect, or called this server by a name that is not its own. `ProxyHeader`: its proxy did not say who it
+   * is.
    */
   readonly tag: Exceeded | "DeniedByPolicy" | "Draining" | "Origin" | "ProxyHeader"
   /** The web page that it said it was. */
   readonly origin: string | undefined
-  /** How many this stands for: more than 1 when they come faster than they are heard of. They may be of other sources. */
+  /**
+   * How many this stands for: more than 1 when they come faster than they are heard of. They may be of other sources.
+   */
   readonly count: number
 }
 
@@ -93,7 +100,8 @@ export interface Fallback {
 export type Event = Connected | Closed | HandshakeFailed | Refused | DialFailed | Fallback
 
 /**
- * Hears each event. What it fails with is logged and ends nothing else. Connections wait for it, so it should not take long.
+ * Hears each event. What it fails with is logged and ends nothing else. Connections wait for it, so it should not take
+ * long.
  */
 export type Sink = (event: Event) => Effect.Effect<void>
 

@@ -99,7 +99,8 @@ export class HandshakeDraining extends Schema.TaggedError<HandshakeDraining>()("
 }
 
 /**
- * The protocol's own code threw. It is no fault of the peer: who dials dies with `cause`, and a listener's event has it as its reason.
+ * The protocol's own code threw. It is no fault of the peer: who dials dies with `cause`, and a listener's event has it
+ * as its reason.
  */
 export class HandshakeDefect extends Schema.TaggedError<HandshakeDefect>()("Defect", { cause: Schema.Defect() }) {
   override get message(): string {

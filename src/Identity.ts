@@ -213,8 +213,8 @@ export const load = Effect.fnUntraced(function* (path: string) {
 })
 
 /**
- * Writes the pair to a new file, mode 0600. Fails when the file exists. It appears with all that is in it or not at all:
- * written under another name and linked, since a link, unlike a rename, never replaces a file.
+ * Writes the pair to a new file, mode 0600. Fails when the file exists. It appears with all that is in it or not at
+ * all: written under another name and linked, since a link, unlike a rename, never replaces a file.
  */
 export const save = (path: string, pair: KeyPair): Effect.Effect<void, IdentityError, FileSystem.FileSystem> =>
   Effect.gen(function* () {

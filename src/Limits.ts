@@ -1,6 +1,6 @@
 /**
- * How much, and how long: every number that a process may want otherwise, in one place, with its reason. Read where a Multiserver
- * layer is built. docs/limits.md has these and those that belong to one protocol.
+ * How much, and how long: every number that a process may want otherwise, in one place, with its reason. Read where a
+ * Multiserver layer is built. docs/limits.md has these and those that belong to one protocol.
  */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -19,7 +19,10 @@ export interface LimitValues {
   readonly idle: Duration.Duration
   /** Accepted connections that are not yet handshaken. A newcomer above it gets in, and one of these makes room. */
   readonly pendingHandshakes: number
-  /** All connections of a Multiserver; newcomers above it are refused. Never more than the system has file descriptors for. */
+  /**
+   * All connections of a Multiserver; newcomers above it are refused. Never more than the system has file descriptors
+   * for.
+   */
   readonly connections: number
   /** Accepted connections of one source: an IPv4 address, or an IPv6 network of 56 bits. */
   readonly sourceConnections: number
@@ -38,12 +41,15 @@ export const defaults: LimitValues = {
   grace: Duration.seconds(5),
   // Silence is what most connections of most protocols do; TCP keep-alive and ws pings find the dead.
   idle: Duration.infinity,
-  // WireGuard's handshake queue; at 16 KiB each this is 16 MiB. Full, it still serves the honest, because one of the pending makes
-  // room: at 200 silent sockets a second, who takes 50 ms to its first message is ended before it 1 time in 100.
+  // WireGuard's handshake queue; at 16 KiB each this is 16 MiB. Full, it still serves the honest, because one of the
+  // pending makes room: at 200 silent sockets a second, who takes 50 ms to its first message is ended before it 1 time
+  // in 100.
   pendingHandshakes: 1024,
-  // No number fits every machine: what there is room for is the soft limit of file descriptors, less 64 for everything else.
+  // No number fits every machine: what there is room for is the soft limit of file descriptors, less 64 for everything
+  // else.
   connections: Number.POSITIVE_INFINITY,
-  // go-libp2p's for an IPv6 /48. A household or an office behind one address stays below it; 64 sources make 4,096 connections.
+  // go-libp2p's for an IPv6 /48. A household or an office behind one address stays below it; 64 sources make 4,096
+  // connections.
   sourceConnections: 64,
   // WireGuard's initiations a second. A handshake costs 0.4 ms of CPU, so one source can take 1 % of a core.
   sourceRate: 20,
@@ -51,7 +57,9 @@ export const defaults: LimitValues = {
   exemptLoopback: true
 }
 
-/** The limit for which a newcomer is turned away: on all connections, on those of one source, or on how fast those come. */
+/**
+ * The limit for which a newcomer is turned away: on all connections, on those of one source, or on how fast those come.
+ */
 export type Exceeded = "TooManyConnections" | "TooManyFromSource" | "TooFast"
 
 export const Limits: Context.Reference<LimitValues> = Context.Reference("effect-multiserver/Limits", {
@@ -71,8 +79,8 @@ const count = (name: "pendingHandshakes" | "connections" | "sourceConnections" |
   )
 
 /**
- * Limits from configuration, each by its name under `MULTISERVER`: `MULTISERVER_HANDSHAKE` and the other durations (`10 seconds`),
- * `MULTISERVER_PENDING_HANDSHAKES` and the other counts, and `MULTISERVER_EXEMPT_LOOPBACK` (`false`).
+ * Limits from configuration, each by its name under `MULTISERVER`: `MULTISERVER_HANDSHAKE` and the other durations (`10
+ * seconds`), `MULTISERVER_PENDING_HANDSHAKES` and the other counts, and `MULTISERVER_EXEMPT_LOOPBACK` (`false`).
  */
 export const config: Config.Config<LimitValues> = Config.all({
   handshake: duration("handshake"),

@@ -1,5 +1,6 @@
 /**
- * A link: what transports make and transforms wrap, until the stack is finished and one `Connection` is made on top of it.
+ * A link: what transports make and transforms wrap, until the stack is finished and one `Connection` is made on top of
+ * it.
  *
  * It is a port with who and where. Wrapping one is cheap: nothing is built that the next layer would only take apart.
  */
@@ -35,8 +36,9 @@ export interface Link extends Who {
 }
 
 /**
- * The link over a port, as long as the scope. Until it is a connection, the end of the scope destroys its topmost port; afterwards, when
- * the scope closes after success, the ports are left in order: the upper one is ended, drained and closed before the one below.
+ * The link over a port, as long as the scope. Until it is a connection, the end of the scope destroys its topmost port;
+ * afterwards, when the scope closes after success, the ports are left in order: the upper one is ended, drained and
+ * closed before the one below.
  */
 export const make = (port: Port, who: Who): Effect.Effect<Link, never, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) => {

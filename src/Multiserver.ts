@@ -2,8 +2,8 @@
  * One interface over many protocols: dial an address, listen on addresses.
  *
  * A Multiserver is a list of stacks. The list is the limit of what is spoken: an address whose stack is not in it is
- * `Unsupported`, so nothing can be downgraded and no section can go missing. The layer takes the protocols from its context;
- * what is dialed and listened on can then come from anywhere, at run time.
+ * `Unsupported`, so nothing can be downgraded and no section can go missing. The layer takes the protocols from its
+ * context; what is dialed and listened on can then come from anywhere, at run time.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -118,8 +118,8 @@ export const layer = <const Names extends string>(
   )
 
 /**
- * A connection with the peer that the addresses are of, as long as the scope. Addresses are tried in order, each with its own
- * deadlines (connect 6 s, then handshakes 10 s); all together are the caller's `Effect.timeout`.
+ * A connection with the peer that the addresses are of, as long as the scope. Addresses are tried in order, each with
+ * its own deadlines (connect 6 s, then handshakes 10 s); all together are the caller's `Effect.timeout`.
  */
 export const dial = (
   target: Target,

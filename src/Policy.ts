@@ -1,6 +1,7 @@
 /**
- * What this process may do: which addresses it dials and which sources it lets connect. Who is let in by key is the transform's
- * `authorize`, for which `makeKeys` makes one. Read where a Multiserver layer is built; what it says may change at any time.
+ * What this process may do: which addresses it dials and which sources it lets connect. Who is let in by key is the
+ * transform's `authorize`, for which `makeKeys` makes one. Read where a Multiserver layer is built; what it says may
+ * change at any time.
  */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -32,8 +33,8 @@ export const allowAll: PolicyRules = {
 }
 
 /**
- * An order by protocols, the preferred first: with `prefer("noise", "shs")` an address of `net~noise` comes before one of `net~shs`,
- * and what has none of them last. Addresses of the same rank stay as they were.
+ * An order by protocols, the preferred first: with `prefer("noise", "shs")` an address of `net~noise` comes before one
+ * of `net~shs`, and what has none of them last. Addresses of the same rank stay as they were.
  */
 export const prefer =
   (...protocols: ReadonlyArray<string>): PolicyRules["order"] =>
@@ -66,8 +67,8 @@ export interface Options {
   /** Which IPs may be dialed, as written or as their names resolve. */
   readonly dial?: Lists & {
     /**
-     * Nothing but what is public: no private, loopback, link-local or otherwise special IP, no unix socket, no memory. For who dials
-     * addresses that others gave it. By default all.
+     * Nothing but what is public: no private, loopback, link-local or otherwise special IP, no unix socket, no memory.
+     * For who dials addresses that others gave it. By default all.
      */
     readonly denyPrivate?: boolean
   }
@@ -77,7 +78,10 @@ export interface Options {
   readonly accept?: Lists
 }
 
-/** What leads nowhere in public, by IANA's registries of special purposes, or hides an IPv4 address. Of IPv6, 2000::/3 is public. */
+/**
+ * What leads nowhere in public, by IANA's registries of special purposes, or hides an IPv4 address. Of IPv6, 2000::/3
+ * is public.
+ */
 const special = Result.getOrThrow(
   Networks.parse([
     "0.0.0.0/8",
@@ -177,8 +181,8 @@ const list = (name: string): Config.Config<ReadonlyArray<string>> => Config.map(
 const lists = ({ allow, deny }: Required<Lists>): Lists => (allow.length === 0 ? { deny } : { allow, deny })
 
 /**
- * Rules from configuration: `MULTISERVER_DIAL_ALLOW`, `MULTISERVER_DIAL_DENY`, `MULTISERVER_ACCEPT_ALLOW` and `MULTISERVER_ACCEPT_DENY`,
- * networks separated by commas, and `MULTISERVER_DIAL_DENY_PRIVATE` (`true`).
+ * Rules from configuration: `MULTISERVER_DIAL_ALLOW`, `MULTISERVER_DIAL_DENY`, `MULTISERVER_ACCEPT_ALLOW` and
+ * `MULTISERVER_ACCEPT_DENY`, networks separated by commas, and `MULTISERVER_DIAL_DENY_PRIVATE` (`true`).
  */
 export const config: Config.Config<Options> = Config.all({
   dial: Config.all({

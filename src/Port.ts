@@ -1,6 +1,6 @@
 /**
- * A port: the synchronous side of a byte stream. Transports make one from a socket, codecs make one over another, and at the top a
- * `Connection` gives it to the user as effects.
+ * A port: the synchronous side of a byte stream. Transports make one from a socket, codecs make one over another, and
+ * at the top a `Connection` gives it to the user as effects.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import type { PortFailure } from "./ConnectionError.ts"
@@ -9,13 +9,16 @@ import type { PortFailure } from "./ConnectionError.ts"
 export type Chunks = NonEmptyReadonlyArray<Uint8Array>
 
 /**
- * Receives a port's notifications. Each says only that something may have changed, so look again. A port may notify too often, also from
- * within `take`, `offer`, `flush` and `end`, but never misses a change.
+ * Receives a port's notifications. Each says only that something may have changed, so look again. A port may notify too
+ * often, also from within `take`, `offer`, `flush` and `end`, but never misses a change.
  */
 export interface PortListener {
   /** There is something to take, or an end, or a failure. */
   readonly readable: () => void
-  /** Everything offered has left user space (`pending` is 0) or never will (`failure` is set), or the port is full no more. */
+  /**
+   * Everything offered has left user space (`pending` is 0) or never will (`failure` is set), or the port is full no
+   * more.
+   */
   readonly drained: () => void
 }
 
@@ -38,8 +41,8 @@ export interface Rooms {
 /**
  * For those who write transports. Nothing here throws, blocks or runs a fiber.
  *
- * Ownership: bytes from `take` are the taker's, which may write into them. Bytes in `offer` are the offerer's again at once
- * when it answers `true`, and otherwise as soon as `pending` is 0.
+ * Ownership: bytes from `take` are the taker's, which may write into them. Bytes in `offer` are the offerer's again at
+ * once when it answers `true`, and otherwise as soon as `pending` is 0.
  */
 export interface Port {
   /** Whether the peer can go on after this side has ended, and this side after the peer has. */
@@ -51,8 +54,9 @@ export interface Port {
   /** All that has arrived and wasn't taken; `undefined` when there is nothing. Reading pauses while much is untaken. */
   readonly take: () => Chunks | undefined
   /**
-   * While the listener hears `readable`: what has arrived just now, where it lies, if nothing came before it. It is the borrower's, to
-   * write into too, until `readable` returns. Otherwise `undefined`, and so from a port that does not lend.
+   * While the listener hears `readable`: what has arrived just now, where it lies, if nothing came before it. It is the
+   * borrower's, to write into too, until `readable` returns. Otherwise `undefined`, and so from a port that does not
+   * lend.
    */
   readonly borrow?: () => Chunks | undefined
   /** Allocates memory for a codec that opens borrowed bytes. By default `new Uint8Array`. */
@@ -74,8 +78,8 @@ export interface Port {
   /** Nothing more will be offered: half close. A second call does nothing. */
   readonly end: () => void
   /**
-   * Whether closing while the peer still sends discards data that the peer has not read yet. TCP does: it answers with a reset. By
-   * default not.
+   * Whether closing while the peer still sends discards data that the peer has not read yet. TCP does: it answers with
+   * a reset. By default not.
    */
   readonly resets?: boolean
   /** All was flushed: lets go of what this port holds. The port below has its own close. */

@@ -1,5 +1,6 @@
 /**
- * Stacks: which protocols a Multiserver speaks, by name. `net~shs` is the transport `net` with the transform `shs` on it.
+ * Stacks: which protocols a Multiserver speaks, by name. `net~shs` is the transport `net` with the transform `shs` on
+ * it.
  *
  * The names are literal types, and what a list of stacks requires is computed from them: a protocol whose layer is not
  * given doesn't compile.

@@ -1,9 +1,9 @@
 /**
  * The contract of a transform: a protocol that wraps a link, with an outbound and an inbound side.
  *
- * A transform is `Link -> Effect<Link, HandshakeError, Scope>`, so a stack is `flatMap`. Timeouts, limits and events are around the stack
- * and never inside a protocol. Most transforms are a handshake and a codec, which `fromCodec` takes; what can't be synchronous is made of
- * effects, with `fromConnection`. `docs/writing-a-protocol.md` builds one.
+ * A transform is `Link -> Effect<Link, HandshakeError, Scope>`, so a stack is `flatMap`. Timeouts, limits and events
+ * are around the stack and never inside a protocol. Most transforms are a handshake and a codec, which `fromCodec`
+ * takes; what can't be synchronous is made of effects, with `fromConnection`. `docs/writing-a-protocol.md` builds one.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -55,7 +55,9 @@ export const Transform = <const Name extends string>(name: Name): Context.Servic
 
 /** What the author of a transform says. `A` is the section, decoded. */
 export interface Definition<A> {
-  /** Decodes the section: `Schema.toType(Address.Shs)`, or `Address.section(name, schema)` for a protocol of your own. */
+  /**
+   * Decodes the section: `Schema.toType(Address.Shs)`, or `Address.section(name, schema)` for a protocol of your own.
+   */
   readonly section: Schema.Codec<A, Section>
   readonly authenticates: boolean
   readonly outbound: (link: Link.Link, section: A, below: Below) => ReturnType<Wrap>
@@ -117,7 +119,10 @@ export const layer = <const Name extends string, A>(
 export interface Handshaken extends Partial<Omit<Link.Who, "remote">> {
   /** This transform's section in the address of the other end: with the key that was proved. */
   readonly section: Section
-  /** Without one, what follows the handshake is handed on as it is: for a protocol that talks a little, and then splices. */
+  /**
+   * Without one, what follows the handshake is handed on as it is: for a protocol that talks a little, and then
+   * splices.
+   */
   readonly codec?: Codec.Codec
 }
 
@@ -138,8 +143,8 @@ export const fromCodec = <E, R>(
 // -----------------------------------------------------------------------------
 
 /**
- * A transform's side from effects over a connection that is its own. `section` is what it adds to the address of the other end. What the
- * effects acquire in their scope is let go of when the goodbye has left.
+ * A transform's side from effects over a connection that is its own. `section` is what it adds to the address of the
+ * other end. What the effects acquire in their scope is let go of when the goodbye has left.
  */
 export const fromConnection = <E, R>(
   link: Link.Link,

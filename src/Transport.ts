@@ -1,9 +1,9 @@
 /**
  * The contract of a transport: a protocol that opens and accepts byte streams.
  *
- * A transport makes a `Link`: from a synchronous `Port` with `Link.make`, from effects with `Connection.fromEffects`, or from another
- * connection with `Connection.toLink`. Deadlines, limits, policy and events are around it. Nothing happens before the effects run, and
- * interruption takes everything back.
+ * A transport makes a `Link`: from a synchronous `Port` with `Link.make`, from effects with `Connection.fromEffects`,
+ * or from another connection with `Connection.toLink`. Deadlines, limits, policy and events are around it. Nothing
+ * happens before the effects run, and interruption takes everything back.
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -44,7 +44,10 @@ const distances: Record<Reach, number> = { device: 0, local: 1, public: 2 }
 export interface StackOptions {
   /** Whether a transform over it authenticates: then what arrives is worth little until that is done. */
   readonly authenticates: boolean
-  /** The key that the stack over it asks for: of a dial the peer's, of a listener this side's own. `undefined` where it has none. */
+  /**
+   * The key that the stack over it asks for: of a dial the peer's, of a listener this side's own. `undefined` where it
+   * has none.
+   */
   readonly key: PublicKey | undefined
   /** A dial of the same Multiserver, for a transport that goes through another peer. */
   readonly dial: (addresses: MultiAddress) => Effect.Effect<Connection, DialError, Scope.Scope>
@@ -53,16 +56,17 @@ export interface StackOptions {
 /** What the listener tells a transport. */
 export interface ListenOptions extends StackOptions {
   /**
-   * Hears of each newcomer that the transport's own rules turned away: why, its source, and the web page that it said it was. `Origin`: it
-   * is one that may not connect, or called this server by a name that is not its own. `ProxyHeader`: a proxy didn't say who it is.
+   * Hears of each newcomer that the transport's own rules turned away: why, its source, and the web page that it said
+   * it was. `Origin`: it is one that may not connect, or called this server by a name that is not its own.
+   * `ProxyHeader`: a proxy didn't say who it is.
    */
   readonly onRefused: (why: "Origin" | "ProxyHeader", source: string | undefined, origin: string | undefined) => void
   /** Hears of each newcomer that was gone again before it could be asked who it is. */
   readonly onVanished: () => void
   /**
-   * For a transport that has something to read before it knows who has come: a place from the moment of its accept, with limits and
-   * deadline as any. `source` as in `OnAccepted`, `undefined` while it is not known. `end` is called to end it, at once. `undefined`:
-   * there is no room, and the transport closes it at once.
+   * For a transport that has something to read before it knows who has come: a place from the moment of its accept,
+   * with limits and deadline as any. `source` as in `OnAccepted`, `undefined` while it is not known. `end` is called to
+   * end it, at once. `undefined`: there is no room, and the transport closes it at once.
    */
   readonly onArriving: (source: string | undefined, end: () => void) => Arriving | undefined
 }
@@ -93,8 +97,9 @@ export interface Bound {
 }
 
 /**
- * Hears of each newcomer: `source` groups newcomers for the limits on sources, an IP for example, or a key; `undefined` where there is
- * none. `origin` is the web page, where one says so. On `false` the transport closes it at once; on `true` the hearer runs `accepted`.
+ * Hears of each newcomer: `source` groups newcomers for the limits on sources, an IP for example, or a key; `undefined`
+ * where there is none. `origin` is the web page, where one says so. On `false` the transport closes it at once; on
+ * `true` the hearer runs `accepted`.
  */
 export type OnAccepted = (accepted: Accepted, source: string | undefined, origin?: string) => boolean
 
@@ -126,7 +131,9 @@ export const Transport = <const Name extends string>(name: Name): Context.Servic
 
 /** What the author of a transport says. `A` is the section, decoded. */
 export interface Definition<A> {
-  /** Decodes the section: `Schema.toType(Address.Net)`, or `Address.section(name, schema)` for a protocol of your own. */
+  /**
+   * Decodes the section: `Schema.toType(Address.Net)`, or `Address.section(name, schema)` for a protocol of your own.
+   */
   readonly section: Schema.Codec<A, Section>
   /** By default 6 seconds. */
   readonly connectTimeout?: Duration.Input
@@ -136,11 +143,13 @@ export interface Definition<A> {
   readonly reach: (section: A) => Reach
   /** Whether only this user's own processes can be at the other end. By default not. */
   readonly trusted?: boolean
-  /** What to bind for a section so that it is reached from `scope` only: for those that bind several interfaces at once. */
+  /**
+   * What to bind for a section so that it is reached from `scope` only: for those that bind several interfaces at once.
+   */
   readonly narrow?: (section: A, scope: Reach) => ReadonlyArray<Section>
   /**
-   * A bound section as others can dial it. `external` are the hosts by which the public side reaches this machine, when that is
-   * known better than its interfaces do. By default the section itself, in each scope that it reaches.
+   * A bound section as others can dial it. `external` are the hosts by which the public side reaches this machine, when
+   * that is known better than its interfaces do. By default the section itself, in each scope that it reaches.
    */
   readonly advertise?: (section: A, scope: Reach, external: ReadonlyArray<string>) => ReadonlyArray<Section>
   readonly dial: (section: A, options: DialOptions) => ReturnType<Dial>
@@ -148,7 +157,9 @@ export interface Definition<A> {
   readonly listen?: (section: A, onAccepted: OnAccepted, options: ListenOptions) => ReturnType<Listen>
   /** Why a section that decodes can't be dialed all the same, before any I/O. By default any can. */
   readonly notDialable?: (section: A) => string | undefined
-  /** How many connections the system has room for, of all transports together; asked once. By default there is no bound. */
+  /**
+   * How many connections the system has room for, of all transports together; asked once. By default there is no bound.
+   */
   readonly room?: () => number
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the application gave, called so that its faults end nothing of ours. A sink of events that dies loses that event.
- * A policy that throws denies. Each fault is logged once.
+ * What the application gave, called so that its faults end nothing of ours. A sink of events that dies loses that
+ * event. A policy that throws denies. Each fault is logged once.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

@@ -1,9 +1,10 @@
 /**
  * A connection as Node's `stream.Duplex`, and a `Duplex` as a link. For Node only.
  *
- * `end()` says that all was said, and reading goes on. `destroy()` ends the connection at once without a goodbye, and so does
- * an error on the way. What breaks the connection is the stream's error, a `ConnectionError`. The stream is destroyed with
- * the scope: wait for `finish` before, because bytes that it still holds by then take the goodbye with them.
+ * `end()` says that all was said, and reading goes on. `destroy()` ends the connection at once without a goodbye, and
+ * so does an error on the way. What breaks the connection is the stream's error, a `ConnectionError`. The stream is
+ * destroyed with the scope: wait for `finish` before, because bytes that it still holds by then take the goodbye with
+ * them.
  */
 import { Duplex } from "node:stream"
 import { isReadonlyArrayNonEmpty } from "effect/Array"
@@ -68,8 +69,8 @@ export const toDuplex = (connection: Connection): Effect.Effect<Duplex, never, S
   })
 
 /**
- * The link over a stream of bytes, which is destroyed with the scope: for a transport over something that gives one. Its errors break the
- * link. It has a half close when the stream allows it (`allowHalfOpen`).
+ * The link over a stream of bytes, which is destroyed with the scope: for a transport over something that gives one.
+ * Its errors break the link. It has a half close when the stream allows it (`allowHalfOpen`).
  */
 export const fromDuplex = (
   duplex: Duplex,

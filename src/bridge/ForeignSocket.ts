@@ -1,8 +1,8 @@
 /**
  * A link over any of Effect's `Socket`s, for transports that others have written.
  *
- * Backpressure and half close are as good as the socket's own. A socket that closes with 1000, or without a code, has ended;
- * any other close is `Truncated`, and what breaks it is `Reset`.
+ * Backpressure and half close are as good as the socket's own. A socket that closes with 1000, or without a code, has
+ * ended; any other close is `Truncated`, and what breaks it is `Reset`.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -23,8 +23,8 @@ export interface Options {
   /** Who is there, when something else has proved it. By default `Anonymous`. */
   readonly peer?: Connection.Peer
   /**
-   * Whether releasing the socket's writer ends this side only, as over TCP with `allowHalfOpen`. By default not: then `end`
-   * sends Close 1000, as fits a WebSocket.
+   * Whether releasing the socket's writer ends this side only, as over TCP with `allowHalfOpen`. By default not: then
+   * `end` sends Close 1000, as fits a WebSocket.
    */
   readonly halfClose?: boolean
 }

@@ -1,9 +1,10 @@
 /**
  * A connection as a pull-stream duplex, the shape that npm's multiserver hands to its users.
  *
- * The end of what the sink reads says that all was said, and the source goes on. An error there, or an abort of the source,
- * ends the connection at once without a goodbye. What breaks the connection, a `ConnectionError`, ends the source and aborts
- * what the sink reads. So does the end of the scope: a chunk that is not accepted by then takes the goodbye with it.
+ * The end of what the sink reads says that all was said, and the source goes on. An error there, or an abort of the
+ * source, ends the connection at once without a goodbye. What breaks the connection, a `ConnectionError`, ends the
+ * source and aborts what the sink reads. So does the end of the scope: a chunk that is not accepted by then takes the
+ * goodbye with it.
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"

@@ -1,10 +1,10 @@
 /**
  * Connections as Effect's `Socket`, for channels, `effect/rpc` and cluster.
  *
- * Acquiring a socket's reader opens a connection. The peer's end is a `SocketCloseError` 1000 and a listener that stops is
- * 1001; what breaks the connection is a `SocketReadError` or `SocketWriteError`, with the `ConnectionError` as its
- * `reason.cause`. When the reader's scope closes, the connection says goodbye after success and after those two closes, and
- * is ended at once without one after any other failure or an interruption. Releasing the writer half closes.
+ * Acquiring a socket's reader opens a connection. The peer's end is a `SocketCloseError` 1000 and a listener that stops
+ * is 1001; what breaks the connection is a `SocketReadError` or `SocketWriteError`, with the `ConnectionError` as its
+ * `reason.cause`. When the reader's scope closes, the connection says goodbye after success and after those two closes,
+ * and is ended at once without one after any other failure or an interruption. Releasing the writer half closes.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"

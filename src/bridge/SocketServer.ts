@@ -1,8 +1,8 @@
 /**
  * A listener as Effect's `SocketServer`, for `RpcServer.layerProtocolSocketServer` and whatever else runs on one.
  *
- * Each connection is a `Socket`, and in the handler's context also itself, so that a handler can see who the peer is. The
- * listener drains when `run` is interrupted: sockets then close with 1001. It runs once: a second time is a
+ * Each connection is a `Socket`, and in the handler's context also itself, so that a handler can see who the peer is.
+ * The listener drains when `run` is interrupted: sockets then close with 1001. It runs once: a second time is a
  * `SocketServerError` with the `ListenError` as its `reason.cause`.
  */
 import * as Cause from "effect/Cause"
@@ -21,8 +21,8 @@ import { toSocket } from "./Socket.ts"
 import { connectionError, isClosed } from "./socketErrors.ts"
 
 /**
- * The connection below a handler's socket. It is there when the handler runs, but the type of `run` has no place for it: read
- * it with `Effect.serviceOption(Accepted)`.
+ * The connection below a handler's socket. It is there when the handler runs, but the type of `run` has no place for
+ * it: read it with `Effect.serviceOption(Accepted)`.
  */
 export class Accepted extends Context.Service<Accepted, Connection>()("effect-multiserver/bridge/Accepted") {}
 
@@ -49,7 +49,9 @@ const boundAddress = (listener: Listener): NetAddress.SocketAddress => {
   return found ?? NetAddress.unixPathAddress(addresses.map((address) => format(address)).join(";"))
 }
 
-/** What the network did is no fault of the handler, however the handler reports it: `RpcServer` makes a defect of it. */
+/**
+ * What the network did is no fault of the handler, however the handler reports it: `RpcServer` makes a defect of it.
+ */
 const ordinary = (cause: Cause.Cause<unknown>): Effect.Effect<void, unknown> => {
   if (isClosed(cause)) return Effect.void
   for (const reason of cause.reasons) {

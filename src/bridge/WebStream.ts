@@ -1,9 +1,10 @@
 /**
  * A connection as a pair of web streams, and a pair of web streams as a link.
  *
- * Closing the writable says that all was said, and reading goes on. Aborting the writable or cancelling the readable ends the
- * connection at once, without a goodbye. A broken connection errors the streams with its `ConnectionError`. Both are errored
- * with the scope: close the writable before, because chunks that it still holds by then take the goodbye with them.
+ * Closing the writable says that all was said, and reading goes on. Aborting the writable or cancelling the readable
+ * ends the connection at once, without a goodbye. A broken connection errors the streams with its `ConnectionError`.
+ * Both are errored with the scope: close the writable before, because chunks that it still holds by then take the
+ * goodbye with them.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -94,8 +95,8 @@ export interface FromOptions extends Omit<Who, "peer">, Partial<Pick<Who, "peer"
 }
 
 /**
- * The link over a pair of web streams, which are cancelled and aborted with the scope: for a transport over something that gives them.
- * What errors them breaks the link.
+ * The link over a pair of web streams, which are cancelled and aborted with the scope: for a transport over something
+ * that gives them. What errors them breaks the link.
  */
 export const fromWebStreams = (
   { readable, writable }: WebStreams,

@@ -13,7 +13,9 @@ export class DuplexPort implements Port {
   private unwritten = 0
   private ending = false
 
-  /** From now on errors are heard, also those that come when the port is gone: with no listener they would be thrown. */
+  /**
+   * From now on errors are heard, also those that come when the port is gone: with no listener they would be thrown.
+   */
   constructor(duplex: Duplex) {
     this.duplex = duplex
     this.halfClose = duplex.allowHalfOpen

@@ -1,6 +1,6 @@
 /**
- * Two connections joined to one: what arrives at either leaves by the other, no faster than that one takes it, and the end of
- * one side's sending is the end of the other's.
+ * Two connections joined to one: what arrives at either leaves by the other, no faster than that one takes it, and the
+ * end of one side's sending is the end of the other's.
  *
  * Whatever breaks one of them destroys both, without a goodbye: to each, what was truncated on the way looks truncated.
  */
@@ -31,8 +31,9 @@ const direction = (from: Connection.Connection, to: Connection.Connection): Dire
 /**
  * Relays until both have ended. A side without a half close ends as a whole when the other one has.
  *
- * When a listener that `a` is of drains, nothing more is taken from `a`, and what `b` sends goes on. Once that has ended the relay
- * fails with what draining made of `a`, as a handler may, and `b`, which has not heard all, is destroyed.
+ * When a listener that `a` is of drains, nothing more is taken from `a`, and what `b` sends goes on. Once that has
+ * ended the relay fails with what draining made of `a`, as a handler may, and `b`, which has not heard all, is
+ * destroyed.
  */
 export const relay = (a: Connection.Connection, b: Connection.Connection): Effect.Effect<void, ConnectionError> =>
   Effect.suspend(() => {

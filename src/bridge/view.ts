@@ -1,5 +1,6 @@
 /**
- * What the views for worlds of callbacks share: effects run from callbacks, no longer than the scope, and an end at once.
+ * What the views for worlds of callbacks share: effects run from callbacks, no longer than the scope, and an end at
+ * once.
  *
  * What a callback throws is its author's: it never runs inside the connection, whose state it would break.
  */
@@ -21,7 +22,10 @@ export interface View {
   readonly run: <A, E>(effect: Effect.Effect<A, E>, done: (outcome: Result.Result<A, Error>) => void) => void
   /** Ends the connection at once, without a goodbye. */
   readonly destroy: () => void
-  /** Runs when the connection breaks after the peer's end was read. Before that, whoever reads hears of it behind what had arrived. */
+  /**
+   * Runs when the connection breaks after the peer's end was read. Before that, whoever reads hears of it behind what
+   * had arrived.
+   */
   readonly onceBroken: (run: (error: Error) => void) => void
   /** What everything fails with that the end of the scope cuts off. */
   readonly closed: () => ConnectionError

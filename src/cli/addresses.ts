@@ -11,7 +11,10 @@ import { readValue } from "./files.ts"
 
 const variable = "MULTISERVER_ADDRESS"
 
-/** Addresses are taken as they are and parsed by the handler: the parser of arguments would echo a bad one, seed and all. */
+/**
+ * Addresses are taken as they are and parsed by the handler: the parser of arguments would echo a bad one, seed and
+ * all.
+ */
 export const address = Argument.String("address")
 
 export const fileFlag = Flag.String("address-file").pipe(

@@ -21,7 +21,10 @@ import * as Stacks from "./stacks.ts"
 /** Each connection's event, by its remote address: of those that race, several may open. */
 type Opened = Map<string, Events.Connected>
 
-/** Who is there, as reached and with the key that was proved, and how long it took to open the transport and to shake hands. */
+/**
+ * Who is there, as reached and with the key that was proved, and how long it took to open the transport and to shake
+ * hands.
+ */
 const reached = ({ peer, remote }: Connection, opened: Opened) => {
   const { connectMillis = 0, millis = 0 } = opened.get(Address.format(remote)) ?? {}
   return {

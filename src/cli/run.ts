@@ -11,8 +11,8 @@ const flushed = (done: () => void): void => {
 }
 
 /**
- * Runs an effect that succeeds with the exit code. The first SIGINT or SIGTERM interrupts it, and what it has to finish is
- * bounded by its own deadlines; the second ends the process at once.
+ * Runs an effect that succeeds with the exit code. The first SIGINT or SIGTERM interrupts it, and what it has to finish
+ * is bounded by its own deadlines; the second ends the process at once.
  */
 export const run = Runtime.makeRunMain(({ fiber }) => {
   // A reader that is gone is no failure of ours; without a listener, it would be thrown.

@@ -19,8 +19,9 @@ const stdoutFailed = (error: PlatformError): StdoutClosed | LocalError =>
   systemCode(error) === "EPIPE" ? new StdoutClosed() : localError("cannot write stdout")(error)
 
 /**
- * stdin to the peer, the peer to stdout, until both have ended: the end of stdin is this side's goodbye, and reading goes
- * on until the peer's. A terminal has nothing on its way that could be lost, so there the peer's goodbye is enough.
+ * stdin to the peer, the peer to stdout, until both have ended: the end of stdin is this side's goodbye, and reading
+ * goes on until the peer's. A terminal has nothing on its way that could be lost, so there the peer's goodbye is
+ * enough.
  *
  * When the listener stops, what stdin has is still sent: without it, a goodbye would say that all was said.
  */

@@ -13,13 +13,13 @@ export interface Frames {
   /** Opens a head: the length of the body that follows, which may be 0, or a verdict. The bytes may be written to. */
   readonly openHead: (sealed: Uint8Array) => number | Verdict
   /**
-   * Opens a body into `plain`, which is as long and may be the same memory, or overlap it. Answers the plaintext's length; `undefined`
-   * when the body is tampered with.
+   * Opens a body into `plain`, which is as long and may be the same memory, or overlap it. Answers the plaintext's
+   * length; `undefined` when the body is tampered with.
    */
   readonly openBody: (sealed: Uint8Array, plain: Uint8Array) => number | undefined
   /**
-   * Optional. Opens a large body into memory that it allocates itself, where that is faster than `openBody`. `undefined` when the body
-   * is tampered with.
+   * Optional. Opens a large body into memory that it allocates itself, where that is faster than `openBody`.
+   * `undefined` when the body is tampered with.
    */
   readonly openApart?: (sealed: Uint8Array) => Uint8Array | undefined
 }
@@ -27,8 +27,8 @@ export interface Frames {
 /** Opens what arrives, however it is cut. */
 export interface Opener {
   /**
-   * Opens all whole frames. By default in place: `input` is the opener's and later the reader's. Plaintext is appended to `out`, in
-   * as few pieces as can be. What is left of an unfinished frame is copied, and kept until the next call.
+   * Opens all whole frames. By default in place: `input` is the opener's and later the reader's. Plaintext is appended
+   * to `out`, in as few pieces as can be. What is left of an unfinished frame is copied, and kept until the next call.
    */
   readonly open: (input: Uint8Array, out: Array<Uint8Array>, room?: Room) => "more" | Verdict
 }
@@ -102,8 +102,8 @@ export class FrameOpener implements Opener {
   }
 
   /**
-   * How much plaintext is in so many bytes that begin with a body, when all bodies are as long: a guess that bulk makes true. A stage's
-   * worth at most, as larger pieces are dear to V8.
+   * How much plaintext is in so many bytes that begin with a body, when all bodies are as long: a guess that bulk makes
+   * true. A stage's worth at most, as larger pieces are dear to V8.
    */
   private guess(length: number, bytes: number): number {
     return (

@@ -1,4 +1,6 @@
-/** The port of a codec over the port below: seals what is offered, once a tick, and opens what has arrived, once a take. */
+/**
+ * The port of a codec over the port below: seals what is offered, once a tick, and opens what has arrived, once a take.
+ */
 import { isArrayNonEmpty } from "effect/Array"
 import { Defect, locallyClosed, type PortFailure, ProtocolViolation, Tampered, Truncated } from "../ConnectionError.ts"
 import type { Chunks, Port, PortListener, Room, Rooms } from "../Port.ts"
@@ -14,7 +16,9 @@ export interface Sealer {
   readonly maxBody: number
   /** Length of the sealed end. */
   readonly endLength: number
-  /** Whether no more may be sealed, because the key is used up: asked before each frame and each end. By default never. */
+  /**
+   * Whether no more may be sealed, because the key is used up: asked before each frame and each end. By default never.
+   */
   readonly spent?: boolean
   /** Seals the frame at `stage[offset]`, whose plaintext of `length` bytes lies at `stage[offset + head]`. */
   readonly seal: (stage: Uint8Array, offset: number, length: number) => void
@@ -191,7 +195,10 @@ export class CodecPort implements Port, PortListener {
     return true
   }
 
-  /** The stage, with room for so much more in the open frame, and the end after it. What outgrows a small one moves to a large one. */
+  /**
+   * The stage, with room for so much more in the open frame, and the end after it. What outgrows a small one moves to a
+   * large one.
+   */
   private stageFor(length: number): Uint8Array {
     const { endLength, head, tail } = this.codec.sealer
     const { stage } = this

@@ -1,4 +1,7 @@
-/** The port after a handshake that leaves no codec: what the handshake has read too much of comes first, and then the port below. */
+/**
+ * The port after a handshake that leaves no codec: what the handshake has read too much of comes first, and then the
+ * port below.
+ */
 import { isArrayNonEmpty } from "effect/Array"
 import type { PortFailure } from "../ConnectionError.ts"
 import type { Chunks, Port, PortListener, Rooms } from "../Port.ts"

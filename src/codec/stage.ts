@@ -1,6 +1,6 @@
 /**
- * Stages: buffers in which frames are laid out and sealed, or put together until they can be opened; reused because allocating them costs
- * a fifth of the sealing.
+ * Stages: buffers in which frames are laid out and sealed, or put together until they can be opened; reused because
+ * allocating them costs a fifth of the sealing.
  */
 
 /** Room for 16 full box stream frames (16 x 4130), or one of the largest that a codec may have, and for an end. */

@@ -12,7 +12,10 @@ export interface Wire {
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, ConnectionReason>
 }
 
-/** How often a port is looked at that calls back each time, with nothing to take, before the rest of the process has its turn. */
+/**
+ * How often a port is looked at that calls back each time, with nothing to take, before the rest of the process has its
+ * turn.
+ */
 const maxFruitless = 100
 
 /** A read that waits. */

@@ -60,7 +60,8 @@ export class EffectsPort implements Port {
     if (below !== undefined) this.below = below
     const untilStopped = <A>(effect: Effect.Effect<A, ConnectionError>) =>
       effect.pipe(
-        // Whoever waits must hear of it, however the effects end: a queue that is shut down interrupts those who take from it.
+        // Whoever waits must hear of it, however the effects end: a queue that is shut down interrupts those who take
+        // from it.
         Effect.catchCause((cause) => this.failed(failureOf(cause))),
         Effect.raceFirst(this.stopped.await),
         Effect.asVoid
@@ -121,8 +122,8 @@ export class EffectsPort implements Port {
       this.failure = failure
       this.listener?.readable()
       this.listener?.drained()
-      // Nothing more is said to whoever broke the protocol, and after a defect nobody can use the effects. Last, because destroying them
-      // may report an end, which must come after the failure.
+      // Nothing more is said to whoever broke the protocol, and after a defect nobody can use the effects. Last,
+      // because destroying them may report an end, which must come after the failure.
       if (failure._tag === "Defect" || failure._tag === "ProtocolViolation" || failure._tag === "Tampered")
         this.destroy()
     })

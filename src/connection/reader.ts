@@ -9,27 +9,39 @@ import type { Leaving } from "../Link.ts"
 import type { Chunks, Port } from "../Port.ts"
 
 /**
- * `draining`: nothing is taken from the port any more, and after what was kept a pull fails with `LocallyClosed(draining)`. `shut`: each
- * pull fails so, for good.
+ * `draining`: nothing is taken from the port any more, and after what was kept a pull fails with
+ * `LocallyClosed(draining)`. `shut`: each pull fails so, for good.
  */
 type State = "open" | "draining" | { readonly shut: PortFailure }
 
-/** What is done with a borrowed chunk, at once. An effect that it returns is waited for; the chunk is no longer there then. */
+/**
+ * What is done with a borrowed chunk, at once. An effect that it returns is waited for; the chunk is no longer there
+ * then.
+ */
 // biome-ignore lint/suspicious/noConfusingVoidType: most return nothing
 export type Use<E, R> = (chunk: Uint8Array) => Effect.Effect<unknown, E, R> | void
 
-/** How often a port is looked at that calls back each time, with nothing to take, before the rest of the process has its turn. */
+/**
+ * How often a port is looked at that calls back each time, with nothing to take, before the rest of the process has its
+ * turn.
+ */
 const maxFruitless = 100
 
 type Outcome = Pull.Pull<Chunks, ConnectionError>
 
-/** What a look has found: what the waiter is resumed with, what resumes a borrower that wants a pause, or chunks that were used up. */
+/**
+ * What a look has found: what the waiter is resumed with, what resumes a borrower that wants a pause, or chunks that
+ * were used up.
+ */
 type Found = Outcome | (() => void) | "used"
 
 /** Someone who waits for bytes. */
 interface Waiter {
   readonly resume: (outcome: Outcome) => void
-  /** Uses up a chunk where it lies, instead of being resumed with it. Answers with what resumes it when it wants a pause. */
+  /**
+   * Uses up a chunk where it lies, instead of being resumed with it. Answers with what resumes it when it wants a
+   * pause.
+   */
   readonly use: ((chunk: Uint8Array) => (() => void) | undefined) | undefined
   served: boolean
   /** The next waiter. A linked list, because there is rarely more than one, and an array costs more than the reader. */
@@ -40,7 +52,9 @@ export class Reader {
   readonly leaving: Leaving
   private state: State = "open"
   private first: Waiter | undefined
-  /** Taken from the port and not read yet: what a borrower that paused has not seen, or what came before draining began. */
+  /**
+   * Taken from the port and not read yet: what a borrower that paused has not seen, or what came before draining began.
+   */
   private kept: Chunks | undefined
   /** How many of these were read already. */
   private keptAt = 0
@@ -65,7 +79,10 @@ export class Reader {
 
   // ---- waiting ----
 
-  /** Waits for the next chunks. It registers, then looks, in one synchronous step, so that no notification can come in between. */
+  /**
+   * Waits for the next chunks. It registers, then looks, in one synchronous step, so that no notification can come in
+   * between.
+   */
   wait(resume: Waiter["resume"], use?: Waiter["use"]): Effect.Effect<void> | undefined {
     const waiter: Waiter = { resume, use, served: false, next: undefined }
     this.register(waiter)
@@ -93,7 +110,9 @@ export class Reader {
     }
   }
 
-  /** Serves those who wait, the first first, as long as there is something for them. Nobody is resumed anywhere else. */
+  /**
+   * Serves those who wait, the first first, as long as there is something for them. Nobody is resumed anywhere else.
+   */
   advance(): void {
     this.again = true
     if (this.looking) return
@@ -204,7 +223,10 @@ export class Reader {
     })
   }
 
-  /** For who reads next: what comes from `from` on. Nothing of it is moved, because a borrower may pause at each of many. */
+  /**
+   * For who reads next: what comes from `from` on. Nothing of it is moved, because a borrower may pause at each of
+   * many.
+   */
   private keep(chunks: Chunks, from: number, areLent: boolean): void {
     if (from === chunks.length || this.isShut) return
     if (areLent) {

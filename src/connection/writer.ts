@@ -8,8 +8,8 @@ import type { Chunks, Port } from "../Port.ts"
 const sliceBytes = 64 * 1024
 
 /**
- * `ending`: this side has said its end. `ended`: the end has left user space. `shut`: each write fails so, for good, whether the end had
- * left or not.
+ * `ending`: this side has said its end. `ended`: the end has left user space. `shut`: each write fails so, for good,
+ * whether the end had left or not.
  */
 type State = "open" | "ending" | "ended" | { readonly shut: PortFailure; readonly hadEnded: boolean }
 

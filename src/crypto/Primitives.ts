@@ -2,9 +2,9 @@
  * The cryptographic primitives that every protocol is built on, as a service. A layer of it (`Sodium.layer` on Node)
  * is the only code that touches a crypto library.
  *
- * Rules of the boundary: only `Uint8Array`s go in, lengths are the caller's duty, and whatever a peer can provoke (a bad
- * point, a forged signature, a wrong MAC) comes back as a value and is never thrown. Results may be cut from a buffer that they
- * share: copy what is kept for longer than a handshake.
+ * Rules of the boundary: only `Uint8Array`s go in, lengths are the caller's duty, and whatever a peer can provoke (a
+ * bad point, a forged signature, a wrong MAC) comes back as a value and is never thrown. Results may be cut from a
+ * buffer that they share: copy what is kept for longer than a handshake.
  */
 import * as Context from "effect/Context"
 
@@ -65,8 +65,8 @@ export class Primitives extends Context.Service<
       key: Uint8Array
     ) => boolean
     /**
-     * ChaCha20-Poly1305 with a 12-byte nonce (RFC 8439): fills `sealed`, which is 16 bytes longer than `message` and may begin
-     * with it.
+     * ChaCha20-Poly1305 with a 12-byte nonce (RFC 8439): fills `sealed`, which is 16 bytes longer than `message` and
+     * may begin with it.
      */
     readonly aeadSeal: (
       sealed: Uint8Array,
@@ -84,8 +84,8 @@ export class Primitives extends Context.Service<
       key: Uint8Array
     ) => boolean
     /**
-     * What opens large messages, without associated data, into memory of their own, where that is faster than `aeadOpen`; `undefined` is
-     * forged. It keeps a copy of the key until it is collected.
+     * What opens large messages, without associated data, into memory of their own, where that is faster than
+     * `aeadOpen`; `undefined` is forged. It keeps a copy of the key until it is collected.
      */
     readonly aeadLargeOpener?: (key: Uint8Array) => (sealed: Uint8Array, nonce: Uint8Array) => Uint8Array | undefined
     /** BLAKE2b without a key: fills `hash`, 64 bytes that are no part of `message`. */

@@ -1,12 +1,12 @@
 /**
  * `Primitives` on libsodium, through the native addon `sodium-native`.
  *
- * libsodium 1.0.21 and later refuses what wire.md 1.7 wants refused: small-order points, keys outside the main subgroup,
- * non-canonical signatures.
+ * libsodium 1.0.21 and later refuses what wire.md 1.7 wants refused: small-order points, keys outside the main
+ * subgroup, non-canonical signatures.
  *
- * ChaCha20-Poly1305 is libsodium's wherever the output has its place. Measured, CPU per call: 1 us at 18 bytes and 37 us at 64 KiB. node:crypto
- * makes an object for each message and memory for each output, which is 12 us at 64 KiB beside 19 us of OpenSSL's cipher: it opens what is
- * large and gets memory of its own anyway.
+ * ChaCha20-Poly1305 is libsodium's wherever the output has its place. Measured, CPU per call: 1 us at 18 bytes and 37
+ * us at 64 KiB. node:crypto makes an object for each message and memory for each output, which is 12 us at 64 KiB
+ * beside 19 us of OpenSSL's cipher: it opens what is large and gets memory of its own anyway.
  */
 import { createDecipheriv, createSecretKey, getCiphers } from "node:crypto"
 import * as Layer from "effect/Layer"

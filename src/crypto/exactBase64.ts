@@ -12,8 +12,8 @@ values["-".charCodeAt(0)] = 62
 values["_".charCodeAt(0)] = 63
 
 /**
- * The bytes, or `undefined` when the text isn't canonical base64 of exactly `length` bytes. The standard and the URL-safe
- * alphabet are read, with or without padding.
+ * The bytes, or `undefined` when the text isn't canonical base64 of exactly `length` bytes. The standard and the
+ * URL-safe alphabet are read, with or without padding.
  */
 export const decodeExactly = (text: string, length: number): Uint8Array | undefined => {
   const count = Math.ceil((length * 4) / 3)

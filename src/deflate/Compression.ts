@@ -1,11 +1,11 @@
 /**
- * Compression as a transform: a pair of `node:zlib` streams, one for each direction, over any connection. `deflate` is one,
- * and `examples/zstd.ts` another. For Node only. What compression gives away: docs/deflate.md.
+ * Compression as a transform: a pair of `node:zlib` streams, one for each direction, over any connection. `deflate` is
+ * one, and `examples/zstd.ts` another. For Node only. What compression gives away: docs/deflate.md.
  *
- * What is written in one tick is one batch, compressed and flushed at once, so that nothing waits for a write that may never
- * come. Decompressing goes no further than somebody pulls. The end is the format's own, then that of the connection below;
- * the end below without the format's is `Truncated`. Half close is that of the connection below. Streams are made when first
- * used and destroyed with the scope.
+ * What is written in one tick is one batch, compressed and flushed at once, so that nothing waits for a write that may
+ * never come. Decompressing goes no further than somebody pulls. The end is the format's own, then that of the
+ * connection below; the end below without the format's is `Truncated`. Half close is that of the connection below.
+ * Streams are made when first used and destroyed with the scope.
  */
 import { isReadonlyArrayNonEmpty } from "effect/Array"
 import * as Cause from "effect/Cause"
@@ -26,8 +26,9 @@ export interface Format {
   readonly compress: () => Zlib
   readonly decompress: () => Zlib
   /**
-   * The bytes that end each flushed batch, where the format has some. Then a batch that comes to more than 16 MiB and 100 times
-   * its own size is a `ProtocolViolation`. Without them only memory is bounded: what nobody pulls is not decompressed.
+   * The bytes that end each flushed batch, where the format has some. Then a batch that comes to more than 16 MiB and
+   * 100 times its own size is a `ProtocolViolation`. Without them only memory is bounded: what nobody pulls is not
+   * decompressed.
    */
   readonly flushMark?: Uint8Array
 }
@@ -53,7 +54,8 @@ export const wrap =
             ended = true
             return end
           }),
-          // Where there is no half close, who is told of the end can't finish its own stream any more: that is no truncation.
+          // Where there is no half close, who is told of the end can't finish its own stream any more: that is no
+          // truncation.
           pull: reading(lower, compression, decompressor, () => ended && !lower.halfClose),
           halfClose: lower.halfClose
         }

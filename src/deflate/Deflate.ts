@@ -1,12 +1,12 @@
 /**
  * `deflate`: raw DEFLATE (RFC 1951), a stream in each direction, flushed at each batch. For Node only.
  *
- * Compression gives away what it compresses: whoever sees how long a batch is, and can put text of their own next to a secret
- * in it, finds the secret out (CRIME, BREACH), and no encryption around it helps. It is never on by default, and each batch is
- * compressed alone, unless the layer says `mayLeak`. docs/deflate.md says when to use it.
+ * Compression gives away what it compresses: whoever sees how long a batch is, and can put text of their own next to a
+ * secret in it, finds the secret out (CRIME, BREACH), and no encryption around it helps. It is never on by default, and
+ * each batch is compressed alone, unless the layer says `mayLeak`. docs/deflate.md says when to use it.
  *
- * It authenticates nothing. Over shs, what does not decompress was sent by the peer itself, so it is a `ProtocolViolation`;
- * under shs, or bare, it may have been anybody on the way.
+ * It authenticates nothing. Over shs, what does not decompress was sent by the peer itself, so it is a
+ * `ProtocolViolation`; under shs, or bare, it may have been anybody on the way.
  *
  * A connection takes 40 KiB more than without it while it is idle, and 180 KiB once it has read and written.
  */
@@ -19,8 +19,8 @@ import * as Compression from "./Compression.ts"
 
 export interface Options {
   /**
-   * Whether what is sent may refer back to earlier batches. It makes small messages smaller, and lets whoever sees their
-   * lengths learn from each about all before it. By default not. The other end reads both.
+   * Whether what is sent may refer back to earlier batches. It makes small messages smaller, and lets whoever sees
+   * their lengths learn from each about all before it. By default not. The other end reads both.
    */
   readonly mayLeak?: boolean
 }
@@ -28,7 +28,8 @@ export interface Options {
 const { Z_FULL_FLUSH, Z_SYNC_FLUSH } = zlib.constants
 
 const format = (mayLeak: boolean): Compression.Format => ({
-  // A window of 4 KiB: with it a writer takes 125 KiB, and with zlib's defaults 266 (docs/deflate.md). A batch has little need of more.
+  // A window of 4 KiB: with it a writer takes 125 KiB, and with zlib's defaults 266 (docs/deflate.md). A batch has
+  // little need of more.
   compress: () =>
     zlib.createDeflateRaw({
       flush: mayLeak ? Z_SYNC_FLUSH : Z_FULL_FLUSH,

@@ -1,4 +1,7 @@
-/** A `node:zlib` stream, fed one piece after another and read piece by piece. It goes no further than its output is taken. */
+/**
+ * A `node:zlib` stream, fed one piece after another and read piece by piece. It goes no further than its output is
+ * taken.
+ */
 import type { Transform } from "node:stream"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

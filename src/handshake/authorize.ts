@@ -21,8 +21,8 @@ export interface Applicant {
 }
 
 /**
- * What `authorize` says. `true` and `Option.some` let the peer in, `false` and `Option.none` do not. The connection carries the value of a
- * `some`, as `connection.authorized`: an application's user, what an invite allows.
+ * What `authorize` says. `true` and `Option.some` let the peer in, `false` and `Option.none` do not. The connection
+ * carries the value of a `some`, as `connection.authorized`: an application's user, what an invite allows.
  */
 export type Verdict = boolean | Option.Option<unknown>
 
@@ -49,8 +49,9 @@ export const withoutToken = <E, R>({ authorize, ...options }: Options<E, R>): Op
     : { ...options, authorize: (applicant) => authorize({ ...applicant, token: Option.none() }) }
 
 /**
- * Gives the value that `authorize` gave. A failure or defect in it is as much a refusal as a `false`; only an interruption stays one.
- * Without one nothing is asked: providing its context would make two maps, of which the connection keeps one.
+ * Gives the value that `authorize` gave. A failure or defect in it is as much a refusal as a `false`; only an
+ * interruption stays one. Without one nothing is asked: providing its context would make two maps, of which the
+ * connection keeps one.
  */
 export const decide = <A extends { readonly publicKey: PublicKey }, E, R>(
   authorize: ((applicant: A) => Effect.Effect<Verdict, E, R>) | undefined,

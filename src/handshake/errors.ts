@@ -22,8 +22,9 @@ export const handshakeErrors = (protocol: string) => {
         )
       ),
     /**
-     * While one side waits for the other's message, an end of the connection is a rejection of what was sent before it. A connection
-     * that fails because the peer broke the protocol below, or because bytes were changed, says more: that stays the reason.
+     * While one side waits for the other's message, an end of the connection is a rejection of what was sent before it.
+     * A connection that fails because the peer broke the protocol below, or because bytes were changed, says more: that
+     * stays the reason.
      */
     rejected:
       (phase: Phase, after: Rejected["after"]) =>

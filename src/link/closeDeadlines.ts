@@ -5,8 +5,8 @@ import type * as Scope from "effect/Scope"
 import { monotonicMillis } from "../monotonic.ts"
 
 /**
- * One for each Multiserver. When a scope closes, its connections leave one after another. They share one deadline, because a thousand
- * peers that don't read would otherwise take a thousand deadlines.
+ * One for each Multiserver. When a scope closes, its connections leave one after another. They share one deadline,
+ * because a thousand peers that don't read would otherwise take a thousand deadlines.
  */
 export class CloseDeadlines {
   private readonly closeMillis: number

@@ -1,6 +1,6 @@
 /**
- * How a stack of ports is left: one for each connection, from its transport to its user. It is the one finalizer of the stack, hears
- * from the topmost port, and knows what the connection has carried and how it went.
+ * How a stack of ports is left: one for each connection, from its transport to its user. It is the one finalizer of the
+ * stack, hears from the topmost port, and knows what the connection has carried and how it went.
  *
  * ```
  * opening ── open ──> open ── its scope closes ──> leaving ──> left
@@ -258,7 +258,10 @@ export class Leaving implements PortListener {
 
   // ---- leaving ----
 
-  /** From now on a peer that still sends is not cut off when the scope closes: that would take with it what it has yet to read. */
+  /**
+   * From now on a peer that still sends is not cut off when the scope closes: that would take with it what it has yet
+   * to read.
+   */
   outlast(): void {
     this.outlasts = true
   }
@@ -335,6 +338,8 @@ export class Leaving implements PortListener {
   }
 }
 
-/** How a connection went that its user has broken off: because its code threw, or because it failed or was interrupted. */
+/**
+ * How a connection went that its user has broken off: because its code threw, or because it failed or was interrupted.
+ */
 const tagOfExit = (exit: Exit.Exit<unknown, unknown>): Tag =>
   Exit.isFailure(exit) && Cause.hasDies(exit.cause) ? "Defect" : "LocallyClosed"

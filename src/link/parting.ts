@@ -1,5 +1,6 @@
 /**
- * How the ports of a stack are left after success: each is ended, drained and closed, the upper one before the one that it stands on.
+ * How the ports of a stack are left after success: each is ended, drained and closed, the upper one before the one that
+ * it stands on.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -8,8 +9,8 @@ import type { Port } from "../Port.ts"
 import { lookMillis, readOn } from "./readOn.ts"
 
 /**
- * How a connection went, in a word. `end`: both sides said goodbye. `closed`: this side did. `Defect`: code threw, a protocol's or that of
- * whoever used it. Otherwise the reason for which it failed.
+ * How a connection went, in a word. `end`: both sides said goodbye. `closed`: this side did. `Defect`: code threw, a
+ * protocol's or that of whoever used it. Otherwise the reason for which it failed.
  */
 export type Tag = "end" | "closed" | ConnectionReason["_tag"] | Defect["_tag"]
 
@@ -34,8 +35,8 @@ export interface Options {
 }
 
 /**
- * Leaves a stack by its topmost port. A tag at once when nothing had to be waited for, as mostly, because the kernel takes at once what is
- * left. Waits for the kernel and never for the peer's goodbye.
+ * Leaves a stack by its topmost port. A tag at once when nothing had to be waited for, as mostly, because the kernel
+ * takes at once what is left. Waits for the kernel and never for the peer's goodbye.
  */
 export const part = (top: Port, options: Options): Tag | Effect.Effect<Tag> => {
   let tag: Tag | undefined
@@ -90,7 +91,10 @@ const drained = (port: Port, millis: number): Effect.Effect<boolean> => {
   return Effect.map(Effect.timeoutOption(waited, millis), Option.isSome)
 }
 
-/** Lets go of a port that is drained. When it is broken, or breaks over that, everything is destroyed, and the answer is why. */
+/**
+ * Lets go of a port that is drained. When it is broken, or breaks over that, everything is destroyed, and the answer is
+ * why.
+ */
 const close = (port: Port, top: Port): Tag | undefined => {
   const failure = port.failure ?? defectOfClosing(port)
   if (failure !== undefined) destroyAll(top)

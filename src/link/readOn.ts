@@ -39,8 +39,8 @@ class Discard implements PortListener {
 }
 
 /**
- * Takes what arrives at a port until the peer has ended or is silent. A socket that is closed over unread bytes resets the connection, and
- * that takes with it what the peer has yet to read.
+ * Takes what arrives at a port until the peer has ended or is silent. A socket that is closed over unread bytes resets
+ * the connection, and that takes with it what the peer has yet to read.
  */
 export const readOn = (port: Port, { altogether, first, more }: Patience): Effect.Effect<void> =>
   Effect.gen(function* () {

@@ -1,6 +1,6 @@
 /**
- * `memory:NAME`: listeners within the process, for tests of protocols and for parts of one program. Each layer is a space of
- * names of its own. Nothing is shared: what is offered is copied, as a kernel would.
+ * `memory:NAME`: listeners within the process, for tests of protocols and for parts of one program. Each layer is a
+ * space of names of its own. Nothing is shared: what is offered is copied, as a kernel would.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

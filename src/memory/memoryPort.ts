@@ -6,7 +6,10 @@ import type { Chunks, Port, PortListener } from "../Port.ts"
 /** Full when this many bytes wait at the other end. */
 const highWater = 128 * 1024
 
-/** How many turns follow one another before the rest of the process has one: two ends that answer each other would go on for ever. */
+/**
+ * How many turns follow one another before the rest of the process has one: two ends that answer each other would go on
+ * for ever.
+ */
 const maxTurns = 256
 
 /** The turns of the ports of one space, which share them. */

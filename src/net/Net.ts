@@ -55,8 +55,8 @@ const dial = (
 
 export interface Options {
   /**
-   * The proxies whose connections begin with a header of the PROXY protocol, version 1 or 2, that says whose they are; without one
-   * they are refused. Of everybody else, and by default, nothing of the kind is read.
+   * The proxies whose connections begin with a header of the PROXY protocol, version 1 or 2, that says whose they are;
+   * without one they are refused. Of everybody else, and by default, nothing of the kind is read.
    */
   readonly trustedProxies?: Networks
 }

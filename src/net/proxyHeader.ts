@@ -1,6 +1,6 @@
 /**
- * The PROXY protocol's header, versions 1 and 2: with it a proxy says, ahead of everything else, whose connection it passes on.
- * Specification: haproxy.org/download/3.0/doc/proxy-protocol.txt
+ * The PROXY protocol's header, versions 1 and 2: with it a proxy says, ahead of everything else, whose connection it
+ * passes on. Specification: haproxy.org/download/3.0/doc/proxy-protocol.txt
  */
 import * as net from "node:net"
 import * as NetAddress from "effect/net/NetAddress"
@@ -12,8 +12,8 @@ export interface Source {
 }
 
 /**
- * What the bytes begin with: a header of so many bytes, and whose connection it is, where the proxy knows; the beginning of one; or
- * something else.
+ * What the bytes begin with: a header of so many bytes, and whose connection it is, where the proxy knows; the
+ * beginning of one; or something else.
  */
 export type Header = { readonly length: number; readonly source: Source | undefined } | "incomplete" | "malformed"
 

@@ -1,9 +1,9 @@
 /**
  * `noauth`: no encryption and no authentication, for peers that are vouched for by where they are.
  *
- * Over unix sockets and memory, which only this user's processes can reach, the peer is `Trusted`. Over loopback any local user
- * gets there, and any web page: the peer is `Anonymous`, unless the layer trusts loopback. Anywhere else it is `Insecure`. It never
- * shows our own key as the peer's, as npm multiserver does.
+ * Over unix sockets and memory, which only this user's processes can reach, the peer is `Trusted`. Over loopback any
+ * local user gets there, and any web page: the peer is `Anonymous`, unless the layer trusts loopback. Anywhere else it
+ * is `Insecure`. It never shows our own key as the peer's, as npm multiserver does.
  */
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"

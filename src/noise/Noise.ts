@@ -1,10 +1,10 @@
 /**
- * `noise`: mutual authentication by the same Ed25519 keys as shs, through Noise's XK handshake, for peers of one app key, and large
- * sealed frames.
+ * `noise`: mutual authentication by the same Ed25519 keys as shs, through Noise's XK handshake, for peers of one app
+ * key, and large sealed frames.
  *
- * The dialer has to know the listener's key; the listener learns the dialer's, with the token of the address where there is one, and
- * asks `authorize` whether to let it in. Specification: docs/noise.md. Known limits: no post-quantum part, sizes and timing are
- * visible.
+ * The dialer has to know the listener's key; the listener learns the dialer's, with the token of the address where
+ * there is one, and asks `authorize` whether to let it in. Specification: docs/noise.md. Known limits: no post-quantum
+ * part, sizes and timing are visible.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -28,7 +28,10 @@ export interface Applicant {
   readonly publicKey: PublicKey
   /** Where it comes from. */
   readonly remote: Address.Address
-  /** The 32-byte token of the address that it dialed. Whoever has it can come with it: store hashes of those that are valid. */
+  /**
+   * The 32-byte token of the address that it dialed. Whoever has it can come with it: store hashes of those that are
+   * valid.
+   */
   readonly token: Option.Option<Redacted.Redacted<Uint8Array>>
 }
 
@@ -36,8 +39,8 @@ export interface Options<E = never, R = never> {
   /** By default SSB's main network. */
   readonly appKey?: AppKey
   /**
-   * Whether a peer may come in, and a value that its connection then carries. Runs once, within the handshake's deadline; when it fails or dies, the peer is refused. By
-   * default every peer that passes the handshake may.
+   * Whether a peer may come in, and a value that its connection then carries. Runs once, within the handshake's
+   * deadline; when it fails or dies, the peer is refused. By default every peer that passes the handshake may.
    */
   readonly authorize?: (applicant: Applicant) => Effect.Effect<Verdict, E, R>
 }

@@ -30,7 +30,10 @@ const noncesPerKey = 2 * framesPerKey
 
 type LargeOpener = NonNullable<Primitives["Service"]["aeadLargeOpener"]>
 
-/** The cipher of one direction. It keeps a copy of what it begins with in `room`, from `at` on, where the next key replaces the key. */
+/**
+ * The cipher of one direction. It keeps a copy of what it begins with in `room`, from `at` on, where the next key
+ * replaces the key.
+ */
 class Cipher {
   private readonly primitives: Primitives["Service"]
   private readonly key: Uint8Array

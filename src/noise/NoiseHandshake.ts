@@ -1,6 +1,6 @@
 /**
- * The handshakes of the Noise protocol framework (revision 34), for 25519 and ChaChaPoly. Patterns are data, the hash is a
- * parameter. No I/O, no clock; randomness comes in as the ephemeral pair, so that every byte can be tested.
+ * The handshakes of the Noise protocol framework (revision 34), for 25519 and ChaChaPoly. Patterns are data, the hash
+ * is a parameter. No I/O, no clock; randomness comes in as the ephemeral pair, so that every byte can be tested.
  */
 import * as Result from "effect/Result"
 import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
@@ -80,7 +80,10 @@ export interface Options {
   readonly remote: Uint8Array | undefined
 }
 
-/** `forged`: a tag is wrong, or the message too short. `degenerate`: a secret would be all zero: the point has small order. */
+/**
+ * `forged`: a tag is wrong, or the message too short. `degenerate`: a secret would be all zero: the point has small
+ * order.
+ */
 export type Failure = "forged" | "degenerate"
 
 /** What both sides come to: the keys of the two directions, and the hash of all that was said. */

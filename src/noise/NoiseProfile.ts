@@ -1,6 +1,6 @@
 /**
- * What the protocol `noise` makes of Noise's XK handshake (docs/noise.md), as pure steps: each takes a message and gives the next one
- * with what the step after it needs, or a failure.
+ * What the protocol `noise` makes of Noise's XK handshake (docs/noise.md), as pure steps: each takes a message and
+ * gives the next one with what the step after it needs, or a failure.
  *
  * ```
  * initiator                                       responder
@@ -71,7 +71,9 @@ export const local = (
 export interface Session {
   readonly encrypt: Direction
   readonly decrypt: Direction
-  /** 64 bytes: the hash of all that was said, the same on both sides and in no other session. Cut from scratch memory. */
+  /**
+   * 64 bytes: the hash of all that was said, the same on both sides and in no other session. Cut from scratch memory.
+   */
   readonly hash: Uint8Array
 }
 

@@ -47,8 +47,8 @@ export class Hkdf {
   }
 
   /**
-   * From a chaining key, as long as a hash, and a secret, at most as long: the first output takes the chaining key's place, the second
-   * is cut to fill `key`.
+   * From a chaining key, as long as a hash, and a secret, at most as long: the first output takes the chaining key's
+   * place, the second is cut to fill `key`.
    */
   derive(chaining: Uint8Array, secret: Uint8Array, key: Uint8Array): void {
     const { base, message, second } = this

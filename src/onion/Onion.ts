@@ -1,8 +1,9 @@
 /**
  * `onion:NAME.onion:PORT`: onion services, through Tor's SOCKS5 proxy.
  *
- * The name goes to the proxy as it is: it is never looked up, and nothing is dialed without the proxy. Policy is asked for the
- * address; there is no IP to ask it for. To be reached, a `net` listener stands behind Tor's hidden service (docs/onion.md).
+ * The name goes to the proxy as it is: it is never looked up, and nothing is dialed without the proxy. Policy is asked
+ * for the address; there is no IP to ask it for. To be reached, a `net` listener stands behind Tor's hidden service
+ * (docs/onion.md).
  */
 import { randomBytes } from "node:crypto"
 import * as net from "node:net"
@@ -75,13 +76,15 @@ const exchange = (
       const detail = `the proxy ${placeText(place)} did not connect: ${message}`
       resume(Effect.fail(new Proxy({ detail, isRetryable: isRetryable(message) })))
     }
-    // The client has a wire of its own, fed byte by byte: what follows the answer never leaves the socket, nor does its end.
+    // The client has a wire of its own, fed byte by byte: what follows the answer never leaves the socket, nor does its
+    // end.
     let said = 0
     const wire = new Duplex({
       read: () => {},
       write: (chunk: Uint8Array, _encoding, done) => {
         said++
-        // Its second word is the user, or to a proxy that wants none the request: that would be a dial that is not isolated.
+        // Its second word is the user, or to a proxy that wants none the request: that would be a dial that is not
+        // isolated.
         if (isolate && said === 2 && chunk[0] !== 1)
           refused("it takes no user by authentication, so it isolates nobody")
         else socket.write(chunk)

@@ -1,8 +1,8 @@
 /**
  * The box stream that follows an shs handshake (wire.md 1.6): each direction its own key and nonce counter.
  *
- * A packet is a sealed header (34 bytes: the body's length and MAC, boxed) and the body. The goodbye is a sealed header of
- * zeros.
+ * A packet is a sealed header (34 bytes: the body's length and MAC, boxed) and the body. The goodbye is a sealed header
+ * of zeros.
  */
 import * as Codec from "../Codec.ts"
 import type { Primitives } from "../crypto/Primitives.ts"
@@ -24,7 +24,10 @@ export interface Direction {
 const sealerLength = 32 + 24
 const framesLength = sealerLength + plainHeaderLength
 
-/** A copy of a direction, at a place in what is kept: a buffer for each part costs many times what is in it, and a server has thousands. */
+/**
+ * A copy of a direction, at a place in what is kept: a buffer for each part costs many times what is in it, and a
+ * server has thousands.
+ */
 const stateAt = (room: Uint8Array, at: number, { key, nonce }: Direction): Direction => {
   room.set(key, at)
   room.set(nonce, at + 32)

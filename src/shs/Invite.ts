@@ -1,6 +1,6 @@
 /**
- * Invites: addresses with a seed, by which somebody who is not known yet comes in once. The seed is a private key, and who has
- * the text has it; `examples/invite.ts` shows the side that lets in.
+ * Invites: addresses with a seed, by which somebody who is not known yet comes in once. The seed is a private key, and
+ * who has the text has it; `examples/invite.ts` shows the side that lets in.
  *
  * ```
  * net:pub.example:8008~shs:KEY:SEED               any address with a seed is one
@@ -76,7 +76,9 @@ export const formatWithSecrets = (address: Address.Address): string => {
   return transport._tag === "ws" || transport._tag === "wss" ? text.replace(withoutPort, `$&:${transport.port}`) : text
 }
 
-/** As `formatWithSecrets`, in the older form. It has only `net` and `onion` with shs; `undefined` for any other address. */
+/**
+ * As `formatWithSecrets`, in the older form. It has only `net` and `onion` with shs; `undefined` for any other address.
+ */
 export const formatLegacyWithSecrets = (address: Address.Address): string | undefined => {
   const { transforms, transport } = address
   const shs = completeShs(address)
@@ -144,8 +146,8 @@ const reasons = {
 }
 
 /**
- * Reads an invite in any of its forms: one address, with a seed. A `#redirect` after it, in either form, is dropped: it tells a
- * browser where to go on, and says nothing of the connection. Never throws, and no error holds any of the text.
+ * Reads an invite in any of its forms: one address, with a seed. A `#redirect` after it, in either form, is dropped: it
+ * tells a browser where to go on, and says nothing of the connection. Never throws, and no error holds any of the text.
  */
 export const parse = (invite: string): Result.Result<Address.Address, Address.AddressError> => {
   const { offset, text } = rewriteLegacy(invite) ?? withoutRedirect(invite)

@@ -1,8 +1,9 @@
 /**
- * `shs`, secret-handshake version 1 and its box stream: mutual authentication by Ed25519 keys, for peers of one app key.
+ * `shs`, secret-handshake version 1 and its box stream: mutual authentication by Ed25519 keys, for peers of one app
+ * key.
  *
- * The dialer has to know the listener's key; the listener learns the dialer's and asks `authorize` whether to let it in.
- * Specification: wire.md, section 1. Known limits: no rekeying, no post-quantum part, sizes and timing are visible.
+ * The dialer has to know the listener's key; the listener learns the dialer's and asks `authorize` whether to let it
+ * in. Specification: wire.md, section 1. Known limits: no rekeying, no post-quantum part, sizes and timing are visible.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -36,8 +37,8 @@ export interface Options<E = never, R = never> {
   /** By default SSB's main network. */
   readonly appKey?: AppKey
   /**
-   * Whether a peer may come in, and a value that its connection then carries. Runs once, within the handshake's deadline; when it fails or dies, the peer is refused. By
-   * default every peer that passes the handshake may.
+   * Whether a peer may come in, and a value that its connection then carries. Runs once, within the handshake's
+   * deadline; when it fails or dies, the peer is refused. By default every peer that passes the handshake may.
    */
   readonly authorize?: (applicant: Applicant) => Effect.Effect<Verdict, E, R>
   /** The longest box body that is read, 4096 to 65535 bytes. By default 4096, the most that peers send. */

@@ -1,6 +1,7 @@
 /**
- * The shs1 handshake as pure steps (wire.md 1.1 to 1.4): each takes a message and gives the next one with what the step after
- * it needs, or a failure. No I/O, no clock; randomness comes in as the ephemeral pair, so that every byte can be tested.
+ * The shs1 handshake as pure steps (wire.md 1.1 to 1.4): each takes a message and gives the next one with what the step
+ * after it needs, or a failure. No I/O, no clock; randomness comes in as the ephemeral pair, so that every byte can be
+ * tested.
  *
  * ```
  * client                                        server
@@ -138,7 +139,10 @@ export interface AwaitAccept {
   readonly sharedHash: Uint8Array
   /** The server's key in the form for shared secrets. */
   readonly serverX25519: Uint8Array
-  /** `undefined` when no shared secret comes of the server's ephemeral key. Better computed when the auth message is on its way. */
+  /**
+   * `undefined` when no shared secret comes of the server's ephemeral key. Better computed when the auth message is on
+   * its way.
+   */
   readonly acceptKey: () => Uint8Array | undefined
 }
 
@@ -213,7 +217,10 @@ export interface AwaitAuth {
   readonly local: Local
   readonly clientEphemeral: Uint8Array
   readonly shared: Uint8Array
-  /** `undefined` when no shared secret comes of the client's ephemeral key. May be computed when the challenge is on its way. */
+  /**
+   * `undefined` when no shared secret comes of the client's ephemeral key. May be computed when the challenge is on its
+   * way.
+   */
   readonly sharedLong: () => Uint8Array | undefined
 }
 

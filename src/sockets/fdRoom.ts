@@ -1,6 +1,6 @@
 /**
- * The number of connections that this process has file descriptors for. Node tells neither a listener nor a dialer that they have
- * run out: newcomers then wait until some are free, so they must never run out.
+ * The number of connections that this process has file descriptors for. Node tells neither a listener nor a dialer that
+ * they have run out: newcomers then wait until some are free, so they must never run out.
  *
  * Nothing here starts a process: that is slow, and Node's permission model forbids it.
  */
@@ -21,8 +21,8 @@ const Report = Schema.Struct({
 const decodeReport = Schema.decodeUnknownOption(Report)
 
 /**
- * The soft limit as Node's diagnostic report has it, on all systems but Windows; some 20 ms. Without `excludeNetwork` the report would
- * look up the names of all peers, and block for seconds.
+ * The soft limit as Node's diagnostic report has it, on all systems but Windows; some 20 ms. Without `excludeNetwork`
+ * the report would look up the names of all peers, and block for seconds.
  */
 const fromReport = (): string | undefined => {
   const { report } = process
@@ -47,5 +47,7 @@ const softLimit = (): string | undefined =>
 export const roomFor = (limit: string | undefined): number =>
   limit !== undefined && /^\d+$/.test(limit) ? Math.max(1, Number(limit) - reserved) : Number.POSITIVE_INFINITY
 
-/** The soft limit less 64; no bound where there is no limit. Asked of the system where a Multiserver's layer is built. */
+/**
+ * The soft limit less 64; no bound where there is no limit. Asked of the system where a Multiserver's layer is built.
+ */
 export const fdRoom = (): number => roomFor(softLimit())

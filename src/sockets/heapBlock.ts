@@ -1,10 +1,10 @@
 /**
  * A block of 16 MiB that is allocated once and dropped, so that glibc keeps its heap.
  *
- * glibc gives the top of its heap back to the system as soon as 128 KiB are free there, and takes it again page by page: a fifth of what
- * it costs to receive in bulk (170,000 page faults a GiB, and 500 with the block). It keeps twice as much as the largest block with a
- * mapping of its own that was ever freed. This one is never touched, so that it takes addresses and no memory; the price is that a
- * process that reads in bulk keeps up to 32 MiB of freed memory.
+ * glibc gives the top of its heap back to the system as soon as 128 KiB are free there, and takes it again page by
+ * page: a fifth of what it costs to receive in bulk (170,000 page faults a GiB, and 500 with the block). It keeps twice
+ * as much as the largest block with a mapping of its own that was ever freed. This one is never touched, so that it
+ * takes addresses and no memory; the price is that a process that reads in bulk keeps up to 32 MiB of freed memory.
  *
  * It depends on nothing of Node's inside: with another allocator it is one allocation that is dropped.
  */

@@ -24,7 +24,10 @@ export const reachOf = (host: string): Reach => {
   return Result.isSuccess(ip) ? classify(ip.success) : "public"
 }
 
-/** This machine's own IPs that reach exactly as far: what a wildcard stands for. Without their zones, which mean nothing elsewhere. */
+/**
+ * This machine's own IPs that reach exactly as far: what a wildcard stands for. Without their zones, which mean nothing
+ * elsewhere.
+ */
 const interfaceHosts = (wildcard: string, reach: Reach): ReadonlyArray<string> =>
   Object.values(os.networkInterfaces())
     .flatMap((addresses) => addresses ?? [])

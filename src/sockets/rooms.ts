@@ -1,4 +1,7 @@
-/** Allocates the memory that socket readers keep. It is not zeroed, since every byte is overwritten. The memory hacks that are on apply. */
+/**
+ * Allocates the memory that socket readers keep. It is not zeroed, since every byte is overwritten. The memory hacks
+ * that are on apply.
+ */
 import * as Effect from "effect/Effect"
 import type { Room, Rooms } from "../Port.ts"
 import { Garbage, litterFor } from "./garbage.ts"

@@ -11,25 +11,34 @@ const readHighWater = 4 * 1024
 const writeHighWater = 64 * 1024
 /** Whoever is given this much at a time reads in bulk, and may have to write it somewhere before it asks for more. */
 const bulkBytes = 32 * 1024
-/** What is kept for a reader is cut into pieces of this length: one of the largest frames of noise with its end. Larger ones are dear to V8. */
+/**
+ * What is kept for a reader is cut into pieces of this length: one of the largest frames of noise with its end. Larger
+ * ones are dear to V8.
+ */
 const pieceBytes = 66_128
 
 /**
- * Destroys a socket. One whose last write is done is left the rest of the tick in which Node says so: cut off before, it would
- * make an error for each callback.
+ * Destroys a socket. One whose last write is done is left the rest of the tick in which Node says so: cut off before,
+ * it would make an error for each callback.
  */
 export const release = (socket: Socket): void => {
   if (socket.writableEnded && socket.writableLength === 0) process.nextTick(() => socket.destroy())
   else socket.destroy()
 }
 
-/** Hears the errors of a socket that has no port yet: with no listener they would be thrown. Its port sees what became of it. */
+/**
+ * Hears the errors of a socket that has no port yet: with no listener they would be thrown. Its port sees what became
+ * of it.
+ */
 export const ignore = (): void => {}
 
 /** Where a socket keeps its port, for listeners that all of them share. */
 const portOf = Symbol("port")
 
-/** A listener of a socket, for its port. One of its own for each is 200 bytes that a server has for every idle connection. */
+/**
+ * A listener of a socket, for its port. One of its own for each is 200 bytes that a server has for every idle
+ * connection.
+ */
 const forPort = <A extends ReadonlyArray<unknown>>(hear: (port: SocketPort, ...args: A) => void) =>
   function (this: Socket, ...args: A): void {
     const port: unknown = Reflect.get(this, portOf)
@@ -100,8 +109,8 @@ export class SocketPort implements Port, ReadTarget {
     this.keepArrived()
     this.paused = this.isFull || (bytes.length >= bulkBytes && !this.asked)
     if (this.paused || bytes.length < readBytes) return !this.paused
-    // The event loop reads a socket up to 32 times before it turns to the next one. A peer whose packets cost most would have as many
-    // turns in a row: it has one.
+    // The event loop reads a socket up to 32 times before it turns to the next one. A peer whose packets cost most
+    // would have as many turns in a row: it has one.
     this.yielding = true
     setImmediate(() => this.onTurn())
     return false
@@ -159,7 +168,8 @@ export class SocketPort implements Port, ReadTarget {
       this.resume()
       return undefined
     }
-    // After a large batch it reads on only when the reader asks again: the reader may have to write the batch somewhere first.
+    // After a large batch it reads on only when the reader asks again: the reader may have to write the batch somewhere
+    // first.
     if (this.incomingBytes < bulkBytes) this.resume()
     this.incoming = []
     this.incomingBytes = 0

@@ -32,7 +32,10 @@ const inScope = (socket: net.Socket): Effect.Effect<void, never, Scope.Scope> =>
     })
   )
 
-/** Opens a socket and waits until it is connected. Interrupted before that, the socket is destroyed. Afterwards the caller owns it. */
+/**
+ * Opens a socket and waits until it is connected. Interrupted before that, the socket is destroyed. Afterwards the
+ * caller owns it.
+ */
 const opened = <E>(open: () => net.Socket, reason: (error: NodeJS.ErrnoException) => E): Effect.Effect<net.Socket, E> =>
   Effect.callback((resume) => {
     const socket = open()
@@ -68,7 +71,10 @@ export const overSocket = (
     return Link.make(new SocketPort(socket, rooms, read), { remote, peer: anonymous, source })
   })
 
-/** Opens a socket for the link over it. Between the moment in which it is connected and the link's finalizer, nothing can interrupt. */
+/**
+ * Opens a socket for the link over it. Between the moment in which it is connected and the link's finalizer, nothing
+ * can interrupt.
+ */
 export const dialed = <E>(
   open: (options: { readonly onread?: net.OnReadOpts }) => net.Socket,
   reason: (error: NodeJS.ErrnoException) => E,

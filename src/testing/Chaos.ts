@@ -1,14 +1,14 @@
 /**
- * A transport with somebody in the middle, who delays, splits, flips, cuts and resets what passes, for tests of protocols and of
- * programs over them. It is laid over any transport, and does the same again for the same seed:
+ * A transport with somebody in the middle, who delays, splits, flips, cuts and resets what passes, for tests of
+ * protocols and of programs over them. It is laid over any transport, and does the same again for the same seed:
  *
  * ```ts
  * const rough = Chaos.layer("memory", { seed: 7, delay: "20 millis", split: 100, harm: { what: "flip", within: 1000 } })
  * const Live = Multiserver.layer(["memory~mine"]).pipe(Layer.provide([rough.pipe(Layer.provide(Memory.layer)), mine]))
  * ```
  *
- * It sits at the dialer's end and has both directions in its hands. Delays are of the fiber's clock: under `TestClock` they pass
- * when the test says so.
+ * It sits at the dialer's end and has both directions in its hands. Delays are of the fiber's clock: under `TestClock`
+ * they pass when the test says so.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

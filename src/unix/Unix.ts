@@ -1,8 +1,8 @@
 /**
  * `unix:PATH`: sockets in the file system, which only this user can reach.
  *
- * A listener's socket is bound under a name of its own and then linked to its path: it appears there at once, listening and with
- * mode 0600, and never in the place of another's. Windows pipes are not supported yet.
+ * A listener's socket is bound under a name of its own and then linked to its path: it appears there at once, listening
+ * and with mode 0600, and never in the place of another's. Windows pipes are not supported yet.
  */
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
@@ -126,7 +126,10 @@ const publish = (own: string, path: string): Effect.Effect<void, BindReason> =>
     )
   )
 
-/** A name of its own beside the socket's path, with a letter: Node takes `.23e4` for a port. Where that is as long as paths can be, this one is no longer. */
+/**
+ * A name of its own beside the socket's path, with a letter: Node takes `.23e4` for a port. Where that is as long as
+ * paths can be, this one is no longer.
+ */
 const privatePath = (target: string): string => {
   const room = maxPathBytes - Buffer.byteLength(path.join(path.dirname(target), "x")) + 1
   return path.join(path.dirname(target), `.s${randomBytes(4).toString("hex")}`.slice(0, Math.max(room, 4)))

@@ -1,8 +1,9 @@
 /**
- * `ws` and `wss`: WebSockets on Node. A byte stream over binary messages, with backpressure both ways and without compression.
+ * `ws` and `wss`: WebSockets on Node. A byte stream over binary messages, with backpressure both ways and without
+ * compression.
  *
- * A half close is what a transform above makes of it: over a bare ws `end` sends a Close, and what the peer had sent before its own is
- * read to the end.
+ * A half close is what a transform above makes of it: over a bare ws `end` sends a Close, and what the peer had sent
+ * before its own is read to the end.
  */
 import type * as http from "node:http"
 import type { Socket } from "node:net"
@@ -37,24 +38,31 @@ export interface Options {
   /** Answers plain HTTP on the ports of our own servers. By default 426 Upgrade Required. */
   readonly handler?: http.RequestListener
   /**
-   * The web pages that may connect. By default all where the stack authenticates, and otherwise none: then who connects has no
-   * origin, and so is no page.
+   * The web pages that may connect. By default all where the stack authenticates, and otherwise none: then who connects
+   * has no origin, and so is no page.
    */
   readonly origins?: Origins
   /**
-   * The names by which clients may call this server, or `any`. By default any, but on a loopback address where nothing in the stack
-   * authenticates only those of loopback, so that no page gets here by a name of its own that has become 127.0.0.1.
+   * The names by which clients may call this server, or `any`. By default any, but on a loopback address where nothing
+   * in the stack authenticates only those of loopback, so that no page gets here by a name of its own that has become
+   * 127.0.0.1.
    */
   readonly hosts?: "any" | "loopback" | ReadonlyArray<string>
   /** The origin that a dial shows. By default none, as is right for what is no page. */
   readonly origin?: string
-  /** The longest message that is read where the stack doesn't authenticate, in bytes. By default 16 MiB; otherwise it is 128 KiB. */
+  /**
+   * The longest message that is read where the stack doesn't authenticate, in bytes. By default 16 MiB; otherwise it is
+   * 128 KiB.
+   */
   readonly maxMessage?: number
-  /** How much silence makes for a ping. The second in a row that nothing answers ends the connection. By default 30 seconds. */
+  /**
+   * How much silence makes for a ping. The second in a row that nothing answers ends the connection. By default 30
+   * seconds.
+   */
   readonly ping?: Duration.Input
   /**
-   * The proxies through which clients come: of these, who connected is what X-Forwarded-For says, from its right the first that is none
-   * of them. By default none, and all who come through a proxy are one source.
+   * The proxies through which clients come: of these, who connected is what X-Forwarded-For says, from its right the
+   * first that is none of them. By default none, and all who come through a proxy are one source.
    */
   readonly trustedProxies?: Networks
   /** How long a client may take for the head of its request, and a server for its answer. By default 10 seconds. */

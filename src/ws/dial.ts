@@ -123,8 +123,8 @@ export const dial = (
   })
 
 /**
- * A mask of zeros, which takes no work from either side. Masks are there so that nobody who chooses what is sent chooses what a proxy
- * sees; of ciphertext, nobody chooses a byte. Plaintext is masked at random.
+ * A mask of zeros, which takes no work from either side. Masks are there so that nobody who chooses what is sent
+ * chooses what a proxy sees; of ciphertext, nobody chooses a byte. Plaintext is masked at random.
  */
 const noMask = (): void => {}
 

@@ -11,8 +11,8 @@ const ipOf = (hop: string): string | undefined => {
 }
 
 /**
- * The rightmost hop of X-Forwarded-For that is no trusted proxy: what is left of it was written by whoever it is. When a hop is no
- * IP, or all are trusted, it is the last one that is known.
+ * The rightmost hop of X-Forwarded-For that is no trusted proxy: what is left of it was written by whoever it is. When
+ * a hop is no IP, or all are trusted, it is the last one that is known.
  */
 export const sourceOf = (peer: string, headers: IncomingHttpHeaders, trusted: Networks): string => {
   const header = headers["x-forwarded-for"]

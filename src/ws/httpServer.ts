@@ -118,7 +118,10 @@ const upgradeRequired: http.RequestListener = (_request, response) => {
 /** A plain request may take longer than its head. */
 const requestMillis = 60_000
 
-/** A server of our own, not listening yet. With the scope it accepts no more, and what has not become a WebSocket by then is ended. */
+/**
+ * A server of our own, not listening yet. With the scope it accepts no more, and what has not become a WebSocket by
+ * then is ended.
+ */
 export const own = ({ handler, secure, upgradeMillis }: Options): Effect.Effect<Server, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -150,8 +153,8 @@ export const bind = (server: Server, host: string, port: number): Effect.Effect<
   })
 
 /**
- * Whether somebody's server is what an address says: what is bound follows from the address, also when somebody else has bound it.
- * Gives the port.
+ * Whether somebody's server is what an address says: what is bound follows from the address, also when somebody else
+ * has bound it. Gives the port.
  */
 export const attached = (
   server: Server,

@@ -71,7 +71,9 @@ const serverFor = (
 /** The same for a TLS socket and the one under it. */
 const nameOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`
 
-/** Those who have connected to a server of our own, until they ask for a WebSocket: limits hold from the first moment. */
+/**
+ * Those who have connected to a server of our own, until they ask for a WebSocket: limits hold from the first moment.
+ */
 const arrivalsOf = (server: HttpServer.Server, trusted: Networks, { onArriving }: ListenOptions) => {
   const arrivals = new Map<string, Arriving>()
   server.on("connection", (socket) => {

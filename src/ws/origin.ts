@@ -1,12 +1,12 @@
 /**
- * Which web pages may open a WebSocket here. A browser lets any page try, from its user's machine, and says only which page it
- * was: without anything that authenticates, that is all there is to keep them out.
+ * Which web pages may open a WebSocket here. A browser lets any page try, from its user's machine, and says only which
+ * page it was: without anything that authenticates, that is all there is to keep them out.
  */
 import { reachOf } from "../sockets/ip.ts"
 
 /**
- * The origins whose pages may connect, as browsers write them (`https://app.example`), or `any`. Connections without an origin come
- * from no page, and may.
+ * The origins whose pages may connect, as browsers write them (`https://app.example`), or `any`. Connections without an
+ * origin come from no page, and may.
  */
 export type Origins = "any" | ReadonlyArray<string>
 
@@ -34,7 +34,8 @@ export const refusal = ({ origins, hosts }: Rules, { host, origin }: Asked): "Or
   if (origins !== "any" && origin !== undefined && !origins.includes(origin)) return "Origin"
   if (hosts === "any") return undefined
   const name = hostname(host ?? "")
-  // A page whose own name resolves to loopback is of one origin with us, and gives itself away by calling us by that name.
+  // A page whose own name resolves to loopback is of one origin with us, and gives itself away by calling us by that
+  // name.
   const known = hosts === "loopback" ? reachOf(name) === "device" : hosts.includes(name)
   return known ? undefined : "Host"
 }

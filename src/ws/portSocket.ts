@@ -1,7 +1,9 @@
 /** The WebSocket of the `ws` package as a port needs it, and what it may cost in memory. */
 import { WebSocket } from "ws"
 
-/** What a stack that authenticates reads at most as one message: nobody has proved anything when the first ones come. */
+/**
+ * What a stack that authenticates reads at most as one message: nobody has proved anything when the first ones come.
+ */
 const authenticatedMaxMessage = 128 * 1024
 /** And any other: npm multiserver 3.8.2 sends each write as one message. */
 export const defaultMaxMessage = 16 * 1024 * 1024
@@ -23,13 +25,16 @@ export const socketOptions = (authenticates: boolean, maxMessage: number) => {
 }
 
 /**
- * A WebSocket whose port hears at once of the peer's Close, and decides when it is answered: `ws` itself would answer before what
- * this side still owes, and tell only when the socket is gone.
+ * A WebSocket whose port hears at once of the peer's Close, and decides when it is answered: `ws` itself would answer
+ * before what this side still owes, and tell only when the socket is gone.
  */
 export class PortSocket extends WebSocket {
   onPeerClose: ((code: number) => void) | undefined
 
-  /** `ws` calls this with what the peer's Close said, nothing or a code and a reason, and with a code alone when it is at fault. */
+  /**
+   * `ws` calls this with what the peer's Close said, nothing or a code and a reason, and with a code alone when it is
+   * at fault.
+   */
   override close(...said: [code?: number, reason?: string | Buffer]): void {
     if (this.onPeerClose === undefined || said.length === 1) super.close(...said)
     else this.onPeerClose(said[0] ?? 1005)

@@ -27,7 +27,9 @@ const read = (pem: Pem): Effect.Effect<Buffer, Tls> =>
         )
       )
 
-/** Options for Node's TLS, which it takes: roots to trust instead of the system's, and credentials. Each may be absent. */
+/**
+ * Options for Node's TLS, which it takes: roots to trust instead of the system's, and credentials. Each may be absent.
+ */
 export const secureOptions = (
   credentials: Credentials | undefined,
   ca: ReadonlyArray<Pem> | undefined

@@ -1,6 +1,6 @@
 /**
- * The port of a WebSocket: a byte stream over binary messages. What is offered in one tick goes out as one message, of 64 KiB at
- * most; what arrives is read however it is cut.
+ * The port of a WebSocket: a byte stream over binary messages. What is offered in one tick goes out as one message, of
+ * 64 KiB at most; what arrives is read however it is cut.
  */
 import type { Socket } from "node:net"
 import { WebSocket } from "ws"
@@ -27,8 +27,8 @@ const lingerMillis = 1000
 
 export interface Options {
   /**
-   * Whether the end of one side is said by a transform above. Then a Close says that both have ended, and the peer's is answered
-   * when this side has. Otherwise it is the end of the side that sends it, and the other one's is the answer.
+   * Whether the end of one side is said by a transform above. Then a Close says that both have ended, and the peer's is
+   * answered when this side has. Otherwise it is the end of the side that sends it, and the other one's is the answer.
    */
   readonly halfClose: boolean
   /** After this much silence a ping goes out; the second in a row that nothing answers ends the connection. */
@@ -167,7 +167,9 @@ export class WsPort implements Port {
     if (message !== undefined) this.send(message)
   }
 
-  /** In parts of about the same length, without a copy. Answers whether the kernel took them at once, as it mostly does. */
+  /**
+   * In parts of about the same length, without a copy. Answers whether the kernel took them at once, as it mostly does.
+   */
   private sendParts(bytes: Uint8Array): boolean {
     const length = Math.ceil(bytes.length / Math.ceil(bytes.length / maxSent))
     for (let from = 0; from < bytes.length; from += length) this.send(bytes.subarray(from, from + length))
@@ -218,7 +220,8 @@ export class WsPort implements Port {
   }
 
   private readonly onPulse = (): void => {
-    // A part of a message counts too. Under Bun an accepted socket always says 0, so that only whole messages and pongs count.
+    // A part of a message counts too. Under Bun an accepted socket always says 0, so that only whole messages and pongs
+    // count.
     const { bytesRead } = this.socket
     if (this.ws.isPaused) {
       // Nothing is read, so nothing can be heard; a pong that nobody asked for says that this side lives.
@@ -279,8 +282,8 @@ export class WsPort implements Port {
   // ---- leaving ----
 
   /**
-   * The kernel has our Close. The peer's is on its way or soon will be, and a socket that is gone when it arrives resets the
-   * connection, with what the peer hasn't read yet: so the socket stays until then, for a moment at most.
+   * The kernel has our Close. The peer's is on its way or soon will be, and a socket that is gone when it arrives
+   * resets the connection, with what the peer hasn't read yet: so the socket stays until then, for a moment at most.
    */
   close(): void {
     this.letGo()

@@ -1,4 +1,7 @@
-/** The port of a connection with somebody in the middle: a lane for each direction, and two fibers that pass what is in them. */
+/**
+ * The port of a connection with somebody in the middle: a lane for each direction, and two fibers that pass what is in
+ * them.
+ */
 import { isArrayNonEmpty } from "effect/Array"
 import type * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
