@@ -85,11 +85,13 @@ export const layerCounts = Layer.succeed(Metric.FiberRuntimeMetrics, {
   recordFiberEnd: () => void fibers.live--
 })
 
-/** What two collections leave: buffers of the dead are given back some time after the first. */
-const counts = async (): Promise<Counts> => {
-  globalThis.gc?.()
-  await sleep(50)
-  globalThis.gc?.()
+/** With what two collections leave, when memory counts: buffers of the dead are given back some time after the first. */
+const counts = async (collected: boolean): Promise<Counts> => {
+  if (collected) {
+    globalThis.gc?.()
+    await sleep(50)
+    globalThis.gc?.()
+  }
   const active = process.getActiveResourcesInfo()
   const { arrayBuffers: buffers, external, heapUsed, rss } = process.memoryUsage()
   return {
@@ -105,10 +107,11 @@ const counts = async (): Promise<Counts> => {
 
 /** Answers who started this process with a channel for it, and nobody on the network: how much there is of everything. */
 export const answerCounts = <A extends object>(also: () => A): void => {
-  process.on("message", () => {
+  process.on("message", (message) => {
+    const collected = typeof message === "object" && message !== null && "collected" in message
     // A turn later: what has just ended is counted while it is on the stack.
     sleep(1)
-      .then(counts)
+      .then(() => counts(collected))
       .then((all) => process.send?.({ ...all, ...also() }))
   })
   process.channel?.unref()

@@ -108,11 +108,12 @@ const Counts = Schema.Struct({
 })
 export type Counts = typeof Counts.Type
 
-const countsOf = ({ child }: Process): Effect.Effect<Counts> =>
+/** Memory counts only when it is `collected` before. */
+const countsOf = ({ child }: Process, order: { readonly collected?: true } = {}): Effect.Effect<Counts> =>
   decoded(
     Effect.callback<unknown>((resume) => {
       child.once("message", (message) => resume(Effect.succeed(message)))
-      child.send({})
+      child.send(order)
     }),
     Counts
   )
@@ -193,6 +194,8 @@ export interface Target {
   /** What attackers are told. */
   readonly address: typeof Greeting.Type & { readonly stack: string }
   readonly counts: Effect.Effect<Counts>
+  /** The same with its memory, after collections. */
+  readonly memory: Effect.Effect<Counts>
   readonly tags: () => Tags
   readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
   readonly ended: Effect.Effect<Ended>
@@ -226,6 +229,7 @@ export const startTarget = (stack: string, options: TargetOptions = {}): Effect.
     return {
       address: { ...greeting, stack },
       counts: Effect.suspend(() => countsOf(running)),
+      memory: Effect.suspend(() => countsOf(running, { collected: true })),
       tags: () => {
         const tags: Record<string, number> = {}
         for (const line of fs.readFileSync(events, "utf8").split("\n").slice(0, -1)) {

@@ -131,11 +131,11 @@ const idle: Scenario = {
       let each = 0
       const { attacked, served } = yield* siege(stack, checks, { size }, (target) =>
         Effect.gen(function* () {
-          const before = yield* target.counts
+          const before = yield* target.memory
           const result = Schema.Struct({ connections, refused: Schema.Int, lost: Schema.Int })
           const child = yield* attacker("idle", { target: target.address, count }, result)
           yield* child.says
-          each = ((yield* target.counts).heap - before.heap) / count
+          each = ((yield* target.memory).heap - before.heap) / count
           yield* Effect.sleep(size === "full" ? "5 seconds" : "200 millis")
           yield* child.stop
           return yield* child.result
@@ -175,9 +175,9 @@ const stalled: Scenario = {
           })
           // What the first half costs has in it what is made once.
           const first = yield* half
-          const before = yield* target.counts
+          const before = yield* target.memory
           const second = yield* half
-          held = ((yield* target.counts).buffers - before.buffers) / (count / 2)
+          held = ((yield* target.memory).buffers - before.buffers) / (count / 2)
           yield* Effect.andThen(first.stop, second.stop)
           return { connections: (yield* first.result).connections + (yield* second.result).connections }
         })

@@ -32,10 +32,12 @@ const cycles: Scenario = {
           const child = yield* attacker("cycles", order, result)
           yield* child.tell({ count: warm })
           yield* child.says
-          const before = yield* settled(target.counts)
+          yield* settled(target.counts)
+          const before = yield* target.memory
           yield* child.tell({ count })
           yield* child.says
-          const after = yield* settled(target.counts)
+          yield* settled(target.counts)
+          const after = yield* target.memory
           grown = { heap: after.heap - before.heap, rss: after.rss - before.rss }
           yield* child.stop
           return yield* child.result
