@@ -2,7 +2,9 @@
  * The command within the test's process, by its program: for tests of what it says and what it answers with, which would spend most of
  * their time on starting processes. What a process is needed for (exit codes, signals, pipes, the environment) runs one, by `start`.
  */
-import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as NodeChildProcessSpawner from "@effect/platform-node/NodeChildProcessSpawner"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
 import * as Cause from "effect/Cause"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
@@ -15,6 +17,7 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
+import * as Terminal from "effect/Terminal"
 import { program } from "../../src/cli/program.ts"
 import { recorder } from "../secrets/recorder.ts"
 import { type Ended, Said } from "./said.ts"
@@ -30,6 +33,23 @@ const consoleOf = (out: (text: string) => void, error: (text: string) => void): 
     log: (text: string) => out(`${text}\n`),
     error: (text: string) => error(`${text}\n`)
   })
+
+/** This process has no terminal of its own, and its stdin is not for the program. */
+const terminal = Layer.succeed(
+  Terminal.Terminal,
+  Terminal.make({
+    columns: Effect.succeed(80),
+    rows: Effect.succeed(24),
+    size: Effect.die("nobody looks"),
+    readInput: Effect.die("nobody is asked anything"),
+    readLine: Effect.die("nobody is asked anything"),
+    display: () => Effect.void
+  })
+)
+
+const platform = NodeChildProcessSpawner.layer.pipe(
+  Layer.provideMerge(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, terminal))
+)
 
 /** One run of the program. */
 export class Inside extends Said {
@@ -50,7 +70,7 @@ export class Inside extends Said {
     // With a root of its own: within one fiber tree, a layer is built once, and this one is of these arguments.
     this.fiber = Effect.runFork(
       program.pipe(
-        Effect.provide(Layer.provideMerge(stdio, NodeServices.layer)),
+        Effect.provide(Layer.mergeAll(platform, stdio)),
         Effect.provideService(Console.Console, text),
         Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: { ...patience, ...env } }))
       )
