@@ -329,11 +329,12 @@ export class Leaving implements PortListener {
     this.tag = tag ?? this.tag
     this.state = "left"
     this.lookForEnd()
-    if (laid === undefined) {
+    // Mostly nothing was acquired in it.
+    const closed = laid && Scope.closeUnsafe(laid, exit)
+    if (closed === undefined) {
       onLeft?.()
       return Effect.void
     }
-    const closed = Scope.close(laid, exit)
     return onLeft === undefined ? closed : Effect.ensuring(closed, Effect.sync(onLeft))
   }
 }
