@@ -3,7 +3,8 @@
  * protocols and of programs over them. It is laid over any transport, and does the same again for the same seed:
  *
  * ```ts
- * const rough = Chaos.layer("memory", { seed: 7, delay: "20 millis", split: 100, harm: { what: "flip", within: 1000 } })
+ * const harm = { what: "flip", within: 1000 } as const
+ * const rough = Chaos.layer("memory", { seed: 7, delay: "20 millis", split: 100, harm })
  * const Live = Multiserver.layer(["memory~mine"]).pipe(Layer.provide([rough.pipe(Layer.provide(Memory.layer)), mine]))
  * ```
  *

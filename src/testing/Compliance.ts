@@ -4,7 +4,8 @@
  * A check is a name and an effect that fails when the contract is broken; any test runner can run it:
  *
  * ```ts
- * for (const { name, run } of Compliance.suite({ target: "net:127.0.0.1:0~mine", layer, authenticates: true, halfClose: true })) {
+ * const subject = { target: "net:127.0.0.1:0~mine", layer, authenticates: true, halfClose: true }
+ * for (const { name, run } of Compliance.suite(subject)) {
  *   it.live(name, () => run)
  * }
  * ```
