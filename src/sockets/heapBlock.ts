@@ -19,15 +19,14 @@ export const HeapBlock: Context.Reference<boolean> = Context.Reference("effect-m
 const bulkBytes = 32 * 1024
 const blockBytes = 16 * 1024 * 1024
 
-const kept: { isMade: boolean; block: Uint8Array | undefined } = { isMade: false, block: undefined }
+const made = { once: false }
 
-/** Makes the block with the first large buffer, and drops it with the second. */
+/**
+ * Makes the block with the first large buffer, and drops it at once: the next collection of the young frees it. One
+ * that is kept for longer is collected with the old, after megabytes have come.
+ */
 export const keepHeapFor = (bytes: number): void => {
-  if (bytes < bulkBytes) return
-  if (kept.isMade) {
-    kept.block = undefined
-    return
-  }
-  kept.isMade = true
-  kept.block = Buffer.allocUnsafeSlow(blockBytes)
+  if (made.once || bytes < bulkBytes) return
+  made.once = true
+  Buffer.allocUnsafeSlow(blockBytes)
 }
