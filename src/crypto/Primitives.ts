@@ -31,7 +31,7 @@ export class Primitives extends Context.Service<
     readonly ed25519KeyPair: (seed: Uint8Array) => KeyPairBytes
     /** A detached Ed25519 signature, 64 bytes. `secretKey` is 64 bytes. */
     readonly sign: (message: Uint8Array, secretKey: Uint8Array) => Uint8Array
-    /** Strict, cofactorless verification: canonical S and key, no small order (wire.md 1.7). */
+    /** Strict, cofactorless verification: canonical S and key, no small order (docs/wire.md). */
     readonly verify: (signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array) => boolean
     /**
      * The X25519 form of an Ed25519 public key. `undefined` when the key is no point, has small order or is outside the

@@ -1,5 +1,5 @@
 /**
- * The box stream that follows an shs handshake (wire.md 1.6): each direction its own key and nonce counter.
+ * The box stream that follows an shs handshake (docs/wire.md): each direction its own key and nonce counter.
  *
  * A packet is a sealed header (34 bytes: the body's length and MAC, boxed) and the body. The goodbye is a sealed header
  * of zeros.

@@ -3,7 +3,7 @@
  * key.
  *
  * The dialer has to know the listener's key; the listener learns the dialer's and asks `authorize` whether to let it
- * in. Specification: wire.md, section 1. Known limits: no rekeying, no post-quantum part, sizes and timing are visible.
+ * in. Specification: docs/wire.md. Known limits: no rekeying, no post-quantum part, sizes and timing are visible.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,5 +1,5 @@
 /**
- * The shs1 handshake as pure steps (wire.md 1.1 to 1.4): each takes a message and gives the next one with what the step
+ * The shs1 handshake as pure steps (docs/wire.md): each takes a message and gives the next one with what the step
  * after it needs, or a failure. No I/O, no clock; randomness comes in as the ephemeral pair, so that every byte can be
  * tested.
  *
