@@ -8,6 +8,7 @@ import type { BindReason } from "../ListenError.ts"
 import { anonymous } from "../Peer.ts"
 import type { Rooms } from "../Port.ts"
 import { makeUnchecked } from "../schema/makeUnchecked.ts"
+import { backlog } from "./backlog.ts"
 import * as SocketRooms from "./rooms.ts"
 import { ignore, release, SocketPort } from "./socketPort.ts"
 import { rewrap, StaticRead, StaticReads } from "./staticRead.ts"
@@ -122,7 +123,7 @@ export const bound = (
       Effect.callback<void, BindReason>((resume) => {
         // It stays: an accept that fails later, for want of memory say, is no reason to stop accepting.
         server.on("error", (error) => resume(Effect.fail(reason(error))))
-        around(() => server.listen(options, () => resume(Effect.void)))
+        around(() => server.listen({ backlog, ...options }, () => resume(Effect.void)))
       })
     )
   )

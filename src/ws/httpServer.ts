@@ -7,6 +7,7 @@ import * as tls from "node:tls"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { AddressInUse, type BindReason, NotListenable } from "../ListenError.ts"
+import { backlog } from "../sockets/backlog.ts"
 import { reachOf } from "../sockets/ip.ts"
 import { bindReason } from "../sockets/reasons.ts"
 import { within } from "../Transport.ts"
@@ -149,7 +150,7 @@ export const own = ({ handler, secure, upgradeMillis }: Options): Effect.Effect<
 export const bind = (server: Server, host: string, port: number): Effect.Effect<number, BindReason> =>
   Effect.callback((resume) => {
     server.on("error", (error) => resume(Effect.fail(bindReason(error))))
-    server.listen({ host, port }, () => resume(Effect.sync(() => (server.address() as AddressInfo).port)))
+    server.listen({ host, port, backlog }, () => resume(Effect.sync(() => (server.address() as AddressInfo).port)))
   })
 
 /**
