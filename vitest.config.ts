@@ -5,10 +5,13 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   // Examples import the package by its name: here that is the source, so that a test has one copy of each module.
   resolve: {
-    alias: { "effect-multiserver/node": fileURLToPath(new URL("src/node.ts", import.meta.url)) }
+    alias: {
+      "effect-multiserver/node": fileURLToPath(new URL("src/node.ts", import.meta.url)),
+      "effect-multiserver/testing": fileURLToPath(new URL("src/testing/index.ts", import.meta.url))
+    }
   },
   test: {
-    include: ["test/**/*.test.ts"],
+    include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
     // Many tests wait for processes of theirs: two files at a time are no more than two cores can do.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     // Bounds for what hangs. Nothing is decided by them on a machine that is busy with something else.

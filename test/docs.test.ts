@@ -31,6 +31,10 @@ describe("documents", () => {
     assert.match(said, /^net:127\.0\.0\.1:\d+~shs:\S+ says hello$/)
   })
 
+  it("docs/testing.md shows examples/testing.test.ts, which is run with the tests", () => {
+    assert.deepStrictEqual(blocksOf(read("docs/testing.md")), [read("examples/testing.test.ts")])
+  })
+
   it("docs/writing-a-protocol.md shows examples/protocol.ts", () => {
     assert.include(blocksOf(read("docs/writing-a-protocol.md")), read("examples/protocol.ts"))
   })
