@@ -103,13 +103,17 @@ export class DialTimedOut extends Schema.TaggedError<DialTimedOut>()("TimedOut",
   }
 }
 
+/** The system's words for a connection that broke: they say nothing against the peer's TLS. */
+const broken = /^(ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN|EHOSTDOWN)$/
+
 /** TLS could not be set up. */
 export class Tls extends Schema.TaggedError<Tls>()("Tls", { code: Schema.String, detail: Schema.String }) {
   override get message(): string {
     return `TLS: ${this.detail} (${this.code})`
   }
+  /** When the connection broke during the handshake. A certificate that is not trusted will not be next time. */
   get isRetryable(): boolean {
-    return false
+    return broken.test(this.code)
   }
 }
 

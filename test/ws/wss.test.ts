@@ -1,6 +1,7 @@
 /** `wss`: the same over TLS, which lets nobody in the middle. */
 import * as fs from "node:fs"
 import * as https from "node:https"
+import * as net from "node:net"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -81,6 +82,39 @@ describe("wss", () => {
       assert.strictEqual(yield* dialFailure("wss://127.0.0.1:1", { ca: file("absent.crt") }), "Tls(ENOENT)")
       assert.match(yield* dialFailure("wss://127.0.0.1:1", { ca: Redacted.make("no PEM") }), /^(Tls|Refused)/)
     }).pipe(Effect.scoped)
+  )
+
+  it.live(
+    "is worth another try when the connection broke during the TLS handshake, and not when a certificate is bad",
+    () =>
+      Effect.gen(function* () {
+        const ends: ReadonlyArray<(socket: net.Socket) => void> = [
+          (socket) => socket.resetAndDestroy(),
+          (socket) => socket.end()
+        ]
+        for (const end of ends) {
+          const server = yield* Effect.acquireRelease(
+            Effect.callback<net.Server>((resume) => {
+              // Once the client's first message has come.
+              const server = net.createServer((socket) => socket.on("error", () => {}).once("data", () => end(socket)))
+              server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+            }),
+            (server) => Effect.sync(() => server.close())
+          )
+          const { port } = server.address() as net.AddressInfo
+          const error = yield* Effect.flip(Effect.scoped(Multiserver.dial(`wss://127.0.0.1:${port}`))).pipe(
+            Effect.provide(multiserver({ ca }))
+          )
+          if (error._tag !== "DialError" || error.reason._tag !== "Tls") return assert.fail(String(error))
+          assert.strictEqual(error.reason.code, "ECONNRESET")
+          assert.isTrue(error.isRetryable)
+        }
+        const [address] = yield* served("wss://127.0.0.1:0", echo).pipe(Effect.provide(multiserver({ credentials })))
+        const untrusted = yield* Effect.flip(Effect.scoped(Multiserver.dial(String(address)))).pipe(
+          Effect.provide(multiserver({}))
+        )
+        assert.isTrue(untrusted._tag === "DialError" && untrusted.reason._tag === "Tls" && !untrusted.isRetryable)
+      }).pipe(Effect.scoped)
   )
 
   it.live("shows its certificate to a server that asks for one", () =>
