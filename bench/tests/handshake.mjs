@@ -43,8 +43,15 @@ const primitives = () => {
 
 const machine = async () => {
   const [Effect, Layer, Redacted, Result] = await Promise.all(["Effect", "Layer", "Redacted", "Result"].map(effect))
-  const [Handshake, Identity, Sodium, { Primitives }, { ConvertedKeys }] = await Promise.all(
-    ["shs/ShsHandshake", "Identity", "crypto/Sodium", "crypto/Primitives", "handshake/convertedKeys"].map(own)
+  const [Handshake, Identity, Sodium, { Primitives }, { ConvertedKeys }, { Secrets }] = await Promise.all(
+    [
+      "shs/ShsHandshake",
+      "Identity",
+      "crypto/Sodium",
+      "crypto/Primitives",
+      "handshake/convertedKeys",
+      "handshake/secrets"
+    ].map(own)
   )
   const service = Effect.runSync(
     Effect.scoped(Effect.map(Layer.build(Sodium.layer), (context) => context))
@@ -58,7 +65,8 @@ const machine = async () => {
     appKey,
     identity,
     ephemeral: service.x25519KeyPair(),
-    keys
+    keys,
+    secrets: new Secrets(service)
   })
   const get = Result.getOrThrow
   return () => {

@@ -17,6 +17,7 @@ import { PeerMisbehaved, type Rejected } from "../HandshakeError.ts"
 import { decide, type Verdict } from "../handshake/authorize.ts"
 import { ConvertedKeys } from "../handshake/convertedKeys.ts"
 import { handshakeErrors, type Phase } from "../handshake/errors.ts"
+import { type Secrets, withSecrets } from "../handshake/secrets.ts"
 import { fromSeed, Identity, type KeyPair, type PublicKey } from "../Identity.ts"
 import { Authenticated } from "../Peer.ts"
 import { makeUnchecked } from "../schema/makeUnchecked.ts"
@@ -69,16 +70,22 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
   const appKey = Redacted.value(options.appKey ?? mainNetwork)
   const { authorize } = options
   const keys = new ConvertedKeys(primitives)
-  const local = (as: KeyPair): Handshake.Local => ({
-    primitives,
-    appKey,
-    identity: as,
-    ephemeral: primitives.x25519KeyPair(),
-    keys
-  })
+  const local = (as: KeyPair, secrets: Secrets): Handshake.Local => {
+    const ephemeral = primitives.x25519KeyPair()
+    secrets.keep(ephemeral.secretKey)
+    return { primitives, appKey, identity: as, ephemeral, keys, secrets }
+  }
 
-  const dial = Effect.fnUntraced(function* (wire: Transform.Wire, server: PublicKey, as: KeyPair) {
-    const hello = Handshake.clientHello(local(as), server)
+  /** Speaks as the pair of the seed, where the address has one. */
+  const dial = Effect.fnUntraced(function* (
+    secrets: Secrets,
+    wire: Transform.Wire,
+    server: PublicKey,
+    seed: Redacted.Redacted<Uint8Array> | undefined
+  ) {
+    const as = seed === undefined ? identity : fromSeed(primitives, seed)
+    if (as !== identity) secrets.keep(Redacted.value(as.secretKey))
+    const hello = Handshake.clientHello(local(as, secrets), server)
     yield* Effect.mapError(wire.write(hello.message), rejected("hello", "connect"))
     hello.next.sharedLong()
     const challenge = yield* receive(wire, "challenge", "hello")
@@ -90,11 +97,11 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     return handshaken(primitives, server, session, options.maxBoxBody)
   })
 
-  const serve = Effect.fnUntraced(function* (wire: Transform.Wire, remote: Address.Address) {
+  const serve = Effect.fnUntraced(function* (secrets: Secrets, wire: Transform.Wire, remote: Address.Address) {
     const crowded = yield* Crowded
-    const early = crowded() ? undefined : local(identity)
+    const early = crowded() ? undefined : local(identity, secrets)
     const hello = yield* receive(wire, "hello", "connect")
-    const challenge = yield* step("hello", Handshake.serverChallenge(early ?? local(identity), hello))
+    const challenge = yield* step("hello", Handshake.serverChallenge(early ?? local(identity, secrets), hello))
     yield* Effect.mapError(wire.write(challenge.message), rejected("challenge", "connect"))
     if (!crowded()) challenge.next.sharedLong()
     const auth = yield* receive(wire, "auth", "hello")
@@ -115,9 +122,10 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
       Transform.fromCodec(link, (wire) =>
         publicKey === undefined
           ? Effect.fail(failure("hello", new PeerMisbehaved({ detail: "no key to dial" })))
-          : dial(wire, publicKey, seed === undefined ? identity : fromSeed(primitives, seed))
+          : withSecrets(primitives, (secrets) => dial(secrets, wire, publicKey, seed))
       ),
-    inbound: (link) => Transform.fromCodec(link, (wire) => serve(wire, link.remote)),
+    inbound: (link) =>
+      Transform.fromCodec(link, (wire) => withSecrets(primitives, (secrets) => serve(secrets, wire, link.remote))),
     advertise: () => new Address.Shs({ publicKey: identity.publicKey })
   })
 })

@@ -18,6 +18,7 @@ import { uncheckedPublicKey } from "../crypto/publicKey.ts"
 import { concat, scratch } from "../crypto/scratch.ts"
 import type { ConvertedKeys } from "../handshake/convertedKeys.ts"
 import type { Failure } from "../handshake/errors.ts"
+import type { Secrets } from "../handshake/secrets.ts"
 import type { KeyPair, PublicKey } from "../Identity.ts"
 import type { Direction } from "./BoxStream.ts"
 
@@ -34,6 +35,8 @@ export interface Local {
   readonly ephemeral: KeyPairBytes
   /** The peers' keys. */
   readonly keys: ConvertedKeys
+  /** Hears of each secret of this handshake, the ephemeral one included. */
+  readonly secrets: Secrets
 }
 
 /** What both sides come to: one box stream each way. */
@@ -73,23 +76,23 @@ const greeting = ({ appKey, ephemeral, primitives }: Local): Uint8Array =>
 
 /** The peer's ephemeral key from its greeting and the secret shared with it. */
 const readGreeting = (
-  { appKey, ephemeral, primitives }: Local,
+  { appKey, ephemeral, primitives, secrets }: Local,
   message: Uint8Array
 ): Step<{ readonly key: Uint8Array; readonly shared: Uint8Array }> => {
   const key = message.subarray(32, 64)
   if (!primitives.equal(primitives.hmac(appKey, key), message.subarray(0, 32))) return wrongNetwork
-  const shared = primitives.x25519(ephemeral.secretKey, key)
+  const shared = secrets.keep(primitives.x25519(ephemeral.secretKey, key))
   return shared === undefined ? misbehaved(smallOrder) : Result.succeed({ key, shared })
 }
 
 const session = (
-  { appKey, ephemeral, identity, primitives }: Local,
+  { appKey, ephemeral, identity, primitives, secrets }: Local,
   remote: { readonly publicKey: Uint8Array; readonly ephemeral: Uint8Array },
   acceptKey: Uint8Array
 ): Session => {
   const secret = primitives.sha256(acceptKey)
   const direction = (longTerm: Uint8Array, ephemeralKey: Uint8Array): Direction => ({
-    key: hashSecret(primitives, secret, longTerm),
+    key: secrets.keep(hashSecret(primitives, secret, longTerm)),
     nonce: primitives.hmac(appKey, ephemeralKey).subarray(0, 24)
   })
   const keys = {
@@ -156,7 +159,8 @@ export const clientHello = (
     server,
     sharedLong: once(() => {
       const x25519 = local.keys.convert(server)
-      return { x25519, shared: x25519 && local.primitives.x25519(local.ephemeral.secretKey, x25519) }
+      const shared = x25519 && local.primitives.x25519(local.ephemeral.secretKey, x25519)
+      return { x25519, shared: local.secrets.keep(shared) }
     })
   }
 })
@@ -167,13 +171,13 @@ export const clientAuth = (
   challenge: Uint8Array
 ): Step<{ readonly message: Uint8Array; readonly next: AwaitAccept }> => {
   const { local, server } = state
-  const { appKey, identity, primitives } = local
+  const { appKey, identity, primitives, secrets } = local
   return Result.flatMap(readGreeting(local, challenge), ({ key: serverEphemeral, shared }) => {
     const { shared: sharedLong, x25519: serverX25519 } = state.sharedLong()
     if (serverX25519 === undefined || sharedLong === undefined) {
       return misbehaved("the key of the address is no point that anybody can hold")
     }
-    const sharedHash = primitives.sha256(shared)
+    const sharedHash = secrets.keep(primitives.sha256(shared))
     const hello = concat(sign(local, concat(appKey, server, sharedHash)), identity.publicKey)
     const authKey = hashSecret(primitives, appKey, shared, sharedLong)
     const message = scratch(lengths.auth)
@@ -181,7 +185,7 @@ export const clientAuth = (
     primitives.wipe(authKey)
     const acceptKey = once(() => {
       const sharedAccept = withX25519(local, (secretKey) => primitives.x25519(secretKey, serverEphemeral))
-      const key = sharedAccept && hashSecret(primitives, appKey, shared, sharedLong, sharedAccept)
+      const key = secrets.keep(sharedAccept && hashSecret(primitives, appKey, shared, sharedLong, sharedAccept))
       for (const spent of [shared, sharedLong, sharedAccept]) if (spent !== undefined) primitives.wipe(spent)
       return key
     })
@@ -245,14 +249,16 @@ export const serverChallenge = (
       local,
       clientEphemeral,
       shared,
-      sharedLong: once(() => withX25519(local, (secretKey) => local.primitives.x25519(secretKey, clientEphemeral)))
+      sharedLong: once(() =>
+        local.secrets.keep(withX25519(local, (secretKey) => local.primitives.x25519(secretKey, clientEphemeral)))
+      )
     }
   }))
 
 /** From the auth message to the client's proved key. */
 export const serverVerify = (state: AwaitAuth, auth: Uint8Array): Step<AwaitDecision> => {
   const { clientEphemeral, local, shared } = state
-  const { appKey, ephemeral, identity, keys, primitives } = local
+  const { appKey, ephemeral, identity, keys, primitives, secrets } = local
   const sharedLong = state.sharedLong()
   if (sharedLong === undefined) return misbehaved(smallOrder)
   const authKey = hashSecret(primitives, appKey, shared, sharedLong)
@@ -264,14 +270,14 @@ export const serverVerify = (state: AwaitAuth, auth: Uint8Array): Step<AwaitDeci
   const client = uncheckedPublicKey(hello.slice(64))
   const clientX25519 = keys.convert(client)
   if (clientX25519 === undefined) return misbehaved("its public key is no point that anybody can hold")
-  const sharedHash = primitives.sha256(shared)
+  const sharedHash = secrets.keep(primitives.sha256(shared))
   const signed = concat(appKey, identity.publicKey, sharedHash)
   if (!primitives.verify(hello.subarray(0, 64), signed, hello.subarray(64)))
     return misbehaved("its signature does not hold")
   keys.proved(client, clientX25519)
   const sharedAccept = primitives.x25519(ephemeral.secretKey, clientX25519)
   if (sharedAccept === undefined) return misbehaved("its public key is a point of small order")
-  const acceptKey = hashSecret(primitives, appKey, shared, sharedLong, sharedAccept)
+  const acceptKey = secrets.keep(hashSecret(primitives, appKey, shared, sharedLong, sharedAccept))
   for (const spent of [shared, sharedLong, sharedAccept]) primitives.wipe(spent)
   return Result.succeed({ local, client, clientEphemeral, hello, sharedHash, acceptKey })
 }

@@ -4,6 +4,7 @@ import type { Codec } from "../../src/Codec.ts"
 import type { KeyPairBytes, Primitives } from "../../src/crypto/Primitives.ts"
 import type { ConvertedKeys } from "../../src/handshake/convertedKeys.ts"
 import type { Failure } from "../../src/handshake/errors.ts"
+import { Secrets } from "../../src/handshake/secrets.ts"
 import type { KeyPair, PublicKey } from "../../src/Identity.ts"
 import * as NoiseFrames from "../../src/noise/NoiseFrames.ts"
 import * as NoiseProfile from "../../src/noise/NoiseProfile.ts"
@@ -66,11 +67,13 @@ const done = (peer: Uint8Array, { decrypt, encrypt }: { readonly encrypt: Keys; 
   decrypt
 })
 
+const shsSide = (side: Side): Shs.Local => ({ ...side, secrets: new Secrets(side.primitives) })
+
 const shs: Protocol = {
   name: "shs",
   nonceLength: 24,
   client: (side, server) => {
-    const hello = Shs.clientHello(side, server)
+    const hello = Shs.clientHello(shsSide(side), server)
     const accept = (state: Shs.AwaitAccept) => (message: Uint8Array) =>
       answer(Shs.clientFinish(state, message), (session) => done(server, session))
     const challenge = (message: Uint8Array) =>
@@ -92,7 +95,7 @@ const shs: Protocol = {
         return { _tag: "say", message: accept.message, next: done(decision.client, accept.session) }
       })
     const hello = (message: Uint8Array) =>
-      answer(Shs.serverChallenge(side, message), (challenge) => ({
+      answer(Shs.serverChallenge(shsSide(side), message), (challenge) => ({
         _tag: "say",
         message: challenge.message,
         next: { _tag: "hear", length: Shs.lengths.auth, next: auth(challenge.next) }

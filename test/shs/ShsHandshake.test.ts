@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { ConvertedKeys } from "../../src/handshake/convertedKeys.ts"
+import { Secrets } from "../../src/handshake/secrets.ts"
 import { type KeyPair, PublicKey } from "../../src/Identity.ts"
 import * as Handshake from "../../src/shs/ShsHandshake.ts"
 import { primitives } from "../support/primitives.ts"
@@ -9,13 +10,14 @@ import { handshakes, hex } from "../support/vectors.ts"
 
 type Keys = (typeof handshakes)[number]["client"]
 
-const local = (appKey: Uint8Array, keys: Keys): Handshake.Local => {
+const local = (appKey: Uint8Array, own: Keys): Handshake.Local => {
   const identity: KeyPair = {
-    publicKey: PublicKey.make(keys.longterm_pk),
-    secretKey: Redacted.make(keys.longterm_sk)
+    publicKey: PublicKey.make(own.longterm_pk),
+    secretKey: Redacted.make(own.longterm_sk)
   }
-  const ephemeral = { publicKey: keys.ephemeral_pk.slice(), secretKey: keys.ephemeral_sk.slice() }
-  return { primitives, appKey, identity, ephemeral, keys: new ConvertedKeys(primitives) }
+  const ephemeral = { publicKey: own.ephemeral_pk.slice(), secretKey: own.ephemeral_sk.slice() }
+  const [keys, secrets] = [new ConvertedKeys(primitives), new Secrets(primitives)]
+  return { primitives, appKey, identity, ephemeral, keys, secrets }
 }
 
 const assertOutcome = (session: Handshake.Session, expected: (typeof handshakes)[number]["outcome"]["client"]) => {

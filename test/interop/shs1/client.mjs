@@ -2,6 +2,7 @@
 /** shs1-test's client: APPKEY PUBLICKEY. */
 import * as Redacted from "effect/Redacted"
 import { ConvertedKeys } from "../../../dist/handshake/convertedKeys.js"
+import { Secrets } from "../../../dist/handshake/secrets.js"
 import { fromSeed } from "../../../dist/Identity.js"
 import * as Handshake from "../../../dist/shs/ShsHandshake.js"
 import { args, primitives, read, succeed, write, writeOutcome } from "./stdio.mjs"
@@ -13,7 +14,8 @@ const local = {
   appKey,
   identity,
   ephemeral: primitives.x25519KeyPair(),
-  keys: new ConvertedKeys(primitives)
+  keys: new ConvertedKeys(primitives),
+  secrets: new Secrets(primitives)
 }
 
 const hello = Handshake.clientHello(local, server)

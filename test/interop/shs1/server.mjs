@@ -2,6 +2,7 @@
 /** shs1-test's server: APPKEY SECRETKEY PUBLICKEY. */
 import * as Redacted from "effect/Redacted"
 import { ConvertedKeys } from "../../../dist/handshake/convertedKeys.js"
+import { Secrets } from "../../../dist/handshake/secrets.js"
 import * as Handshake from "../../../dist/shs/ShsHandshake.js"
 import { args, primitives, read, succeed, write, writeOutcome } from "./stdio.mjs"
 
@@ -12,7 +13,8 @@ const local = {
   appKey,
   identity,
   ephemeral: primitives.x25519KeyPair(),
-  keys: new ConvertedKeys(primitives)
+  keys: new ConvertedKeys(primitives),
+  secrets: new Secrets(primitives)
 }
 
 const challenge = succeed(Handshake.serverChallenge(local, read(64)))

@@ -1,0 +1,48 @@
+/**
+ * The secrets of one handshake: ephemeral keys, what is agreed on with them, and session keys until a codec has them.
+ *
+ * They are wiped together when the handshake ends, whether it succeeds, fails, dies or is interrupted, at whatever
+ * message. Most steps wipe what they have spent much earlier; this is for what waits for a message that never comes.
+ */
+import * as Effect from "effect/Effect"
+import type { Primitives } from "../crypto/Primitives.ts"
+
+/** What keeps secrets of its own. */
+interface Keeper {
+  readonly wipe: () => void
+}
+
+export class Secrets {
+  private readonly primitives: Primitives["Service"]
+  private readonly kept: Array<Uint8Array | Keeper> = []
+
+  constructor(primitives: Primitives["Service"]) {
+    this.primitives = primitives
+  }
+
+  /** To be called with each secret as soon as it is made. Gives it back. */
+  keep<A extends Uint8Array | Keeper | undefined>(secret: A): A {
+    if (secret !== undefined) this.kept.push(secret)
+    return secret
+  }
+
+  wipe(): void {
+    for (const secret of this.kept) {
+      if (secret instanceof Uint8Array) this.primitives.wipe(secret)
+      else secret.wipe()
+    }
+  }
+}
+
+/** A handshake, and the end of its secrets. */
+export const withSecrets = <A, E, R>(
+  primitives: Primitives["Service"],
+  handshake: (secrets: Secrets) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    const secrets = new Secrets(primitives)
+    return Effect.onExit(handshake(secrets), () => {
+      secrets.wipe()
+      return Effect.void
+    })
+  })
