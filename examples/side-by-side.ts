@@ -42,9 +42,12 @@ const shs2 = Layer.effect(
       section: Section,
       authenticates: true,
       notDialable: (key) => (key === "" ? "shs2 needs the key of the peer: shs2:KEY" : undefined),
-      outbound: (link, key, below) =>
-        named(inner.outbound(key === "" ? new Address.Shs({}) : new Address.Shs({ publicKey: key }), below), link),
-      inbound: (link, _, below) => named(inner.inbound(new Address.Shs({}), below), link),
+      outbound: (link, key, below, above) =>
+        named(
+          inner.outbound(key === "" ? new Address.Shs({}) : new Address.Shs({ publicKey: key }), below, above),
+          link
+        ),
+      inbound: (link, _, below, above) => named(inner.inbound(new Address.Shs({}), below, above), link),
       advertise: () => section(identity.publicKey)
     })
   })

@@ -85,9 +85,10 @@ export const upgrade = (
   side: "outbound" | "inbound"
 ): Result.Result<Upgrade, Transform.Refusal> => {
   const below = stack.transport.below(address.transport)
+  const [, ...names] = stack.name.split("~")
   const wraps: Array<Transform.Wrap> = []
   for (const [i, shape] of stack.transforms.entries()) {
-    const wrap = shape[side](address.transforms[i] as Section, below)
+    const wrap = shape[side](address.transforms[i] as Section, below, names.slice(i + 1))
     if (Result.isFailure(wrap)) return Result.fail(wrap.failure)
     wraps.push(wrap.success)
   }

@@ -40,9 +40,12 @@ export interface Refusal {
 export interface Shape {
   /** Whether the peer is authenticated, and the stream kept secret and whole, from here on. */
   readonly authenticates: boolean
-  /** One side for a section, over a transport; a failure says why it can't be. Nothing is done yet. */
-  readonly outbound: (section: Section, below: Below) => Result.Result<Wrap, Refusal>
-  readonly inbound: (section: Section, below: Below) => Result.Result<Wrap, Refusal>
+  /**
+   * One side for a section, over a transport, and under the transforms whose names are `above`, the next one first; a
+   * failure says why it can't be. Nothing is done yet.
+   */
+  readonly outbound: (section: Section, below: Below, above: ReadonlyArray<string>) => Result.Result<Wrap, Refusal>
+  readonly inbound: (section: Section, below: Below, above: ReadonlyArray<string>) => Result.Result<Wrap, Refusal>
   /** The section as it is advertised: with what a dialer has to know filled in, and nothing secret. */
   readonly advertise: (section: Section) => Section
   /** The key that the section asks for, or shows. */
@@ -60,8 +63,12 @@ export interface Definition<A> {
    */
   readonly section: Schema.Codec<A, Section>
   readonly authenticates: boolean
-  readonly outbound: (link: Link.Link, section: A, below: Below) => ReturnType<Wrap>
-  readonly inbound: (link: Link.Link, section: A, below: Below) => ReturnType<Wrap>
+  /**
+   * One side, over the transport `below`. `above` are the names of the transforms that the stack lays over this one, the
+   * next one first: for a handshake that makes sure that both sides mean the same stack.
+   */
+  readonly outbound: (link: Link.Link, section: A, below: Below, above: ReadonlyArray<string>) => ReturnType<Wrap>
+  readonly inbound: (link: Link.Link, section: A, below: Below, above: ReadonlyArray<string>) => ReturnType<Wrap>
   /** The key in the section. By default there is none. */
   readonly key?: (section: A) => PublicKey | undefined
   /** By default as it is. */
@@ -87,13 +94,13 @@ export const make = <A>(definition: Definition<A>): Shape => {
     })
   return {
     authenticates: definition.authenticates,
-    outbound: (section, below) =>
+    outbound: (section, below, above) =>
       Result.map(
         checked(section, below, definition.notDialable),
-        (own) => (link) => definition.outbound(link, own, below)
+        (own) => (link) => definition.outbound(link, own, below, above)
       ),
-    inbound: (section, below) =>
-      Result.map(checked(section, below), (own) => (link) => definition.inbound(link, own, below)),
+    inbound: (section, below, above) =>
+      Result.map(checked(section, below), (own) => (link) => definition.inbound(link, own, below, above)),
     advertise: (section) => {
       const own = decoded(section)
       return Result.isSuccess(own) ? (definition.advertise?.(own.success) ?? section) : section

@@ -62,7 +62,7 @@ const run = (script: Script) =>
     const publicKey = PublicKey.make(script.server_longterm_pk ?? new Uint8Array(32))
     const section = script.role === "client" ? new Address.Shs({ publicKey }) : new Address.Shs({})
     const wrap = Result.getOrThrow(
-      script.role === "client" ? shape.outbound(section, below) : shape.inbound(section, below)
+      script.role === "client" ? shape.outbound(section, below, []) : shape.inbound(section, below, [])
     )
     const fiber = yield* Effect.forkChild(Effect.result(wrap(link)).pipe(Effect.timeoutOption("10 seconds")), {
       startImmediately: true
