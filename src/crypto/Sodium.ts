@@ -107,7 +107,7 @@ const make: Primitives["Service"] = {
     succeeds(() => sodium.crypto_aead_chacha20poly1305_ietf_decrypt(message, null, sealed, associated, nonce, key)),
   // Not every runtime's OpenSSL has it: Electron's is another library.
   ...(getCiphers().includes(openssl) && { aeadLargeOpener }),
-  blake2b: (hash, message) => sodium.crypto_generichash(hash, message),
+  blake2b: (hash, message, key) => sodium.crypto_generichash(hash, message, key),
   equal: (a, b) => a.length === b.length && sodium.sodium_memcmp(a, b),
   wipe: (bytes) => sodium.sodium_memzero(bytes)
 }

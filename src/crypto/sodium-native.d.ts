@@ -33,7 +33,7 @@ declare module "sodium-native" {
       nonce: Bytes,
       key: Bytes
     ): number
-    crypto_generichash(out: Bytes, message: Bytes): void
+    crypto_generichash(out: Bytes, message: Bytes, key?: Bytes): void
     sodium_memcmp(a: Bytes, b: Bytes): boolean
     sodium_memzero(bytes: Bytes): void
   }

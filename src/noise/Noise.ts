@@ -1,10 +1,10 @@
 /**
- * `noise`: mutual authentication by the same Ed25519 keys as shs, through Noise's XK handshake, for peers of one app
- * key, and large sealed frames.
+ * `noise`: mutual authentication by the same Ed25519 keys as shs, through Noise's XKpsk0 handshake, for peers of one app
+ * key who mean the same stack, and large sealed frames.
  *
  * The dialer has to know the listener's key; the listener learns the dialer's, with the token of the address where
  * there is one, and asks `authorize` whether to let it in. Specification: docs/noise.md. Known limits: no post-quantum
- * part, sizes and timing are visible.
+ * part; sizes and timing are visible; a recorded hello that is played again is answered.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -17,6 +17,7 @@ import { Primitives } from "../crypto/Primitives.ts"
 import { PeerMisbehaved, type Rejected } from "../HandshakeError.ts"
 import { decide, type Verdict } from "../handshake/authorize.ts"
 import { handshakeErrors, type Phase } from "../handshake/errors.ts"
+import { type Secrets, withSecrets } from "../handshake/secrets.ts"
 import { Identity, type PublicKey } from "../Identity.ts"
 import { Authenticated } from "../Peer.ts"
 import * as Transform from "../Transform.ts"
@@ -71,11 +72,13 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
   const local = Profile.local(primitives, appKey, identity)
 
   const dial = Effect.fnUntraced(function* (
+    own: Profile.Local,
+    secrets: Secrets,
     wire: Transform.Wire,
     responder: PublicKey,
     token: Redacted.Redacted<Uint8Array> | undefined
   ) {
-    const hello = yield* step("hello", Profile.initiatorHello(local, responder))
+    const hello = yield* step("hello", Profile.initiatorHello(own, responder, secrets))
     yield* Effect.mapError(wire.write(hello.message), rejected("hello", "connect"))
     const challenge = yield* receive(wire, Profile.lengths.challenge, "challenge", "hello")
     const auth = yield* step(
@@ -89,9 +92,14 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     return handshaken(primitives, responder, yield* step("accept", Profile.initiatorAcceptBody(auth.next, body)))
   })
 
-  const serve = Effect.fnUntraced(function* (wire: Transform.Wire, remote: Address.Address) {
+  const serve = Effect.fnUntraced(function* (
+    own: Profile.Local,
+    secrets: Secrets,
+    wire: Transform.Wire,
+    remote: Address.Address
+  ) {
     const hello = yield* receive(wire, Profile.lengths.hello, "hello", "connect")
-    const challenge = yield* step("hello", Profile.responderChallenge(local, hello))
+    const challenge = yield* step("hello", Profile.responderChallenge(own, hello, secrets))
     yield* Effect.mapError(wire.write(challenge.message), rejected("challenge", "connect"))
     const auth = yield* receive(wire, Profile.lengths.auth, "auth", "hello")
     const decision = yield* step("auth", Profile.responderVerify(challenge.next, auth))
@@ -108,13 +116,16 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     notDialable: ({ publicKey }) =>
       publicKey === undefined ? "noise needs the key of the peer: noise:KEY" : undefined,
     key: ({ publicKey }) => publicKey,
-    outbound: (link, { publicKey, token }) =>
+    outbound: (link, { publicKey, token }, _below, above) =>
       Transform.fromCodec(link, (wire) =>
         publicKey === undefined
           ? Effect.fail(failure("hello", new PeerMisbehaved({ detail: "no key to dial" })))
-          : dial(wire, publicKey, token)
+          : withSecrets(primitives, (secrets) => dial(Profile.under(local, above), secrets, wire, publicKey, token))
       ),
-    inbound: (link) => Transform.fromCodec(link, (wire) => serve(wire, link.remote)),
+    inbound: (link, _section, _below, above) =>
+      Transform.fromCodec(link, (wire) =>
+        withSecrets(primitives, (secrets) => serve(Profile.under(local, above), secrets, wire, link.remote))
+      ),
     advertise: () => new Address.Noise({ publicKey: identity.publicKey })
   })
 })

@@ -9,8 +9,11 @@ import { type Hash, Hkdf, keyLength } from "./hkdf.ts"
 
 export type { Hash } from "./hkdf.ts"
 
-/** What a message does: send a key, or mix the secret that two keys share. The first letter is the initiator's key. */
-export type Token = "e" | "s" | "ee" | "es" | "se" | "ss"
+/**
+ * What a message does: send a key, mix the secret that two keys share (the first letter is the initiator's key), or mix
+ * a secret that both sides had before.
+ */
+export type Token = "e" | "s" | "ee" | "es" | "se" | "ss" | "psk"
 
 export interface Pattern {
   readonly name: string
@@ -33,6 +36,19 @@ export const XK: Pattern = {
   ]
 }
 
+/**
+ * A pattern with pre-shared secrets, Noise's modifiers: `psk0` mixes one at the beginning of the first message, `pskN`
+ * at the end of the Nth.
+ */
+export const withPsks = (pattern: Pattern, ...at: ReadonlyArray<number>): Pattern => {
+  const psk = (position: number): ReadonlyArray<Token> => (at.includes(position) ? ["psk"] : [])
+  return {
+    ...pattern,
+    name: `${pattern.name}${at.map((position) => `psk${position}`).join("+")}`,
+    messages: pattern.messages.map((tokens, i) => [...(i === 0 ? psk(0) : []), ...tokens, ...psk(i + 1)])
+  }
+}
+
 export const blake2b = (primitives: Primitives["Service"]): Hash => ({
   name: "BLAKE2b",
   length: 64,
@@ -46,6 +62,8 @@ export class Protocol {
   readonly pattern: Pattern
   readonly hash: Hash
   readonly hkdf: Hkdf
+  /** Whether there are pre-shared secrets. Then ephemeral keys, which make every handshake another one, are mixed too. */
+  readonly preShared: boolean
   /** The hash of its name, with which each handshake begins. */
   readonly initial: Uint8Array
 
@@ -54,6 +72,7 @@ export class Protocol {
     this.pattern = pattern
     this.hash = hash
     this.hkdf = new Hkdf(primitives, hash)
+    this.preShared = pattern.messages.some((tokens) => tokens.includes("psk"))
     const name = new TextEncoder().encode(`Noise_${pattern.name}_25519_ChaChaPoly_${hash.name}`)
     this.initial = new Uint8Array(hash.length)
     if (name.length > hash.length) hash.digest(this.initial, name)
@@ -78,11 +97,13 @@ export interface Options {
   readonly local: Pair | undefined
   /** The other side's static key, where it is known beforehand. */
   readonly remote: Uint8Array | undefined
+  /** The pre-shared secrets, 32 bytes each, in the order in which the pattern mixes them. They are not wiped. */
+  readonly psks: ReadonlyArray<Uint8Array>
 }
 
 /**
- * `forged`: a tag is wrong, or the message too short. `degenerate`: a secret would be all zero: the point has small
- * order.
+ * `forged`: a tag is wrong, or the message too short. `degenerate`: there is no secret to mix. It would be all zero,
+ * because the point has small order, or this side has none.
  */
 export type Failure = "forged" | "degenerate"
 
@@ -120,11 +141,18 @@ class Symmetric {
     this.protocol.hash.digest(this.hash, concat(this.hash, data))
   }
 
-  /** Mixes a shared secret, which is wiped. */
-  mixKey(secret: Uint8Array): void {
-    const { hkdf, primitives } = this.protocol
-    hkdf.derive(this.chaining, secret, this.key)
-    primitives.wipe(secret)
+  mixKey(input: Uint8Array): void {
+    this.protocol.hkdf.derive(this.chaining, input, this.key)
+    this.keyed = true
+    this.nonce[4] = 0
+  }
+
+  mixKeyAndHash(input: Uint8Array): void {
+    const { hash, hkdf, primitives } = this.protocol
+    const mixed = scratch(hash.length)
+    hkdf.derive(this.chaining, input, mixed, this.key)
+    this.mixHash(mixed)
+    primitives.wipe(mixed)
     this.keyed = true
     this.nonce[4] = 0
   }
@@ -185,6 +213,7 @@ export class NoiseHandshake {
   private remoteEphemeral: Uint8Array | undefined
   private remote: Uint8Array | undefined
   private turn = 0
+  private psksMixed = 0
 
   constructor(options: Options) {
     const { local, prologue, protocol, remote, role } = options
@@ -207,7 +236,7 @@ export class NoiseHandshake {
     for (const token of this.tokens()) {
       if (token === "e") {
         this.ephemeral = this.options.ephemeral()
-        this.symmetric.mixHash(this.ephemeral.publicKey)
+        this.mixEphemeral(this.ephemeral.publicKey)
         parts.push(this.ephemeral.publicKey)
       } else if (token === "s") {
         parts.push(this.symmetric.seal(this.options.local?.publicKey ?? empty))
@@ -226,7 +255,7 @@ export class NoiseHandshake {
         this.remoteEphemeral = message.slice(at, at + keyLength)
         at += keyLength
         if (message.length < at) return this.fail("forged")
-        this.symmetric.mixHash(this.remoteEphemeral)
+        this.mixEphemeral(this.remoteEphemeral)
       } else if (token === "s") {
         const sealed = message.subarray(at, at + keyLength + this.symmetric.overhead)
         at += keyLength + this.symmetric.overhead
@@ -264,13 +293,25 @@ export class NoiseHandshake {
     return this.options.protocol.pattern.messages[this.turn++] ?? []
   }
 
-  /** Mixes the secret of two keys. A key that this side does not have agrees on none. */
+  private mixEphemeral(publicKey: Uint8Array): void {
+    this.symmetric.mixHash(publicKey)
+    if (this.options.protocol.preShared) this.symmetric.mixKey(publicKey)
+  }
+
+  /** Mixes the secret of two keys, or the next pre-shared one. A key that this side does not have agrees on none. */
   private mix(token: Exclude<Token, "e" | "s">): boolean {
+    if (token === "psk") {
+      const psk = this.options.psks[this.psksMixed++]
+      if (psk !== undefined) this.symmetric.mixKeyAndHash(psk)
+      return psk !== undefined
+    }
     const [ours, theirs] = this.options.role === "initiator" ? [token[0], token[1]] : [token[1], token[0]]
     const remote = theirs === "e" ? this.remoteEphemeral : this.remote
     const secret = remote === undefined ? undefined : this.agree(ours === "e", remote)
-    if (secret !== undefined) this.symmetric.mixKey(secret)
-    return secret !== undefined
+    if (secret === undefined) return false
+    this.symmetric.mixKey(secret)
+    this.options.protocol.primitives.wipe(secret)
+    return true
   }
 
   private agree(withEphemeral: boolean, remote: Uint8Array): Uint8Array | undefined {

@@ -1,10 +1,10 @@
 /**
- * What the protocol `noise` makes of Noise's XK handshake (docs/noise.md), as pure steps: each takes a message and
+ * What the protocol `noise` makes of Noise's XKpsk0 handshake (docs/noise.md), as pure steps: each takes a message and
  * gives the next one with what the step after it needs, or a failure.
  *
  * ```
  * initiator                                       responder
- * hello      e, es                   48 ->
+ * hello      psk, e, es              48 ->
  *                                     <- 48       challenge  e, ee
  * auth       s, se, payload A token 128 ->
  *                                     <- 35       accept     the responder's first frame, one byte 00
@@ -18,6 +18,7 @@ import { uncheckedPublicKey } from "../crypto/publicKey.ts"
 import { concat, scratch } from "../crypto/scratch.ts"
 import { ConvertedKeys } from "../handshake/convertedKeys.ts"
 import type { Failure } from "../handshake/errors.ts"
+import { Secrets } from "../handshake/secrets.ts"
 import type { KeyPair, PublicKey } from "../Identity.ts"
 import { type Direction, headLength, NoiseFrames, NoiseSealer, stateLength } from "./NoiseFrames.ts"
 import * as Noise from "./NoiseHandshake.ts"
@@ -28,8 +29,10 @@ export const lengths = { hello: 48, challenge: 48, auth: 128, acceptHead: headLe
 /** What one side brings to a handshake. */
 export interface Local {
   readonly primitives: Primitives["Service"]
-  /** 32 bytes that name the network. */
-  readonly appKey: Uint8Array
+  /** The app key, as the handshake takes it. */
+  readonly psk: Uint8Array
+  /** The names of the sections that are agreed on, from `noise` upwards: `noise~deflate`. */
+  readonly sections: string
   readonly identity: KeyPair
   readonly protocol: Noise.Protocol
   /** The identity's pair as X25519. */
@@ -40,7 +43,14 @@ export interface Local {
   readonly keys: ConvertedKeys
 }
 
-/** One side, for all its handshakes. With an `ephemeral` that gives a known pair, every byte that it says is known. */
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
+const label = encode("effect-multiserver/noise/2\0")
+const pskLabel = encode("effect-multiserver/noise/2/psk")
+
+/**
+ * One side, for all its handshakes with nothing above `noise`. With an `ephemeral` that gives a known pair, every byte
+ * that it says is known.
+ */
 export const local = (
   primitives: Primitives["Service"],
   appKey: Uint8Array,
@@ -53,11 +63,14 @@ export const local = (
     primitives.wipe(secretKey)
     return out
   }
+  const psk = new Uint8Array(32)
+  primitives.blake2b(psk, pskLabel, appKey)
   return {
     primitives,
-    appKey,
+    psk,
+    sections: "noise",
     identity,
-    protocol: new Noise.Protocol(primitives, Noise.XK, Noise.blake2b(primitives)),
+    protocol: new Noise.Protocol(primitives, Noise.withPsks(Noise.XK, 0), Noise.blake2b(primitives)),
     x25519: {
       publicKey: withSecret(primitives.x25519PublicKey),
       agree: (publicKey) => withSecret((secretKey) => primitives.x25519(secretKey, publicKey))
@@ -66,6 +79,10 @@ export const local = (
     keys: new ConvertedKeys(primitives)
   }
 }
+
+/** The same side under transforms of these names, the next one first. */
+export const under = (local: Local, above: ReadonlyArray<string>): Local =>
+  above.length === 0 ? local : { ...local, sections: ["noise", ...above].join("~") }
 
 /** What both sides come to: one direction each way. */
 export interface Session {
@@ -88,7 +105,6 @@ const step = <A>(result: Result.Result<A, Noise.Failure>, forged: Failure): Step
     failure === "forged" ? forged : misbehaved("a key of its is a point of small order")
   )
 
-const label = new TextEncoder().encode("effect-multiserver/noise/1\0")
 const nothing = new Uint8Array(0)
 const tokenLength = 32
 const noToken = new Uint8Array(tokenLength)
@@ -100,21 +116,27 @@ interface Responder {
 }
 
 const begin = (
-  { appKey, ephemeral, identity, protocol, x25519 }: Local,
-  responder: Responder | undefined
+  { ephemeral, identity, protocol, psk, sections, x25519 }: Local,
+  responder: Responder | undefined,
+  secrets: Secrets
 ): Noise.NoiseHandshake =>
-  new Noise.NoiseHandshake({
-    protocol,
-    role: responder === undefined ? "responder" : "initiator",
-    // The key as Ed25519, because its X25519 form is also that of its negative.
-    prologue: concat(label, appKey, responder?.publicKey ?? identity.publicKey),
-    ephemeral,
-    local: x25519,
-    remote: responder?.x25519
-  })
+  secrets.keep(
+    new Noise.NoiseHandshake({
+      protocol,
+      role: responder === undefined ? "responder" : "initiator",
+      // The key as Ed25519, because its X25519 form is also that of its negative.
+      prologue: concat(label, responder?.publicKey ?? identity.publicKey, encode(sections)),
+      ephemeral,
+      local: x25519,
+      remote: responder?.x25519,
+      psks: [psk]
+    })
+  )
 
-const split = (handshake: Noise.NoiseHandshake): Session => {
+const split = (handshake: Noise.NoiseHandshake, secrets: Secrets): Session => {
   const { hash, receive, send } = handshake.split()
+  secrets.keep(send)
+  secrets.keep(receive)
   const nonce = scratch(12)
   return { encrypt: { key: send, nonce }, decrypt: { key: receive, nonce }, hash }
 }
@@ -130,6 +152,7 @@ const accepted = ({ key }: Direction): Direction => ({ key, nonce: afterAccept }
 /** The initiator has sent its hello. */
 export interface AwaitChallenge {
   readonly local: Local
+  readonly secrets: Secrets
   readonly handshake: Noise.NoiseHandshake
   readonly responder: Responder
 }
@@ -142,31 +165,33 @@ export interface AwaitAccept {
   readonly responder: Responder
 }
 
+/** `secrets` hears of each secret of this handshake. */
 export const initiatorHello = (
   local: Local,
-  publicKey: PublicKey
+  publicKey: PublicKey,
+  secrets: Secrets = new Secrets(local.primitives)
 ): Step<{ readonly message: Uint8Array; readonly next: AwaitChallenge }> => {
   const x25519 = local.keys.convert(publicKey)
   if (x25519 === undefined) return Result.fail(misbehaved("the key of the address is no point that anybody can hold"))
   const responder = { publicKey, x25519 }
-  const handshake = begin(local, responder)
+  const handshake = begin(local, responder, secrets)
   return Result.map(step(handshake.write(nothing), network), (message) => ({
     message,
-    next: { local, handshake, responder }
+    next: { local, secrets, handshake, responder }
   }))
 }
 
 /** From the challenge to the auth message. A challenge that opens comes from who holds the key of the address. */
 export const initiatorAuth = (
-  { handshake, local, responder }: AwaitChallenge,
+  { handshake, local, responder, secrets }: AwaitChallenge,
   challenge: Uint8Array,
   token: Uint8Array = noToken
 ): Step<{ readonly message: Uint8Array; readonly next: AwaitAccept }> =>
   step(
     Result.flatMap(handshake.read(challenge), () =>
-      Result.map(handshake.write(concat(local.identity.publicKey, token)), (message) => {
-        const session = split(handshake)
-        const frames = new NoiseFrames(local.primitives, session.decrypt, scratch(stateLength))
+      Result.map(handshake.write(secrets.keep(concat(local.identity.publicKey, token))), (message) => {
+        const session = split(handshake, secrets)
+        const frames = secrets.keep(new NoiseFrames(local.primitives, session.decrypt, scratch(stateLength)))
         return { message, next: { local, session, frames, responder } }
       })
     ),
@@ -203,6 +228,7 @@ export const initiatorAcceptBody = (state: AwaitAccept, body: Uint8Array): Step<
 /** The responder has sent its challenge. */
 export interface AwaitAuth {
   readonly local: Local
+  readonly secrets: Secrets
   readonly handshake: Noise.NoiseHandshake
 }
 
@@ -214,22 +240,26 @@ export interface AwaitDecision {
   readonly session: Session
 }
 
-/** From the hello to the challenge: nothing is answered to who does not know the app key and ours. */
+/**
+ * From the hello to the challenge: nothing is answered to a hello that was not made with the app key, our key and the
+ * same sections. One that was made so and is played again is answered each time.
+ */
 export const responderChallenge = (
   local: Local,
-  hello: Uint8Array
+  hello: Uint8Array,
+  secrets: Secrets = new Secrets(local.primitives)
 ): Step<{ readonly message: Uint8Array; readonly next: AwaitAuth }> => {
-  const handshake = begin(local, undefined)
+  const handshake = begin(local, undefined, secrets)
   return step(
     Result.flatMap(handshake.read(hello), () =>
-      Result.map(handshake.write(nothing), (message) => ({ message, next: { local, handshake } }))
+      Result.map(handshake.write(nothing), (message) => ({ message, next: { local, secrets, handshake } }))
     ),
     network
   )
 }
 
 /** From the auth message to the initiator's proved key. */
-export const responderVerify = ({ handshake, local }: AwaitAuth, auth: Uint8Array): Step<AwaitDecision> =>
+export const responderVerify = ({ handshake, local, secrets }: AwaitAuth, auth: Uint8Array): Step<AwaitDecision> =>
   Result.flatMap(step(handshake.read(auth), misbehaved("its auth message does not open")), (payload) => {
     const { keys, primitives } = local
     const initiator = uncheckedPublicKey(payload.slice(0, 32))
@@ -252,7 +282,7 @@ export const responderVerify = ({ handshake, local }: AwaitAuth, auth: Uint8Arra
       initiator,
       token: primitives.equal(token, noToken) ? Option.none() : Option.some(Redacted.make(token, { label: "token" })),
       local,
-      session: split(handshake)
+      session: split(handshake, secrets)
     })
   })
 

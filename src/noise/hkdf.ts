@@ -1,4 +1,4 @@
-/** Noise's HKDF over HMAC (RFC 2104), for any hash: four times a handshake, and with it most of what is hashed. */
+/** Noise's HKDF over HMAC (RFC 2104), for any hash: seven times a handshake, and with it most of what is hashed. */
 import type { Primitives } from "../crypto/Primitives.ts"
 
 export interface Hash {
@@ -25,7 +25,7 @@ export class Hkdf {
   private readonly outer: Uint8Array
   private readonly innerHash: Uint8Array
   private readonly base: Uint8Array
-  private readonly second: Uint8Array
+  private readonly output: Uint8Array
 
   constructor(primitives: Primitives["Service"], hash: Hash) {
     const { blockLength, length } = hash
@@ -43,25 +43,29 @@ export class Hkdf {
     this.outer = cut(blockLength + length)
     this.innerHash = this.outer.subarray(blockLength)
     this.base = cut(length)
-    this.second = cut(length)
+    this.output = cut(length)
   }
 
   /**
    * From a chaining key, as long as a hash, and a secret, at most as long: the first output takes the chaining key's
-   * place, the second is cut to fill `key`.
+   * place. Each of those that follow is cut to fill one of `keys`.
    */
-  derive(chaining: Uint8Array, secret: Uint8Array, key: Uint8Array): void {
-    const { base, message, second } = this
+  derive(chaining: Uint8Array, secret: Uint8Array, ...keys: ReadonlyArray<Uint8Array>): void {
+    const { base, message, output } = this
     this.keyed(chaining)
     message.set(secret)
     this.hmac(base, secret.length)
     this.keyed(base)
     message[0] = 1
     this.hmac(chaining, 1)
-    message.set(chaining)
-    message[chaining.length] = 2
-    this.hmac(second, chaining.length + 1)
-    key.set(second.subarray(0, keyLength))
+    output.set(chaining)
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i] as Uint8Array
+      message.set(output)
+      message[output.length] = i + 2
+      this.hmac(output, output.length + 1)
+      key.set(output.subarray(0, key.length))
+    }
     this.primitives.wipe(this.scratch)
   }
 

@@ -110,9 +110,9 @@ export const cheap: Service = {
   x25519FromSecretKey: secretOf,
   hmac: (key, message) => digest(key, message),
   sha256: (message) => digest(message),
-  blake2b: (hash, message) => {
-    const half = digest(message)
-    hash.set(both(half, digest(half)))
+  blake2b: (hash, message, key) => {
+    const half = key === undefined ? digest(message) : digest(key, message)
+    hash.set(both(half, digest(half)).subarray(0, hash.length))
   },
   equal: (a, b) => Buffer.compare(a, b) === 0,
   wipe: (bytes) => void bytes.fill(0),

@@ -1,6 +1,6 @@
 /**
- * noise and its frames for attackers, on sodium-native, Node's BLAKE2b and nothing of ours, after docs/noise.md: Noise_XK_25519_
- * ChaChaPoly_BLAKE2b. Each side is a generator as in shs.mjs.
+ * noise and its frames for attackers, on sodium-native, Node's BLAKE2b and nothing of ours, after docs/noise.md:
+ * Noise_XKpsk0_25519_ChaChaPoly_BLAKE2b. Each side is a generator as in shs.mjs.
  */
 import { createHash, createHmac } from "node:crypto"
 import sodium from "sodium-native"
@@ -48,12 +48,27 @@ const open = (key, nonce, sealed, associated = empty) => {
 
 // ---- handshake ----
 
+const name = Buffer.from("Noise_XKpsk0_25519_ChaChaPoly_BLAKE2b")
+
+/** The app key, as the handshake takes it. */
+const pskOf = (appKey) => {
+  const out = buffer(32)
+  sodium.crypto_generichash(out, Buffer.from("effect-multiserver/noise/2/psk"), appKey)
+  return out
+}
+
 class Symmetric {
-  constructor(prologue, responder) {
-    this.chaining = concat(Buffer.from("Noise_XK_25519_ChaChaPoly_BLAKE2b"), buffer(31))
+  /** Up to the first ephemeral key. Over net~noise, nothing is above noise. */
+  constructor(appKey, responder, responderStatic) {
+    this.chaining = concat(name, buffer(64 - name.length))
     this.hash = this.chaining
-    this.mixHash(prologue)
-    this.mixHash(responder)
+    this.mixHash(concat(Buffer.from("effect-multiserver/noise/2\0"), responder, Buffer.from("noise")))
+    this.mixHash(responderStatic)
+    const [chaining, hash, key] = this.derive(pskOf(appKey))
+    this.chaining = chaining
+    this.mixHash(hash)
+    this.key = key.subarray(0, 32)
+    this.count = 0
   }
 
   mixHash(data) {
@@ -63,7 +78,13 @@ class Symmetric {
   derive(input) {
     const secret = hmac(this.chaining, input)
     const first = hmac(secret, Buffer.from([1]))
-    return [first, hmac(secret, first, Buffer.from([2]))]
+    const second = hmac(secret, first, Buffer.from([2]))
+    return [first, second, hmac(secret, second, Buffer.from([3]))]
+  }
+
+  mixEphemeral(publicKey) {
+    this.mixHash(publicKey)
+    this.mixKey(publicKey)
   }
 
   mixKey(secret) {
@@ -86,24 +107,25 @@ class Symmetric {
   }
 
   split() {
-    return this.derive(empty).map((key) => key.subarray(0, 32))
+    return this.derive(empty)
+      .slice(0, 2)
+      .map((key) => key.subarray(0, 32))
   }
 }
 
-const prologue = (appKey, responder) => concat(Buffer.from("effect-multiserver/noise/1\0"), appKey, responder)
 const noToken = buffer(32)
 
 /** The client of `remote`. `faulty` replaces parts of what it sends. */
 function* client({ appKey, identity, remote }, faulty = {}) {
   const remoteStatic = convertPublic(remote)
-  const state = new Symmetric(prologue(appKey, remote), remoteStatic)
+  const state = new Symmetric(appKey, remote, remoteStatic)
   const own = ephemeral()
   const shown = faulty.ephemeral ?? own.publicKey
-  state.mixHash(shown)
+  state.mixEphemeral(shown)
   state.mixKey(faulty.ephemeral === undefined ? x25519(own.secretKey, remoteStatic) : buffer(32))
   const challenge = yield concat(shown, state.seal(empty))
   const theirs = challenge.subarray(0, 32)
-  state.mixHash(theirs)
+  state.mixEphemeral(theirs)
   state.mixKey(x25519(own.secretKey, theirs))
   state.open(challenge.subarray(32))
   const secretKey = convertSecret(identity.secretKey)
@@ -120,14 +142,14 @@ function* client({ appKey, identity, remote }, faulty = {}) {
 function* server({ appKey, identity }, faulty = {}) {
   const hello = yield
   const secretKey = convertSecret(identity.secretKey)
-  const state = new Symmetric(prologue(appKey, identity.publicKey), convertPublic(identity.publicKey))
+  const state = new Symmetric(appKey, identity.publicKey, convertPublic(identity.publicKey))
   const theirs = hello.subarray(0, 32)
-  state.mixHash(theirs)
+  state.mixEphemeral(theirs)
   state.mixKey(x25519(secretKey, theirs))
   state.open(hello.subarray(32))
   const own = ephemeral()
   const shown = faulty.ephemeral ?? own.publicKey
-  state.mixHash(shown)
+  state.mixEphemeral(shown)
   state.mixKey(faulty.ephemeral === undefined ? x25519(own.secretKey, theirs) : buffer(32))
   const auth = yield concat(shown, state.seal(empty))
   const remoteStatic = state.open(auth.subarray(0, 48))

@@ -1,9 +1,8 @@
 /**
- * With an implementation that is not ours, over real sockets: npm `noise-handshake` for the handshake in both roles, and node:crypto
- * for the frames behind it.
+ * With an implementation that is not ours, over real sockets: npm `noise-handshake` for the handshake in both roles (`xkpsk0.ts`), and
+ * node:crypto for the frames behind it.
  */
 import * as crypto from "node:crypto"
-import { createRequire } from "node:module"
 import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -19,29 +18,11 @@ import * as Noise from "../../src/noise/Noise.ts"
 import { primitives } from "../support/primitives.ts"
 import { echo, pattern, readAll, sameBytes, served } from "../support/servers.ts"
 import { base64, hex } from "../support/vectors.ts"
+import { blake2b } from "./blake2b.ts"
 import { profile } from "./vectors.ts"
-
-interface Pair {
-  readonly publicKey: Buffer
-  readonly secretKey: Buffer
-}
-interface Theirs {
-  readonly initialise: (prologue: Uint8Array, remote?: Uint8Array) => void
-  readonly send: (payload?: Uint8Array) => Uint8Array
-  readonly recv: (message: Uint8Array) => Uint8Array
-  e: Pair | null
-  readonly tx: Uint8Array
-  readonly rx: Uint8Array
-  readonly rs: Uint8Array
-  readonly hash: Uint8Array
-}
-const NoiseHandshake: new (pattern: "XK", initiator: boolean, own: Pair) => Theirs = createRequire(import.meta.url)(
-  "noise-handshake"
-)
+import { type Pair, prologueOf, pskOf, xkpsk0 } from "./xkpsk0.ts"
 
 const appKey = pattern(32, 11)
-const prologue = (responder: Uint8Array) =>
-  Buffer.concat([Buffer.from("effect-multiserver/noise/1\0"), appKey, responder])
 
 const identityOf = (n: number) => Identity.fromSeed(primitives, Redacted.make(pattern(32, n)))
 const x25519 = ({ publicKey, secretKey }: Identity.KeyPair): Pair => ({
@@ -121,8 +102,8 @@ const readToEnd = async (read: ReturnType<typeof reader>, key: ReturnType<typeof
 const theyDial = async (port: number, token: Uint8Array, body: Uint8Array) => {
   const socket = net.connect(port, "127.0.0.1")
   const read = reader(socket)
-  const theirs = new NoiseHandshake("XK", true, x25519(other))
-  theirs.initialise(prologue(own.publicKey), x25519(own).publicKey)
+  const theirs = xkpsk0(true, x25519(other), pskOf(appKey))
+  theirs.initialise(prologueOf(own.publicKey), x25519(own).publicKey)
   socket.write(theirs.send())
   theirs.recv(await read(48))
   socket.write(theirs.send(Buffer.concat([other.publicKey, token])))
@@ -138,18 +119,33 @@ const theyDial = async (port: number, token: Uint8Array, body: Uint8Array) => {
 /** Serves one connection: echoes to the end. Answers who came, and with which payload. */
 const theyServe = async (socket: net.Socket) => {
   const read = reader(socket)
-  const theirs = new NoiseHandshake("XK", false, x25519(other))
-  theirs.initialise(prologue(other.publicKey))
+  const theirs = xkpsk0(false, x25519(other), pskOf(appKey))
+  theirs.initialise(prologueOf(other.publicKey))
   theirs.recv(await read(48))
   socket.write(theirs.send())
   const payload = theirs.recv(await read(128))
   const [to, from] = [cipher(theirs.tx), cipher(theirs.rx)]
   socket.write(Buffer.concat([to.seal(u16(1)), to.seal(Buffer.of(0))]))
   writeAll(socket, to, await readToEnd(read, from))
-  return { payload: Buffer.from(payload), remote: Buffer.from(theirs.rs) }
+  return { payload: Buffer.from(payload), remote: Buffer.from(theirs.rs), hash: Buffer.from(theirs.hash) }
 }
 
 const sizes = [0, 1, 65_519, 65_520, 1_000_000]
+
+describe("the BLAKE2b that it stands on", () => {
+  it("is the one of node:crypto without a key, and that of its authors with one", () => {
+    for (const length of [0, 1, 127, 128, 129, 300]) {
+      const message = pattern(length)
+      assert.strictEqual(hex(blake2b(64, message)), crypto.createHash("blake2b512").update(message).digest("hex"))
+    }
+    // The first of the authors' blake2b-kat.txt.
+    const key = Uint8Array.from({ length: 64 }, (_, i) => i)
+    assert.strictEqual(
+      hex(blake2b(64, new Uint8Array(0), key)),
+      "10ebb67700b1868efb4417987acf4690ae9d972fb7a590c2f02871799aaa4786b5e996e8f0f4eb981fc214b005f42d2ff4233499391653df7aefcbc13fc51568"
+    )
+  })
+})
 
 describe("noise with npm noise-handshake", () => {
   it.live("is dialed by it", () =>
@@ -176,7 +172,7 @@ describe("noise with npm noise-handshake", () => {
 
   it.live("dials it", () =>
     Effect.gen(function* () {
-      const came: Array<Promise<{ readonly payload: Buffer; readonly remote: Buffer }>> = []
+      const came: Array<ReturnType<typeof theyServe>> = []
       const server = yield* Effect.acquireRelease(
         Effect.callback<net.Server>((resume) => {
           const server = net.createServer({ allowHalfOpen: true }, (socket) => void came.push(theyServe(socket)))
@@ -188,17 +184,20 @@ describe("noise with npm noise-handshake", () => {
       const token = pattern(32, 32)
       const address = `net:127.0.0.1:${port}~noise:${Identity.formatPublicKey(other.publicKey)}`
       for (const size of sizes) {
-        const back = yield* Effect.scoped(
+        const { back, binding } = yield* Effect.scoped(
           Effect.gen(function* () {
             const connection = yield* Multiserver.dial(size === 0 ? `${address}:${base64(token)}` : address)
             yield* Effect.forkChild(Effect.andThen(connection.write(pattern(size)), connection.end))
-            return yield* readAll(connection)
+            return { back: yield* readAll(connection), binding: connection.binding }
           })
         )
         assert.isTrue(sameBytes(back, pattern(size)), `${size} bytes`)
-        const { payload, remote } = yield* Effect.promise(async () => came[came.length - 1] ?? assert.fail("nobody"))
+        const { hash, payload, remote } = yield* Effect.promise(
+          async () => came[came.length - 1] ?? assert.fail("nobody")
+        )
         assert.strictEqual(hex(payload), hex(own.publicKey) + (size === 0 ? hex(token) : "00".repeat(32)))
         assert.strictEqual(hex(remote), hex(x25519(own).publicKey))
+        assert.strictEqual(hex(binding ?? new Uint8Array(0)), hex(hash))
       }
     }).pipe(Effect.provide(ours({})))
   )
@@ -210,12 +209,10 @@ describe("noise with npm noise-handshake", () => {
         secretKey: Buffer.from(secretKey)
       })
       const { initiator, initiator_ephemeral, responder } = vector
-      const theirs = new NoiseHandshake("XK", true, pair(initiator.x25519_public, initiator.x25519_secret))
-      const label = Buffer.from("effect-multiserver/noise/1\0")
-      theirs.initialise(
-        Buffer.concat([label, vector.app_key, responder.public_key]),
-        Buffer.from(responder.x25519_public)
-      )
+      const psk = pskOf(vector.app_key)
+      assert.strictEqual(hex(psk), hex(vector.psk))
+      const theirs = xkpsk0(true, pair(initiator.x25519_public, initiator.x25519_secret), psk)
+      theirs.initialise(prologueOf(responder.public_key, vector.sections), Buffer.from(responder.x25519_public))
       theirs.e = pair(initiator_ephemeral.public, initiator_ephemeral.secret)
       assert.strictEqual(hex(theirs.send()), hex(vector.hello))
       theirs.recv(Buffer.from(vector.challenge))

@@ -1,12 +1,11 @@
 /**
  * Makes test/vectors/noise-profile.json without any of this package's code: the handshakes with npm `noise-handshake`, keys, frames and
- * rekeying with node:crypto. Deterministic: `node test/noise/make-vectors.mjs` writes the same file again.
+ * rekeying with node:crypto, and what becomes of the app key with the BLAKE2b of the RFC. Deterministic: `node test/noise/make-vectors.mjs`
+ * writes the same file again. It needs Node 22.18 or later.
  */
 import crypto from "node:crypto"
 import fs from "node:fs"
-import { createRequire } from "node:module"
-
-const Noise = createRequire(import.meta.url)("noise-handshake")
+import { prologueOf, protocolName, pskOf, xkpsk0 } from "./xkpsk0.ts"
 
 const hex = (bytes) => Buffer.from(bytes).toString("hex")
 /** Bytes that can be made again: byte i is (a*i + b) mod 251. */
@@ -88,13 +87,27 @@ const direction = (start, first) => {
 
 // ---- handshakes ----
 
-const label = Buffer.from("effect-multiserver/noise/1\0")
 const copy = ({ secret, x25519 }) => ({ secretKey: Buffer.from(secret), publicKey: Buffer.from(x25519) })
 
-const handshake = ({ appKey, claim, id, initiator, initiatorEphemeral, responder, responderEphemeral, token }) => {
-  const prologue = Buffer.concat([label, appKey, responder.ed25519])
-  const near = new Noise("XK", true, copy(initiator))
-  const far = new Noise("XK", false, copy(responder))
+/** What is said afterwards: of the initiator, then of the responder. */
+const conversation = [["hello", "and goodbye"], ["welcome"]]
+const texts = (of) => of.map((text) => Buffer.from(text))
+
+const handshake = ({
+  appKey,
+  claim,
+  id,
+  initiator,
+  initiatorEphemeral,
+  responder,
+  responderEphemeral,
+  sections = "noise",
+  token
+}) => {
+  const psk = pskOf(appKey)
+  const prologue = prologueOf(responder.ed25519, sections)
+  const near = xkpsk0(true, copy(initiator), psk)
+  const far = xkpsk0(false, copy(responder), psk)
   near.initialise(prologue, responder.x25519)
   far.initialise(prologue)
   near.e = copy(initiatorEphemeral)
@@ -109,11 +122,16 @@ const handshake = ({ appKey, claim, id, initiator, initiatorEphemeral, responder
   if (hex(far.recv(Buffer.from(auth))) !== hex(payload)) throw new Error("the payload did not arrive")
   if (hex(near.hash) !== hex(far.hash) || hex(near.tx) !== hex(far.rx)) throw new Error("the two sides differ")
   const [toResponder, toInitiator] = [Buffer.from(near.tx), Buffer.from(near.rx)]
+  const [there, back] = [direction(toResponder, 0n), direction(toInitiator, 0n)]
+  const accept = back.frame(Buffer.of(0))
+  const [initiatorSays, responderSays] = conversation.map(texts)
   return {
     toInitiator,
     vector: {
       id,
       app_key: hex(appKey),
+      psk: hex(psk),
+      sections,
       initiator: showIdentity(initiator),
       initiator_ephemeral: showEphemeral(initiatorEphemeral),
       responder: showIdentity(responder),
@@ -127,7 +145,17 @@ const handshake = ({ appKey, claim, id, initiator, initiatorEphemeral, responder
       handshake_hash: hex(near.hash),
       initiator_to_responder_key: hex(toResponder),
       responder_to_initiator_key: hex(toInitiator),
-      accept: hex(direction(toInitiator, 0n).frame(Buffer.of(0)))
+      accept: hex(accept),
+      session: {
+        initiator_writes: conversation[0],
+        responder_writes: conversation[1],
+        initiator_wire: hex(
+          Buffer.concat([hello, auth, ...initiatorSays.map((text) => there.frame(text)), there.head(0)])
+        ),
+        responder_wire: hex(
+          Buffer.concat([challenge, accept, ...responderSays.map((text) => back.frame(text)), back.head(0)])
+        )
+      }
     }
   }
 }
@@ -146,7 +174,8 @@ const handshakes = [
   first,
   handshake({ ...base, id: "token", token: pattern(32, 23, 7) }),
   handshake({ ...base, id: "other-app-key", appKey: pattern(32, 29, 9) }),
-  handshake({ ...base, id: "self", initiator: bob })
+  handshake({ ...base, id: "self", initiator: bob }),
+  handshake({ ...base, id: "under-deflate", sections: "noise~deflate" })
 ]
 
 // ---- what is refused ----
@@ -253,7 +282,7 @@ fs.writeFileSync(
   `${JSON.stringify(
     {
       source: "test/noise/make-vectors.mjs: npm noise-handshake 4.2.0 for the handshakes, node:crypto for the rest",
-      protocol: "Noise_XK_25519_ChaChaPoly_BLAKE2b",
+      protocol: protocolName,
       handshakes: handshakes.map(({ vector }) => vector),
       claims: { handshake: "plain", vectors: claims },
       accepts: { handshake: "plain", vectors: accepts },

@@ -12,16 +12,21 @@ const load = <A, I>(name: string, schema: Schema.Codec<A, I>): A =>
 const Public = Schema.Struct({
   protocol_name: Schema.String,
   init_prologue: Bytes,
+  init_psks: Schema.optionalKey(Schema.Array(Bytes)),
   init_static: Schema.optionalKey(Bytes),
   init_ephemeral: Bytes,
   init_remote_static: Schema.optionalKey(Bytes),
   resp_prologue: Bytes,
+  resp_psks: Schema.optionalKey(Schema.Array(Bytes)),
   resp_static: Schema.optionalKey(Bytes),
   resp_ephemeral: Bytes,
+  handshake_hash: Schema.optionalKey(Bytes),
   messages: Schema.Array(Schema.Struct({ payload: Bytes, ciphertext: Bytes }))
 })
 export type Public = typeof Public.Type
-export const publicVectors = load("noise/dev-snow-subset", Schema.Struct({ vectors: Schema.Array(Public) })).vectors
+export const publicVectors = ["noise/dev-snow-subset", "noise/psk-subset"].flatMap(
+  (name) => load(name, Schema.Struct({ vectors: Schema.Array(Public) })).vectors
+)
 
 const Identity = Schema.Struct({ seed: Bytes, public_key: Bytes, x25519_secret: Bytes, x25519_public: Bytes })
 const Ephemeral = Schema.Struct({ secret: Bytes, public: Bytes })
@@ -29,6 +34,8 @@ const Ephemeral = Schema.Struct({ secret: Bytes, public: Bytes })
 const Handshake = Schema.Struct({
   id: Schema.String,
   app_key: Bytes,
+  psk: Bytes,
+  sections: Schema.String,
   initiator: Identity,
   initiator_ephemeral: Ephemeral,
   responder: Identity,
@@ -40,7 +47,14 @@ const Handshake = Schema.Struct({
   handshake_hash: Bytes,
   initiator_to_responder_key: Bytes,
   responder_to_initiator_key: Bytes,
-  accept: Bytes
+  accept: Bytes,
+  /** What is written afterwards, one frame each, and all that either side sends from the first byte to its end. */
+  session: Schema.Struct({
+    initiator_writes: Schema.Array(Schema.String),
+    responder_writes: Schema.Array(Schema.String),
+    initiator_wire: Bytes,
+    responder_wire: Bytes
+  })
 })
 export type Handshake = typeof Handshake.Type
 
