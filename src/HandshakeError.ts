@@ -14,7 +14,7 @@ export class PeerMisbehaved extends Schema.TaggedError<PeerMisbehaved>()("PeerMi
 /** The peer uses another app key, or doesn't speak this protocol. */
 export class WrongNetwork extends Schema.TaggedError<WrongNetwork>()("WrongNetwork", {}) {
   override get message(): string {
-    return "the peer is of another network (its app key is not ours), dialed another key, or speaks another protocol"
+    return "the peer is of another network (its app key is not ours), dialed another key or stack, or speaks another protocol"
   }
   get isRetryable(): boolean {
     return false
@@ -49,10 +49,15 @@ export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAutho
 /** The peer hung up instead of answering. */
 export class Rejected extends Schema.TaggedError<Rejected>()("Rejected", {
   /** The last message that we had sent; `connect` when it was none. */
-  after: Schema.Literals(["connect", "hello", "auth"])
+  after: Schema.Literals(["connect", "hello", "auth"]),
+  /**
+   * Whether only a peer that holds the key of the address can read our hello, as in noise. Then one that hangs up at it
+   * may hold another key, and one that hangs up later does hold this one.
+   */
+  helloIsSealed: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message(): string {
-    return `the peer hung up ${rejections[this.after]}`
+    return `the peer hung up ${(this.helloIsSealed === true ? sealedRejections : rejections)[this.after]}`
   }
   /** Not after we authenticated: the same keys get the same answer. */
   get isRetryable(): boolean {
@@ -64,6 +69,14 @@ const rejections = {
   connect: "before it said anything",
   hello: "after our hello: it is of another network, busy, or speaks another protocol",
   auth: "after we authenticated: it refuses our key, or does not hold the key of the address"
+}
+
+const sealedRejections = {
+  ...rejections,
+  hello:
+    "after our hello: it does not hold the key of the address, is of another network, serves another stack, is busy, " +
+    "or speaks another protocol",
+  auth: "after we authenticated: it refuses our key"
 }
 
 /** The deadline for all handshakes of the connection passed. */

@@ -9,7 +9,8 @@ export type Phase = "hello" | "challenge" | "auth" | "accept"
 /** `network`: another app key, or another protocol. Otherwise what an honest peer does not do. */
 export type Failure = { readonly _tag: "network" } | { readonly _tag: "misbehaved"; readonly detail: string }
 
-export const handshakeErrors = (protocol: string) => {
+/** `helloIsSealed`: only a peer that holds the key of the address can read the hello. */
+export const handshakeErrors = (protocol: string, { helloIsSealed }: { readonly helloIsSealed: boolean }) => {
   const failure = (phase: Phase, reason: HandshakeReason): HandshakeError =>
     new HandshakeError({ protocol, phase, reason })
   return {
@@ -30,7 +31,8 @@ export const handshakeErrors = (protocol: string) => {
       (phase: Phase, after: Rejected["after"]) =>
       (reason: ConnectionReason): HandshakeError => {
         const detail = misbehaviour(reason)
-        return failure(phase, detail === undefined ? new Rejected({ after }) : new PeerMisbehaved({ detail }))
+        if (detail !== undefined) return failure(phase, new PeerMisbehaved({ detail }))
+        return failure(phase, new Rejected(helloIsSealed ? { after, helloIsSealed } : { after }))
       }
   }
 }

@@ -46,7 +46,7 @@ export interface Options<E = never, R = never> {
   readonly authorize?: (applicant: Applicant) => Effect.Effect<Verdict, E, R>
 }
 
-const { failure, rejected, step } = handshakeErrors("noise")
+const { failure, rejected, step } = handshakeErrors("noise", { helloIsSealed: true })
 
 const receive = (wire: Transform.Wire, length: number, phase: Phase, after: Rejected["after"]) =>
   Effect.mapError(wire.read(length), rejected(phase, after))

@@ -46,7 +46,7 @@ export interface Options<E = never, R = never> {
   readonly maxBoxBody?: number
 }
 
-const { failure, rejected, step } = handshakeErrors("shs")
+const { failure, rejected, step } = handshakeErrors("shs", { helloIsSealed: false })
 
 const receive = (wire: Transform.Wire, phase: Phase, after: Rejected["after"]) =>
   Effect.mapError(wire.read(Handshake.lengths[phase]), rejected(phase, after))

@@ -151,6 +151,27 @@ describe.concurrent("exit code 5, the handshake failed:", () => {
   )
 })
 
+describe.concurrent("exit code 5, over noise, whose hello is for one key and one stack:", () => {
+  it.live("it holds another key than the address has, and that is named", () =>
+    Effect.gen(function* () {
+      const { address } = yield* listenInside("net:127.0.0.1:0~noise", "--echo")
+      const { address: other } = yield* listenInside("net:127.0.0.1:0~noise", "--echo")
+      const ended = yield* run(["connect", "--json", `${address.split("~")[0]}~${other.split("~")[1]}`])
+      assert.deepStrictEqual(failure(ended), { code: 5, tag: "DialError", reason: "Rejected" })
+      assert.include(String(eventsOf(ended.stderr).at(-1)?.message), "does not hold the key of the address")
+    })
+  )
+
+  it.live("it serves another stack", () =>
+    Effect.gen(function* () {
+      const { address } = yield* listenInside("net:127.0.0.1:0~noise", "--echo")
+      const ended = yield* run(["connect", "--json", `${address}~deflate`])
+      assert.deepStrictEqual(failure(ended), { code: 5, tag: "DialError", reason: "Rejected" })
+      assert.include(String(eventsOf(ended.stderr).at(-1)?.message), "serves another stack")
+    })
+  )
+})
+
 describe.concurrent("exit code 6, rejected after we authenticated:", () => {
   it.live("it refuses our key, and lets in whom it allows", () =>
     Effect.gen(function* () {

@@ -2,6 +2,7 @@
 import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -12,6 +13,7 @@ import * as Result from "effect/Result"
 import type * as Address from "../../src/Address.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
 import type { DialError } from "../../src/DialError.ts"
+import * as Deflate from "../../src/deflate/Deflate.ts"
 import * as Events from "../../src/Events.ts"
 import * as Identity from "../../src/Identity.ts"
 import * as Limits from "../../src/Limits.ts"
@@ -24,7 +26,7 @@ import * as Profile from "../../src/noise/NoiseProfile.ts"
 import * as Shs from "../../src/shs/Shs.ts"
 import { expectNext } from "../support/childPeer.ts"
 import { primitives } from "../support/primitives.ts"
-import { pattern, readAll, sameBytes, served } from "../support/servers.ts"
+import { echo, pattern, readAll, sameBytes, served, turns, until } from "../support/servers.ts"
 import { base64 } from "../support/vectors.ts"
 
 const identityOf = (n: number) => Identity.fromSeed(primitives, Redacted.make(pattern(32, n)))
@@ -34,8 +36,8 @@ const somebody = <E = never, R = never>(who: number, options: Noise.Options<E, R
   Effect.gen(function* () {
     const events = yield* Queue.unbounded<Events.Event>()
     const context = yield* Layer.build(
-      Multiserver.layer(["net~noise", "memory~noise", "net~shs"]).pipe(
-        Layer.provide([Net.layer, Memory.layer, Noise.layer(options), Shs.layer()]),
+      Multiserver.layer(["net~noise", "memory~noise", "net~shs", "net~noise~deflate", "net~shs~deflate"]).pipe(
+        Layer.provide([Net.layer, Memory.layer, Noise.layer(options), Shs.layer(), Deflate.layer()]),
         Layer.provide([
           Layer.succeed(Identity.Identity, identityOf(who)),
           Events.layer((event) => Effect.asVoid(Queue.offer(events, event))),
@@ -227,6 +229,136 @@ describe("noise", () => {
       assert.strictEqual(why, "Rejected(hello)")
       assert.isTrue((yield* near.next("dial-failed")).error.isRetryable)
       assert.strictEqual((yield* far.next("handshake-failed")).tag, "WrongNetwork")
+    })
+  )
+
+  it.live("does not lead to another stack of the same key: what is above noise is part of the handshake", () =>
+    Effect.gen(function* () {
+      const [near, far] = [yield* somebody(1), yield* somebody(2)]
+      const [plain, deflated] = [
+        first(yield* served("net:127.0.0.1:0~noise", echo).pipe(Effect.provide(far.context))),
+        first(yield* served("net:127.0.0.1:0~noise~deflate", echo).pipe(Effect.provide(far.context)))
+      ]
+      const led = [`${plain}~deflate`, String(deflated).replace("~deflate", "")]
+      for (const address of led) {
+        const dial = Effect.scoped(Multiserver.dial(address))
+        assert.strictEqual(yield* refusal(dial).pipe(Effect.provide(near.context)), "Rejected(hello)")
+        assert.include((yield* near.next("dial-failed")).error.message, "serves another stack")
+        const { error, tag } = yield* far.next("handshake-failed")
+        assert.strictEqual(tag, "WrongNetwork")
+        assert.include(error.message, "dialed another key or stack")
+      }
+      for (const address of [plain, deflated]) {
+        const [there, back] = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const connection = yield* Multiserver.dial(address)
+            yield* Effect.forkChild(Effect.andThen(connection.write(pattern(1000)), connection.end))
+            return [connection.binding, yield* readAll(connection)]
+          })
+        ).pipe(Effect.provide(near.context))
+        assert.strictEqual(there?.length, 64)
+        assert.isTrue(sameBytes(back ?? new Uint8Array(0), pattern(1000)))
+      }
+    })
+  )
+
+  it.live("leads to any service of the key in the same stack, unless they have app keys of their own", () =>
+    Effect.gen(function* () {
+      const appKeys = [Redacted.make(pattern(32, 5)), Redacted.make(pattern(32, 6))] as const
+      const address = (service: { readonly context: Context.Context<Multiserver.Multiserver> }) =>
+        Effect.map(served("net:127.0.0.1:0~noise", readAll), first).pipe(Effect.provide(service.context))
+      const [mail, files] = [yield* somebody(2, { appKey: appKeys[0] }), yield* somebody(2, { appKey: appKeys[1] })]
+      const other = yield* somebody(2, { appKey: appKeys[0] })
+      const near = yield* somebody(1, { appKey: appKeys[0] })
+      const dial = (to: Address.Address) =>
+        Effect.scoped(Multiserver.dial(to)).pipe(Effect.provide(near.context), Effect.asVoid)
+      yield* dial(yield* address(mail))
+      yield* dial(yield* address(other))
+      assert.strictEqual(yield* refusal(dial(yield* address(files))), "Rejected(hello)")
+    })
+  )
+
+  it.live("names the key among the causes when the server holds another one", () =>
+    Effect.gen(function* () {
+      const [near, far] = [yield* somebody(1), yield* somebody(2)]
+      const address = first(yield* served("net:127.0.0.1:0~noise", readAll).pipe(Effect.provide(far.context)))
+      const [place] = String(address).split("~noise:")
+      const another = `${place}~noise:${Identity.formatPublicKey(identityOf(3).publicKey)}`
+      const dial = Effect.scoped(Multiserver.dial(another))
+      assert.strictEqual(yield* refusal(dial).pipe(Effect.provide(near.context)), "Rejected(hello)")
+      const { message } = (yield* near.next("dial-failed")).error
+      assert.include(message, "after our hello: it does not hold the key of the address, is of another network")
+    })
+  )
+
+  it.live("says after authentication that the key was refused, since the peer holds the address's", () =>
+    Effect.gen(function* () {
+      const [near, far] = [yield* somebody(1), yield* somebody(2, { authorize: () => Effect.succeed(false) })]
+      const address = first(yield* served("net:127.0.0.1:0~noise", readAll).pipe(Effect.provide(far.context)))
+      yield* refusal(Effect.scoped(Multiserver.dial(address))).pipe(Effect.provide(near.context))
+      const { message } = (yield* near.next("dial-failed")).error
+      assert.match(message, /hung up after we authenticated: it refuses our key$/)
+    })
+  )
+
+  it.live("closes at the byte that completes a message, without a word: that byte tells it from shs", () =>
+    Effect.gen(function* () {
+      const far = yield* somebody(2)
+      for (const [target, length] of [
+        ["net:127.0.0.1:0~noise", 48],
+        ["net:127.0.0.1:0~shs", 64]
+      ] as const) {
+        const { transport } = first(yield* served(target, readAll).pipe(Effect.provide(far.context)))
+        const port = transport._tag === "net" ? transport.port : 0
+        const socket = net.connect(port, "127.0.0.1")
+        let heard = 0
+        let over = false
+        socket.on("data", (data) => (heard += data.length))
+        socket.on("end", () => (over = true)).on("error", () => (over = true))
+        socket.write(pattern(length - 1))
+        yield* turns
+        assert.isFalse(over, target)
+        socket.write(pattern(1))
+        yield* until(() => over)
+        assert.strictEqual(heard, 0)
+        socket.destroy()
+      }
+    })
+  )
+
+  it.live("answers a recorded hello that is played again, and nothing that follows it", () =>
+    Effect.gen(function* () {
+      const [near, far] = [yield* somebody(1), yield* somebody(2)]
+      const address = first(yield* served("net:127.0.0.1:0~noise", readAll).pipe(Effect.provide(far.context)))
+      const port = address.transport._tag === "net" ? address.transport.port : 0
+      const said: Array<Buffer> = []
+      const middle = yield* listening((socket) => {
+        const onward = net.connect(port, "127.0.0.1")
+        socket
+          .on("data", (data) => said.push(data))
+          .pipe(onward)
+          .pipe(socket)
+        onward.on("error", () => {})
+      })
+      const through = String(address).replace(String(port), String(middle))
+      yield* Effect.scoped(Multiserver.dial(through)).pipe(Effect.provide(near.context))
+      const recorded = Buffer.concat(said)
+      const answers = new Set<string>()
+      for (let i = 0; i < 3; i++) {
+        const socket = net.connect(port, "127.0.0.1")
+        const heard: Array<Buffer> = []
+        let over = false
+        socket.on("data", (data) => heard.push(data))
+        socket.on("end", () => (over = true)).on("error", () => (over = true))
+        socket.write(recorded.subarray(0, 48))
+        yield* until(() => Buffer.concat(heard).length === 48)
+        answers.add(Buffer.concat(heard).toString("hex"))
+        socket.write(recorded.subarray(48, 48 + 128))
+        yield* until(() => over)
+        assert.strictEqual(Buffer.concat(heard).length, 48)
+        socket.destroy()
+      }
+      assert.strictEqual(answers.size, 3)
     })
   )
 
