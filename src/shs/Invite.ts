@@ -145,12 +145,34 @@ const reasons = {
   TooLong: Address.TooLong
 }
 
+/** White space and one pair of quotes around an invite: it comes from a mail, a chat or a shell. */
+const around = /^\s*(["'`]?)\s*/
+
+/** What is within them, and where that begins. */
+const unwrapped = (invite: string): { readonly text: string; readonly start: number } => {
+  const [begun = "", quote = ""] = around.exec(invite) ?? []
+  const end = invite.trimEnd()
+  if (quote === "") return { text: end.slice(begun.length), start: begun.length }
+  // Without its other half it is a part of the invite, and an error.
+  if (end.length <= begun.length || !end.endsWith(quote)) {
+    const start = invite.length - invite.trimStart().length
+    return { text: end.slice(start), start }
+  }
+  return { text: end.slice(begun.length, -1).trimEnd(), start: begun.length }
+}
+
+/** Whether a text has the older form, which is no address. It may have the form and be no invite all the same. */
+export const isLegacy = (invite: string): boolean => rewriteLegacy(unwrapped(invite).text) !== undefined
+
 /**
- * Reads an invite in any of its forms: one address, with a seed. A `#redirect` after it, in either form, is dropped: it
- * tells a browser where to go on, and says nothing of the connection. Never throws, and no error holds any of the text.
+ * Reads an invite in any of its forms: one address, with a seed. White space and one pair of quotes around it are
+ * dropped, and so is a `#redirect` after it, in either form: it tells a browser where to go on, and says nothing of the
+ * connection. Never throws, and no error holds any of the text.
  */
 export const parse = (invite: string): Result.Result<Address.Address, Address.AddressError> => {
-  const { offset, text } = rewriteLegacy(invite) ?? withoutRedirect(invite)
+  const { start, text: own } = unwrapped(invite)
+  const { offset: within, text } = rewriteLegacy(own) ?? withoutRedirect(own)
+  const offset = (index: number): number => start + within(index)
   const parsed = Result.mapError(Address.parse(text), (error) => relocated(error, offset))
   return Result.flatMap(parsed, ([address, second]) => {
     if (second !== undefined) {

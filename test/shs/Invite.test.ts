@@ -63,6 +63,34 @@ describe("an invite", () => {
     }
   })
 
+  it("is read with white space and one pair of quotes around it, as it is copied", () => {
+    for (const invite of [`net:pub.example:8008~shs:${key}:${seed}`, `pub.example:8008:@${key}.ed25519~${seed}`]) {
+      for (const [before, after] of [
+        ['"', '"'],
+        ["'", "'"],
+        ["`", "`"],
+        ["", "\n"],
+        ["  ", " \r\n"],
+        ['\n "', '"\n'],
+        ['" ', ' "'],
+        ['"', '#https://pub.example/"']
+      ] as const) {
+        assert.strictEqual(reveal(before + invite + after), `net:pub.example:8008~shs:${key}:${seed}`)
+      }
+      for (const [before, after] of [
+        ['"', ""],
+        ["", '"'],
+        ['"', "'"],
+        ['""', '""']
+      ] as const) {
+        assert.notStrictEqual(refusal(before + invite + after), "read", before + after)
+      }
+    }
+    // The character is that of the text as it was given.
+    assert.strictEqual(refusal(` "net:pub.example:x~shs:${key}:${seed}" `), "BadPort at 18")
+    assert.strictEqual(refusal(` "pub.example:x:@${key}.ed25519~${seed}" `), "BadPort at 14")
+  })
+
   it("that is none is an error that points at the character, and doesn't hold the text", () => {
     const legacy = `pub.example:8008:@${key}.ed25519~`
     const cases: ReadonlyArray<readonly [string, string]> = [
