@@ -1,0 +1,71 @@
+/** What is published: what is in the tarball, and that npm takes it. */
+import { execFile } from "node:child_process"
+import * as fs from "node:fs"
+import * as http from "node:http"
+import type { AddressInfo } from "node:net"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { assert, describe, it } from "@effect/vitest"
+import * as Schema from "effect/Schema"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const npm = (...args: ReadonlyArray<string>) => promisify(execFile)("npm", args, { cwd: root })
+
+const Packed = Schema.fromJsonString(
+  Schema.Array(Schema.Struct({ files: Schema.Array(Schema.Struct({ path: Schema.String })) }))
+)
+
+const packed = async (): Promise<ReadonlySet<string>> => {
+  const { stdout } = await npm("pack", "--dry-run", "--ignore-scripts", "--json")
+  const [tarball] = Schema.decodeUnknownSync(Packed)(stdout)
+  return new Set(tarball?.files.map((file) => file.path))
+}
+
+describe("the package", () => {
+  it("has the source, what is built of it, the pages and the examples, and nothing else", async () => {
+    const files = await packed()
+    const kinds = [
+      /^(LICENSE|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|SECURITY\.md|package\.json)$/,
+      /^src\/.*\.ts$/,
+      /^dist\/.*\.(js|d\.ts)(\.map)?$/,
+      /^docs\/.*\.(md|svg)$/,
+      /^examples\/.*\.(ts|mjs)$/
+    ]
+    assert.deepStrictEqual(
+      [...files].filter((file) => !kinds.some((kind) => kind.test(file))),
+      []
+    )
+    for (const kind of kinds) assert.isTrue([...files].some((file) => kind.test(file)))
+  })
+
+  it("has what the links of its pages lead to", async () => {
+    const files = await packed()
+    const folders = new Set([...files].map((file) => path.posix.dirname(file)))
+    const dead = [...files]
+      .filter((file) => file.endsWith(".md"))
+      .flatMap((file) =>
+        [...fs.readFileSync(path.join(root, file), "utf8").matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = ""]) => {
+          if (/^(https?:|#)/.test(link)) return []
+          const target = path.posix.join(path.posix.dirname(file), link.replace(/#.*$/, ""))
+          return files.has(target) || folders.has(target) ? [] : [`${file}: ${link}`]
+        })
+      )
+    assert.deepStrictEqual(dead, [])
+  })
+
+  it("would be taken by npm: npm publish --dry-run, against a registry that has nothing yet", async () => {
+    const registry = http.createServer((_, response) => response.writeHead(404).end("{}"))
+    await new Promise<void>((resolve) => registry.listen(0, "127.0.0.1", resolve))
+    const { port } = registry.address() as AddressInfo
+    const { stderr } = await npm(
+      "publish",
+      "--dry-run",
+      "--ignore-scripts",
+      `--registry=http://127.0.0.1:${port}`,
+      `--//127.0.0.1:${port}/:_authToken=none`
+    )
+    registry.close()
+    assert.notMatch(stderr, /npm (warn publish|error)/)
+  })
+})
