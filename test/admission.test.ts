@@ -225,6 +225,7 @@ describe("one source", () => {
     assert.isTrue(same("2001:DB8:0:0:0::1", "2001:db8::2"))
     assert.isTrue(same("::ffff:198.51.100.1", "198.51.100.1"))
     assert.isTrue(same("fe80::1%eth0", "fe80::2%eth1"))
+    assert.isTrue(same("198.51.100.1%a", "198.51.100.1%b"))
   })
 
   it.effect("whose address is known later counts as itself from then on", () =>

@@ -12,8 +12,8 @@ const isLoopback = (ip: string): boolean => ip.startsWith("127.") || ip === "::1
  */
 export const sourceKey = (ip: string | undefined, exemptLoopback: boolean): string => {
   if (ip === undefined || (exemptLoopback && isLoopback(ip))) return ""
-  // The common case needs no parsing: transports give an IPv4 address in its one form.
-  if (!ip.includes(":")) return ip
+  // The common case needs no parsing: transports give an IPv4 address in its one form, and a zone is no part of one.
+  if (!ip.includes(":") && !ip.includes("%")) return ip
   const address = parseIp(ip)
   if (address === undefined) return ip
   if (NetAddress.isIpv4Address(address)) return NetAddress.formatIp(address)

@@ -1,13 +1,16 @@
 /** Where an upgrade request comes from, when a proxy that is trusted has passed it on. */
 import type { IncomingHttpHeaders } from "node:http"
+import * as NetAddress from "effect/net/NetAddress"
 import { contains, type Networks, parseIp } from "../Networks.ts"
-import { plainIp } from "../sockets/ip.ts"
 
-/** `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::7` and `[2001:db8::7]:4711`: proxies write all of them. */
+/**
+ * `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::7` and `[2001:db8::7]:4711`: proxies write all of them. Written anew, so
+ * that one IP is one source however it was spelled, and with whatever zone: that means nothing on this machine.
+ */
 const ipOf = (hop: string): string | undefined => {
   const bracketed = /^\[([^\]]*)\](?::\d+)?$/.exec(hop)
-  const ip = bracketed?.[1] ?? hop.replace(/^([^:]*):\d+$/, "$1")
-  return parseIp(ip) === undefined ? undefined : plainIp(ip)
+  const ip = parseIp(bracketed?.[1] ?? hop.replace(/^([^:]*):\d+$/, "$1"))
+  return ip && NetAddress.formatIp(ip)
 }
 
 /**

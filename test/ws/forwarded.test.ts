@@ -31,6 +31,12 @@ describe("the source of a request", () => {
     ["127.0.0.1", "[3fff::7]:4711", "3fff::7"],
     ["127.0.0.1", "3fff::7, [2001:db8::1]", "3fff::7"],
     ["127.0.0.1", "::ffff:203.0.113.7", "203.0.113.7"],
+    // A zone means nothing here, and one IP is one source however it is spelled.
+    ["127.0.0.1", "203.0.113.7%a", "203.0.113.7"],
+    ["127.0.0.1", "203.0.113.7%b:80", "203.0.113.7"],
+    ["127.0.0.1", "fe80::7%eth0, 2001:DB8::1", "fe80::7"],
+    ["127.0.0.1", "3FFF:0:0::7", "3fff::7"],
+    ["127.0.0.1", "::ffff:cb00:7107", "203.0.113.7"],
     // Up to what is no IP, and no further.
     ["127.0.0.1", "198.51.100.1, unknown, 10.1.1.1", "10.1.1.1"],
     ["127.0.0.1", "198.51.100.1, , 10.1.1.1", "10.1.1.1"],
@@ -85,6 +91,16 @@ describe("a ws listener", () => {
       assert.deepStrictEqual(refused, [["TooManyFromSource", "203.0.113.3"]])
       const sources = events.flatMap((event) => (event.event === "connected" ? [event.source] : []))
       assert.deepStrictEqual(sources.slice(0, 2), ["203.0.113.0", "203.0.113.1"])
+    }).pipe(Effect.provide(server(networks("127.0.0.0/8"), events)))
+  })
+
+  it.live("takes one IP for one source, whatever zone a proxy writes after it", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const [address] = yield* served("ws://127.0.0.1:0", (connection) => Effect.ignore(connection.pull))
+      const statuses = []
+      for (const zone of ["%a", "%b", "%c"]) statuses.push(yield* ask(portOf(address), `203.0.113.7${zone}`))
+      assert.deepStrictEqual(statuses, [101, 101, 503])
     }).pipe(Effect.provide(server(networks("127.0.0.0/8"), events)))
   })
 
