@@ -35,11 +35,19 @@ export const parseIp = (text: string): NetAddress.IpAddress | undefined => {
     : address
 }
 
+/** A network within `::ffff:0:0/96` is one of IPv4: addresses are compared as such, so it would contain none. */
+const plain = (network: IpNetwork.IpNetwork): IpNetwork.IpNetwork => {
+  const { address, prefixLength } = network
+  if (!NetAddress.isIpv6Address(address) || prefixLength < 96) return network
+  const mapped = Option.getOrUndefined(NetAddress.fromIpv4Mapped(address))
+  return mapped === undefined ? network : IpNetwork.makeUnsafe(mapped, prefixLength - 96)
+}
+
 const parseOne = (text: string): Result.Result<IpNetwork.IpNetwork, NetworkError> => {
   const trimmed = text.trim()
   const ip = trimmed.includes("/") ? undefined : parseIp(trimmed)
   const network = ip === undefined ? IpNetwork.fromString(trimmed) : IpNetwork.fromAddress(ip, NetAddress.width(ip))
-  return Result.mapError(network, () => new NetworkError({ text: trimmed }))
+  return Result.mapBoth(network, { onSuccess: plain, onFailure: () => new NetworkError({ text: trimmed }) })
 }
 
 /** Networks from their texts; the first that is none fails. */
@@ -55,6 +63,30 @@ export const contains = ({ networks }: Networks, ip: string): boolean => {
   const address = parseIp(ip)
   return address !== undefined && networks.some((network) => IpNetwork.contains(network, address))
 }
+
+/** The two halves of a network that is more than one address. */
+const halves = (network: IpNetwork.IpNetwork): ReadonlyArray<IpNetwork.IpNetwork> => {
+  const longer = network.prefixLength + 1
+  return [IpNetwork.firstAddress(network), IpNetwork.lastAddress(network)].map((address) =>
+    IpNetwork.fromAddressUnsafe(address, longer)
+  )
+}
+
+const coversOne = (networks: Networks["networks"], network: IpNetwork.IpNetwork): boolean => {
+  if (networks.some((each) => IpNetwork.containsNetwork(each, network))) return true
+  // None of them has all of it. Where some have a part, each half is looked at by itself.
+  const parts = networks.filter((each) => IpNetwork.overlaps(each, network))
+  return parts.length > 0 && halves(network).every((half) => coversOne(parts, half))
+}
+
+/** Whether the first contain every address of the others. */
+export const covers = (self: Networks, others: Networks): boolean =>
+  others.networks.every((network) => coversOne(self.networks, network))
+
+/** All of these together. */
+export const union = (...all: ReadonlyArray<Networks>): Networks => ({
+  networks: all.flatMap(({ networks }) => networks)
+})
 
 /** Networks from configuration, separated by commas; none when it says nothing. */
 export const config = (name: string): Config.Config<Networks> =>

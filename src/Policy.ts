@@ -12,14 +12,18 @@ import * as Schema from "effect/Schema"
 import type { Address } from "./Address.ts"
 import { formatPublicKey, type PublicKey, parsePublicKey } from "./Identity.ts"
 import * as Networks from "./Networks.ts"
+import type { Below, Destination, Reach } from "./Transport.ts"
 
 export interface PolicyRules {
-  /** Before anything is done for an address. */
-  readonly mayDial: (address: Address) => boolean
+  /** Before anything is done for an address. `to` is where its transport says that a dial leads. */
+  readonly mayDial: (address: Address, to: Destination) => boolean
   /** After name lookup, for each resolved IP: a name that changes its mind gains nothing. */
   readonly mayDialIp: (ip: string, address: Address) => boolean
-  /** Before a newcomer's first byte is read. `source` is its IP; `undefined` where there is none. */
-  readonly mayConnect: (source: string | undefined) => boolean
+  /**
+   * Before a newcomer's first byte is read. `source` is its IP, or what else its transport knows it by; `undefined`
+   * where there is nothing of the kind. `at` is what it has come to.
+   */
+  readonly mayConnect: (source: string | undefined, at: Below) => boolean
   /** In which order addresses of a peer are dialed: of all that are understood, those that are to be tried. */
   readonly order: (understood: ReadonlyArray<Address>) => ReadonlyArray<Address>
 }
@@ -59,53 +63,61 @@ export const Policy: Context.Reference<PolicyRules> = Context.Reference("effect-
 export interface Lists {
   /** Never these. */
   readonly deny?: ReadonlyArray<string>
-  /** When given, only these, whatever they are. */
+  /** When given, only these, whatever they are: what leads to no IP is in no list. */
   readonly allow?: ReadonlyArray<string>
 }
 
 export interface Options {
-  /** Which IPs may be dialed, as written or as their names resolve. */
+  /**
+   * Which IPs may be dialed, as written or as their names resolve. An address that leads to no IP, such as one of a unix
+   * socket or an onion service, is denied when there is an allow list, and when the deny list has all that it may lead
+   * to: loopback, if its transport reaches this device only.
+   */
   readonly dial?: Lists & {
     /**
-     * Nothing but what is public: no private, loopback, link-local or otherwise special IP, no unix socket, no memory.
-     * For who dials addresses that others gave it. By default all.
+     * Nothing but what is public: no private, loopback, link-local or otherwise special IP, and no transport that
+     * reaches this device or its network only, such as a unix socket. For who dials addresses that others gave it. By
+     * default all.
      */
     readonly denyPrivate?: boolean
   }
   /** In which order addresses of a peer are dialed: `prefer("noise", "shs")`. By default as they are. */
   readonly order?: PolicyRules["order"]
-  /** Which IPs may connect. Unix sockets and memory have none, and may. */
+  /**
+   * Which IPs may connect. Newcomers of unix sockets and memory have none, and may: they are this user's own. Where
+   * others have none, an allow list lets nobody in.
+   */
   readonly accept?: Lists
 }
+
+const parsed = (...texts: ReadonlyArray<string>): Networks.Networks => Result.getOrThrow(Networks.parse(texts))
 
 /**
  * What leads nowhere in public, by IANA's registries of special purposes, or hides an IPv4 address. Of IPv6, 2000::/3
  * is public.
  */
-const special = Result.getOrThrow(
-  Networks.parse([
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.0.0.0/24",
-    "192.0.2.0/24",
-    "192.88.99.0/24",
-    "192.168.0.0/16",
-    "198.18.0.0/15",
-    "198.51.100.0/24",
-    "203.0.113.0/24",
-    "224.0.0.0/3",
-    "::/3",
-    "2001::/23",
-    "2001:db8::/32",
-    "2002::/16",
-    "3fff::/20",
-    "4000::/2",
-    "8000::/1"
-  ])
+const special = parsed(
+  "0.0.0.0/8",
+  "10.0.0.0/8",
+  "100.64.0.0/10",
+  "127.0.0.0/8",
+  "169.254.0.0/16",
+  "172.16.0.0/12",
+  "192.0.0.0/24",
+  "192.0.2.0/24",
+  "192.88.99.0/24",
+  "192.168.0.0/16",
+  "198.18.0.0/15",
+  "198.51.100.0/24",
+  "203.0.113.0/24",
+  "224.0.0.0/3",
+  "::/3",
+  "2001::/23",
+  "2001:db8::/32",
+  "2002::/16",
+  "3fff::/20",
+  "4000::/2",
+  "8000::/1"
 )
 
 /** Whether an IP is one of the public internet. */
@@ -122,6 +134,22 @@ const compile = ({ allow, deny = [] }: Lists = {}): Result.Result<Compiled, Netw
     allow: allow === undefined ? Result.succeed(undefined) : Networks.parse(allow)
   })
 
+const local = parsed("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
+const everything = parsed("0.0.0.0/0", "::/0")
+
+/**
+ * Which reaches may be dialed where a dial leads to no IP. None is in an allow list. A deny list has this device when it
+ * has loopback, and what reaches further when nothing of it is left.
+ */
+const reachesOf = ({ allow, deny }: Compiled, onlyPublic: boolean): Readonly<Record<Reach, boolean>> => {
+  const near = allow === undefined && !onlyPublic
+  return {
+    device: near && !Networks.contains(deny, "127.0.0.1") && !Networks.contains(deny, "::1"),
+    local: near && !Networks.covers(deny, local),
+    public: allow === undefined && !Networks.covers(Networks.union(deny, special), everything)
+  }
+}
+
 const permits = ({ allow, deny }: Compiled, ip: string, otherwise: (ip: string) => boolean): boolean =>
   !Networks.contains(deny, ip) && (allow === undefined ? otherwise(ip) : Networks.contains(allow, ip))
 
@@ -134,10 +162,12 @@ const rulesOf = ({
 }: Options): Result.Result<PolicyRules, Networks.NetworkError> =>
   Result.map(Result.all({ accept: compile(accept), dial: compile(dial) }), (lists): PolicyRules => {
     const onlyPublic = dial?.denyPrivate === true
+    const reaches = reachesOf(lists.dial, onlyPublic)
     return {
-      mayDial: ({ transport: { _tag } }) => !onlyPublic || (_tag !== "unix" && _tag !== "memory"),
+      mayDial: (_, { reach, toIps }) => toIps || reaches[reach],
       mayDialIp: (ip) => permits(lists.dial, ip, onlyPublic ? isPublic : anything),
-      mayConnect: (source) => source === undefined || permits(lists.accept, source, anything),
+      mayConnect: (source, { trusted }) =>
+        source === undefined ? trusted || lists.accept.allow === undefined : permits(lists.accept, source, anything),
       order
     }
   })
@@ -156,9 +186,9 @@ export const make = (options: Options): Effect.Effect<Reloadable, Networks.Netwo
     let current = initial
     return {
       rules: {
-        mayDial: (address) => current.mayDial(address),
+        mayDial: (address, to) => current.mayDial(address, to),
         mayDialIp: (ip, address) => current.mayDialIp(ip, address),
-        mayConnect: (source) => current.mayConnect(source),
+        mayConnect: (source, at) => current.mayConnect(source, at),
         order: (understood) => current.order(understood)
       },
       replace: (next) =>

@@ -36,6 +36,13 @@ export interface Below {
   readonly trusted: boolean
 }
 
+/** Where a dial leads, for a policy to judge. */
+export interface Destination {
+  readonly reach: Reach
+  /** Whether it leads to IPs. Policy is asked for each of them, too, before anything is sent there. */
+  readonly toIps: boolean
+}
+
 /** Whether what reaches as far as `reach` can be dialed from within `scope`. */
 export const within = (scope: Reach, reach: Reach): boolean => distances[scope] <= distances[reach]
 const distances: Record<Reach, number> = { device: 0, local: 1, public: 2 }
@@ -113,6 +120,8 @@ export interface Shape {
   /** When addresses race, the lower goes first. */
   readonly cost: number
   readonly below: (section: Section) => Below
+  /** Where a dial of the section leads. */
+  readonly destination: (section: Section) => Destination
   /** What to bind for a section so that it is reached from `scope` only. */
   readonly narrow: (section: Section, scope: Reach) => ReadonlyArray<Section>
   /** A bound section as others can dial it from within `scope`; empty when they can't. */
@@ -144,6 +153,11 @@ export interface Definition<A> {
   /** Whether only this user's own processes can be at the other end. By default not. */
   readonly trusted?: boolean
   /**
+   * Whether a dial leads to IPs and asks `permits` for each of them. By default not: then policy judges the section by
+   * its reach, and no allow list of networks has it.
+   */
+  readonly toIps?: boolean
+  /**
    * What to bind for a section so that it is reached from `scope` only: for those that bind several interfaces at once.
    */
   readonly narrow?: (section: A, scope: Reach) => ReadonlyArray<Section>
@@ -168,6 +182,8 @@ export const make = <A>(definition: Definition<A>): Shape => {
   const decode = Schema.decodeUnknownResult(definition.section)
   const decoded = (section: Section): Result.Result<A, string> =>
     Result.mapError(decode(section), (error) => error.message)
+  const reachOf = (section: Section): Reach =>
+    Result.match(decoded(section), { onSuccess: definition.reach, onFailure: () => "public" })
   return {
     cost: definition.cost ?? 5,
     connectTimeout: Duration.fromInputUnsafe(definition.connectTimeout ?? "6 seconds"),
@@ -175,9 +191,16 @@ export const make = <A>(definition: Definition<A>): Shape => {
     below: (section) => ({
       // Most transforms don't ask.
       get reach(): Reach {
-        return Result.match(decoded(section), { onSuccess: definition.reach, onFailure: () => "public" })
+        return reachOf(section)
       },
       trusted: definition.trusted ?? false
+    }),
+    destination: (section) => ({
+      // A policy that does not ask makes no call of the author's code.
+      get reach(): Reach {
+        return reachOf(section)
+      },
+      toIps: definition.toIps ?? false
     }),
     narrow: (section, scope) => {
       const own = decoded(section)

@@ -40,9 +40,9 @@ export const guardedPolicy = (rules: PolicyRules, report: Report): PolicyRules =
     }
   }
   return {
-    mayDial: (address) => ask("mayDial", () => rules.mayDial(address), false) === true,
+    mayDial: (address, to) => ask("mayDial", () => rules.mayDial(address, to), false) === true,
     mayDialIp: (ip, address) => ask("mayDialIp", () => rules.mayDialIp(ip, address), false) === true,
-    mayConnect: (source) => ask("mayConnect", () => rules.mayConnect(source), false) === true,
+    mayConnect: (source, at) => ask("mayConnect", () => rules.mayConnect(source, at), false) === true,
     order:
       // Asked for by identity: this order is no order.
       rules.order === allowAll.order

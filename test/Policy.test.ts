@@ -7,16 +7,21 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Result from "effect/Result"
-import type * as Address from "../src/Address.ts"
+import * as Schema from "effect/Schema"
+import * as Address from "../src/Address.ts"
 import * as Sodium from "../src/crypto/Sodium.ts"
+import { Refused } from "../src/DialError.ts"
 import type * as Events from "../src/Events.ts"
 import * as Identity from "../src/Identity.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Memory from "../src/memory/Memory.ts"
 import * as Networks from "../src/Networks.ts"
 import * as Net from "../src/net/Net.ts"
+import * as Onion from "../src/onion/Onion.ts"
 import * as Policy from "../src/Policy.ts"
 import * as Shs from "../src/shs/Shs.ts"
+import * as Transport from "../src/Transport.ts"
+import * as Unix from "../src/unix/Unix.ts"
 import { echo, pattern, readAll, recorder, served, turn } from "./support/servers.ts"
 import { base64 } from "./support/vectors.ts"
 
@@ -54,6 +59,33 @@ describe("networks", () => {
     for (const ip of ["11.1.2.3", "203.0.113.8", "2001:db9::9", "::2", "10.1.2", "localhost", "", "10.1.2.3 "]) {
       assert.isFalse(Networks.contains(own, ip), ip)
     }
+  })
+
+  it("of IPv4 mapped into IPv6 are networks of IPv4", () => {
+    const own = Result.getOrThrow(Networks.parse(["::ffff:127.0.0.0/104", "::ffff:10.1.2.3", "::ffff:c0a8:0/112"]))
+    assert.deepStrictEqual(Networks.format(own), ["127.0.0.0/8", "10.1.2.3/32", "192.168.0.0/16"])
+    for (const ip of ["127.9.9.9", "::ffff:127.0.0.1", "::ffff:7f00:1", "10.1.2.3", "192.168.7.7"]) {
+      assert.isTrue(Networks.contains(own, ip), ip)
+    }
+    assert.isFalse(Networks.contains(own, "128.0.0.1"))
+    const whole = Result.getOrThrow(Networks.parse(["::ffff:0:0/96", "::/0"]))
+    assert.deepStrictEqual(Networks.format(whole), ["0.0.0.0/0", "::/0"])
+  })
+
+  it("cover others when they have every address of them, in whatever pieces", () => {
+    const parse = (...texts: ReadonlyArray<string>) => Result.getOrThrow(Networks.parse(texts))
+    const everything = parse("0.0.0.0/0", "::/0")
+    assert.isTrue(Networks.covers(everything, everything))
+    assert.isTrue(Networks.covers(parse("0.0.0.0/1", "128.0.0.0/2", "192.0.0.0/2", "::/1", "8000::/1"), everything))
+    assert.isFalse(Networks.covers(parse("0.0.0.0/1", "128.0.0.0/2", "::/0"), everything))
+    assert.isFalse(Networks.covers(parse("0.0.0.0/0"), everything))
+    assert.isFalse(Networks.covers(Networks.empty, everything))
+    assert.isTrue(Networks.covers(Networks.empty, Networks.empty))
+    assert.isTrue(Networks.covers(parse("10.0.0.0/31", "10.0.0.2"), parse("10.0.0.0/31", "10.0.0.2/32")))
+    assert.isFalse(Networks.covers(parse("10.0.0.0/31", "10.0.0.2"), parse("10.0.0.0/30")))
+    // Not exponential: each address of a network but its last.
+    const allButOne = parse(...Array.from({ length: 128 }, (_, i) => `8000::/${i + 1}`).slice(1), "::/1")
+    assert.isFalse(Networks.covers(allButOne, everything))
   })
 
   it("are refused with a typed error when they are none", () => {
@@ -121,12 +153,88 @@ describe("rules", () => {
       const address = {} as Address.Address
       const may = (ip: string) => rules.mayDialIp(ip, address)
       assert.deepStrictEqual(["10.1.1.1", "1.1.1.1", "10.9.1.1", "8.8.8.8"].map(may), [true, true, false, false])
-      assert.deepStrictEqual(["203.0.113.9", "::ffff:203.0.113.9", "203.0.114.1", undefined].map(rules.mayConnect), [
+      const mayConnect = (source: string | undefined) => rules.mayConnect(source, { reach: "public", trusted: false })
+      assert.deepStrictEqual(["203.0.113.9", "::ffff:203.0.113.9", "203.0.114.1", undefined].map(mayConnect), [
         false,
         false,
         true,
         true
       ])
+    })
+  )
+
+  it.effect("let nobody in who has no IP where there is an allow list, but this user's own", () =>
+    Effect.gen(function* () {
+      const { rules } = yield* Policy.make({ accept: { allow: ["203.0.113.0/24"] } })
+      const may = (source: string | undefined, trusted = false) =>
+        rules.mayConnect(source, { reach: "public", trusted })
+      assert.isTrue(may("203.0.113.9"))
+      assert.isFalse(may(undefined))
+      assert.isFalse(may("a key"))
+      assert.isTrue(may(undefined, true))
+    })
+  )
+
+  it.live("judge an address that leads to no IP by how far its transport reaches, whatever its name is", () =>
+    Effect.gen(function* () {
+      const { replace, rules } = yield* Policy.make({})
+      const reaching = <const Name extends Transport.Reach>(reach: Name) =>
+        Transport.layer(reach, {
+          section: Address.section(reach, Schema.String),
+          reach: () => reach,
+          dial: () => Effect.fail(new Refused())
+        })
+      const live = Multiserver.layer(["net", "unix", "onion", "memory", "device", "local", "public"]).pipe(
+        Layer.provide([
+          Net.layer,
+          Unix.layer,
+          Onion.layer({ proxies: [{ host: "127.0.0.1", port: 1 }] }),
+          Memory.layer
+        ]),
+        Layer.provide([reaching("device"), reaching("local"), reaching("public")]),
+        Layer.provide(Layer.succeed(Policy.Policy, rules))
+      )
+      const addresses = {
+        net: "net:127.0.0.1:1",
+        unix: "unix:/nonexistent/socket",
+        onion: `onion:${"a".repeat(56)}.onion:1`,
+        memory: "memory:nobody",
+        device: "device:x",
+        local: "local:x",
+        public: "public:x"
+      }
+      /** The addresses that are dialed, under a policy. */
+      const dialed = (dial: NonNullable<Policy.Options["dial"]>) =>
+        Effect.gen(function* () {
+          yield* replace({ dial })
+          const tried = yield* Effect.forEach(Object.entries(addresses), ([name, address]) =>
+            Effect.map(Effect.flip(Effect.scoped(Multiserver.dial(address))), (error) =>
+              error._tag === "DialError" && error.reason._tag === "DeniedByPolicy" ? [] : [name]
+            )
+          )
+          return tried.flat()
+        })
+      yield* Effect.gen(function* () {
+        const all = Object.keys(addresses)
+        assert.deepStrictEqual(yield* dialed({}), all)
+        assert.deepStrictEqual(yield* dialed({ allow: ["203.0.113.0/24"] }), [])
+        assert.deepStrictEqual(yield* dialed({ allow: ["0.0.0.0/0", "::/0"] }), ["net"])
+        assert.deepStrictEqual(yield* dialed({ allow: ["127.0.0.1"], denyPrivate: true }), ["net"])
+        assert.deepStrictEqual(yield* dialed({ deny: ["0.0.0.0/0", "::/0"] }), [])
+        assert.deepStrictEqual(yield* dialed({ deny: ["0.0.0.0/1", "128.0.0.0/1", "::/0"] }), [])
+        assert.deepStrictEqual(yield* dialed({ denyPrivate: true }), ["onion", "public"])
+        assert.deepStrictEqual(yield* dialed({ deny: ["0.0.0.0/1", "128.0.0.0/1", "::/0"], denyPrivate: true }), [])
+        // What is denied is what the list has, and no more.
+        assert.deepStrictEqual(yield* dialed({ deny: ["203.0.113.0/24"] }), all)
+        assert.deepStrictEqual(yield* dialed({ deny: ["10.0.0.0/8"] }), all)
+        assert.deepStrictEqual(yield* dialed({ deny: ["127.0.0.0/8"] }), ["onion", "local", "public"])
+        assert.deepStrictEqual(yield* dialed({ deny: ["::1"] }), ["net", "onion", "local", "public"])
+        const local = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10"]
+        assert.deepStrictEqual(
+          yield* dialed({ deny: local }),
+          all.filter((name) => name !== "local")
+        )
+      }).pipe(Effect.provide(live))
     })
   )
 
@@ -305,7 +413,10 @@ describe("a policy that throws, or answers what is no answer", () => {
           const logged: Array<string> = []
           const events: Array<Events.Event> = []
           let current: Policy.PolicyRules["mayConnect"] = mayConnect
-          const rules = { ...Policy.allowAll, mayConnect: (source: string | undefined) => current(source) }
+          const rules: Policy.PolicyRules = {
+            ...Policy.allowAll,
+            mayConnect: (source, at) => current(source, at)
+          }
           const layer = Multiserver.layer(["net", "memory"]).pipe(
             Layer.provide([Net.layer, Memory.layer, Layer.succeed(Policy.Policy, rules), recorder(events)])
           )

@@ -50,7 +50,9 @@ const candidateFor = (
   if (stack === undefined) {
     return Result.fail(new Unsupported({ stack: address.stack, spoken: [...stacks.keys()] }))
   }
-  if (!policy.mayDial(address)) return Result.fail(new DeniedByPolicy({ detail: "may not dial this address" }))
+  if (!policy.mayDial(address, stack.transport.destination(address.transport))) {
+    return Result.fail(new DeniedByPolicy({ detail: "may not dial this address" }))
+  }
   const notDialable = (detail: string) => new NotDialable({ detail })
   const permits = (ip: string) => policy.mayDialIp(ip, address)
   const dial = stack.transport.dial(address.transport)

@@ -38,7 +38,7 @@ export class Arrivals {
     origin: string | undefined
   ): boolean {
     const arrival = new Arrival(binding, source, origin)
-    const refusal = this.forbidden(source) ?? this.admit(arrival)
+    const refusal = this.forbidden(binding, source) ?? this.admit(arrival)
     if (refusal === undefined) this.begin(arrival, accepted)
     else this.refused(binding, refusal, source, origin)
     return refusal === undefined
@@ -87,7 +87,7 @@ export class Arrivals {
       this.gone(arrival)
       return this.accept(arrival.binding, accepted, source, origin)
     }
-    const refusal = this.forbidden(source) ?? this.move(arrival, source)
+    const refusal = this.forbidden(arrival.binding, source) ?? this.move(arrival, source)
     if (refusal === undefined) {
       arrival.origin = origin
       this.begin(arrival, accepted)
@@ -115,9 +115,10 @@ export class Arrivals {
     this.fork(this.serving.handshakeFailed(new Arrival(binding, undefined, undefined), error))
   }
 
-  private forbidden(source: string | undefined): Events.Refused["tag"] | undefined {
+  private forbidden({ address, stack }: Binding, source: string | undefined): Events.Refused["tag"] | undefined {
     if (this.roster.stopping) return "Draining"
-    return this.environment.policy.mayConnect(source) ? undefined : "DeniedByPolicy"
+    const at = stack.transport.below(address.transport)
+    return this.environment.policy.mayConnect(source, at) ? undefined : "DeniedByPolicy"
   }
 
   private admit(arrival: Arrival): Exceeded | undefined {

@@ -104,6 +104,7 @@ export const layerWith = (options: Options): Layer.Layer<Transport.Transport<"ne
         cost: 2,
         room: fdRoom,
         reach: ({ host }) => reachOf(host),
+        toIps: true,
         narrow: ({ host, port }, scope) => boundHosts(host, scope).map((each) => new Address.Net({ host: each, port })),
         advertise: ({ host, port }, scope, external) =>
           advertisedHosts(host, scope, external).map((each) => advertised(each, port)),

@@ -128,6 +128,7 @@ const define = <S extends Section>(
     cost,
     room: fdRoom,
     reach: ({ host }) => reachOf(host),
+    toIps: true,
     narrow: ({ host, path, port }, scope) => boundHosts(host, scope).map((each) => make({ host: each, port, path })),
     advertise: ({ host, path, port }, scope, external) =>
       advertisedHosts(
