@@ -10,15 +10,16 @@ import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
-import type * as PlatformError from "effect/PlatformError"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { decodeExactly } from "./crypto/exactBase64.ts"
 import { Primitives } from "./crypto/Primitives.ts"
 import { formatPublicKey, type PublicKey, parsePublicKey, uncheckedPublicKey } from "./crypto/publicKey.ts"
+import { Exposed, FileFailure, fileFailure, Linked, NotOwned, readPrivate } from "./privateFile.ts"
 
 export { formatPublicKey, PublicKey, PublicKeyFromString, parsePublicKey } from "./crypto/publicKey.ts"
+export { Exposed, FileFailure, Linked, NotOwned } from "./privateFile.ts"
 
 /** The secret half of a pair: 64 bytes, seed then public key. */
 export type SecretKey = Redacted.Redacted<Uint8Array>
@@ -33,16 +34,6 @@ export interface KeyPair {
 // errors
 // -----------------------------------------------------------------------------
 
-/** The key file is readable by others, so the key has to be counted as known to them. */
-export class Exposed extends Schema.TaggedError<Exposed>()("Exposed", { mode: Schema.String }) {
-  override get message(): string {
-    return `its mode is ${this.mode}, group or others can get at it: run chmod 600 on it, or make a new key if they have`
-  }
-  get isRetryable(): boolean {
-    return false
-  }
-}
-
 /** What was read is not a secret key in a form of SSB's. */
 export class Malformed extends Schema.TaggedError<Malformed>()("Malformed", { expected: Schema.String }) {
   override get message(): string {
@@ -53,34 +44,13 @@ export class Malformed extends Schema.TaggedError<Malformed>()("Malformed", { ex
   }
 }
 
-/** The file can't be read or written. */
-export class FileFailure extends Schema.TaggedError<FileFailure>()("FileFailure", {
-  /** `NotFound`, `AlreadyExists`, `PermissionDenied`, ...: the tags of Effect's `PlatformError`. */
-  kind: Schema.String,
-  detail: Schema.String
-}) {
-  override get message(): string {
-    switch (this.kind) {
-      case "AlreadyExists":
-        return "it exists already, and a key is never overwritten"
-      case "NotFound":
-        return "there is no such file or directory"
-      default:
-        return this.detail
-    }
-  }
-  get isRetryable(): boolean {
-    return this.kind === "Busy"
-  }
-}
-
 /** An identity could not be read or kept. Never holds any part of a secret. */
 export class IdentityError extends Schema.TaggedError<IdentityError>("effect-multiserver/IdentityError")(
   "IdentityError",
   {
     /** The path of the file, or `configuration`. */
     source: Schema.String,
-    reason: Schema.Union([Exposed, Malformed, FileFailure])
+    reason: Schema.Union([Exposed, NotOwned, Linked, Malformed, FileFailure])
   }
 ) {
   override get message(): string {
@@ -176,41 +146,15 @@ ${JSON.stringify(keys, null, 2)}
 `
 }
 
-const fileError = (source: string) => (error: PlatformError.PlatformError) =>
-  new IdentityError({
-    source,
-    reason: new FileFailure({ kind: error.reason._tag, detail: error.reason.message })
-  })
-
-/** Many times what a secret file has. */
-const maxFileBytes = 64 * 1024
-
 /**
- * Reads the secret file at `path`. Refused when group or others have any right to it; what is checked and what is read
- * is one open file.
+ * Reads the secret file at `path`. Refused when it belongs to another user, when group or others have any right to it,
+ * and when the path is a symbolic link.
  */
-export const load = Effect.fnUntraced(function* (path: string) {
-  const fs = yield* FileSystem.FileSystem
-  const refuse = (reason: IdentityError["reason"]) => new IdentityError({ source: path, reason })
-  const text = yield* Effect.gen(function* () {
-    // Before it is opened, because to open a pipe is to wait for who writes to it.
-    const { type } = yield* fs.stat(path)
-    if (type !== "File") return yield* refuse(new FileFailure({ kind: "BadResource", detail: "it is no regular file" }))
-    const file = yield* fs.open(path, { flag: "r" })
-    const { mode } = yield* file.stat
-    if ((mode & 0o077) !== 0) {
-      return yield* refuse(new Exposed({ mode: (mode & 0o777).toString(8).padStart(4, "0") }))
-    }
-    const bytes = new Uint8Array(maxFileBytes + 1)
-    const size = yield* file.read(bytes)
-    if (size > maxFileBytes) return yield* refuse(new Malformed({ expected: "at most 64 KiB" }))
-    return new TextDecoder().decode(bytes.subarray(0, size))
-  }).pipe(
-    Effect.scoped,
-    Effect.catchTag("PlatformError", (error) => Effect.fail(fileError(path)(error)))
+export const load = (path: string): Effect.Effect<KeyPair, IdentityError, FileSystem.FileSystem> =>
+  readPrivate(path).pipe(
+    Effect.mapError((reason) => new IdentityError({ source: path, reason })),
+    Effect.flatMap((text) => parseSecretFile(path, text))
   )
-  return yield* parseSecretFile(path, text)
-})
 
 /**
  * Writes the pair to a new file, mode 0600. Fails when the file exists. It appears with all that is in it or not at
@@ -228,7 +172,11 @@ export const save = (path: string, pair: KeyPair): Effect.Effect<void, IdentityE
         Effect.andThen(fs.link(draft, path)),
         Effect.ensuring(Effect.ignore(fs.remove(draft)))
       )
-  }).pipe(Effect.scoped, Effect.uninterruptible, Effect.mapError(fileError(path)))
+  }).pipe(
+    Effect.scoped,
+    Effect.uninterruptible,
+    Effect.mapError((error) => new IdentityError({ source: path, reason: fileFailure(error) }))
+  )
 
 // -----------------------------------------------------------------------------
 // service

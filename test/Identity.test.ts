@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { vi } from "vitest"
 import { decodeExactly } from "../src/crypto/exactBase64.ts"
 import { Primitives } from "../src/crypto/Primitives.ts"
 import * as Sodium from "../src/crypto/Sodium.ts"
@@ -293,6 +294,74 @@ layer(NodeServices.layer)("a secret file", (it) => {
         yield* write(Identity.formatSecretFile(pair), mode)
         assertSamePair(yield* Identity.load(path), pair)
       }
+    })
+  )
+
+  it.effect("of another user is refused, and one of root is not", () =>
+    Effect.gen(function* () {
+      const { fs, path, write } = yield* workspace
+      const user = process.geteuid?.() ?? 0
+      yield* write(Identity.formatSecretFile(pair))
+      // To give a file away takes root. Who is not root looks as somebody else instead.
+      if (user === 0) yield* fs.chown(path, 12_345, 12_345)
+      else vi.spyOn(process, "geteuid").mockReturnValue(user + 1)
+      const reason = yield* Effect.ensuring(
+        failure(path),
+        Effect.sync(() => vi.restoreAllMocks())
+      )
+      assert.strictEqual(reason._tag, "NotOwned")
+      assert.include(reason.message, user === 0 ? "uid 12345" : `uid ${user}`)
+      if (user !== 0) return
+      yield* fs.chown(path, 0, 0)
+      vi.spyOn(process, "geteuid").mockReturnValue(12_345)
+      const loaded = yield* Effect.ensuring(
+        Identity.load(path),
+        Effect.sync(() => vi.restoreAllMocks())
+      )
+      assertSamePair(loaded, pair)
+    })
+  )
+
+  it.effect("is refused through a symbolic link, and read in a folder that is one", () =>
+    Effect.gen(function* () {
+      const { directory, fs, path, write } = yield* workspace
+      yield* write(Identity.formatSecretFile(pair))
+      yield* fs.symlink(path, `${directory}/link`)
+      const reason = yield* failure(`${directory}/link`)
+      assert.strictEqual(reason._tag, "Linked")
+      assert.include(reason.message, "symbolic link")
+      yield* fs.symlink(directory, `${directory}/folder`)
+      assertSamePair(yield* Identity.load(`${directory}/folder/secret`), pair)
+    })
+  )
+
+  it.effect("that is replaced while it is opened is refused", () =>
+    Effect.gen(function* () {
+      const { directory, fs, path, write } = yield* workspace
+      yield* write(Identity.formatSecretFile(pair))
+      yield* fs.copyFile(path, `${directory}/other`)
+      const swapping = FileSystem.FileSystem.of({
+        ...fs,
+        open: (file, options) => Effect.tap(fs.open(file, options), () => fs.rename(`${directory}/other`, path))
+      })
+      const error = yield* Effect.flip(Effect.provideService(Identity.load(path), FileSystem.FileSystem, swapping))
+      assert.match(error.message, /replaced while it was opened/)
+      assert.isTrue(error.isRetryable)
+    })
+  )
+
+  it.effect("has no modes and no owner on Windows, where each looks as if all could write it", () =>
+    Effect.gen(function* () {
+      const { path, write } = yield* workspace
+      yield* write(Identity.formatSecretFile(pair), 0o666)
+      assert.strictEqual((yield* failure(path))._tag, "Exposed")
+      const platform = Object.getOwnPropertyDescriptor(process, "platform") ?? {}
+      const loaded = yield* Effect.acquireUseRelease(
+        Effect.sync(() => Object.defineProperty(process, "platform", { ...platform, value: "win32" })),
+        () => Identity.load(path),
+        () => Effect.sync(() => Object.defineProperty(process, "platform", platform))
+      )
+      assertSamePair(loaded, pair)
     })
   )
 
