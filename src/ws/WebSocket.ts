@@ -52,7 +52,7 @@ export interface Options {
   readonly origin?: string
   /**
    * The longest message that is read where the stack doesn't authenticate, in bytes. By default 16 MiB; otherwise it is
-   * 128 KiB.
+   * 128 KiB. It takes no memory: what has come of a message can be pulled before the rest comes.
    */
   readonly maxMessage?: number
   /**

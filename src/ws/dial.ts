@@ -9,7 +9,7 @@ import { permitted } from "../sockets/lookup.ts"
 import { dialReason } from "../sockets/reasons.ts"
 import type { DialOptions } from "../Transport.ts"
 import type { Place } from "./listen.ts"
-import { PortSocket, socketOptions } from "./portSocket.ts"
+import { maxMessageOf, PortSocket, socketOptions } from "./portSocket.ts"
 import { type Credentials, type Pem, secureOptions, tlsError } from "./tls.ts"
 import { WsPort } from "./wsPort.ts"
 
@@ -87,7 +87,12 @@ export const dial = (
       })
       ws.once("open", () => {
         // At once: the first message may have come with the answer.
-        opened = new WsPort(ws, socket, { halfClose: authenticates, pingMillis: options.pingMillis })
+        opened = new WsPort(ws, socket, {
+          dialed: true,
+          halfClose: authenticates,
+          maxMessage: maxMessageOf(authenticates, options.maxMessage),
+          pingMillis: options.pingMillis
+        })
         Deferred.doneUnsafe(outcome, Effect.succeed({ port: opened, socket }))
       })
       ws.once("unexpected-response", (_request, { statusCode }) => {
@@ -101,7 +106,6 @@ export const dial = (
         const ws = new PortSocket(url, {
           ...socketOptions(authenticates, options.maxMessage),
           ...(options.origin !== undefined && { origin: options.origin }),
-          ...(authenticates && { generateMask: noMask }),
           handshakeTimeout: options.upgradeMillis,
           createConnection: () => socket
         })
@@ -121,12 +125,6 @@ export const dial = (
 
     return yield* Deferred.await(outcome)
   })
-
-/**
- * A mask of zeros, which takes no work from either side. Masks are there so that nobody who chooses what is sent
- * chooses what a proxy sees; of ciphertext, nobody chooses a byte. Plaintext is masked at random.
- */
-const noMask = (): void => {}
 
 /** After the handshake too: with TLS 1.3 a server says only then what it thinks of the client's certificate. */
 const isTls = ({ code = "" }: NodeJS.ErrnoException): boolean => /^(ERR_(SSL|TLS)_|EPROTO$)/.test(code)

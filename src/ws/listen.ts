@@ -13,7 +13,7 @@ import type { Arriving, ListenOptions, OnAccepted } from "../Transport.ts"
 import { sourceOf } from "./forwarded.ts"
 import * as HttpServer from "./httpServer.ts"
 import { type Origins, type Rules, refusal } from "./origin.ts"
-import { PortSocket, socketOptions } from "./portSocket.ts"
+import { maxMessageOf, PortSocket, socketOptions } from "./portSocket.ts"
 import { type Credentials, secureOptions } from "./tls.ts"
 import { WsPort } from "./wsPort.ts"
 
@@ -121,7 +121,12 @@ export const listen = (
       // It throws when somebody else has upgraded this socket already, whose it is then.
       Result.try(() =>
         upgrades.handleUpgrade(request, socket, head, (ws) => {
-          port = new WsPort(ws, socket, { halfClose: authenticates, pingMillis: options.pingMillis })
+          port = new WsPort(ws, socket, {
+            dialed: false,
+            halfClose: authenticates,
+            maxMessage: maxMessageOf(authenticates, options.maxMessage),
+            pingMillis: options.pingMillis
+          })
         })
       )
       return port

@@ -14,6 +14,8 @@ import {
 } from "../ConnectionError.ts"
 import type { Chunks, Port, PortListener } from "../Port.ts"
 import { Inbox } from "./inbox.ts"
+import { Intake, isDriven } from "./intake.ts"
+import { headRoom, maskedFrame, maskedInPlace } from "./mask.ts"
 import type { PortSocket } from "./portSocket.ts"
 
 /** The longest message that is sent. */
@@ -31,6 +33,10 @@ export interface Options {
    * answered when this side has. Otherwise it is the end of the side that sends it, and the other one's is the answer.
    */
   readonly halfClose: boolean
+  /** Whether this side has dialed, so that it masks what it sends, and the peer does not. */
+  readonly dialed: boolean
+  /** The longest message that is read. */
+  readonly maxMessage: number
   /** After this much silence a ping goes out; the second in a row that nothing answers ends the connection. */
   readonly pingMillis: number
 }
@@ -42,9 +48,12 @@ export class WsPort implements Port {
   private readonly socket: Socket
   private listener: PortListener | undefined
 
+  private readonly intake: Intake
   private readonly inbox = new Inbox()
   private inputEnded = false
 
+  /** Whether frames are masked here, and not by `ws`. */
+  private readonly masks: boolean
   private stage: Buffer | undefined
   private staged = 0
   private scheduled = false
@@ -58,11 +67,12 @@ export class WsPort implements Port {
   private pings = 0
 
   /** Takes over a WebSocket that has just opened: what it hears from the first message on is the port's. */
-  constructor(ws: PortSocket, socket: Socket, { halfClose, pingMillis }: Options) {
+  constructor(ws: PortSocket, socket: Socket, { dialed, halfClose, maxMessage, pingMillis }: Options) {
     this.ws = ws
     this.socket = socket
     this.halfClose = halfClose
-    ws.pause()
+    this.masks = dialed && isDriven(socket)
+    this.intake = new Intake(ws, socket, { fromClient: !dialed, maxMessage }, this.onIdle)
     ws.on("message", this.onMessage)
     ws.on("pong", this.onPong)
     ws.on("error", this.onError)
@@ -77,7 +87,7 @@ export class WsPort implements Port {
   listen(listener: PortListener): void {
     const first = this.listener === undefined
     this.listener = listener
-    if (first) this.ws.resume()
+    if (first) this.intake.release()
   }
 
   private readonly onMessage = (data: WebSocket.RawData, isBinary: boolean): void => {
@@ -86,7 +96,7 @@ export class WsPort implements Port {
     if (isBinary && Buffer.isBuffer(data)) {
       this.inbox.push(data)
       this.listener?.readable()
-      if (this.inbox.bytes >= readHighWater && !this.ws.isPaused) this.ws.pause()
+      if (this.inbox.bytes >= readHighWater) this.intake.hold()
     } else {
       this.violated(1003, "a text message")
     }
@@ -94,7 +104,7 @@ export class WsPort implements Port {
 
   take(): Chunks | undefined {
     const chunks = this.inbox.take()
-    if (chunks !== undefined && this.ws.isPaused) this.ws.resume()
+    if (chunks !== undefined && this.listener !== undefined) this.intake.release()
     return chunks
   }
 
@@ -141,13 +151,13 @@ export class WsPort implements Port {
 
   private put(part: Uint8Array): void {
     const length = this.staged + part.length
-    if (this.stage === undefined || this.stage.length < length) {
+    if (this.stage === undefined || this.stage.length < headRoom + length) {
       // The one message of a tick mostly, and then no larger than it; when more come it grows.
-      const larger = Buffer.allocUnsafe(this.stage === undefined ? length : Math.min(maxSent, 4 * length))
-      if (this.stage !== undefined) larger.set(this.stage.subarray(0, this.staged))
+      const larger = Buffer.allocUnsafe(headRoom + (this.stage === undefined ? length : Math.min(maxSent, 4 * length)))
+      if (this.stage !== undefined) larger.set(this.stage.subarray(0, headRoom + this.staged))
       this.stage = larger
     }
-    this.stage.set(part, this.staged)
+    this.stage.set(part, headRoom + this.staged)
     this.staged = length
   }
 
@@ -161,10 +171,12 @@ export class WsPort implements Port {
   }
 
   private sendStage(): void {
-    const message = this.stage?.subarray(0, this.staged)
+    const { stage, staged } = this
     this.stage = undefined
     this.staged = 0
-    if (message !== undefined) this.send(message)
+    if (stage === undefined) return
+    const message = this.masks ? maskedInPlace(stage, staged) : stage.subarray(headRoom, headRoom + staged)
+    this.send(message, staged)
   }
 
   /**
@@ -172,21 +184,25 @@ export class WsPort implements Port {
    */
   private sendParts(bytes: Uint8Array): boolean {
     const length = Math.ceil(bytes.length / Math.ceil(bytes.length / maxSent))
-    for (let from = 0; from < bytes.length; from += length) this.send(bytes.subarray(from, from + length))
-    return this.ws.bufferedAmount === 0
+    for (let from = 0; from < bytes.length; from += length) {
+      const part = bytes.subarray(from, from + length)
+      this.send(this.masks ? maskedFrame(part) : part, part.length)
+    }
+    return this.masks || this.ws.bufferedAmount === 0
   }
 
-  private send(message: Uint8Array): void {
+  /** Sends a message of so many bytes: a whole frame, where this side masks. */
+  private send(message: Uint8Array, length: number): void {
     // The peer is gone: `close` is about to say so.
     if (this.ws.readyState !== WebSocket.OPEN) return
-    const { length } = message
     this.unsent += length
-    // `ws` masks a copy when it is given a view, so that the bytes stay as they are.
-    this.ws.send(message, () => {
+    const onSent = (): void => {
       const wasFull = this.full
       this.unsent -= length
       if (this.pending === 0 || (wasFull && !this.full)) this.listener?.drained()
-    })
+    }
+    if (this.masks) this.socket.write(message, onSent)
+    else this.ws.send(message, onSent)
   }
 
   get pending(): number {
@@ -219,11 +235,16 @@ export class WsPort implements Port {
     this.pings = 0
   }
 
+  private readonly onIdle = (): void => {
+    if (this.failure === undefined) this.violated(1008, "more control and empty frames than anybody needs")
+  }
+
   private readonly onPulse = (): void => {
     // A part of a message counts too. Under Bun an accepted socket always says 0, so that only whole messages and pongs
     // count.
     const { bytesRead } = this.socket
-    if (this.ws.isPaused) {
+    this.intake.forgetIdleFrames()
+    if (this.intake.isHeld) {
       // Nothing is read, so nothing can be heard; a pong that nobody asked for says that this side lives.
       this.pings = 0
       if (this.ws.readyState === WebSocket.OPEN) this.ws.pong(undefined, undefined, ignore)
@@ -294,7 +315,7 @@ export class WsPort implements Port {
   private linger(): void {
     clearInterval(this.pulse)
     this.lingering ??= setTimeout(() => this.ws.terminate(), lingerMillis).unref()
-    this.ws.resume()
+    this.intake.release()
   }
 
   destroy(): void {

@@ -27,7 +27,6 @@ import * as Wire from "./websocketWire.ts"
 
 const maxMessage = 4096
 const authenticatedMaxMessage = 128 * 1024
-const maxFragments = 128
 
 /** A transform that does nothing and says that it authenticates: over it a ws has a half close, and longer messages. */
 const nothing = Transform.layer("nothing", {
@@ -269,7 +268,6 @@ const toListener = async (random: Random, { input, saw }: Notes): Promise<number
   const { plan } = place
   const reading = Wire.read(wire, {
     fromClient: true,
-    maxFragments,
     maxMessage: halfClose ? authenticatedMaxMessage : maxMessage
   })
   input(
@@ -346,7 +344,7 @@ const toDialer = async (random: Random, { input, saw }: Notes): Promise<number> 
   const wire = Wire.conversation(random, false)
   const pieces = random.cut(wire)
   const broken = random.oneIn(5)
-  const rules = { fromClient: false, maxFragments, maxMessage: halfClose ? authenticatedMaxMessage : maxMessage }
+  const rules = { fromClient: false, maxMessage: halfClose ? authenticatedMaxMessage : maxMessage }
   const reading = Wire.read(wire, rules)
   input(() => `to a dialer, ${halfClose ? "half" : "bare"}${broken ? ", its answer changed" : ""}: ${shows(pieces)()}`)
   place.plan = undefined

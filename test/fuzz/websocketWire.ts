@@ -31,7 +31,7 @@ export const encode = ({ fin, length: said, masked, opcode, payload, rsv, width 
   return join([Uint8Array.from(head), lengthBytes, masked ? mask : new Uint8Array(0), body])
 }
 
-/** A frame as it is found at `at`. `undefined`: not all of it is there. */
+/** A frame as it is found at `at`. `next` is -1 where not all of its head is there, and -2 where not all of its payload is. */
 const decode = (
   wire: Uint8Array,
   at: number
@@ -47,22 +47,20 @@ const decode = (
   const length = lengthBytes === 2 ? view.getUint16(0) : lengthBytes === 8 ? Number(view.getBigUint64(0)) : short
   const body = at + 2 + lengthBytes + (masked ? 4 : 0)
   const found = { ...fields, length }
-  if (wire.length - body < length)
-    return { ...found, payload: new Uint8Array(0), next: lengthBytes > 0 || short < 126 ? -2 : -1 }
+  if (wire.length < body) return { ...found, payload: new Uint8Array(0), next: -1 }
   const key = wire.subarray(body - 4, body)
   const payload = wire.slice(body, body + length)
-  if (masked) for (let i = 0; i < length; i++) payload[i] = (payload[i] as number) ^ (key[i & 3] as number)
-  return { ...found, payload, next: body + length }
+  if (masked) for (let i = 0; i < payload.length; i++) payload[i] = (payload[i] as number) ^ (key[i & 3] as number)
+  return { ...found, payload, next: payload.length < length ? -2 : body + length }
 }
 
 export interface Rules {
   /** Whether what is read comes from a client, and so is masked. */
   readonly fromClient: boolean
   readonly maxMessage: number
-  readonly maxFragments: number
 }
 
-/** What a stream of frames, ended by a FIN, comes to for who reads it as bytes. */
+/** What a stream of frames, ended by a FIN, comes to for who reads it as bytes: what has come of a message, whole or not. */
 export interface Reading {
   readonly bytes: Uint8Array
   readonly ending: "clean end" | "Reset" | "ProtocolViolation" | "Truncated"
@@ -74,13 +72,13 @@ export interface Reading {
 const isCloseCode = (code: number): boolean =>
   (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) || (code >= 3000 && code <= 4999)
 
-export const read = (wire: Uint8Array, { fromClient, maxFragments, maxMessage }: Rules): Reading => {
-  const messages: Array<Uint8Array> = []
+export const read = (wire: Uint8Array, { fromClient, maxMessage }: Rules): Reading => {
+  const parts: Array<Uint8Array> = []
   const pings: Array<Uint8Array> = []
   let frames = 0
-  let kind: number | undefined
-  let parts: Array<Uint8Array> = []
-  const reading = (ending: Reading["ending"]): Reading => ({ bytes: join(messages), ending, frames, pings })
+  let open = false
+  let before = 0
+  const reading = (ending: Reading["ending"]): Reading => ({ bytes: join(parts), ending, frames, pings })
   for (let at = 0; ; ) {
     const frame = decode(wire, at)
     if (frame === undefined) return reading("Truncated")
@@ -89,14 +87,21 @@ export const read = (wire: Uint8Array, { fromClient, maxFragments, maxMessage }:
     const control = opcode >= 8
     // What the first two bytes say is judged before the rest is there.
     if (rsv !== 0 || ![0, 1, 2, 8, 9, 10].includes(opcode)) return reading("ProtocolViolation")
-    if (!control && (opcode === opcodes.continuation) !== (kind !== undefined)) return reading("ProtocolViolation")
+    if (!control && (opcode === opcodes.continuation) !== open) return reading("ProtocolViolation")
     const short = (wire[at + 1] ?? 0) & 0x7f
     if (control && (!fin || short > 125 || (opcode === opcodes.close && short === 1)))
       return reading("ProtocolViolation")
     if (masked !== fromClient) return reading("ProtocolViolation")
     if (frame.next === -1) return reading("Truncated")
-    const before = parts.reduce((sum, part) => sum + part.length, 0)
-    if (!control && length > 0 && before + length > maxMessage) return reading("ProtocolViolation")
+    if (!control) {
+      before += length
+      if (length > 0 && before > maxMessage) return reading("ProtocolViolation")
+      // Whatever it says, and however much of it has come.
+      if (opcode === opcodes.text) return reading("ProtocolViolation")
+      parts.push(payload)
+      open = !fin
+      if (fin) before = 0
+    }
     if (frame.next < 0) return reading("Truncated")
     at = frame.next
     if (opcode === opcodes.close) {
@@ -105,15 +110,6 @@ export const read = (wire: Uint8Array, { fromClient, maxFragments, maxMessage }:
       return reading(isCloseCode(code) ? "Reset" : "ProtocolViolation")
     }
     if (opcode === opcodes.ping) pings.push(payload)
-    if (control) continue
-    kind ??= opcode
-    parts.push(payload)
-    if (parts.length > maxFragments) return reading("ProtocolViolation")
-    if (!fin) continue
-    if (kind === opcodes.text) return reading("ProtocolViolation")
-    messages.push(...parts)
-    kind = undefined
-    parts = []
   }
 }
 

@@ -1,0 +1,238 @@
+/**
+ * Cuts the frames of a WebSocket anew, so that `ws` has nothing to keep. `ws` holds a message until its last byte has
+ * come, as long as the message may be, and takes the masks off byte by byte. To a byte stream the borders of messages
+ * mean nothing. So the part of a binary frame that has arrived becomes a message of its own, with its mask taken off.
+ *
+ * All else stays as it came, for `ws` to judge: control frames, and whatever breaks the protocol.
+ */
+import { applyMask } from "./mask.ts"
+
+export interface Rules {
+  /** Whether the frames are a client's, which are masked. */
+  readonly fromClient: boolean
+  /** The longest message that is read, in bytes. */
+  readonly maxMessage: number
+}
+
+/** `ws` itself is never to be asked for more. A head with `tooLong` makes it refuse the message. */
+export const maxPiece = 2 ** 30
+const tooLong = 2 ** 31
+
+const continuation = 0
+const text = 1
+const binary = 2
+const control = 8
+
+/** The longest head: two bytes, eight of the length, four of the mask. */
+const maxHead = 14
+
+/** A head whose mask is zeros, so that `ws` leaves the payload alone. */
+const headOf = (opcode: number, length: number, masked: boolean): Buffer => {
+  const bits = masked ? 0x80 : 0
+  const size = length < 126 ? 2 : length < 65_536 ? 4 : 10
+  const head = Buffer.alloc(size + (masked ? 4 : 0))
+  head[0] = 0x80 | opcode
+  head[1] = bits | (size === 2 ? length : size === 4 ? 126 : 127)
+  if (size === 4) head.writeUInt16BE(length, 2)
+  if (size === 10) head.writeUIntBE(length, 4, 6)
+  return head
+}
+
+/** How many bytes the head has that begins with a second byte like this. */
+const sizeOfHead = (second: number): number => {
+  const short = second & 0x7f
+  return 2 + (short === 126 ? 2 : short === 127 ? 8 : 0) + (second & 0x80 ? 4 : 0)
+}
+
+const lengthIn = (head: Buffer): number => {
+  const short = (head[1] ?? 0) & 0x7f
+  if (short === 126) return head.readUInt16BE(2)
+  return short === 127 ? head.readUInt32BE(2) * 2 ** 32 + head.readUInt32BE(6) : short
+}
+
+export class Recut {
+  /** How many frames have begun that carry nothing: control frames and empty ones. The owner sets it back. */
+  idle = 0
+  /** How many frames have begun in this turn. The owner sets it back. */
+  begun = 0
+  private readonly rules: Rules
+  private readonly feed: (bytes: Buffer) => void
+
+  /** The head that has begun, where not all of it was in one chunk. */
+  private readonly head = Buffer.alloc(maxHead)
+  private headBytes = 0
+
+  /** What is to come of the frame that has begun, and what becomes of it. */
+  private left = 0
+  private what: "cut" | "pass" | "drop" = "pass"
+  private readonly key = new Uint8Array(4)
+  private phase = 0
+
+  /** Whether a message has begun that goes on with the next frame; its kind, and its length so far. */
+  private open = false
+  private opcode = binary
+  private total = 0
+
+  /** The chunk that is being cut, and from where on it has not been fed. */
+  private chunk: Buffer = this.head
+  private from = 0
+
+  /** `feed` gets the new frames in order, in chunks that may be cut anywhere. */
+  constructor(rules: Rules, feed: (bytes: Buffer) => void) {
+    this.rules = rules
+    this.feed = feed
+  }
+
+  /**
+   * Feeds what is in the chunk, of which it changes bytes, until so many frames have begun in this turn. Answers how
+   * much of the chunk it has used.
+   */
+  cut(chunk: Buffer, most: number): number {
+    this.chunk = chunk
+    this.from = 0
+    let at = 0
+    while (at < chunk.length) {
+      if (this.left > 0) at = this.payload(at)
+      else if (this.headBytes > 0) at = this.headInPieces(at)
+      else if (this.begun >= most) break
+      else {
+        this.begun++
+        at = this.begin(at)
+      }
+    }
+    this.flush(at)
+    this.chunk = this.head
+    return at
+  }
+
+  /** Feeds the chunk as it is, up to there. */
+  private flush(to: number): void {
+    if (to > this.from) this.feed(this.chunk.subarray(this.from, to))
+    this.from = to
+  }
+
+  /** What has come of a frame that began before. */
+  private payload(at: number): number {
+    const to = Math.min(at + this.left, this.chunk.length)
+    this.left -= to - at
+    if (this.what === "cut") this.piece(at, to)
+    else if (this.what === "drop") this.skip(at, to)
+    return to
+  }
+
+  private skip(from: number, to: number): void {
+    this.flush(from)
+    this.from = to
+  }
+
+  /** Part of a frame, as a message of its own. */
+  private piece(from: number, to: number): void {
+    this.flush(from)
+    this.unmask(from, to)
+    this.feed(headOf(binary, to - from, this.rules.fromClient))
+    this.flush(to)
+  }
+
+  private unmask(from: number, to: number): void {
+    if (this.rules.fromClient) applyMask(this.chunk, from, to, this.key, this.phase)
+    this.phase = (this.phase + to - from) & 3
+  }
+
+  /** A frame begins. */
+  private begin(at: number): number {
+    const { chunk } = this
+    const second = chunk[at + 1]
+    if (second !== undefined) {
+      if (this.isForWs(chunk, at, second)) return at + 2
+      const size = sizeOfHead(second)
+      if (at + size <= chunk.length) return this.data(chunk.subarray(at, at + size), at, at + size)
+    }
+    return this.headInPieces(at)
+  }
+
+  /** The head is not all in one chunk. */
+  private headInPieces(at: number): number {
+    const { chunk, head } = this
+    let to = at
+    for (; to < chunk.length; to++) {
+      head[this.headBytes++] = chunk[to] ?? 0
+      if (this.headBytes < 2) continue
+      const second = head[1] ?? 0
+      if (this.headBytes === 2 && this.isForWs(head, 0, second)) {
+        this.skip(at, to + 1)
+        this.headBytes = 0
+        this.feed(Buffer.from(head.subarray(0, 2)))
+        return to + 1
+      }
+      const size = sizeOfHead(second)
+      if (this.headBytes < size) continue
+      this.skip(at, to + 1)
+      this.headBytes = 0
+      return this.data(Buffer.from(head.subarray(0, size)), undefined, to + 1)
+    }
+    this.skip(at, to)
+    return to
+  }
+
+  /** Whether `ws` is to judge a frame by its first two bytes: it is a control frame, or breaks the protocol. */
+  private isForWs(bytes: Buffer, at: number, second: number): boolean {
+    const first = bytes[at] ?? 0
+    const opcode = first & 0x0f
+    this.what = "pass"
+    if ((first & 0x70) === 0 && opcode >= control && opcode <= control + 2) {
+      this.idle++
+      this.left = sizeOfHead(second) - 2 + (second & 0x7f)
+      return true
+    }
+    const masked = (second & 0x80) !== 0
+    const isRight = (first & 0x70) === 0 && opcode <= binary && masked === this.rules.fromClient
+    if (isRight && (opcode === continuation) === this.open) return false
+    // A message that begins within another: to `ws`, which knows of none, it must go on with one.
+    if (isRight) bytes[at] = first & 0xf0
+    this.left = Number.POSITIVE_INFINITY
+    return true
+  }
+
+  /** A data frame, whose head lies at `headAt` in the chunk, or not there at all. Its payload begins at `at`. */
+  private data(head: Buffer, headAt: number | undefined, at: number): number {
+    const { chunk } = this
+    const { fromClient, maxMessage } = this.rules
+    const first = head[0] ?? 0
+    const length = lengthIn(head)
+    if ((first & 0x0f) !== continuation) {
+      this.opcode = first & 0x0f
+      this.total = 0
+    }
+    this.open = first < 0x80
+    this.total += length
+    this.left = length
+    this.what = "cut"
+    if (length === 0) this.idle++
+    if (fromClient) {
+      for (let i = 0; i < 4; i++) this.key[i] = head[head.length - 4 + i] ?? 0
+      this.phase = 0
+    }
+    if (length > 0 && this.total > maxMessage) return this.instead(headOf(binary, tooLong, fromClient), headAt, at)
+    // It ends the connection, whatever it says.
+    if (this.opcode === text) return this.instead(headOf(text, 0, fromClient), headAt, at)
+    const to = at + length
+    if (headAt !== undefined && to <= chunk.length) {
+      chunk[headAt] = 0x80 | binary
+      if (fromClient) chunk.fill(0, at - 4, at)
+      this.unmask(at, to)
+      this.left = 0
+      return to
+    }
+    this.skip(headAt ?? at, at)
+    if (length === 0) this.feed(headOf(binary, 0, fromClient))
+    return at
+  }
+
+  /** Feeds another frame, and drops this one. */
+  private instead(frame: Buffer, headAt: number | undefined, at: number): number {
+    this.skip(headAt ?? at, at)
+    this.feed(frame)
+    this.what = "drop"
+    return at
+  }
+}
