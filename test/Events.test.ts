@@ -72,6 +72,25 @@ describe("events", () => {
   })
 
   // Virtual time, in which a fifth comes within the second of the four before it.
+  it.live.each(["memory:m", "net:127.0.0.1:0"])(
+    "call it an end when both have said goodbye and the first is gone before it has the other's: %s",
+    (target) => {
+      const told: Array<Events.Event> = []
+      const layer = Multiserver.layer(["memory~shs", "net~shs"]).pipe(
+        Layer.provide(protocols()),
+        Layer.provide(Events.layer((event) => Effect.sync(() => void told.push(event))))
+      )
+      return Effect.gen(function* () {
+        const [address] = yield* served(`${target}~shs`, echo)
+        // It says goodbye and waits for nobody.
+        yield* Effect.scoped(Multiserver.dial(address as Address.Address))
+        const closed = () => told.flatMap((event) => (event.event === "closed" ? [`${event.role} ${event.tag}`] : []))
+        yield* until(() => closed().length === 2)
+        assert.deepStrictEqual(closed().sort(), ["dial closed", "listen end"])
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
   it.effect("are counted in Effect's metrics, beside other sinks", () => {
     let heard = 0
     const count: Events.Sink = () => Effect.sync(() => void heard++)

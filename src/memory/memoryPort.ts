@@ -79,13 +79,19 @@ class MemoryPort implements Port {
   offer(bytes: Uint8Array): boolean {
     if (this.failure !== undefined || this.endSaid) return true
     if (this.isAlone) {
-      this.failure = new Reset({ code: "EPIPE" })
-      this.notify()
+      // A kernel takes it, and says a moment later that nobody was there.
+      this.turns.later(() => this.refused())
       return true
     }
     // Not `slice`, which of a Node `Buffer` is no copy.
     this.other?.receive(new Uint8Array(bytes))
     return true
+  }
+
+  private refused(): void {
+    this.failure ??= new Reset({ code: "EPIPE" })
+    this.listener?.readable()
+    this.listener?.drained()
   }
 
   private receive(bytes: Uint8Array): void {
