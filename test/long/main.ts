@@ -114,6 +114,11 @@ const parts: ReadonlyArray<Part> = [
     what: "all attacks in full",
     run: () => ran(process.execPath, [script("test/hostile/run.ts")])
   },
+  {
+    name: "consumers",
+    what: "projects that depend on the package: each TypeScript, each way to resolve, each strictness",
+    run: () => ran(process.execPath, [...vitest, "test/consumers.test.ts"], { CONSUMERS: "all" })
+  },
   { name: "flynn", what: "noise with Go's flynn/noise, in both roles", run: flynn },
   { name: "soak", what: "200 connections at once", run: () => ran(process.execPath, [script("test/soak/main.ts")]) },
   ...["20.19", "22", "26"].map(

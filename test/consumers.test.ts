@@ -1,0 +1,98 @@
+/** The package as somebody's dependency: packed, unpacked into an empty project, compiled against and run. */
+import { execFile } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const project = fs.mkdtempSync(path.join(os.tmpdir(), "consumer-"))
+const modules = path.join(project, "node_modules")
+
+const run = (command: string, ...args: ReadonlyArray<string>) => promisify(execFile)(command, args, { cwd: project })
+
+/** What npm would install beside it. */
+const dependencies = ["effect", "ws", "socks", "sodium-native", "@types/node", "undici-types"]
+
+beforeAll(async () => {
+  await run("npm", "pack", "--ignore-scripts", "--pack-destination", project, root)
+  const [tarball = ""] = fs.readdirSync(project).filter((file) => file.endsWith(".tgz"))
+  await run("tar", "xzf", tarball)
+  fs.mkdirSync(path.join(modules, "@types"), { recursive: true })
+  fs.renameSync(path.join(project, "package"), path.join(modules, "effect-multiserver"))
+  for (const name of dependencies) {
+    fs.symlinkSync(path.join(root, "node_modules", name), path.join(modules, name), "dir")
+  }
+  fs.writeFileSync(path.join(project, "package.json"), JSON.stringify({ type: "module" }))
+  fs.writeFileSync(path.join(project, "main.ts"), program)
+})
+
+afterAll(() => fs.rmSync(project, { recursive: true, force: true }))
+
+const program = `
+import { Effect, Layer } from "effect"
+import * as Address from "effect-multiserver/Address"
+import { type Connection, Identity, Multiserver, NodeMultiserver, Sodium } from "effect-multiserver/node"
+import { Chaos, Compliance } from "effect-multiserver/testing"
+
+const Live = NodeMultiserver.layer().pipe(Layer.provide(Identity.layerEphemeral), Layer.provide(Sodium.layer))
+
+export const program: Effect.Effect<number, unknown> = Effect.gen(function* () {
+  const connection: Connection.Connection = yield* Multiserver.dial("net:127.0.0.1:1~shs")
+  yield* connection.write(new Uint8Array(1))
+  return Address.format(connection.remote).length
+}).pipe(Effect.scoped, Effect.provide(Live))
+
+export const forTests = [Chaos.layer, Compliance.suite]
+`
+
+/** `effect` itself needs the types of the DOM, for `CryptoKey`. */
+const common = {
+  target: "es2023",
+  lib: ["es2023", "dom"],
+  types: ["node"],
+  strict: true,
+  noEmit: true,
+  skipLibCheck: false
+}
+
+/** The strictest that this project has itself; `npm run test:long -- consumers` compiles with all. */
+const some = [{ compiler: "typescript", module: "nodenext", exactOptionalPropertyTypes: true }]
+const all = ["typescript", "typescript-5.9"].flatMap((compiler) =>
+  ["nodenext", "bundler"].flatMap((module) =>
+    [true, false].map((exactOptionalPropertyTypes) => ({ compiler, module, exactOptionalPropertyTypes }))
+  )
+)
+
+describe("a project that depends on the package", () => {
+  it.each(process.env.CONSUMERS === "all" ? all : some)(
+    "compiles: $compiler, $module, exactOptionalPropertyTypes $exactOptionalPropertyTypes",
+    async ({ compiler, exactOptionalPropertyTypes, module }) => {
+      const resolution = module === "nodenext" ? { module } : { module: "esnext", moduleResolution: "bundler" }
+      const compilerOptions = { ...common, ...resolution, exactOptionalPropertyTypes }
+      const file = path.join(project, `${compiler}-${module}-${exactOptionalPropertyTypes}.json`)
+      fs.writeFileSync(file, JSON.stringify({ compilerOptions, files: ["main.ts"] }))
+      const tsc = path.join(root, "node_modules", compiler, "bin/tsc")
+      const said = await run(process.execPath, tsc, "-p", file).catch(({ stdout }: { stdout: string }) => ({ stdout }))
+      assert.strictEqual(said.stdout, "")
+    }
+  )
+
+  it("runs as JavaScript, from import and from require", async () => {
+    const says = "console.log(typeof node.Multiserver.dial, typeof address.parse, typeof testing.Chaos.layer)"
+    const names = ["node", "Address", "testing"].map((name) => `"effect-multiserver/${name}"`)
+    const [node, address, testing] = names
+    const esm = `import * as node from ${node}; import * as address from ${address}; import * as testing from ${testing}; ${says}`
+    const cjs = `const node = require(${node}), address = require(${address}), testing = require(${testing}); ${says}`
+    for (const [file, text] of [
+      ["main.mjs", esm],
+      ["main.cjs", cjs]
+    ] as const) {
+      fs.writeFileSync(path.join(project, file), text)
+      const { stdout } = await run(process.execPath, file)
+      assert.strictEqual(stdout, "function function function\n", file)
+    }
+  })
+})
