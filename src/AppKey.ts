@@ -4,9 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
 import { decodeExactly } from "./crypto/exactBase64.ts"
+import { forms, invalid, unreadable, variables } from "./variables.ts"
 
 /**
  * 32 bytes that name a network: peers with another one can't even talk. Public for most networks, so not a password.
@@ -25,16 +24,14 @@ export const parseAppKey = (text: string): AppKey | undefined => {
   return bytes === undefined ? undefined : Redacted.make(bytes, { label: "app key" })
 }
 
+const fromVariable = Config.Redacted(variables.appKey.name)
+
 /** An app key from configuration, base64 of 32 bytes; by default `MULTISERVER_APP_KEY`. */
-export const configAppKey = (
-  config: Config.Config<Redacted.Redacted<string>> = Config.Redacted("MULTISERVER_APP_KEY")
-): Config.Config<AppKey> =>
+export const configAppKey = (config: Config.Config<Redacted.Redacted<string>> = fromVariable): Config.Config<AppKey> =>
   config.pipe(
     Config.mapEffect((text) => {
       const appKey = parseAppKey(Redacted.value(text))
-      return appKey === undefined ? Effect.fail(new Config.ConfigError(notAnAppKey)) : Effect.succeed(appKey)
+      if (appKey !== undefined) return Effect.succeed(appKey)
+      return Effect.fail(config === fromVariable ? unreadable(variables.appKey) : invalid(`expected ${forms.appKey}`))
     })
   )
-const notAnAppKey = new Schema.SchemaError(
-  new SchemaIssue.InvalidValue({ message: "expected base64 of a 32-byte app key" })
-)

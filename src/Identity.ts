@@ -17,6 +17,7 @@ import { decodeExactly } from "./crypto/exactBase64.ts"
 import { Primitives } from "./crypto/Primitives.ts"
 import { formatPublicKey, type PublicKey, parsePublicKey, uncheckedPublicKey } from "./crypto/publicKey.ts"
 import { Exposed, FileFailure, fileFailure, Linked, NotOwned, readPrivate } from "./privateFile.ts"
+import { check, forms, variables } from "./variables.ts"
 
 export { formatPublicKey, PublicKey, PublicKeyFromString, parsePublicKey } from "./crypto/publicKey.ts"
 export { Exposed, FileFailure, Linked, NotOwned } from "./privateFile.ts"
@@ -48,7 +49,7 @@ export class Malformed extends Schema.TaggedError<Malformed>()("Malformed", { ex
 export class IdentityError extends Schema.TaggedError<IdentityError>("effect-multiserver/IdentityError")(
   "IdentityError",
   {
-    /** The path of the file, or `configuration`. */
+    /** The path of the file, the name of the variable, or `configuration`. */
     source: Schema.String,
     reason: Schema.Union([Exposed, NotOwned, Linked, Malformed, FileFailure])
   }
@@ -207,23 +208,26 @@ export const layerFileOrCreate = (
     )
   )
 
+const fromVariable = Config.Redacted(variables.secret.name)
+
 /**
  * The identity in a configuration value, by default `MULTISERVER_SECRET`: base64 of a 32-byte seed, or `private` of a
- * secret file (64 bytes).
+ * secret file (64 bytes). It also fails when a variable `MULTISERVER_*` is set that nobody knows, or is empty.
  */
 export const layerConfig = (
-  config: Config.Config<Redacted.Redacted<string>> = Config.Redacted("MULTISERVER_SECRET")
+  config: Config.Config<Redacted.Redacted<string>> = fromVariable
 ): Layer.Layer<Identity, IdentityError | Config.ConfigError, Primitives> =>
   Layer.effect(
     Identity,
     Effect.gen(function* () {
       const primitives = yield* Primitives
-      const malformed = (expected: string) =>
-        new IdentityError({ source: "configuration", reason: new Malformed({ expected }) })
+      const source = config === fromVariable ? variables.secret.name : "configuration"
+      const malformed = (expected: string) => new IdentityError({ source, reason: new Malformed({ expected }) })
+      yield* check((variable) => variable === variables.secret)
       const text = Redacted.value(yield* config)
       const secretKey = parseSecretKey(text)
       const seed = secretKey?.subarray(0, 32) ?? decodeExactly(text, 32)
-      if (seed === undefined) return yield* malformed("base64 of a 32-byte seed or of a 64-byte secret key")
+      if (seed === undefined) return yield* malformed(forms.secret)
       const pair = fromSeed(primitives, Redacted.make(seed))
       if (secretKey === undefined || isKeyOf(secretKey.subarray(32), pair)) return pair
       return yield* malformed("the two halves of the secret key to belong together")

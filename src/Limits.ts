@@ -5,8 +5,9 @@
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
+import { check, readBoolean, readCount, readDuration, variables } from "./variables.ts"
 
 export interface LimitValues {
   /** For all handshakes of a connection together, from the open transport (dial) or from accept (serve). */
@@ -70,29 +71,27 @@ export const Limits: Context.Reference<LimitValues> = Context.Reference("effect-
 export const layer = (values: Partial<LimitValues>): Layer.Layer<never> =>
   Layer.succeed(Limits, { ...defaults, ...values })
 
-const duration = (name: "handshake" | "close" | "grace" | "idle") =>
-  Config.Duration(name).pipe(Config.withDefault(defaults[name]))
-
-const count = (name: "pendingHandshakes" | "connections" | "sourceConnections" | "sourceRate") =>
-  Config.schema(Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThan(0)), name).pipe(
-    Config.withDefault(defaults[name])
-  )
-
 /**
- * Limits from configuration, each by its name under `MULTISERVER`: `MULTISERVER_HANDSHAKE` and the other durations (`10
- * seconds`), `MULTISERVER_PENDING_HANDSHAKES` and the other counts, and `MULTISERVER_EXEMPT_LOOPBACK` (`false`).
+ * Limits from the variables of docs/configuration.md: `MULTISERVER_HANDSHAKE` and the other durations (`10 seconds`),
+ * `MULTISERVER_PENDING_HANDSHAKES` and the other counts, and `MULTISERVER_EXEMPT_LOOPBACK` (`false`).
  */
 export const config: Config.Config<LimitValues> = Config.all({
-  handshake: duration("handshake"),
-  close: duration("close"),
-  grace: duration("grace"),
-  idle: duration("idle"),
-  pendingHandshakes: count("pendingHandshakes"),
-  connections: count("connections"),
-  sourceConnections: count("sourceConnections"),
-  sourceRate: count("sourceRate"),
-  exemptLoopback: Config.Boolean("exemptLoopback").pipe(Config.withDefault(defaults.exemptLoopback))
-}).pipe(Config.nested("multiserver"))
+  handshake: readDuration(variables.handshake, defaults.handshake),
+  close: readDuration(variables.close, defaults.close),
+  grace: readDuration(variables.grace, defaults.grace),
+  idle: readDuration(variables.idle, defaults.idle),
+  pendingHandshakes: readCount(variables.pendingHandshakes, defaults.pendingHandshakes),
+  connections: readCount(variables.connections, defaults.connections),
+  sourceConnections: readCount(variables.sourceConnections, defaults.sourceConnections),
+  sourceRate: readCount(variables.sourceRate, defaults.sourceRate),
+  exemptLoopback: readBoolean(variables.exemptLoopback, defaults.exemptLoopback)
+})
 
-/** `config` as a layer. */
-export const layerConfig: Layer.Layer<never, Config.ConfigError> = Layer.effect(Limits, config)
+/** `config` as a layer. It also fails when a variable `MULTISERVER_*` is set that nobody knows, or is empty. */
+export const layerConfig: Layer.Layer<never, Config.ConfigError> = Layer.effect(
+  Limits,
+  Effect.andThen(
+    check(({ layer }) => layer === variables.handshake.layer),
+    config
+  )
+)

@@ -1,12 +1,11 @@
 /** Sets of IP networks, as rules name them: CIDRs such as `203.0.113.0/24`, and single IPs. */
-import * as Config from "effect/Config"
-import * as Effect from "effect/Effect"
+import type * as Config from "effect/Config"
 import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
+import { readBy, variables } from "./variables.ts"
 
 /** The text is no network: it has host bits, say, or a prefix that is too long. */
 export class NetworkError extends Schema.TaggedError<NetworkError>("effect-multiserver/NetworkError")("NetworkError", {
@@ -88,17 +87,9 @@ export const union = (...all: ReadonlyArray<Networks>): Networks => ({
   networks: all.flatMap(({ networks }) => networks)
 })
 
-/** Networks from configuration, separated by commas; none when it says nothing. */
-export const config = (name: string): Config.Config<Networks> =>
-  Config.String(name).pipe(
-    Config.withDefault(""),
-    Config.mapEffect((text) => {
-      const networks = parse(text.split(",").filter((each) => each.trim() !== ""))
-      if (Result.isSuccess(networks)) return Effect.succeed(networks.success)
-      const { message } = networks.failure
-      return Effect.fail(new Config.ConfigError(new Schema.SchemaError(new SchemaIssue.InvalidValue({ message }))))
-    })
-  )
+/** Networks from one text, where commas are between them. */
+export const parseList = (text: string): Result.Result<Networks, NetworkError> =>
+  parse(text.split(",").filter((each) => each.trim() !== ""))
 
 /** The proxies that are trusted to say who connects: `MULTISERVER_TRUSTED_PROXIES`. */
-export const configTrustedProxies: Config.Config<Networks> = Config.nested(config("trustedProxies"), "multiserver")
+export const configTrustedProxies: Config.Config<Networks> = readBy(variables.trustedProxies, parseList, empty)

@@ -13,6 +13,7 @@ import type { Address } from "./Address.ts"
 import { formatPublicKey, type PublicKey, parsePublicKey } from "./Identity.ts"
 import * as Networks from "./Networks.ts"
 import type { Below, Destination, Reach } from "./Transport.ts"
+import { check, readBoolean, readBy, type Variable, variables } from "./variables.ts"
 
 export interface PolicyRules {
   /** Before anything is done for an address. `to` is where its transport says that a dial leads. */
@@ -205,26 +206,37 @@ export const layer = (options: Options): Layer.Layer<never, Networks.NetworkErro
     Effect.map(make(options), ({ rules }) => rules)
   )
 
-const list = (name: string): Config.Config<ReadonlyArray<string>> => Config.map(Networks.config(name), Networks.format)
+/** `undefined` where it is not set: an empty list of those allowed is nobody. */
+const list = (variable: Variable) =>
+  Config.map(readBy(variable, Networks.parseList, undefined), (networks) => networks && Networks.format(networks))
 
-/** An empty `allow` would be nobody; a variable that isn't there is everybody. */
-const lists = ({ allow, deny }: Required<Lists>): Lists => (allow.length === 0 ? { deny } : { allow, deny })
+const lists = ({
+  allow,
+  deny
+}: {
+  readonly allow: ReadonlyArray<string> | undefined
+  readonly deny: ReadonlyArray<string> | undefined
+}): Lists => ({ ...(allow && { allow }), deny: deny ?? [] })
 
 /**
- * Rules from configuration: `MULTISERVER_DIAL_ALLOW`, `MULTISERVER_DIAL_DENY`, `MULTISERVER_ACCEPT_ALLOW` and
- * `MULTISERVER_ACCEPT_DENY`, networks separated by commas, and `MULTISERVER_DIAL_DENY_PRIVATE` (`true`).
+ * Rules from the variables of docs/configuration.md: `MULTISERVER_DIAL_ALLOW`, `MULTISERVER_DIAL_DENY`,
+ * `MULTISERVER_ACCEPT_ALLOW` and `MULTISERVER_ACCEPT_DENY`, networks separated by commas, and
+ * `MULTISERVER_DIAL_DENY_PRIVATE` (`true`).
  */
 export const config: Config.Config<Options> = Config.all({
   dial: Config.all({
-    lists: Config.map(Config.all({ allow: list("dialAllow"), deny: list("dialDeny") }), lists),
-    denyPrivate: Config.Boolean("dialDenyPrivate").pipe(Config.withDefault(false))
+    lists: Config.map(Config.all({ allow: list(variables.dialAllow), deny: list(variables.dialDeny) }), lists),
+    denyPrivate: readBoolean(variables.dialDenyPrivate, false)
   }).pipe(Config.map((own) => ({ ...own.lists, denyPrivate: own.denyPrivate }))),
-  accept: Config.map(Config.all({ allow: list("acceptAllow"), deny: list("acceptDeny") }), lists)
-}).pipe(Config.nested("multiserver"))
+  accept: Config.map(Config.all({ allow: list(variables.acceptAllow), deny: list(variables.acceptDeny) }), lists)
+})
 
-/** `config` as a layer. */
+/** `config` as a layer. It also fails when a variable `MULTISERVER_*` is set that nobody knows, or is empty. */
 export const layerConfig: Layer.Layer<never, Config.ConfigError | Networks.NetworkError> = Layer.unwrap(
-  Effect.map(config, layer)
+  Effect.andThen(
+    check(({ layer }) => layer === variables.dialAllow.layer),
+    Effect.map(config, layer)
+  )
 )
 
 // -----------------------------------------------------------------------------

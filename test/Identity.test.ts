@@ -543,7 +543,7 @@ layer(Layer.merge(NodeServices.layer, Sodium.layer))("an identity", (it) => {
         const error = yield* Effect.flip(configured(text))
         assert.strictEqual(error._tag, "IdentityError")
         if (error._tag === "IdentityError") assert.strictEqual(error.reason._tag, "Malformed")
-        assert.match(error.message, /identity configuration: not a secret key: expected/)
+        assert.match(error.message, /identity MULTISERVER_SECRET: not a secret key: expected/)
         assertNoSecret(error)
       }
     })

@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as Address from "../Address.ts"
 import * as Addresses from "./addresses.ts"
 import { Reporter, report } from "./events.ts"
+import * as Settings from "./settings.ts"
 import * as Stacks from "./stacks.ts"
 
 interface Explained {
@@ -66,6 +67,7 @@ export const address = Command.make("address", {
   Command.withExamples([{ command: `multiserver address '${Stacks.exampleAddress}'` }]),
   Command.withHandler((input) =>
     Effect.gen(function* () {
+      yield* Settings.read("address")
       const { json } = yield* Reporter
       const { addresses, exposed } = yield* Addresses.given(Option.toArray(input.address), input.addressFile)
       if (exposed) yield* report(Addresses.exposedWarning)

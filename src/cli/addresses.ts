@@ -3,13 +3,13 @@ import * as Config from "effect/Config"
 import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Address from "../Address.ts"
+import { variables } from "../variables.ts"
 import { type LocalError, UsageError } from "./exit.ts"
-import { readValue } from "./files.ts"
+import { type Needs, readValue } from "./files.ts"
 
-const variable = "MULTISERVER_ADDRESS"
+const variable = variables.address.name
 
 /**
  * Addresses are taken as they are and parsed by the handler: the parser of arguments would echo a bad one, seed and
@@ -45,11 +45,19 @@ const parse = (texts: ReadonlyArray<string>): Effect.Effect<Address.MultiAddress
     }
   )
 
+const fromVariable = Config.String(variable).pipe(
+  Config.withDefault(undefined),
+  Effect.flatMap((text) => parse(text === undefined ? [] : [text])),
+  Effect.catchTag(["AddressError", "ConfigError"], ({ message }) =>
+    Effect.fail(new UsageError({ kind: "BadVariable", message: `${variable}: ${message}` }))
+  )
+)
+
 /** The addresses that were given, from the first place that has some. */
 export const given = (
   texts: ReadonlyArray<string>,
   file: Option.Option<string>
-): Effect.Effect<Given, Address.AddressError | UsageError | LocalError, FileSystem.FileSystem> =>
+): Effect.Effect<Given, Address.AddressError | UsageError | LocalError, Needs> =>
   Effect.gen(function* () {
     if (texts.length > 0) {
       if (Option.isSome(file)) {
@@ -58,10 +66,8 @@ export const given = (
       const addresses = yield* parse(texts)
       return { addresses, exposed: addresses.some((each) => Address.withoutSecrets(each) !== each) }
     }
-    const text = Option.isSome(file)
-      ? yield* readValue(file.value)
-      : yield* Effect.orElseSucceed(Config.String(variable), () => "")
-    return { addresses: yield* parse(text === "" ? [] : [text]), exposed: false }
+    if (Option.isSome(file)) return { addresses: yield* parse([yield* readValue(file.value)]), exposed: false }
+    return { addresses: yield* fromVariable, exposed: false }
   })
 
 /** Said when `exposed`. */

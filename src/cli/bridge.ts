@@ -16,6 +16,7 @@ import * as Dialing from "./dialing.ts"
 import { fromFailedDial, type Reporter, report } from "./events.ts"
 import * as Listening from "./listening.ts"
 import * as Serving from "./serving.ts"
+import * as Settings from "./settings.ts"
 import { exampleAddress } from "./stacks.ts"
 
 type Failure = Address.AddressError | DialError | ConnectionError
@@ -58,6 +59,7 @@ export const bridge = Command.make("bridge", {
   ]),
   Command.withHandler((input) =>
     Effect.gen(function* () {
+      const settings = yield* Settings.read("bridge")
       const dial = yield* Dialing.dial(input)
       const here = yield* Addresses.given([input.listen], Option.none())
       const there = yield* Addresses.given(Option.toArray(input.dial), input.addressFile)
@@ -67,6 +69,7 @@ export const bridge = Command.make("bridge", {
       yield* Listening.serve(input, {
         addresses: here.addresses,
         exposed: here.exposed || there.exposed,
+        settings,
         dialing: yield* Dialing.options(input),
         serving: input.once ? Serving.once(relaying) : Serving.many(reported(relaying))
       })

@@ -9,7 +9,9 @@ import * as Events from "../Events.ts"
 import * as Addresses from "./addresses.ts"
 import * as Dialing from "./dialing.ts"
 import { fromLibrary, Reporter, report } from "./events.ts"
+import { keepStdin } from "./files.ts"
 import * as Keys from "./keys.ts"
+import * as Settings from "./settings.ts"
 import * as Stacks from "./stacks.ts"
 import { bridge } from "./stdio.ts"
 
@@ -48,9 +50,11 @@ export const connect = Command.make("connect", {
   ]),
   Command.withHandler((input) =>
     Effect.gen(function* () {
+      const settings = yield* Settings.read("connect")
+      yield* keepStdin("connect", input)
       const dial = yield* Dialing.dial(input)
       const { addresses, exposed } = yield* Addresses.given(Option.toArray(input.address), input.addressFile)
-      const appKey = yield* Keys.appKey(input)
+      const appKey = yield* Keys.appKey(input, settings.appKey)
       const options = yield* Dialing.ownOptions(input)
       if (exposed) yield* report(Addresses.exposedWarning)
       yield* dial(addresses).pipe(
@@ -60,7 +64,7 @@ export const connect = Command.make("connect", {
         Effect.catchTag("StdoutClosed", () => Effect.void),
         Effect.provide(
           Stacks.layer({ ...options, peers: { appKey } }).pipe(
-            Layer.provide([Keys.identity(input.keyFile), events]),
+            Layer.provide([Keys.identity(input.keyFile), Settings.layer(settings), events]),
             Layer.provide(Sodium.layer)
           )
         )

@@ -2,7 +2,6 @@
 import * as Flag from "effect/cli/Flag"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
@@ -10,6 +9,7 @@ import type * as Connection from "../Connection.ts"
 import { DialError, DialTimedOut, Unsupported } from "../DialError.ts"
 import * as Multiserver from "../Multiserver.ts"
 import { type LocalError, UsageError } from "./exit.ts"
+import type { Needs } from "./files.ts"
 import * as Origins from "./origins.ts"
 import * as Socks from "./socks.ts"
 import * as Stacks from "./stacks.ts"
@@ -93,13 +93,11 @@ export const checkSpoken = (addresses: Address.MultiAddress): Effect.Effect<void
 }
 
 /** The protocols' options. */
-export const options = (input: Input): Effect.Effect<Stacks.Dialing, UsageError | LocalError, FileSystem.FileSystem> =>
+export const options = (input: Input): Effect.Effect<Stacks.Dialing, UsageError | LocalError, Needs> =>
   Effect.all({ web: Tls.trust(input.tlsCa), onion: Socks.parse(input.socks) })
 
 /** The same for those who only dial. */
-export const ownOptions = (
-  input: OwnInput
-): Effect.Effect<Stacks.Dialing, UsageError | LocalError, FileSystem.FileSystem> =>
+export const ownOptions = (input: OwnInput): Effect.Effect<Stacks.Dialing, UsageError | LocalError, Needs> =>
   Effect.gen(function* () {
     const { web, ...rest } = yield* options(input)
     const clientCredentials = yield* Tls.credentials(input)

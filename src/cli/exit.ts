@@ -14,7 +14,10 @@ export const codes = {
   ok: 0,
   /** This machine: a file, stdin or stdout, a port that can't be bound. */
   local: 1,
-  /** A wrong flag or argument, an address that is none, or one that this command doesn't speak. */
+  /**
+   * A wrong flag, argument or variable, an address that is none, or one that this command doesn't speak or the
+   * environment denies.
+   */
   usage: 2,
   unreachable: 3,
   timedOut: 4,
@@ -80,6 +83,7 @@ const attemptCode = (reason: AttemptReason): number => {
     case "Unsupported":
     case "NotDialable":
     case "Insecure":
+    case "DeniedByPolicy":
       return codes.usage
     case "TimedOut":
       return codes.timedOut

@@ -1,10 +1,118 @@
+/** What the command reads from files, which are given by path, as an open descriptor, or as stdin. */
+import { createReadStream } from "node:fs"
+import * as path from "node:path"
+import * as NodeStream from "@effect/platform-node/NodeStream"
+import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import { type LocalError, localError } from "./exit.ts"
+import * as Option from "effect/Option"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import * as Struct from "effect/Struct"
+import { type PrivateFileReason, readPrivate } from "../privateFile.ts"
+import { LocalError, localError, UsageError } from "./exit.ts"
+
+export type Needs = FileSystem.FileSystem | Stdio.Stdio
+
+/** `/dev/fd/3`, as a shell writes it for `<(command)`: the number of a descriptor that is open already. */
+const descriptorOf = (file: string): number | undefined => {
+  if (file === "/dev/stdin") return 0
+  const [, number] = /^\/(?:dev|proc\/self)\/fd\/(\d{1,6})$/.exec(file) ?? []
+  return number === undefined ? undefined : Number(number)
+}
+
+const isStdin = (file: string): boolean => file === "-" || descriptorOf(file) === 0
+
+/** What it is called in messages. */
+export const nameOf = (file: string): string => (isStdin(file) ? "stdin" : file)
+
+/** Many times what any of these files has. */
+const maxBytes = 1024 * 1024
+
+const tooLong = (name: string) => new LocalError({ kind: "TooLong", message: `cannot read ${name}: it has over 1 MiB` })
+
+/** The text of a stream. */
+const textOf = <E>(
+  name: string,
+  stream: Stream.Stream<Uint8Array, E>,
+  failed: (error: E) => LocalError
+): Effect.Effect<string, LocalError> =>
+  stream.pipe(
+    Stream.mapError(failed),
+    Stream.runFoldEffect(
+      () => Buffer.alloc(0),
+      (read, chunk) => {
+        const all = Buffer.concat([read, chunk])
+        return all.length > maxBytes ? Effect.fail(tooLong(name)) : Effect.succeed(all)
+      }
+    ),
+    Effect.map(String)
+  )
+
+/** The descriptor stays open: its number may be one of this process's own. */
+const descriptor = (fd: number): Stream.Stream<Uint8Array, LocalError> =>
+  NodeStream.fromReadable({
+    evaluate: () => createReadStream("", { fd, autoClose: false }),
+    closeOnDone: false,
+    onError: (error) => {
+      const kind = error instanceof Error && "code" in error ? String(error.code) : "Unknown"
+      return new LocalError({ kind, message: `cannot read descriptor ${fd}: ${kind}` })
+    }
+  })
+
+const opened = (file: string): Effect.Effect<string, LocalError, Needs> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => textOf(file, fs.stream(file), localError(`cannot read ${file}`)))
+
+/** What was opened for the command is read as it is; whoever opened it chose it. */
+const given = (file: string): Effect.Effect<string, LocalError, Needs> | undefined => {
+  if (isStdin(file)) {
+    return Stdio.Stdio.use(({ stdin }) => textOf("stdin", stdin, localError("cannot read stdin")))
+  }
+  const fd = descriptorOf(file)
+  return fd === undefined ? undefined : textOf(file, descriptor(fd), (error) => error)
+}
 
 /** The text of a file that holds one value, without the white space around it. */
-export const readValue = (path: string): Effect.Effect<string, LocalError, FileSystem.FileSystem> =>
-  FileSystem.FileSystem.use((fs) => fs.readFileString(path)).pipe(
-    Effect.map((text) => text.trim()),
-    Effect.mapError(localError(`cannot read ${path}`))
+export const readValue = (file: string): Effect.Effect<string, LocalError, Needs> =>
+  Effect.map(given(file) ?? opened(file), (text) => text.trim())
+
+/**
+ * Whether it is one of the files that systemd made for this service alone. They may have modes that others could read by
+ * elsewhere, and an owner that is not this user: who gets into their directory decides.
+ */
+const isCredential = (file: string): Effect.Effect<boolean, LocalError> =>
+  Config.String("CREDENTIALS_DIRECTORY").pipe(
+    Config.withDefault(undefined),
+    Effect.map((directory) => directory !== undefined && path.dirname(path.resolve(file)) === path.resolve(directory)),
+    Effect.mapError(({ message }) => new LocalError({ kind: "BadVariable", message }))
   )
+
+/** The text of a file that holds a secret, which nobody else may have any right to; the reason where others have. */
+export const readSecret = (file: string): Effect.Effect<string, LocalError | PrivateFileReason, Needs> =>
+  given(file) ??
+  Effect.flatMap(
+    isCredential(file),
+    (is): Effect.Effect<string, LocalError | PrivateFileReason, Needs> => (is ? opened(file) : readPrivate(file))
+  )
+
+const flags = {
+  addressFile: "--address-file",
+  keyFile: "--key-file",
+  appKeyFile: "--app-key-file",
+  tlsKey: "--tls-key",
+  tlsCert: "--tls-cert",
+  tlsCa: "--tls-ca"
+} as const
+
+type Input = { readonly [Name in keyof typeof flags]?: Option.Option<string> }
+
+/** For a command that sends stdin to its peer: no file can be read from there too. */
+export const keepStdin = (command: string, input: Input): Effect.Effect<void, UsageError> => {
+  const [flag] = Struct.keys(flags).flatMap((name) => {
+    const file = input[name]
+    return file !== undefined && Option.exists(file, isStdin) ? [flags[name]] : []
+  })
+  if (flag === undefined) return Effect.void
+  const message = `${flag}: stdin is what ${command} sends to its peer; open the file as a descriptor: ${flag} /dev/fd/3 3<FILE`
+  return Effect.fail(new UsageError({ kind: "Conflict", message }))
+}

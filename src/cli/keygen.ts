@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Sodium from "../crypto/Sodium.ts"
 import * as Identity from "../Identity.ts"
 import { report } from "./events.ts"
+import * as Settings from "./settings.ts"
 
 export const keygen = Command.make("keygen", {
   output: Flag.String("output").pipe(
@@ -23,6 +24,7 @@ export const keygen = Command.make("keygen", {
   Command.withExamples([{ command: "multiserver keygen --output secret" }]),
   Command.withHandler(({ output }) =>
     Effect.gen(function* () {
+      yield* Settings.read("keygen")
       const pair = yield* Identity.generate
       yield* Identity.save(output, pair)
       const key = Identity.formatPublicKey(pair.publicKey)

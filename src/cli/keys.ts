@@ -1,20 +1,19 @@
 /** Whose keys the command uses: its own identity, and the app key of its network. */
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { type AppKey, mainNetwork, parseAppKey } from "../AppKey.ts"
 import type { Primitives } from "../crypto/Primitives.ts"
 import * as Identity from "../Identity.ts"
 import { type LocalError, UsageError } from "./exit.ts"
-import { readValue } from "./files.ts"
+import { type Needs, nameOf, readSecret, readValue } from "./files.ts"
 
 export const flags = {
   keyFile: Flag.String("key-file").pipe(
     Flag.withMetavar("FILE"),
     Flag.withDescription(
-      "The secret file to speak as (see keygen); without it, a new key that is forgotten at the end"
+      "The secret file to speak as (see keygen); - is stdin, /dev/fd/N an open descriptor. Without it, a new key that is forgotten at the end"
     ),
     Flag.optional
   ),
@@ -30,11 +29,20 @@ export const flags = {
   )
 }
 
+const load = (file: string): Effect.Effect<Identity.KeyPair, Identity.IdentityError | LocalError, Needs> =>
+  readSecret(file).pipe(
+    Effect.catchIf(
+      (error) => error._tag !== "LocalError",
+      (reason) => Effect.fail(new Identity.IdentityError({ source: file, reason }))
+    ),
+    Effect.flatMap((text) => Identity.parseSecretFile(nameOf(file), text))
+  )
+
 /** The identity of `--key-file`, or a new one. */
 export const identity = (
   keyFile: Option.Option<string>
-): Layer.Layer<Identity.Identity, Identity.IdentityError, FileSystem.FileSystem | Primitives> =>
-  Option.isSome(keyFile) ? Identity.layerFile(keyFile.value) : Identity.layerEphemeral
+): Layer.Layer<Identity.Identity, Identity.IdentityError | LocalError, Needs | Primitives> =>
+  Option.isSome(keyFile) ? Layer.effect(Identity.Identity, load(keyFile.value)) : Identity.layerEphemeral
 
 export interface Input {
   readonly keyFile: Option.Option<string>
@@ -42,8 +50,11 @@ export interface Input {
   readonly appKeyFile: Option.Option<string>
 }
 
-/** The app key that was given, or the main network's. */
-export const appKey = (input: Input): Effect.Effect<AppKey, UsageError | LocalError, FileSystem.FileSystem> =>
+/** The app key that was given by a flag, or by the variable, or the main network's. */
+export const appKey = (
+  input: Input,
+  variable: AppKey | undefined
+): Effect.Effect<AppKey, UsageError | LocalError, Needs> =>
   Effect.gen(function* () {
     if (Option.isSome(input.appKey) && Option.isSome(input.appKeyFile)) {
       return yield* new UsageError({ kind: "Conflict", message: "both --app-key and --app-key-file: take one of them" })
@@ -51,6 +62,6 @@ export const appKey = (input: Input): Effect.Effect<AppKey, UsageError | LocalEr
     const text = Option.isSome(input.appKeyFile)
       ? yield* readValue(input.appKeyFile.value)
       : Option.getOrUndefined(input.appKey)
-    const key = text === undefined ? mainNetwork : parseAppKey(text)
+    const key = text === undefined ? (variable ?? mainNetwork) : parseAppKey(text)
     return key ?? (yield* new UsageError({ kind: "BadValue", message: "the app key is not base64 of 32 bytes" }))
   })

@@ -7,8 +7,10 @@ import * as Effect from "effect/Effect"
 import type * as Connection from "../Connection.ts"
 import type { ConnectionError } from "../ConnectionError.ts"
 import * as Addresses from "./addresses.ts"
+import { keepStdin } from "./files.ts"
 import * as Listening from "./listening.ts"
 import * as Serving from "./serving.ts"
+import * as Settings from "./settings.ts"
 import * as Stacks from "./stacks.ts"
 import { bridge } from "./stdio.ts"
 
@@ -62,9 +64,11 @@ export const listen = Command.make("listen", {
   ]),
   Command.withHandler((input) =>
     Effect.gen(function* () {
+      const settings = yield* Settings.read("listen")
+      if (!input.echo) yield* keepStdin("listen", input)
       const given = yield* Addresses.given(input.addresses, input.addressFile)
       const serving = input.echo ? (input.once ? Serving.once(echo) : Serving.many(echo)) : Serving.once(bridge)
-      yield* Listening.serve(input, { ...given, serving, dialing: { web: {}, onion: {} } })
+      yield* Listening.serve(input, { ...given, serving, settings, dialing: { web: {}, onion: {} } })
     }).pipe(Effect.catchTag("StdoutClosed", () => Effect.void))
   )
 )

@@ -13,10 +13,10 @@ import * as Addresses from "./addresses.ts"
 import * as Allowed from "./allowed.ts"
 import { type Event, fromLibrary, Reporter, report } from "./events.ts"
 import * as Keys from "./keys.ts"
-import * as Limited from "./limited.ts"
 import * as Origins from "./origins.ts"
 import { quieted } from "./repeats.ts"
 import type { Serving } from "./serving.ts"
+import type { Settings } from "./settings.ts"
 import * as Stacks from "./stacks.ts"
 import * as Tls from "./tls.ts"
 
@@ -84,19 +84,21 @@ export interface Task<E, R> {
   readonly exposed: boolean
   readonly serving: Serving<E, R>
   readonly dialing: Stacks.Dialing
+  readonly settings: Settings
 }
 
 /** Listens, says where, and serves until a signal, or until the one connection is over. */
-export const serve = <E, R>(input: Input, { addresses, dialing, exposed, serving }: Task<E, R>) =>
+export const serve = <E, R>(input: Input, { addresses, dialing, exposed, serving, settings }: Task<E, R>) =>
   Effect.gen(function* () {
     const allowed = yield* Allowed.parse(input.allow, addresses)
     const origins = yield* Origins.parse(input.origin)
     const credentials = yield* Tls.credentials(input)
-    const appKey = yield* Keys.appKey(input)
-    const limits = yield* Limited.limits
+    const appKey = yield* Keys.appKey(input, settings.appKey)
+    const { limits, policy, trustedProxies } = settings
     const events = yield* held
     const stacks = Stacks.layer({
       ...dialing,
+      trustedProxies,
       peers: { appKey, authorize: Allowed.authorize(allowed) },
       web: {
         ...dialing.web,
@@ -118,7 +120,10 @@ export const serve = <E, R>(input: Input, { addresses, dialing, exposed, serving
           Layer.provide([
             Keys.identity(input.keyFile),
             Layer.succeed(Events.Events, events.sink),
-            Layer.succeed(Policy.Policy, { ...Policy.allowAll, mayConnect: serving.mayConnect }),
+            Layer.succeed(Policy.Policy, {
+              ...policy.rules,
+              mayConnect: (source, at) => serving.mayConnect() && policy.rules.mayConnect(source, at)
+            }),
             Layer.succeed(Limits.Limits, limits)
           ]),
           Layer.provide(Sodium.layer)

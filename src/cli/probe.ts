@@ -16,6 +16,7 @@ import * as Addresses from "./addresses.ts"
 import * as Dialing from "./dialing.ts"
 import { type Failed, failed, Reporter, report } from "./events.ts"
 import * as Keys from "./keys.ts"
+import * as Settings from "./settings.ts"
 import * as Stacks from "./stacks.ts"
 
 /** Each connection's event, by its remote address: of those that race, several may open. */
@@ -111,9 +112,10 @@ export const probe = Command.make("probe", {
   ]),
   Command.withHandler((input) =>
     Effect.gen(function* () {
+      const settings = yield* Settings.read("probe")
       const dial = yield* Dialing.dial(input)
       const { addresses, exposed } = yield* Addresses.given(Option.toArray(input.address), input.addressFile)
-      const appKey = yield* Keys.appKey(input)
+      const appKey = yield* Keys.appKey(input, settings.appKey)
       const options = yield* Dialing.ownOptions(input)
       if (exposed) yield* report(Addresses.exposedWarning)
 
@@ -126,7 +128,11 @@ export const probe = Command.make("probe", {
       const errors = yield* Effect.forEach(targets, probeOne(dial, opened)).pipe(
         Effect.provide(
           Stacks.layer({ ...options, peers: { appKey } }).pipe(
-            Layer.provide([Keys.identity(input.keyFile), Layer.succeed(Events.Events, events)]),
+            Layer.provide([
+              Keys.identity(input.keyFile),
+              Settings.layer(settings),
+              Layer.succeed(Events.Events, events)
+            ]),
             Layer.provide(Sodium.layer)
           )
         )

@@ -35,7 +35,7 @@ const multiserver = Command.make("multiserver").pipe(
   Exit codes:
     0   ok
     1   a file, a port or stdio of this machine failed
-    2   wrong usage, a bad address, or one that is not spoken
+    2   wrong usage, a bad variable or address, one that is not spoken or is denied
     3   could not connect
     4   timed out
     5   handshake failed

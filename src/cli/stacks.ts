@@ -7,6 +7,7 @@ import type { Primitives } from "../crypto/Primitives.ts"
 import * as Deflate from "../deflate/Deflate.ts"
 import { formatPublicKey, type Identity, type PublicKey } from "../Identity.ts"
 import * as Multiserver from "../Multiserver.ts"
+import { empty, type Networks } from "../Networks.ts"
 import * as Net from "../net/Net.ts"
 import * as Noauth from "../noauth/Noauth.ts"
 import * as Noise from "../noise/Noise.ts"
@@ -53,6 +54,8 @@ export interface Dialing {
 }
 
 export interface Options extends Dialing {
+  /** Whom a listener believes who connects. */
+  readonly trustedProxies?: Networks
   /** For all transforms that prove keys. */
   readonly peers: {
     readonly appKey: AppKey
@@ -64,15 +67,16 @@ export interface Options extends Dialing {
 export const layer = ({
   onion,
   peers,
+  trustedProxies = empty,
   web
 }: Options): Layer.Layer<Multiserver.Multiserver, never, Identity | Primitives> =>
   Multiserver.layer(stacks).pipe(
     Layer.provide([
-      Net.layer,
+      Net.layerWith({ trustedProxies }),
       Unix.layer,
       Onion.layer(onion),
-      WebSocket.layer(web),
-      WebSocket.layerSecure(web),
+      WebSocket.layer({ ...web, trustedProxies }),
+      WebSocket.layerSecure({ ...web, trustedProxies }),
       Shs.layer(peers),
       Noise.layer(peers),
       Noauth.layer(),

@@ -54,7 +54,7 @@ describe("listen", () => {
         env: { MULTISERVER_SOURCE_RATE: "many" }
       })
       assert.strictEqual(code, 2)
-      assert.include(stderr, "MULTISERVER_*")
+      assert.include(stderr, "MULTISERVER_SOURCE_RATE: it takes a whole number above 0")
     })
   )
 })

@@ -1,6 +1,6 @@
 /** The stacks that the command speaks besides `net~shs`, and their flags. */
 import { randomBytes } from "node:crypto"
-import { existsSync } from "node:fs"
+import { chmodSync, copyFileSync, existsSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -10,7 +10,14 @@ import { inside, listenInside, startInside } from "./inside.ts"
 import { eventsOf, folder, run, sha256, start } from "./support.ts"
 
 const tls = (name: string): string => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url))
-const server = ["--tls-key", tls("server.key"), "--tls-cert", tls("server.crt")]
+
+/** What a wss listener shows. Git keeps no modes, and a private key that others can read is refused. */
+const server = Effect.map(folder, (directory) => {
+  const key = join(directory, "server.key")
+  copyFileSync(tls("server.key"), key)
+  chmodSync(key, 0o600)
+  return ["--tls-key", key, "--tls-cert", tls("server.crt")]
+})
 
 describe.concurrent("listen --echo and connect speak", () => {
   const inPlace = [
@@ -60,7 +67,7 @@ describe.concurrent("listen --echo and connect speak", () => {
 describe.concurrent("wss", () => {
   it.live("shows --tls-cert to who trusts it by --tls-ca, and nobody else takes it", () =>
     Effect.gen(function* () {
-      const { address } = yield* listenInside("wss://localhost:0~shs", "--echo", ...server)
+      const { address } = yield* listenInside("wss://localhost:0~shs", "--echo", ...(yield* server))
       const trusting = yield* run(["connect", "--tls-ca", tls("ca.crt"), address], { input: "over TLS" })
       assert.strictEqual(String(trusting.stdout), "over TLS")
       const { code, stderr } = yield* inside(["connect", "--json", address])

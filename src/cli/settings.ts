@@ -1,0 +1,65 @@
+/** What a command reads from the environment: the variables of docs/configuration.md that are for it, and no others. */
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { type AppKey, configAppKey } from "../AppKey.ts"
+import * as Limits from "../Limits.ts"
+import * as Networks from "../Networks.ts"
+import * as Policy from "../Policy.ts"
+import { type Command, check, named, variables } from "../variables.ts"
+import { UsageError } from "./exit.ts"
+
+export interface Settings {
+  readonly limits: Limits.LimitValues
+  readonly policy: Policy.Reloadable
+  readonly trustedProxies: Networks.Networks
+  readonly appKey: AppKey | undefined
+}
+
+const unusable = (message: string): UsageError => new UsageError({ kind: "BadVariable", message })
+
+/** The environment without the variables of other commands, so that what these say is nothing to this one. */
+const onlyFor = (command: Command, provider: ConfigProvider.ConfigProvider): ConfigProvider.ConfigProvider =>
+  ConfigProvider.make((path) => {
+    const variable = named(path.join("_"))
+    return variable?.commands.includes(command) === false ? Effect.undefined : provider.load(path)
+  })
+
+const secret = variables.secret.name
+
+/** A key in a variable is refused rather than left out: whoever set it would speak as another without knowing. */
+const refuseSecret = Effect.flatMap(Effect.option(Config.String(secret)), (text) =>
+  Option.isNone(text)
+    ? Effect.void
+    : Effect.fail(
+        unusable(
+          `${secret}: the command takes no key from a variable, which every child process inherits; use --key-file with a file, with - for stdin, or with /dev/fd/N for a descriptor`
+        )
+      )
+)
+
+/** Reads all that is for this command. Fails when a variable is set that nobody knows, or can't be read. */
+export const read = (command: Command): Effect.Effect<Settings, UsageError> =>
+  Effect.gen(function* () {
+    yield* check(({ commands }) => commands.includes(command))
+    const provider = yield* ConfigProvider.ConfigProvider
+    const own = Config.all({
+      limits: Limits.config,
+      policy: Policy.config,
+      trustedProxies: Networks.configTrustedProxies,
+      appKey: Config.withDefault(configAppKey(), undefined)
+    })
+    const { policy, ...rest } = yield* own.parse(onlyFor(command, provider))
+    // Those that have a network speak as a key.
+    if (named(variables.appKey.name)?.commands.includes(command) === true) yield* refuseSecret
+    return { ...rest, policy: yield* Policy.make(policy) }
+  }).pipe(
+    Effect.catchTag("ConfigError", ({ cause }) => Effect.fail(unusable(cause.message))),
+    Effect.catchTag("NetworkError", ({ message }) => Effect.fail(unusable(message)))
+  )
+
+/** For those who only dial. */
+export const layer = ({ limits, policy }: Settings): Layer.Layer<never> =>
+  Layer.merge(Layer.succeed(Limits.Limits, limits), Layer.succeed(Policy.Policy, policy.rules))
