@@ -11,10 +11,17 @@ export interface Lease {
 export class Capacity {
   private readonly most: number
   private open = 0
+  /** Hears that a place has become free. */
+  onGiven: (() => void) | undefined
 
   /** The least of these numbers is the most that may be open: the limit, and what each transport has room for. */
   constructor(...most: ReadonlyArray<number>) {
     this.most = Math.min(...most)
+  }
+
+  /** How many are open. */
+  get count(): number {
+    return this.open
   }
 
   /** Whether a newcomer would be one too many. */
@@ -28,9 +35,13 @@ export class Capacity {
 
   give(): void {
     this.open--
+    this.onGiven?.()
   }
 
-  /** For a dial. A dial is never refused: this process has asked for it, and newcomers have less room meanwhile. */
+  /**
+   * For a dial. A dial is not refused: this process has asked for it, and newcomers have less room meanwhile. While
+   * there are no file descriptors for it, it waits (`DialPlaces`).
+   */
   lease(): Lease {
     let state: "before" | "open" | "ended" = "before"
     return {

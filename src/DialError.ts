@@ -46,17 +46,23 @@ export class DeniedByPolicy extends Schema.TaggedError<DeniedByPolicy>()("Denied
   }
 }
 
+/** The resolver's words for not having been answered. */
+const unanswered = /^(EAI_AGAIN|ETIMEOUT|ESERVFAIL|ECONNREFUSED|EREFUSED)$/
+
 /** The host name has no address. */
 export class NameNotFound extends Schema.TaggedError<NameNotFound>()("NameNotFound", {
   host: Schema.String,
-  /** `ENOTFOUND`: there is no such name. `EAI_AGAIN`: the resolver did not answer. */
+  /**
+   * `ENOTFOUND`: there is no such name. `ENODATA`: it has no IP. `EAI_AGAIN`, `ETIMEOUT`, `ESERVFAIL` and the like: the
+   * resolver, or whom it asked, did not answer.
+   */
   code: Schema.String
 }) {
   override get message(): string {
     return `the name ${this.host} was not found (${this.code})`
   }
   get isRetryable(): boolean {
-    return this.code === "EAI_AGAIN"
+    return unanswered.test(this.code)
   }
 }
 
@@ -90,13 +96,26 @@ export class Proxy extends Schema.TaggedError<Proxy>()("Proxy", {
   }
 }
 
+const late = {
+  place: (time: string) =>
+    `no place for this dial within ${time}: too many connect at once (Limits.dials), or file descriptors have run out`,
+  lookup: (time: string) =>
+    `the resolver did not answer within ${time}: dial an IP, or give the Multiserver another Resolver`,
+  connect: (time: string) => `no connection within ${time}`,
+  handshake: (time: string) => `no finished handshake within ${time}`
+}
+
 /** The deadline of one phase passed. */
 export class DialTimedOut extends Schema.TaggedError<DialTimedOut>()("TimedOut", {
-  phase: Schema.Literals(["connect", "handshake"]),
+  /**
+   * `place`: it waited for other dials of this process. `lookup`: for the resolver. `connect`: for the transport.
+   * `handshake`: for the peer.
+   */
+  phase: Schema.Literals(["place", "lookup", "connect", "handshake"]),
   millis: Schema.Number
 }) {
   override get message(): string {
-    return `no ${this.phase === "connect" ? "connection" : "finished handshake"} within ${this.millis} ms`
+    return late[this.phase](`${this.millis} ms`)
   }
   get isRetryable(): boolean {
     return true

@@ -6,6 +6,7 @@
  * attempt that succeeds is the connection. Nothing is left of an attempt that failed or was interrupted.
  */
 import * as Arr from "effect/Array"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { format, type MultiAddress } from "./Address.ts"
@@ -19,9 +20,21 @@ import { monotonicNow } from "./monotonic.ts"
 
 export type { DialPlan } from "./dial/plan.ts"
 
+/** How long each step of one attempt may take. */
+export interface Timeouts {
+  /** The look-up of its host name. By default `Limits.lookup`. */
+  readonly lookup?: Duration.Input
+  /** The transport's connection. By default what the transport says: 6 seconds, or 60 over Tor. */
+  readonly connect?: Duration.Input
+  /** All handshakes together. By default `Limits.handshake`. */
+  readonly handshake?: Duration.Input
+}
+
 export interface DialOptions {
   /** By default `inOrder`. */
   readonly plan?: DialPlan
+  /** For each attempt of this dial. */
+  readonly timeouts?: Timeouts
 }
 
 /** One after another, until one succeeds. It fails when all have failed; `failed` has their reasons. */
@@ -56,10 +69,10 @@ const dialError = (
 export const dial = (
   environment: Environment,
   addresses: MultiAddress,
-  { plan: dialPlan = "inOrder" }: DialOptions = {}
+  { plan: dialPlan = "inOrder", timeouts = {} }: DialOptions = {}
 ): Effect.Effect<Connection.Connection, DialError, Scope.Scope> =>
   Effect.flatMap(monotonicNow, (started) => {
-    const { candidates, notTried } = planDial(environment, addresses, dialPlan)
+    const { candidates, notTried } = planDial(environment, addresses, { plan: dialPlan, timeouts })
     const failed = [...notTried]
     const fail = Effect.flatMap(monotonicNow, (now) => {
       const error = dialError(addresses, notTried, failed.slice(notTried.length))

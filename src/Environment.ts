@@ -5,11 +5,13 @@ import type { MultiAddress } from "./Address.ts"
 import type { Capacity } from "./Capacity.ts"
 import type { Connection } from "./Connection.ts"
 import type { DialError } from "./DialError.ts"
+import type { DialPlaces } from "./DialPlaces.ts"
 import type * as Events from "./Events.ts"
 import type { Report } from "./guarded.ts"
 import type { LimitValues } from "./Limits.ts"
 import type { CloseDeadlines } from "./Link.ts"
 import type { PolicyRules } from "./Policy.ts"
+import type { Resolve } from "./Resolver.ts"
 import type { Stack } from "./Stack.ts"
 
 export interface Environment {
@@ -22,6 +24,10 @@ export interface Environment {
   readonly emit: Events.Sink
   readonly report: Report
   readonly capacity: Capacity
+  /** For dials, of that capacity. */
+  readonly places: DialPlaces
+  /** The application's resolver, where it has one. */
+  readonly resolve: Resolve | undefined
   /** The time that connections which leave together share. */
   readonly deadlines: CloseDeadlines
   /** A dial of this Multiserver, for transports that go through another peer. */

@@ -18,6 +18,12 @@ export interface LimitValues {
   readonly grace: Duration.Duration
   /** After this long without a byte in either direction, a connection fails with `TimedOut`. Infinity: never. */
   readonly idle: Duration.Duration
+  /** For the look-up of a host name, of one dial. The time to connect begins after it. */
+  readonly lookup: Duration.Duration
+  /** How long a dial waits for a place, while as many connect as may. */
+  readonly dialWait: Duration.Duration
+  /** Dials of a Multiserver that connect at once. More wait, as long as `dialWait`. */
+  readonly dials: number
   /** Accepted connections that are not yet handshaken. A newcomer above it gets in, and one of these makes room. */
   readonly pendingHandshakes: number
   /**
@@ -42,6 +48,12 @@ export const defaults: LimitValues = {
   grace: Duration.seconds(5),
   // Silence is what most connections of most protocols do; TCP keep-alive and ws pings find the dead.
   idle: Duration.infinity,
+  // A resolver that retries within that time mostly answers, and one that doesn't is down.
+  lookup: Duration.seconds(5),
+  // As long as five dials one after another of which none is answered.
+  dialWait: Duration.seconds(30),
+  // go-libp2p's, and less than the 192 sockets for which a soft limit of 256 file descriptors has room.
+  dials: 160,
   // WireGuard's handshake queue; at 16 KiB each this is 16 MiB. Full, it still serves the honest, because one of the
   // pending makes room: at 200 silent sockets a second, who takes 50 ms to its first message is ended before it 1 time
   // in 100.
@@ -80,6 +92,9 @@ export const config: Config.Config<LimitValues> = Config.all({
   close: readDuration(variables.close, defaults.close),
   grace: readDuration(variables.grace, defaults.grace),
   idle: readDuration(variables.idle, defaults.idle),
+  lookup: readDuration(variables.lookup, defaults.lookup),
+  dialWait: readDuration(variables.dialWait, defaults.dialWait),
+  dials: readCount(variables.dials, defaults.dials),
   pendingHandshakes: readCount(variables.pendingHandshakes, defaults.pendingHandshakes),
   connections: readCount(variables.connections, defaults.connections),
   sourceConnections: readCount(variables.sourceConnections, defaults.sourceConnections),

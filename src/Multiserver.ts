@@ -16,6 +16,7 @@ import { Capacity } from "./Capacity.ts"
 import type * as Connection from "./Connection.ts"
 import type { DialError } from "./DialError.ts"
 import * as Dialer from "./Dialer.ts"
+import { DialPlaces } from "./DialPlaces.ts"
 import type { Environment } from "./Environment.ts"
 import { Events, nobody } from "./Events.ts"
 import { guardedEffect, guardedPolicy, makeReport } from "./guarded.ts"
@@ -24,6 +25,7 @@ import { CloseDeadlines } from "./Link.ts"
 import type { ListenError } from "./ListenError.ts"
 import * as Listener from "./Listener.ts"
 import { Policy } from "./Policy.ts"
+import { Resolver } from "./Resolver.ts"
 import * as Stack from "./Stack.ts"
 
 /** Addresses as text or decoded, one or several. */
@@ -82,7 +84,7 @@ const checkHosts = (external: ReadonlyArray<string>): Effect.Effect<void, Addres
 
 /**
  * A Multiserver that speaks these stacks. It requires their protocols, each as its layer: `Transport<"net">` and
- * `Transform<"shs">` for `["net~shs"]`. `Policy`, `Limits` and `Events` are read here.
+ * `Transform<"shs">` for `["net~shs"]`. `Policy`, `Limits`, `Events` and `Resolver` are read here.
  */
 export const layer = <const Names extends string>(
   names: ReadonlyArray<Names>
@@ -95,14 +97,17 @@ export const layer = <const Names extends string>(
       const stacks = new Map(names.map((name) => [name, Stack.resolve(context, name)]))
       const sink = yield* Events
       const report = yield* makeReport
-      const rooms = [...stacks.values()].map(({ transport }) => transport.room())
+      const room = Math.min(...[...stacks.values()].map(({ transport }) => transport.room()))
+      const capacity = new Capacity(limits.connections, room)
       const environment: Environment = {
         stacks,
         policy: guardedPolicy(yield* Policy, report),
         limits,
         emit: sink === nobody ? nobody : guardedEffect("a sink of events failed", sink),
         report,
-        capacity: new Capacity(limits.connections, ...rooms),
+        capacity,
+        places: new DialPlaces(capacity, { most: limits.dials, room }),
+        resolve: yield* Resolver,
         deadlines: new CloseDeadlines(limits.close),
         dial: (addresses) => Dialer.dial(environment, addresses)
       }

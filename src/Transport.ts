@@ -19,6 +19,7 @@ import type { HandshakeError } from "./HandshakeError.ts"
 import type { PublicKey } from "./Identity.ts"
 import type { Link } from "./Link.ts"
 import type { BindReason } from "./ListenError.ts"
+import type { Resolve } from "./Resolver.ts"
 
 /** The identifier of the transport called `Name`. */
 export interface Transport<in out Name extends string> {
@@ -92,6 +93,15 @@ export interface Arriving {
 export interface DialOptions extends StackOptions {
   /** Whether policy allows this resolved IP; to be asked after name lookup, for each. */
   readonly permits: (ip: string) => boolean
+  /** The application's resolver. `undefined` where it has none: then the transport asks the system's. */
+  readonly resolve: Resolve | undefined
+  /** Runs a name look-up: it has a deadline of its own, and the time to connect begins anew after it. */
+  readonly lookingUp: <A, E, R>(lookup: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /**
+   * Room for one more socket than one, while several IPs of a name are tried at once; the answer gives it back, once or
+   * more often. `undefined`: there is none now.
+   */
+  readonly spare: () => (() => void) | undefined
 }
 
 /** A stream that has arrived. Running the effect, once, takes it over; it may turn out to be none. */
@@ -132,6 +142,8 @@ export interface Shape {
   readonly listen: (section: Section) => Result.Result<Listen, string>
   /** How many connections the system has room for, of all transports together. */
   readonly room: () => number
+  /** Whether its connections are sockets of this process, which are bounded in number: then a dial waits for a place. */
+  readonly opensSockets: boolean
 }
 
 /** The service of the transport called `name`. */
@@ -172,7 +184,8 @@ export interface Definition<A> {
   /** Why a section that decodes can't be dialed all the same, before any I/O. By default any can. */
   readonly notDialable?: (section: A) => string | undefined
   /**
-   * How many connections the system has room for, of all transports together; asked once. By default there is no bound.
+   * How many connections the system has room for, of all transports together; asked once. By default there is no bound,
+   * and a dial waits for no place.
    */
   readonly room?: () => number
 }
@@ -188,6 +201,7 @@ export const make = <A>(definition: Definition<A>): Shape => {
     cost: definition.cost ?? 5,
     connectTimeout: Duration.fromInputUnsafe(definition.connectTimeout ?? "6 seconds"),
     room: definition.room ?? (() => Number.POSITIVE_INFINITY),
+    opensSockets: definition.room !== undefined,
     below: (section) => ({
       // Most transforms don't ask.
       get reach(): Reach {

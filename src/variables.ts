@@ -153,6 +153,30 @@ export const variables = {
     layer: limits,
     commands: speaking
   },
+  lookup: {
+    name: "MULTISERVER_LOOKUP",
+    form: "duration",
+    what: "how long the look-up of a host name may take",
+    byDefault: "`5 seconds`",
+    layer: limits,
+    commands: dialing
+  },
+  dialWait: {
+    name: "MULTISERVER_DIAL_WAIT",
+    form: "duration",
+    what: "how long a dial waits for a place, while as many connect as may",
+    byDefault: "`30 seconds`",
+    layer: limits,
+    commands: dialing
+  },
+  dials: {
+    name: "MULTISERVER_DIALS",
+    form: "count",
+    what: "how many dials may connect at once; more wait",
+    byDefault: "`160`",
+    layer: limits,
+    commands: dialing
+  },
   pendingHandshakes: {
     name: "MULTISERVER_PENDING_HANDSHAKES",
     form: "count",

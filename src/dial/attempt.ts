@@ -1,30 +1,38 @@
 /** One attempt of a dial: one address, with deadlines, a scope and events of its own. */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
 import * as Connection from "../Connection.ts"
 import { type Attempt, type AttemptReason, DialError, DialTimedOut } from "../DialError.ts"
+import { DialPlaces } from "../DialPlaces.ts"
 import type { Environment } from "../Environment.ts"
 import { HandshakeDefect, HandshakeError } from "../HandshakeError.ts"
 import { inOwnScope } from "../inOwnScope.ts"
 import * as Lifetime from "../Lifetime.ts"
 import type { Link } from "../Link.ts"
-import { monotonicMillis, monotonicNow } from "../monotonic.ts"
-import type { Candidate } from "./plan.ts"
+import { monotonicMillis } from "../monotonic.ts"
+import type { Candidate, Times } from "./plan.ts"
 
 /** The deadline of an attempt, by the monotonic clock. Each phase has its own, and one fiber watches them all. */
 class Deadline {
   private phase: DialTimedOut["phase"] = "connect"
-  private millis: number
-  private since: number
-  private readonly handshake: number
+  private millis = Number.POSITIVE_INFINITY
+  private since = 0
+  private readonly times: Times
+  private readonly shortest: number
+  private readonly clock: Clock.Clock
 
-  constructor(connect: Duration.Duration, handshake: Duration.Duration, now: number) {
-    this.millis = Duration.toMillis(connect)
-    this.handshake = Duration.toMillis(handshake)
-    this.since = now
+  constructor(times: Times, clock: Clock.Clock) {
+    this.times = times
+    this.shortest = Math.min(times.place, times.lookup, times.connect, times.handshake)
+    this.clock = clock
+  }
+
+  begin(phase: DialTimedOut["phase"]): void {
+    this.phase = phase
+    this.millis = this.times[phase]
+    this.since = monotonicMillis(this.clock)
   }
 
   /** From here until the handshakes begin, no time counts. */
@@ -32,20 +40,20 @@ class Deadline {
     this.millis = Number.POSITIVE_INFINITY
   }
 
-  handshaking(now: number): void {
-    this.phase = "handshake"
-    this.millis = this.handshake
-    this.since = now
-  }
+  readonly lookingUp = <A, E, R>(lookup: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.suspend(() => {
+      this.begin("lookup")
+      return Effect.tap(lookup, () => Effect.sync(() => this.begin("connect")))
+    })
 
   /**
-   * Fails when the time is over. It never sleeps longer than a handshake may take, so it can't miss the deadline of
-   * one.
+   * Fails when the time is over. It never sleeps longer than the shortest phase may take, so it can't miss the deadline
+   * of one.
    */
-  readonly passed: Effect.Effect<never, DialTimedOut> = Effect.flatMap(monotonicNow, (now) => {
-    const remaining = Math.ceil(this.since + this.millis - now)
+  readonly passed: Effect.Effect<never, DialTimedOut> = Effect.suspend(() => {
+    const remaining = Math.ceil(this.since + this.millis - monotonicMillis(this.clock))
     return remaining > 0
-      ? Effect.flatMap(Effect.sleep(Math.min(remaining, this.handshake)), () => this.passed)
+      ? Effect.flatMap(Effect.sleep(Math.min(remaining, this.shortest)), () => this.passed)
       : Effect.fail(new DialTimedOut({ phase: this.phase, millis: this.millis }))
   })
 }
@@ -68,32 +76,40 @@ export interface Opened {
  * interrupted, closing that scope takes everything back: the socket is destroyed at once, at whatever message it was.
  */
 export const attempt = (
-  { capacity, deadlines, emit, limits }: Environment,
-  { address, connect, stack, upgrade }: Candidate,
+  { deadlines, emit, limits, places }: Environment,
+  { address, connect, stack, times, upgrade }: Candidate,
   failed: ReadonlyArray<Attempt>,
   turn: Turn = atOnce
 ): Effect.Effect<Opened, AttemptReason, Scope.Scope> =>
   Clock.clockWith((clock) => {
     const started = monotonicMillis(clock)
-    const deadline = new Deadline(stack.transport.connectTimeout, limits.handshake, started)
+    const deadline = new Deadline(times, clock)
     let connectMillis = 0
-    const lease = capacity.lease()
-    const counted = Effect.suspend(() => {
-      lease.begin()
-      return connect
+    const { opensSockets } = stack.transport
+    const place = places.place(opensSockets)
+    const help = { lookingUp: deadline.lookingUp, spare: opensSockets ? places.spare : DialPlaces.uncounted }
+    const connecting = Effect.suspend(() => {
+      deadline.begin("connect")
+      return connect(help)
     })
-    const open = Effect.flatMap(counted, (transport) => {
+    const placed = Effect.suspend(() => {
+      if (place.take()) return connecting
+      deadline.begin("place")
+      return Effect.andThen(place.taken, connecting)
+    })
+    const open = Effect.flatMap(placed, (transport) => {
       connectMillis = Math.round(monotonicMillis(clock) - started)
+      place.connected()
       deadline.connected()
       return turn(
         Effect.suspend(() => {
-          deadline.handshaking(monotonicMillis(clock))
+          deadline.begin("handshake")
           return upgrade(transport)
         })
       )
     })
     const opened = Effect.map(Effect.raceFirst(open, deadline.passed), (link): Lifetime.Opened => {
-      link.leaving.whenLeft(lease.end)
+      link.leaving.whenLeft(place.leave)
       return { connection: Connection.onTop(link, deadlines), leaving: link.leaving }
     })
     const died = (cause: unknown): Effect.Effect<void> => {
@@ -111,7 +127,7 @@ export const attempt = (
     )
     return inOwnScope(
       Effect.map(observed, ({ connection }) => connection),
-      lease.end
+      place.leave
     )
   })
 

@@ -1,4 +1,5 @@
 /** The plan of a dial: from addresses to the candidates that are tried, in order. No I/O. */
+import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -16,6 +17,7 @@ import type { Environment } from "../Environment.ts"
 import type { Link } from "../Link.ts"
 import { allowAll } from "../Policy.ts"
 import * as Stack from "../Stack.ts"
+import type { DialOptions } from "../Transport.ts"
 
 /**
  * In which order addresses are dialed.
@@ -33,19 +35,47 @@ export type DialPlan =
   | "firstUnderstood"
   | ((understood: ReadonlyArray<Address>) => ReadonlyArray<Address>)
 
+/** How long each step of an attempt may take, in milliseconds. */
+export interface Times {
+  readonly place: number
+  readonly lookup: number
+  readonly connect: number
+  readonly handshake: number
+}
+
+/** What the attempt does for a transport that connects. */
+export type Help = Pick<DialOptions, "lookingUp" | "spare">
+
 /** An address that can be tried. */
 export interface Candidate {
   readonly address: Address
   readonly stack: Stack.Stack
-  readonly connect: Effect.Effect<Link, TransportReason, Scope.Scope>
+  readonly times: Times
+  readonly connect: (help: Help) => Effect.Effect<Link, TransportReason, Scope.Scope>
   readonly upgrade: Stack.Upgrade
 }
 
+/** The times that a dial asks for; what it doesn't ask for is of the limits and the transport. */
+interface Asked {
+  readonly lookup?: Duration.Input
+  readonly connect?: Duration.Input
+  readonly handshake?: Duration.Input
+}
+
+const timesOf = ({ limits }: Environment, { transport }: Stack.Stack, asked: Asked): Times => ({
+  place: Duration.toMillis(limits.dialWait),
+  lookup: Duration.toMillis(asked.lookup ?? limits.lookup),
+  connect: Duration.toMillis(asked.connect ?? transport.connectTimeout),
+  handshake: Duration.toMillis(asked.handshake ?? limits.handshake)
+})
+
 /** The candidate for one address, or why there is none. */
 const candidateFor = (
-  { dial: again, policy, stacks }: Environment,
-  address: Address
+  environment: Environment,
+  address: Address,
+  timeouts: Asked
 ): Result.Result<Candidate, AttemptReason> => {
+  const { dial: again, policy, resolve, stacks } = environment
   const stack = stacks.get(address.stack)
   if (stack === undefined) {
     return Result.fail(new Unsupported({ stack: address.stack, spoken: [...stacks.keys()] }))
@@ -60,8 +90,9 @@ const candidateFor = (
   return Result.mapBoth(Stack.upgrade(stack, address, "outbound"), {
     onSuccess: (upgrade) => {
       const key = Stack.keyOf(stack, address.transforms)
-      const connect = dial.success({ permits, authenticates: Stack.authenticates(stack), key, dial: again })
-      return { address, stack, connect, upgrade }
+      const authenticates = Stack.authenticates(stack)
+      const connect = (help: Help) => dial.success({ permits, authenticates, key, dial: again, resolve, ...help })
+      return { address, stack, times: timesOf(environment, stack, timeouts), connect, upgrade }
     },
     onFailure: ({ detail, why }) => (why === "insecure" ? new Insecure({ detail }) : notDialable(detail))
   })
@@ -116,14 +147,20 @@ const leftOut = (
     .filter(({ address }) => !tried.some((other) => other.address === address))
     .map(({ address }) => ({ address: format(address), reason }))
 
+/** What was asked of a dial. */
+interface Options {
+  readonly plan: DialPlan
+  readonly timeouts: Asked
+}
+
 /** Which addresses fit a stack that is spoken, which ones policy allows, and in what order they are tried. */
-export const planDial = (environment: Environment, addresses: MultiAddress, dialPlan: DialPlan): Planned => {
+export const planDial = (environment: Environment, addresses: MultiAddress, { plan, timeouts }: Options): Planned => {
   const notTried: Array<Attempt> = []
   const candidates: Array<Candidate> = []
   for (const address of addresses) {
-    const candidate = candidateFor(environment, address)
+    const candidate = candidateFor(environment, address, timeouts)
     if (Result.isSuccess(candidate)) candidates.push(candidate.success)
     else notTried.push({ address: format(address), reason: candidate.failure })
   }
-  return chosenByDial(dialPlan, orderedByPolicy(environment, { candidates, notTried }))
+  return chosenByDial(plan, orderedByPolicy(environment, { candidates, notTried }))
 }

@@ -1,4 +1,4 @@
-/** `net`: TCP on Node. No delay, both half closes, keep-alive; both families are raced when a name has both. */
+/** `net`: TCP on Node. No delay, both half closes, keep-alive; the IPs of a name are tried as RFC 8305 says. */
 import * as net from "node:net"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -12,9 +12,9 @@ import { contains, empty, type Networks } from "../Networks.ts"
 import { makeUnchecked } from "../schema/makeUnchecked.ts"
 import { fdRoom } from "../sockets/fdRoom.ts"
 import { advertisedHosts, boundHosts, plainIp, reachOf } from "../sockets/ip.ts"
-import { permitted } from "../sockets/lookup.ts"
-import { bindReason, dialReason } from "../sockets/reasons.ts"
+import { bindReason } from "../sockets/reasons.ts"
 import { accepted, bound, dialed, type Reading, reading } from "../sockets/streamSocket.ts"
+import { toHost } from "../sockets/toHost.ts"
 import * as Transport from "../Transport.ts"
 import { proxied } from "./proxied.ts"
 
@@ -38,20 +38,15 @@ const remoteOf = (socket: net.Socket): Address.Net =>
 
 const dial = (
   { host, port }: Address.Net,
-  { permits }: Transport.DialOptions,
+  told: Transport.DialOptions,
   reading: Reading
 ): Effect.Effect<Link, TransportReason, Scope.Scope> =>
-  Effect.suspend(() => {
-    const { denied, lookup } = permitted(host, permits)
-    const deniedAtOnce = denied()
-    if (deniedAtOnce !== undefined) return Effect.fail(deniedAtOnce)
-    return dialed(
-      (options) => net.connect({ host, port, lookup, autoSelectFamily: true, ...socketOptions, ...options }),
-      (error) => denied() ?? dialReason(error, host),
-      remoteOf,
-      reading
-    )
-  })
+  dialed(
+    (opening) =>
+      toHost(host, told, (ip) => opening((options) => net.connect({ host: ip, port, ...socketOptions, ...options }))),
+    remoteOf,
+    reading
+  )
 
 export interface Options {
   /**

@@ -19,15 +19,13 @@ import * as Address from "../Address.ts"
 import { Proxy, type TransportReason } from "../DialError.ts"
 import { inOwnScope } from "../inOwnScope.ts"
 import type { Link } from "../Link.ts"
+import { fdRoom } from "../sockets/fdRoom.ts"
 import { codeOf } from "../sockets/reasons.ts"
-import { connected, overSocket, type Reading, reading } from "../sockets/streamSocket.ts"
+import { connected, opened, overSocket, type Reading, reading } from "../sockets/streamSocket.ts"
 import * as Transport from "../Transport.ts"
 
-/** Where a SOCKS5 proxy listens. */
-export interface ProxyPlace {
-  readonly host: string
-  readonly port: number
-}
+/** Where a SOCKS5 proxy listens: over TCP, or on a unix socket as Tor's `SocksPort unix:/run/tor/socks` has it. */
+export type ProxyPlace = { readonly host: string; readonly port: number } | { readonly path: string }
 
 export interface Options {
   /** Tried in order. By default those of Tor and of the Tor Browser: 127.0.0.1, ports 9050 and 9150. */
@@ -36,7 +34,7 @@ export interface Options {
   readonly isolate?: boolean
   /** Whether names other than those of version 3 services (56 base32 characters) are dialed. By default not. */
   readonly anyName?: boolean
-  /** How long the proxy may take. By default 60 seconds: circuits are slow to build. */
+  /** How long a dial may take, unless it says otherwise. By default 60 seconds: circuits are slow to build. */
   readonly timeout?: Duration.Input
 }
 
@@ -47,26 +45,25 @@ const torProxies: NonNullable<Options["proxies"]> = [
 
 const version3 = /(^|\.)[a-z2-7]{56}\.onion$/i
 
-const placeText = ({ host, port }: ProxyPlace): string => `${host}:${port}`
+const placeText = (place: ProxyPlace): string => ("path" in place ? place.path : `${place.host}:${place.port}`)
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port > 0 && port <= 65_535
-const noPort = (place: ProxyPlace) =>
-  new Proxy({ detail: `no proxy at ${placeText(place)}: a port is 1 to 65535`, isRetryable: false })
+
+/** Why no proxy can listen there. */
+const noPlace = (place: ProxyPlace): Proxy | undefined => {
+  if ("path" in place || isPort(place.port)) return undefined
+  return new Proxy({ detail: `no proxy at ${placeText(place)}: a port is 1 to 65535`, isRetryable: false })
+}
 
 /** What the proxy says of a host; `NotAllowed`, an address of the wrong type and the like stay as they are. */
 const isRetryable = (detail: string): boolean => !/NotAllowed|NotSupported|uthentication/.test(detail)
-
-interface ExchangeOptions {
-  readonly isolate: boolean
-  readonly timeout: Duration.Duration
-}
 
 /** The proxy's part: from a socket that is connected to it to one that is connected to the host. */
 const exchange = (
   socket: net.Socket,
   place: ProxyPlace,
   section: Address.Onion,
-  { isolate, timeout }: ExchangeOptions
+  isolate: boolean
 ): Effect.Effect<void, Proxy> =>
   Effect.callback((resume) => {
     const leave = () => socket.off("data", hear).off("end", hangUp).off("close", hangUp)
@@ -104,11 +101,12 @@ const exchange = (
       ? { userId: randomBytes(16).toString("hex"), password: randomBytes(16).toString("hex") }
       : {}
     const client = new SocksClient({
-      proxy: { ...place, type: 5, ...credentials },
+      // It is connected to already, so this is for the client's checks alone.
+      proxy: { host: "127.0.0.1", port: 1, type: 5, ...credentials },
       command: "connect",
       destination: { host: section.host, port: section.port },
-      // Later than the dial's own deadline, and no more than a timer holds.
-      timeout: Math.min(Duration.toMillis(timeout) + 1000, 2 ** 31 - 1)
+      // The dial has its own deadline. This is as long as a timer can be.
+      timeout: 2 ** 31 - 1
     })
     client.on("error", ({ message }) => refused(message))
     client.on("established", () => {
@@ -134,13 +132,15 @@ const exchange = (
 const through = (
   place: ProxyPlace,
   section: Address.Onion,
-  options: ExchangeOptions
+  isolate: boolean
 ): Effect.Effect<net.Socket, Proxy, Scope.Scope> =>
   connected(
-    () => net.connect({ ...place, noDelay: true, keepAlive: true, allowHalfOpen: true }),
-    (error) => new Proxy({ detail: `no proxy at ${placeText(place)} (${codeOf(error)})`, isRetryable: true })
+    opened(
+      () => net.connect({ ...place, noDelay: true, keepAlive: true, allowHalfOpen: true }),
+      (error) => new Proxy({ detail: `no proxy at ${placeText(place)} (${codeOf(error)})`, isRetryable: true })
+    )
   ).pipe(
-    Effect.tap((socket) => exchange(socket, place, section, options)),
+    Effect.tap((socket) => exchange(socket, place, section, isolate)),
     inOwnScope,
     Effect.map(({ value }) => value)
   )
@@ -153,8 +153,9 @@ export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"o
     Effect.gen(function* () {
       const refusals: Array<Proxy> = []
       for (const place of proxies) {
+        const wrong = noPlace(place)
         const outcome = yield* Effect.result(
-          isPort(place.port) ? through(place, section, { isolate, timeout }) : Effect.fail(noPort(place))
+          wrong === undefined ? through(place, section, isolate) : Effect.fail(wrong)
         )
         if (Result.isSuccess(outcome)) return yield* overSocket(outcome.success, section, reading)
         refusals.push(outcome.failure)
@@ -168,6 +169,7 @@ export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"o
       Transport.make({
         section: Schema.toType(Address.Onion),
         cost: 9,
+        room: fdRoom,
         connectTimeout: timeout,
         reach: () => "public",
         notDialable: ({ host, port }) => {

@@ -33,31 +33,38 @@ const inScope = (socket: net.Socket): Effect.Effect<void, never, Scope.Scope> =>
     })
   )
 
+/** Runs an effect so that it can be interrupted. */
+export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
 /**
- * Opens a socket and waits until it is connected. Interrupted before that, the socket is destroyed. Afterwards the
- * caller owns it.
+ * Connects a socket where nothing can interrupt but what `restore` runs. Afterwards the caller owns it, and of others
+ * nothing is left.
  */
-const opened = <E>(open: () => net.Socket, reason: (error: NodeJS.ErrnoException) => E): Effect.Effect<net.Socket, E> =>
-  Effect.callback((resume) => {
-    const socket = open()
-    const onError = (error: NodeJS.ErrnoException) => resume(Effect.fail(reason(error)))
-    const onConnect = () => {
-      socket.off("error", onError).on("error", ignore)
-      resume(Effect.succeed(socket))
-    }
-    socket.once("connect", onConnect).on("error", onError)
-    return Effect.sync(() => {
-      socket.off("connect", onConnect)
-      socket.destroy()
-    })
-  })
+export type Connecting<E> = (restore: Restore) => Effect.Effect<net.Socket, E>
+
+/** Opens a socket and waits until it is connected. Interrupted before that, the socket is destroyed. */
+export const opened =
+  <E>(open: () => net.Socket, reason: (error: NodeJS.ErrnoException) => E): Connecting<E> =>
+  (restore) =>
+    restore(
+      Effect.callback((resume) => {
+        const socket = open()
+        const onError = (error: NodeJS.ErrnoException) => resume(Effect.fail(reason(error)))
+        const onConnect = () => {
+          socket.off("error", onError).on("error", ignore)
+          resume(Effect.succeed(socket))
+        }
+        socket.once("connect", onConnect).on("error", onError)
+        return Effect.sync(() => {
+          socket.off("connect", onConnect)
+          socket.destroy()
+        })
+      })
+    )
 
 /** A connected socket, which goes with the scope. */
-export const connected = <E>(
-  open: () => net.Socket,
-  reason: (error: NodeJS.ErrnoException) => E
-): Effect.Effect<net.Socket, E, Scope.Scope> =>
-  Effect.uninterruptibleMask((restore) => Effect.tap(restore(opened(open, reason)), inScope))
+export const connected = <E>(connecting: Connecting<E>): Effect.Effect<net.Socket, E, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) => Effect.tap(connecting(restore), inScope))
 
 /** The link over a connected socket. `source` is the IP that it comes from, where it has one. */
 export const overSocket = (
@@ -72,24 +79,31 @@ export const overSocket = (
     return Link.make(new SocketPort(socket, rooms, read), { remote, peer: anonymous, source })
   })
 
+/** Opens a socket of a dial, paused, by a call that is given how it reads. */
+export type Opening = (open: (options: { readonly onread?: net.OnReadOpts }) => net.Socket) => net.Socket
+
 /**
- * Opens a socket for the link over it. Between the moment in which it is connected and the link's finalizer, nothing
+ * Connects a socket for the link over it. Between the moment in which it is connected and the link's finalizer, nothing
  * can interrupt.
  */
 export const dialed = <E>(
-  open: (options: { readonly onread?: net.OnReadOpts }) => net.Socket,
-  reason: (error: NodeJS.ErrnoException) => E,
+  connecting: (opening: Opening) => Connecting<E>,
   remoteOf: (socket: net.Socket) => Address.Section,
   reading: Reading
-): Effect.Effect<Link.Link, E, Scope.Scope> => {
-  const read = reading.isStatic ? new StaticRead() : undefined
-  const opening = () => open(read === undefined ? {} : { onread: read.onread }).pause()
-  return Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(restore(opened(opening, reason)), (socket) =>
-      overSocket(socket, remoteOf(socket), reading, undefined, read)
+): Effect.Effect<Link.Link, E, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) => {
+    const reads = new Map<net.Socket, StaticRead>()
+    const opening: Opening = (open) => {
+      if (!reading.isStatic) return open({}).pause()
+      const read = new StaticRead()
+      const socket = open({ onread: read.onread }).pause()
+      reads.set(socket, read)
+      return socket
+    }
+    return Effect.flatMap(connecting(opening)(restore), (socket) =>
+      overSocket(socket, remoteOf(socket), reading, undefined, reads.get(socket))
     )
-  )
-}
+  })
 
 /** An accepted socket, for who takes it. Until its port listens, errors wait: what fails before shows then. */
 export const accepted = (

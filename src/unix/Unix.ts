@@ -18,7 +18,7 @@ import { NotDialable, Refused, type TransportReason, Unreachable } from "../Dial
 import type { Link } from "../Link.ts"
 import { AddressInUse, type BindReason, NotListenable, PermissionDenied } from "../ListenError.ts"
 import { fdRoom } from "../sockets/fdRoom.ts"
-import { accepted, bound, dialed, type Reading, reading } from "../sockets/streamSocket.ts"
+import { accepted, bound, dialed, opened, type Reading, reading } from "../sockets/streamSocket.ts"
 import * as Transport from "../Transport.ts"
 
 /** The longest path that a socket address holds on Linux, in bytes; other systems have a few less. */
@@ -53,8 +53,11 @@ const dial = (
       return yield* new NotDialable({ detail: "the socket belongs to another user; take shs to know the peer" })
     }
     return yield* dialed(
-      (options) => net.connect({ path: section.path, allowHalfOpen: true, ...options }),
-      dialReason,
+      (opening) =>
+        opened(
+          () => opening((options) => net.connect({ path: section.path, allowHalfOpen: true, ...options })),
+          dialReason
+        ),
       () => section,
       reading
     )

@@ -5,8 +5,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { NotDialable, type TransportReason, Unreachable } from "../DialError.ts"
-import { permitted } from "../sockets/lookup.ts"
 import { dialReason } from "../sockets/reasons.ts"
+import { toHost } from "../sockets/toHost.ts"
 import type { DialOptions } from "../Transport.ts"
 import type { Place } from "./listen.ts"
 import { maxMessageOf, PortSocket, socketOptions } from "./portSocket.ts"
@@ -30,6 +30,14 @@ export interface Dialed {
   readonly socket: net.Socket
 }
 
+/** A socket that a WebSocket has taken. */
+interface Taken {
+  readonly socket: net.Socket
+  readonly ws: PortSocket
+}
+
+const tcpOptions = { keepAlive: true, keepAliveInitialDelay: 60_000 } as const
+
 const urlOf = ({ host, path, port }: Place, secure: boolean): string => {
   // A zone is this machine's own: it is for the socket, not for the Host header.
   const authority = host.includes(":") ? `[${host.replace(/%.*$/, "")}]` : host
@@ -40,48 +48,33 @@ const urlOf = ({ host, path, port }: Place, secure: boolean): string => {
 export const dial = (
   place: Place,
   options: Options,
-  { authenticates, permits }: DialOptions
+  told: DialOptions
 ): Effect.Effect<Dialed, TransportReason, Scope.Scope> =>
   Effect.gen(function* () {
     const { host, port } = place
     const { secure } = options
+    const { authenticates } = told
     const url = urlOf(place, secure !== undefined)
     if (!URL.canParse(url)) return yield* new NotDialable({ detail: "no URL can be made of it" })
-    const { denied, lookup } = permitted(host, permits)
-    const deniedAtOnce = denied()
-    if (deniedAtOnce !== undefined) return yield* deniedAtOnce
     const tlsOptions = secure && (yield* secureOptions(secure.credentials, secure.ca))
+    const connecting = toHost(host, told, (ip) => net.connect({ host: ip, port, ...tcpOptions }))
 
-    const connect = (): net.Socket => {
-      const target = {
-        host,
-        port,
-        lookup,
-        autoSelectFamily: true,
-        keepAlive: true,
-        keepAliveInitialDelay: 60_000,
-        // Of the handshake: `ws` lifts it when that is done.
-        timeout: options.upgradeMillis
-      }
-      if (tlsOptions === undefined) return net.connect(target)
+    const over = (tcp: net.Socket): net.Socket => {
+      if (tlsOptions === undefined) return tcp
       const servername = net.isIP(host) === 0 ? host : ""
-      return tls.connect({ ...target, ...tlsOptions, servername, ALPNProtocols: ["http/1.1"] })
+      // The host is what the certificate is compared with when there is no server name.
+      return tls.connect({ socket: tcp, host, ...tlsOptions, servername, ALPNProtocols: ["http/1.1"] })
     }
     let opened: WsPort | undefined
     const outcome = Deferred.makeUnsafe<Dialed, TransportReason>()
-    let inTls = false
+    let inTls = tlsOptions !== undefined
     const reasonOf = (error: NodeJS.ErrnoException): TransportReason => {
-      const policy = denied()
-      if (policy !== undefined) return policy
       if (inTls || isTls(error)) return tlsError(error)
       const known = error.code !== undefined || error instanceof AggregateError
       return known ? dialReason(error, host) : new Unreachable({ code: "WS_HANDSHAKE" })
     }
     /** In the step that opens it: what happens before the fiber goes on is not missed. */
     const hear = (socket: net.Socket, ws: PortSocket): void => {
-      socket.once("connect", () => {
-        inTls = tlsOptions !== undefined
-      })
       socket.once("secureConnect", () => {
         inTls = false
       })
@@ -100,27 +93,37 @@ export const dial = (
       })
       ws.once("error", (error) => Deferred.doneUnsafe(outcome, Effect.fail(reasonOf(error))))
     }
-    yield* Effect.acquireRelease(
+    const take = (tcp: net.Socket): Effect.Effect<Taken, TransportReason> => {
+      // What has ended before anybody listened would never be heard of.
+      if (tcp.destroyed) return Effect.fail(reasonOf(Object.assign(new Error("it hung up"), { code: "ECONNRESET" })))
+      const socket = over(tcp)
+      // Of the handshake: `ws` lifts it when that is done.
+      socket.setTimeout(options.upgradeMillis)
+      const ws = new PortSocket(url, {
+        ...socketOptions(authenticates, options.maxMessage),
+        ...(options.origin !== undefined && { origin: options.origin }),
+        handshakeTimeout: options.upgradeMillis,
+        createConnection: () => socket
+      })
+      // From the first moment, and for good: an error that nobody hears would be thrown.
+      ws.on("error", () => {})
+      socket.on("error", () => {})
+      hear(socket, ws)
+      return Effect.succeed({ socket, ws })
+    }
+    const release = ({ socket, ws }: Taken) =>
       Effect.sync(() => {
-        const socket = connect()
-        const ws = new PortSocket(url, {
-          ...socketOptions(authenticates, options.maxMessage),
-          ...(options.origin !== undefined && { origin: options.origin }),
-          handshakeTimeout: options.upgradeMillis,
-          createConnection: () => socket
-        })
-        // From the first moment, and for good: an error that nobody hears would be thrown.
-        ws.on("error", () => {})
-        socket.on("error", () => {})
-        hear(socket, ws)
-        return { socket, ws }
-      }),
-      ({ socket, ws }) =>
-        Effect.sync(() => {
-          if (opened !== undefined) return opened.destroy()
-          ws.terminate()
-          socket.destroy()
-        })
+        if (opened !== undefined) return opened.destroy()
+        ws.terminate()
+        socket.destroy()
+      })
+    yield* Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(connecting(restore), (tcp) =>
+        Effect.acquireRelease(
+          Effect.suspend(() => take(tcp)),
+          release
+        )
+      )
     )
 
     return yield* Deferred.await(outcome)

@@ -1,0 +1,235 @@
+/**
+ * A socket that is connected to a host. An IP is dialed as it is. A name is looked up, and its IPs are tried as RFC
+ * 8305 says: IPv6 and IPv4 in turn, each 250 ms after the one before it, or at once when one has failed. The first that
+ * is connected wins. None is given up while others are tried, so a slow one still gets there when a fast one refuses.
+ */
+import * as net from "node:net"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import { DeniedByPolicy, NameNotFound, type TransportReason } from "../DialError.ts"
+import { monotonicNow } from "../monotonic.ts"
+import type { Question } from "../Resolver.ts"
+import type { DialOptions } from "../Transport.ts"
+import { system } from "./NodeResolver.ts"
+import { dialReason } from "./reasons.ts"
+import { ignore } from "./socketPort.ts"
+import { type Connecting, opened } from "./streamSocket.ts"
+
+/** What RFC 8305 calls the Connection Attempt Delay, in milliseconds. */
+const attemptMillis = 250
+/** What it calls the Resolution Delay: how long answers with IPv4 alone wait for IPv6. */
+const resolutionMillis = 50
+/** How many IPs of one name are tried. An answer can have thousands. */
+const maxTried = 16
+
+/** What a dial is told that may lead to a host. */
+export type ToHostOptions = Pick<DialOptions, "lookingUp" | "permits" | "resolve" | "spare">
+
+/** Opens a socket to an IP. */
+export type Open = (ip: string) => net.Socket
+
+const denied = (ips: ReadonlyArray<string>) =>
+  new DeniedByPolicy({ detail: `may not dial ${ips.slice(0, maxTried).join(", ")}` })
+
+/** The IPs that are still to be tried: in the order of the answers, the families in turn. */
+class Untried {
+  private readonly waiting: Array<{ readonly ip: string; readonly question: number }> = []
+  private readonly known = new Set<string>()
+  private family = 0
+  private tried = 0
+
+  add(ips: ReadonlyArray<string>, question: number): void {
+    for (const ip of ips) {
+      if (this.known.has(ip)) continue
+      this.known.add(ip)
+      this.waiting.push({ ip, question })
+    }
+    this.waiting.sort((a, b) => a.question - b.question)
+  }
+
+  get isEmpty(): boolean {
+    return this.waiting.length === 0 || this.tried >= maxTried
+  }
+
+  hasFamily(family: number): boolean {
+    return this.waiting.some(({ ip }) => net.isIP(ip) === family)
+  }
+
+  next(): string | undefined {
+    if (this.isEmpty) return undefined
+    const other = this.waiting.findIndex(({ ip }) => net.isIP(ip) !== this.family)
+    const [next] = this.waiting.splice(Math.max(0, other), 1)
+    this.family = net.isIP(next?.ip ?? "")
+    this.tried++
+    return next?.ip
+  }
+}
+
+/** The sockets to the IPs of one name, until one of them is connected. */
+class Race {
+  private readonly host: string
+  private readonly options: ToHostOptions
+  private readonly open: Open
+
+  private readonly untried = new Untried()
+  private questions = 0
+  private readonly unanswered: Array<NameNotFound> = []
+  private readonly forbidden: Array<string> = []
+
+  private readonly sockets = new Set<net.Socket>()
+  private readonly spares: Array<() => void> = []
+  private readonly errors: Array<NodeJS.ErrnoException> = []
+  private connecting = 0
+  private winner: net.Socket | undefined
+  /** When the next one begins, in milliseconds of the monotonic clock. */
+  private due = 0
+
+  private changes = 0
+  private onChange: (() => void) | undefined
+
+  constructor(host: string, options: ToHostOptions, open: Open) {
+    this.host = host
+    this.options = options
+    this.open = open
+  }
+
+  // ---- the look-up ----
+
+  private asking(questions: ReadonlyArray<Question>): Effect.Effect<never> {
+    return Effect.forEach(
+      questions,
+      (question, i) =>
+        Effect.match(question, {
+          onSuccess: (ips) => this.answered(ips, i),
+          onFailure: (reason) => this.notAnswered(reason)
+        }),
+      { concurrency: "unbounded", discard: true }
+    ).pipe(Effect.andThen(Effect.never))
+  }
+
+  private answered(ips: ReadonlyArray<string>, question: number): void {
+    this.questions--
+    const valid = ips.filter((ip) => net.isIP(ip) !== 0)
+    const allowed = valid.filter((ip) => this.options.permits(ip))
+    this.forbidden.push(...valid.filter((ip) => !allowed.includes(ip)))
+    if (valid.length === 0) this.unanswered.push(new NameNotFound({ host: this.host, code: "ENODATA" }))
+    this.untried.add(allowed, question)
+    this.changed()
+  }
+
+  private notAnswered(reason: NameNotFound): void {
+    this.questions--
+    this.unanswered.push(reason)
+    this.changed()
+  }
+
+  private changed(): void {
+    this.changes++
+    this.onChange?.()
+  }
+
+  /** Until it is so. Every change is looked at in the step that makes it. */
+  private until(holds: () => boolean): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      const look = () => {
+        if (holds()) resume(Effect.void)
+      }
+      this.onChange = look
+      look()
+    })
+  }
+
+  // ---- the race ----
+
+  /** Fails when every IP has failed. Whoever runs it calls `end` afterwards, whatever became of it. */
+  readonly run: Effect.Effect<net.Socket, TransportReason> = Effect.suspend(() => {
+    const questions = (this.options.resolve ?? system)(this.host)
+    this.questions = questions.length
+    const allAnswered = () => this.questions === 0
+    const first = this.options.lookingUp(this.until(() => allAnswered() || !this.untried.isEmpty))
+    const preferred = Effect.suspend(() => {
+      const holds = () => allAnswered() || this.untried.hasFamily(6)
+      return holds() ? Effect.void : Effect.timeoutOption(this.until(holds), resolutionMillis)
+    })
+    return Effect.raceFirst(this.asking(questions), first.pipe(Effect.andThen(preferred), Effect.andThen(this.step)))
+  })
+
+  private readonly step: Effect.Effect<net.Socket, TransportReason> = Effect.flatMap(monotonicNow, (now) => {
+    if (this.winner !== undefined) return Effect.succeed(this.winner)
+    if (!this.untried.isEmpty && (this.connecting === 0 || now >= this.due)) {
+      this.begin(now)
+      return this.step
+    }
+    const { changes } = this
+    const changed = this.until(() => this.changes !== changes)
+    if (!this.untried.isEmpty) return Effect.andThen(Effect.timeoutOption(changed, this.due - now), this.step)
+    return this.connecting > 0 || this.questions > 0 ? Effect.andThen(changed, this.step) : Effect.fail(this.reason())
+  })
+
+  /** One more. Where there is no room for a second one beside the others, it is tried again a little later. */
+  private begin(now: number): void {
+    this.due = now + attemptMillis
+    if (this.connecting > 0) {
+      const spare = this.options.spare()
+      if (spare === undefined) return
+      this.spares.push(spare)
+    }
+    const ip = this.untried.next()
+    if (ip === undefined) return
+    const socket = this.open(ip)
+    this.sockets.add(socket)
+    this.connecting++
+    const onConnect = () => {
+      socket.off("error", onError).on("error", ignore)
+      this.connecting--
+      this.winner ??= socket
+      this.changed()
+    }
+    const onError = (error: NodeJS.ErrnoException) => {
+      socket.off("connect", onConnect)
+      this.connecting--
+      this.sockets.delete(socket)
+      this.errors.push(error)
+      // The next one need not wait for its time.
+      this.due = 0
+      this.changed()
+    }
+    socket.once("connect", onConnect).on("error", onError)
+  }
+
+  /** A refusal says the most of several errors; a resolver that may answer next time, the most of several answers. */
+  private reason(): TransportReason {
+    const error = this.errors.find(({ code }) => code === "ECONNREFUSED") ?? this.errors[0]
+    if (error !== undefined) return dialReason(error, this.host)
+    if (this.forbidden.length > 0) return denied(this.forbidden)
+    const [first] = this.unanswered
+    const retryable = this.unanswered.find(({ isRetryable }) => isRetryable)
+    return retryable ?? first ?? new NameNotFound({ host: this.host, code: "ENODATA" })
+  }
+
+  /** Destroys every socket but the one that won. */
+  readonly end = (exit: Exit.Exit<net.Socket, unknown>): Effect.Effect<void> =>
+    Effect.sync(() => {
+      for (const socket of this.sockets) {
+        if (exit._tag === "Success" && exit.value === socket) continue
+        socket.removeAllListeners("connect").on("error", ignore).destroy()
+      }
+      for (const giveBack of this.spares) giveBack()
+    })
+}
+
+/** A socket that is connected to a host, if policy allows one of its IPs. */
+export const toHost =
+  (host: string, options: ToHostOptions, open: Open): Connecting<TransportReason> =>
+  (restore) =>
+    Effect.suspend(() => {
+      if (net.isIP(host) !== 0) {
+        if (!options.permits(host)) return Effect.fail(denied([host]))
+        return opened(
+          () => open(host),
+          (error) => dialReason(error, host)
+        )(restore)
+      }
+      const race = new Race(host, options, open)
+      return Effect.onExit(restore(race.run), race.end)
+    })
