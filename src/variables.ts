@@ -309,16 +309,21 @@ const found: Effect.Effect<ReadonlyArray<Found>, Config.ConfigError> = Effect.ge
   const whole = yield* Effect.forEach(keys.filter(isOurs), (name) =>
     Effect.map(provider.load([name]), (node): Found => ({ name, isEmpty: node === undefined }))
   )
-  // The first parts of names in another case, and objects of this name: nothing is read there.
-  const others = yield* Effect.forEach(
-    keys.filter((key) => key !== prefix && key.toUpperCase() === prefix),
-    (name) => Effect.map(provider.load([name]), (node) => (node?._tag === "Record" ? [`${name}_*`] : []))
+  // Of another provider than the environment's, what is below a key is not what its whole name is.
+  const unread = yield* Effect.filter(below, ({ isEmpty, name }) =>
+    Effect.map(provider.load([name]), (node) => !isEmpty && node === undefined)
   )
-  return [...below, ...whole, ...others.flat().map((name): Found => ({ name, isEmpty: false }))]
+  // The first parts of names in another case, and objects of this name: nothing is read there.
+  const others = yield* Effect.filter(
+    keys.filter((key) => key !== prefix && key.toUpperCase() === prefix),
+    (name) => Effect.map(provider.load([name]), (node) => node?._tag !== "Value")
+  )
+  const elsewhere = [...unread.map(({ name }) => name.replace("_", ".")), ...others.map((name) => `${name}_*`)]
+  return [...elsewhere.map((name): Found => ({ name, isEmpty: false })), ...below, ...whole]
 }).pipe(Effect.mapError((error) => new Config.ConfigError(error)))
 
 /** As much of a name as can be printed. */
-const printable = (name: string): string => name.replace(/[^\w*]/g, "?").slice(0, 80)
+const printable = (name: string): string => name.replace(/[^\w.*]/g, "?").slice(0, 80)
 
 /** Fails when a variable is set that nobody knows, or one of these is empty. */
 export const check = (reads: (variable: Variable) => boolean): Effect.Effect<void, Config.ConfigError> =>

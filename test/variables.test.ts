@@ -1,7 +1,6 @@
 /** The variables of the environment: what is read, what is refused, and the table of docs/configuration.md. */
 import * as fs from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
-import type * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -163,6 +162,24 @@ describe.each(layers)("%s.layerConfig", (layer, build) => {
     })
   )
 
+  it.effect("fails when an object has them under other keys than their full names, where nobody reads them", () =>
+    Effect.gen(function* () {
+      for (const object of [
+        { MULTISERVER: { IDLE: "5 minutes" } },
+        { multiserver: { dialDenyPrivate: true } },
+        { Multiserver: {} }
+      ]) {
+        for (const provider of [
+          ConfigProvider.fromUnknown({ ...own, ...object }),
+          ConfigProvider.constantCase(ConfigProvider.fromUnknown({ ...own, ...object }))
+        ]) {
+          assert.include(String(yield* Effect.flip(under(provider, build))), "there is no such variable")
+        }
+      }
+      yield* under(ConfigProvider.fromUnknown({ ...own, MULTISERVER_IDLE: "5 minutes", other: {} }), build)
+    })
+  )
+
   it.effect("does not mind variables of others, whatever they say, nor names that only resemble ours", () =>
     byDefault({ ...own, MULTISERVER_ADDRESS: "", MULTISERVERS: "1", MULTISERVER: "1", MY_MULTISERVER_X: "1" }, build)
   )
@@ -188,8 +205,7 @@ describe("an empty variable", () => {
 describe("MULTISERVER_DIAL_DENY_PRIVATE", () => {
   it.live("keeps dials out of this machine, under Effect's default provider", () =>
     Effect.gen(function* () {
-      const policy = Policy.layerConfig as Layer.Layer<never, Config.ConfigError | Networks.NetworkError>
-      const live = Multiserver.layer(["net"]).pipe(Layer.provide([Net.layer, policy]), Layer.fresh)
+      const live = Multiserver.layer(["net"]).pipe(Layer.provide([Net.layer, Policy.layerConfig]), Layer.fresh)
       const dial = Effect.flip(Effect.scoped(Effect.provide(Multiserver.dial("net:127.0.0.1:1"), live)))
       const reason = (env: Env) =>
         Effect.map(byDefault(env, dial), (error) => (error._tag === "DialError" ? error.reason._tag : error._tag))
