@@ -12,6 +12,7 @@ import type { Attempt, DialError } from "./DialError.ts"
 import { guardedEffect } from "./guarded.ts"
 import type { HandshakeError } from "./HandshakeError.ts"
 import type { Exceeded } from "./Limits.ts"
+import type { TurnedAway } from "./Transport.ts"
 
 interface Common {
   /** Whether this side dialed or listened. */
@@ -59,18 +60,17 @@ export interface HandshakeFailed extends Common, Pick<Account, "bytesRead" | "by
   readonly error: HandshakeError
 }
 
-/** A newcomer was turned away before its first byte was read. */
+/** A newcomer was turned away before a handshake: before its first byte was read, or for what it asked of an HTTP server. */
 export interface Refused {
   readonly event: "refused"
   readonly stack: string
   /** The IP that it came from. */
   readonly source: string | undefined
   /**
-   * `TooManyConnections`, `TooManyFromSource`, `TooFast` (of one source): see `Limits`. `Origin`: it is a web page that
-   * may not connect, or called this server by a name that is not its own. `ProxyHeader`: its proxy did not say who it
-   * is.
+   * `TooManyConnections`, `TooManyFromSource`, `TooFast` (of one source): see `Limits`. `Origin`, `Host`, `ProxyHeader`,
+   * `PlainHttp`, `UnknownPath`, `BadRequest`: see `Transport.TurnedAway`.
    */
-  readonly tag: Exceeded | "DeniedByPolicy" | "Draining" | "Origin" | "ProxyHeader"
+  readonly tag: Exceeded | "DeniedByPolicy" | "Draining" | TurnedAway
   /** The web page that it said it was. */
   readonly origin: string | undefined
   /**

@@ -61,14 +61,21 @@ export interface StackOptions {
   readonly dial: (addresses: MultiAddress) => Effect.Effect<Connection, DialError, Scope.Scope>
 }
 
+/**
+ * Why a transport's own rules turn a newcomer away. `Origin`: it is a web page that may not connect. `Host`: it called
+ * this server by a name that is not its own. `ProxyHeader`: a proxy didn't say who it is. `PlainHttp`: it asked for a
+ * page where there are only WebSockets. `UnknownPath`: it asked for a WebSocket where there is none. `BadRequest`: what
+ * it said is no request, or it left before that was whole.
+ */
+export type TurnedAway = "Origin" | "Host" | "ProxyHeader" | "PlainHttp" | "UnknownPath" | "BadRequest"
+
 /** What the listener tells a transport. */
 export interface ListenOptions extends StackOptions {
   /**
    * Hears of each newcomer that the transport's own rules turned away: why, its source, and the web page that it said
-   * it was. `Origin`: it is one that may not connect, or called this server by a name that is not its own.
-   * `ProxyHeader`: a proxy didn't say who it is.
+   * it was.
    */
-  readonly onRefused: (why: "Origin" | "ProxyHeader", source: string | undefined, origin: string | undefined) => void
+  readonly onRefused: (why: TurnedAway, source: string | undefined, origin: string | undefined) => void
   /** Hears of each newcomer that was gone again before it could be asked who it is. */
   readonly onVanished: () => void
   /**
@@ -77,6 +84,12 @@ export interface ListenOptions extends StackOptions {
    * end it, at once. `undefined`: there is no room, and the transport closes it at once.
    */
   readonly onArriving: (source: string | undefined, end: () => void) => Arriving | undefined
+  /**
+   * For a socket that outlives its connection for a moment, because its peer has yet to hear how it ended. It counts as
+   * a connection until the function that this gives is called; a second call does nothing. `end` is called to end it at
+   * once, when its room is needed.
+   */
+  readonly onLingering: (end: () => void) => () => void
 }
 
 /** Who has arrived, and is not a connection yet. */

@@ -25,6 +25,8 @@ export class Admission {
   private readonly sources: Sources
   private readonly pending: PendingHandshakes
   private readonly anyPending = Latch.makeUnsafe(false)
+  /** Ends each socket that has outlived its connection, in the order in which they did. */
+  private readonly lingering = new Set<() => void>()
 
   constructor(limits: LimitValues, capacity: Capacity, clock: Clock.Clock, random: Random.Random) {
     this.limits = limits
@@ -89,13 +91,33 @@ export class Admission {
     this.capacity.give()
   }
 
+  /** A socket outlives its connection. It counts until the function that this gives is called. */
+  linger(end: () => void): () => void {
+    const own = () => end()
+    this.lingering.add(own)
+    this.capacity.take()
+    return () => this.lingered(own)
+  }
+
+  private lingered(own: () => void): void {
+    if (this.lingering.delete(own)) this.capacity.give()
+  }
+
   /** How many sources are in memory. */
   get remembered(): number {
     return this.sources.remembered
   }
 
-  /** When it is full, ends one of the pending. When nobody is pending, there is no room. */
+  /**
+   * When it is full, ends a socket whose connection is over, or else one of the pending. When there are none, there is
+   * no room.
+   */
   private makeRoom(): Exceeded | undefined {
+    const [longest] = this.lingering
+    if (this.capacity.full && longest !== undefined) {
+      this.lingered(longest)
+      longest()
+    }
     const { full } = this.capacity
     if (!full && this.pending.size < this.limits.pendingHandshakes) return undefined
     const victim = this.pending.victim()

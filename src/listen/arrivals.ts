@@ -66,6 +66,11 @@ export class Arrivals {
     }
   }
 
+  /** A socket outlives its connection. */
+  linger(end: () => void): () => void {
+    return this.admission.linger(() => this.endSafely(end))
+  }
+
   /** The transport may be somebody else's. What it throws must stop neither the deadlines nor another newcomer. */
   private endSafely(end: () => void): void {
     try {

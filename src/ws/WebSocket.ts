@@ -118,7 +118,7 @@ const define = <S extends Section>(
     source?: string
   ): Effect.Effect<Link.Link, never, Scope.Scope> =>
     Effect.suspend(() => {
-      const host = plainIp(socket.remoteAddress ?? "0.0.0.0")
+      const host = plainIp(socket.remoteAddress ?? source ?? "0.0.0.0")
       const transport = make({ host, port: socket.remotePort ?? 0, path })
       const remote = new Address.Address({ transport, transforms: [] })
       return Link.make(port, { remote, peer: anonymous, source })

@@ -16,13 +16,21 @@ const ipOf = (hop: string): string | undefined => {
 /**
  * The rightmost hop of X-Forwarded-For that is no trusted proxy: what is left of it was written by whoever it is. When
  * a hop is no IP, or all are trusted, it is the last one that is known.
+ *
+ * A peer without an IP came through a unix socket. Where there are trusted proxies, whoever reaches that is one.
  */
-export const sourceOf = (peer: string, headers: IncomingHttpHeaders, trusted: Networks): string => {
+export const sourceOf = <Peer extends string | undefined>(
+  peer: Peer,
+  headers: IncomingHttpHeaders,
+  trusted: Networks
+): Peer | string => {
+  const isTrusted = (ip: string | undefined): boolean =>
+    ip === undefined ? trusted.networks.length > 0 : contains(trusted, ip)
   const header = headers["x-forwarded-for"]
-  let source = peer
+  let source: Peer | string = peer
   if (header === undefined) return source
   const hops = [header].flat().join(",").split(",")
-  for (let i = hops.length - 1; i >= 0 && contains(trusted, source); i--) {
+  for (let i = hops.length - 1; i >= 0 && isTrusted(source); i--) {
     const hop = ipOf((hops[i] ?? "").trim())
     if (hop === undefined) return source
     source = hop

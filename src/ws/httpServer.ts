@@ -36,9 +36,15 @@ export const refuse = (socket: Duplex, status: number): void => {
   )
 }
 
+/** What one path's upgrades are given to, and, where nobody else has a path, those of paths that nobody has. */
+interface Route {
+  readonly take: OnUpgrade
+  readonly unknown: (request: http.IncomingMessage, socket: Socket) => void
+}
+
 /** The paths of one server, and what hears of its upgrades. */
 class Routes {
-  readonly paths = new Map<string, OnUpgrade>()
+  readonly paths = new Map<string, Route>()
   private readonly server: Server
 
   constructor(server: Server) {
@@ -47,12 +53,17 @@ class Routes {
   }
 
   private readonly onUpgrade = (request: http.IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const take = this.paths.get(pathOf(request.url ?? "/"))
-    if (take === undefined && this.server.listenerCount("upgrade") > 1) return
+    const route = this.paths.get(pathOf(request.url ?? "/"))
+    if (route === undefined && this.server.listenerCount("upgrade") > 1) return
     // Nobody else listens any more, and an error that nobody hears would be thrown.
     socket.on("error", () => {})
-    if (take === undefined) refuse(socket, 404)
-    else take(request, socket as Socket, head)
+    if (route === undefined) {
+      const [first] = this.paths.values()
+      first?.unknown(request, socket as Socket)
+      refuse(socket, 404)
+    } else {
+      route.take(request, socket as Socket, head)
+    }
   }
 
   off(): void {
@@ -75,17 +86,13 @@ const routesFor = (server: Server): Routes => {
 }
 
 /** Takes the upgrades of one path, as long as the scope. */
-export const route = (
-  server: Server,
-  path: string,
-  onUpgrade: OnUpgrade
-): Effect.Effect<void, AddressInUse, Scope.Scope> =>
+export const route = (server: Server, path: string, own: Route): Effect.Effect<void, AddressInUse, Scope.Scope> =>
   Effect.asVoid(
     Effect.acquireRelease(
       Effect.suspend(() => {
         const { paths } = routesFor(server)
         if (paths.has(path)) return Effect.fail(new AddressInUse())
-        paths.set(path, onUpgrade)
+        paths.set(path, own)
         return Effect.void
       }),
       () =>
@@ -105,13 +112,14 @@ export const route = (
 
 export interface Options {
   /** Answers what is no upgrade. */
-  readonly handler: http.RequestListener | undefined
+  readonly handler: http.RequestListener
   /** `undefined` for plain HTTP. */
   readonly secure: tls.SecureContextOptions | undefined
   readonly upgradeMillis: number
 }
 
-const upgradeRequired: http.RequestListener = (_request, response) => {
+/** Answers what is no upgrade, where a server has nothing else to say. */
+export const upgradeRequired: http.RequestListener = (_request, response) => {
   response.writeHead(426, { Upgrade: "websocket", Connection: "Upgrade, close", "Content-Type": "text/plain" })
   response.end("Upgrade Required")
 }
@@ -134,10 +142,9 @@ export const own = ({ handler, secure, upgradeMillis }: Options): Effect.Effect<
         keepAlive: true,
         keepAliveInitialDelay: 60_000
       }
-      const listener = handler ?? upgradeRequired
       return secure === undefined
-        ? http.createServer(options, listener)
-        : https.createServer({ ...options, ...secure, handshakeTimeout: upgradeMillis }, listener)
+        ? http.createServer(options, handler)
+        : https.createServer({ ...options, ...secure, handshakeTimeout: upgradeMillis }, handler)
     }),
     (server) =>
       Effect.sync(() => {

@@ -5,11 +5,13 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { WebSocketServer } from "ws"
+import { HandshakeError, PeerMisbehaved, Rejected } from "../HandshakeError.ts"
 import type { Link } from "../Link.ts"
 import { type BindReason, NotListenable } from "../ListenError.ts"
-import { contains, type Networks } from "../Networks.ts"
+import type { Networks } from "../Networks.ts"
 import { plainIp, reachOf } from "../sockets/ip.ts"
-import type { Arriving, ListenOptions, OnAccepted } from "../Transport.ts"
+import type { ListenOptions, OnAccepted } from "../Transport.ts"
+import { Arrivals } from "./arrivals.ts"
 import { sourceOf } from "./forwarded.ts"
 import * as HttpServer from "./httpServer.ts"
 import { type Origins, type Rules, refusal } from "./origin.ts"
@@ -38,19 +40,20 @@ export interface Place {
 }
 
 /** Makes a link of a port; `socket` says who has connected, and `source` who that was, when it was a proxy. */
-export type Open = (port: WsPort, socket: Socket, source: string) => Effect.Effect<Link, never, Scope.Scope>
+export type Open = (port: WsPort, socket: Socket, source: string | undefined) => Effect.Effect<Link, never, Scope.Scope>
 
 /** Somebody's server, or one of our own that is bound when everything else is ready. */
 const serverFor = (
   { host, port }: Place,
-  options: Options
+  options: Options,
+  handler: http.RequestListener
 ): Effect.Effect<
   { readonly server: HttpServer.Server; readonly bound: Effect.Effect<number, BindReason> },
   BindReason,
   Scope.Scope
 > =>
   Effect.gen(function* () {
-    const { handler, secure, server, upgradeMillis } = options
+    const { secure, server, upgradeMillis } = options
     if (server !== undefined) {
       return { server, bound: HttpServer.attached(server, secure !== undefined, host, port) }
     }
@@ -68,34 +71,6 @@ const serverFor = (
     return { server: own, bound: HttpServer.bind(own, host, port) }
   })
 
-/** The same for a TLS socket and the one under it. */
-const nameOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`
-
-/**
- * Those who have connected to a server of our own, until they ask for a WebSocket: limits hold from the first moment.
- */
-const arrivalsOf = (server: HttpServer.Server, trusted: Networks, { onArriving }: ListenOptions) => {
-  const arrivals = new Map<string, Arriving>()
-  server.on("connection", (socket) => {
-    const { remoteAddress } = socket
-    const name = nameOf(socket)
-    const ip = remoteAddress === undefined ? undefined : plainIp(remoteAddress)
-    // A proxy says later who it is.
-    const source = ip === undefined || contains(trusted, ip) ? undefined : ip
-    const arriving = ip === undefined ? undefined : onArriving(source, () => socket.destroy())
-    if (arriving === undefined) return socket.destroy()
-    arrivals.set(name, arriving)
-    socket.once("close", () => take(name)?.gone())
-  })
-  server.on("request", ({ socket }) => arrivals.get(nameOf(socket))?.stay())
-  const take = (name: string): Arriving | undefined => {
-    const arriving = arrivals.get(name)
-    arrivals.delete(name)
-    return arriving
-  }
-  return take
-}
-
 /** Listens at a path, as long as the scope, and gives the port. */
 export const listen = (
   place: Place,
@@ -106,6 +81,7 @@ export const listen = (
 ): Effect.Effect<number, BindReason, Scope.Scope> =>
   Effect.gen(function* () {
     const { authenticates, onRefused } = told
+    const protocol = options.secure === undefined ? "ws" : "wss"
     const rules: Rules = {
       origins: options.origins ?? (authenticates ? "any" : []),
       hosts: options.hosts ?? (!authenticates && reachOf(place.host) === "device" ? "loopback" : "any")
@@ -125,22 +101,28 @@ export const listen = (
             dialed: false,
             halfClose: authenticates,
             maxMessage: maxMessageOf(authenticates, options.maxMessage),
+            onLingering: told.onLingering,
             pingMillis: options.pingMillis
           })
         })
       )
       return port
     }
+    const arrivals = options.server === undefined ? new Arrivals(options.trustedProxies, told) : undefined
     const onUpgrade: HttpServer.OnUpgrade = (request, socket, head) => {
       const { host, origin } = request.headers
       const { remoteAddress } = socket
-      if (remoteAddress === undefined) {
+      if (remoteAddress === undefined && !isLocal(server)) {
         told.onVanished()
         return void socket.destroy()
       }
-      const source = sourceOf(plainIp(remoteAddress), request.headers, options.trustedProxies)
-      if (refusal(rules, { host, origin }) !== undefined) {
-        onRefused("Origin", source, origin)
+      const peer = remoteAddress === undefined ? undefined : plainIp(remoteAddress)
+      const source = sourceOf(peer, request.headers, options.trustedProxies)
+      const arrival = arrivals?.take(socket)
+      const forbidden = refusal(rules, { host, origin })
+      if (forbidden !== undefined) {
+        arrival?.gone()
+        onRefused(forbidden, source, origin)
         return HttpServer.refuse(socket, 403)
       }
       let upgraded: { readonly port: WsPort | undefined } | undefined
@@ -150,13 +132,37 @@ export const listen = (
       }
       const accepted = Effect.acquireRelease(Effect.sync(upgrade), (port) =>
         Effect.sync(() => (port === undefined ? socket.destroy() : port.destroy()))
-      ).pipe(Effect.flatMap((port) => (port === undefined ? Effect.interrupt : open(port, socket, source))))
-      const accept = arrived(nameOf(socket))?.accept ?? onAccepted
-      if (accept(accepted, source, origin)) upgrade()
+      ).pipe(
+        Effect.flatMap((port) => (port === undefined ? notUpgraded(protocol, socket) : open(port, socket, source)))
+      )
+      if ((arrival?.accept ?? onAccepted)(accepted, source, origin)) upgrade()
       else HttpServer.refuse(socket, 503)
     }
-    const { bound, server } = yield* serverFor(place, options)
-    const arrived = options.server === undefined ? arrivalsOf(server, options.trustedProxies, told) : () => undefined
-    yield* HttpServer.route(server, HttpServer.pathOf(place.path), onUpgrade)
+    const handler: http.RequestListener = (request, response) => {
+      arrivals?.stay(request.socket, options.handler === undefined ? "PlainHttp" : undefined)
+      const answer = options.handler ?? HttpServer.upgradeRequired
+      answer(request, response)
+    }
+    const { bound, server } = yield* serverFor(place, options, handler)
+    arrivals?.watch(server)
+    yield* HttpServer.route(server, HttpServer.pathOf(place.path), {
+      take: onUpgrade,
+      unknown: (request, socket) => {
+        if (arrivals !== undefined) return arrivals.stay(socket, "UnknownPath")
+        const ip = socket.remoteAddress === undefined ? undefined : plainIp(socket.remoteAddress)
+        onRefused("UnknownPath", sourceOf(ip, request.headers, options.trustedProxies), request.headers.origin)
+      }
+    })
     return yield* bound
   })
+
+/** Whether a server listens on a unix socket: then nobody who comes has an IP. */
+const isLocal = (server: HttpServer.Server): boolean => typeof server.address() === "string"
+
+/** `ws` has not made a WebSocket of it, and has answered that, or nobody is there any more. */
+const notUpgraded = (protocol: string, socket: Socket): Effect.Effect<never, HandshakeError> => {
+  const reason = socket.readableEnded
+    ? new Rejected({ after: "connect" })
+    : new PeerMisbehaved({ detail: "it asked for an upgrade that is not to a WebSocket, or not as RFC 6455 has it" })
+  return Effect.fail(new HandshakeError({ protocol, phase: "upgrade", reason }))
+}

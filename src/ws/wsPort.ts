@@ -37,6 +37,8 @@ export interface Options {
   readonly dialed: boolean
   /** The longest message that is read. */
   readonly maxMessage: number
+  /** Counts the socket while it outlives the connection, until what this gives is called. */
+  readonly onLingering?: (end: () => void) => () => void
   /** After this much silence a ping goes out; the second in a row that nothing answers ends the connection. */
   readonly pingMillis: number
 }
@@ -63,14 +65,17 @@ export class WsPort implements Port {
 
   private readonly pulse: NodeJS.Timeout
   private lingering: NodeJS.Timeout | undefined
+  private readonly onLingering: Options["onLingering"]
+  private lingered: (() => void) | undefined
   private heard = 0
   private pings = 0
 
   /** Takes over a WebSocket that has just opened: what it hears from the first message on is the port's. */
-  constructor(ws: PortSocket, socket: Socket, { dialed, halfClose, maxMessage, pingMillis }: Options) {
+  constructor(ws: PortSocket, socket: Socket, { dialed, halfClose, maxMessage, onLingering, pingMillis }: Options) {
     this.ws = ws
     this.socket = socket
     this.halfClose = halfClose
+    this.onLingering = onLingering
     this.masks = dialed && isDriven(socket)
     this.intake = new Intake(ws, socket, { fromClient: !dialed, maxMessage }, this.onIdle)
     ws.on("message", this.onMessage)
@@ -280,6 +285,7 @@ export class WsPort implements Port {
 
   private readonly onClose = (code: number): void => {
     this.stopTimers()
+    this.lingered?.()
     // The `ws` of Bun answers the peer's Close itself, and tells of it only here. 1006 says that there was none.
     if (!this.inputEnded && code !== 1006) this.onPeerClose(code)
     if (!this.inputEnded) this.fail(new Truncated())
@@ -309,18 +315,22 @@ export class WsPort implements Port {
   close(): void {
     this.letGo()
     if (this.closeSent && !this.inputEnded) this.linger()
-    else this.destroy()
+    this.destroy()
   }
 
   private linger(): void {
     clearInterval(this.pulse)
-    this.lingering ??= setTimeout(() => this.ws.terminate(), lingerMillis).unref()
+    this.lingering ??= setTimeout(this.cutOff, lingerMillis).unref()
     this.intake.release()
   }
 
   destroy(): void {
     this.letGo()
-    if (this.lingering !== undefined) return
+    if (this.lingering === undefined) this.cutOff()
+    else if (this.ws.readyState !== WebSocket.CLOSED) this.lingered ??= this.onLingering?.(this.cutOff)
+  }
+
+  private readonly cutOff = (): void => {
     this.stopTimers()
     this.ws.terminate()
   }
