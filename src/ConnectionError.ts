@@ -1,5 +1,6 @@
 /** Why an open connection failed: one tagged error with a closed set of reasons. */
 import * as Schema from "effect/Schema"
+import { oneLine, printable } from "./printable.ts"
 
 /** The stream ended without the goodbye that says that all was said. */
 export class Truncated extends Schema.TaggedError<Truncated>()("Truncated", {}) {
@@ -33,7 +34,7 @@ export class ProtocolViolation extends Schema.TaggedError<ProtocolViolation>()("
   detail: Schema.String
 }) {
   override get message(): string {
-    return `the peer broke the protocol: ${this.detail}`
+    return `the peer broke the protocol: ${printable(this.detail)}`
   }
   get isRetryable(): boolean {
     return false
@@ -81,7 +82,7 @@ export type ConnectionReason = typeof ConnectionReason.Type
  */
 export class Defect extends Schema.TaggedError<Defect>()("Defect", { cause: Schema.Defect() }) {
   override get message(): string {
-    return `a defect in the code of a protocol or a transport: ${String(this.cause)}`
+    return `a defect in the code of a protocol or a transport: ${printable(String(this.cause))}`
   }
   get isRetryable(): boolean {
     return false
@@ -101,7 +102,7 @@ export class ConnectionError extends Schema.TaggedError<ConnectionError>("effect
   }
 ) {
   override get message(): string {
-    return `connection with ${this.remote}: ${this.reason.message}`
+    return `connection with ${this.remote}: ${oneLine(this.reason.message)}`
   }
   /** Whether dialing again can help. */
   get isRetryable(): boolean {

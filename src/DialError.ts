@@ -1,6 +1,7 @@
 /** Why a dial failed: one tagged error, each reason saying what, where and what to do. */
 import * as Schema from "effect/Schema"
 import { HandshakeError } from "./HandshakeError.ts"
+import { oneLine, printable } from "./printable.ts"
 
 /** The address's stack isn't among those that this Multiserver speaks. */
 export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported", {
@@ -92,7 +93,7 @@ export class Proxy extends Schema.TaggedError<Proxy>()("Proxy", {
   isRetryable: Schema.Boolean
 }) {
   override get message(): string {
-    return `proxy: ${this.detail}`
+    return `proxy: ${printable(this.detail)}`
   }
 }
 
@@ -128,7 +129,7 @@ const broken = /^(ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREA
 /** TLS could not be set up. */
 export class Tls extends Schema.TaggedError<Tls>()("Tls", { code: Schema.String, detail: Schema.String }) {
   override get message(): string {
-    return `TLS: ${this.detail} (${this.code})`
+    return `TLS: ${printable(this.detail)} (${printable(this.code)})`
   }
   /** When the connection broke during the handshake. A certificate that is not trusted will not be next time. */
   get isRetryable(): boolean {
@@ -164,7 +165,7 @@ export type Attempt = typeof Attempt.Type
 /** Each of several addresses failed. */
 export class AllFailed extends Schema.TaggedError<AllFailed>()("AllFailed", { attempts: Schema.Array(Attempt) }) {
   override get message(): string {
-    const each = this.attempts.map(({ address, reason }) => `${address}: ${reason.message}`)
+    const each = this.attempts.map(({ address, reason }) => `${address}: ${oneLine(reason.message)}`)
     return `all ${each.length} addresses failed:\n  ${each.join("\n  ")}`
   }
   /** When one of them is. */
@@ -180,7 +181,8 @@ export class DialError extends Schema.TaggedError<DialError>("effect-multiserver
   reason: Schema.Union([...AttemptReason.members, AllFailed])
 }) {
   override get message(): string {
-    return `dial ${this.address}: ${this.reason.message}`
+    const { message } = this.reason
+    return `dial ${this.address}: ${this.reason._tag === "AllFailed" ? message : oneLine(message)}`
   }
   /** Whether dialing again can help: `Effect.retry({ while: (error) => error.isRetryable })`. */
   get isRetryable(): boolean {

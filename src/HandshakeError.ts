@@ -1,10 +1,11 @@
 /** Why a handshake failed: which protocol, in which phase, and who is to blame. */
 import * as Schema from "effect/Schema"
+import { oneLine, printable } from "./printable.ts"
 
 /** The peer sent what no honest peer of this network sends. */
 export class PeerMisbehaved extends Schema.TaggedError<PeerMisbehaved>()("PeerMisbehaved", { detail: Schema.String }) {
   override get message(): string {
-    return `the peer misbehaved: ${this.detail}`
+    return `the peer misbehaved: ${printable(this.detail)}`
   }
   get isRetryable(): boolean {
     return false
@@ -117,7 +118,7 @@ export class HandshakeDraining extends Schema.TaggedError<HandshakeDraining>()("
  */
 export class HandshakeDefect extends Schema.TaggedError<HandshakeDefect>()("Defect", { cause: Schema.Defect() }) {
   override get message(): string {
-    return `a defect in the protocol's code: ${String(this.cause)}`
+    return `a defect in the protocol's code: ${printable(String(this.cause))}`
   }
   get isRetryable(): boolean {
     return false
@@ -149,7 +150,7 @@ export class HandshakeError extends Schema.TaggedError<HandshakeError>("effect-m
   }
 ) {
   override get message(): string {
-    return `${this.protocol} handshake, at ${this.phase}: ${this.reason.message}`
+    return `${this.protocol} handshake, at ${this.phase}: ${oneLine(this.reason.message)}`
   }
   /** Whether dialing again can help. */
   get isRetryable(): boolean {

@@ -16,6 +16,7 @@ import { formatPublicKey } from "./Identity.ts"
 import type { Leaving } from "./Link.ts"
 import { endWhenIdle } from "./lifetime/idle.ts"
 import { monotonicNow } from "./monotonic.ts"
+import { printable } from "./printable.ts"
 
 export interface ObserveOptions {
   readonly emit: Events.Sink
@@ -76,7 +77,13 @@ export const observe = <E, R>(
     })
     begun = yield* opened
     yield* Effect.flatMap(fields(begun.connection), (common) =>
-      emit({ event: "connected", ...common, connectMillis: connectMillis?.(), origin, failed: [...failed] })
+      emit({
+        event: "connected",
+        ...common,
+        connectMillis: connectMillis?.(),
+        origin: origin && printable(origin),
+        failed: [...failed]
+      })
     )
     return begun
   })

@@ -1,6 +1,7 @@
 /** Why an address can't be listened on, or its listener can't run. */
 import * as Schema from "effect/Schema"
 import { Insecure, Unsupported } from "./DialError.ts"
+import { oneLine } from "./printable.ts"
 
 /** Somebody listens there already. */
 export class AddressInUse extends Schema.TaggedError<AddressInUse>()("AddressInUse", {}) {
@@ -89,7 +90,7 @@ export class ListenError extends Schema.TaggedError<ListenError>("effect-multise
   reason: Schema.Union([...BindReason.members, Unsupported, Insecure, AlreadyRunning, Stopped])
 }) {
   override get message(): string {
-    return `listen on ${this.address}: ${this.reason.message}`
+    return `listen on ${this.address}: ${oneLine(this.reason.message)}`
   }
   get isRetryable(): boolean {
     return this.reason.isRetryable

@@ -6,6 +6,7 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Address from "../Address.ts"
+import { manyLines, printableJson } from "../printable.ts"
 import * as Addresses from "./addresses.ts"
 import { Reporter, report } from "./events.ts"
 import * as Settings from "./settings.ts"
@@ -52,7 +53,7 @@ const format = ({ address, sections, spoken, stack }: Explained): string =>
   ].join("\n")
 
 const formatJson = (all: ReadonlyArray<Explained>): string =>
-  JSON.stringify({
+  printableJson({
     addresses: all.map(({ sections, ...rest }) => ({
       ...rest,
       sections: sections.map((section) => ({ protocol: section.protocol, ...section.fields }))
@@ -72,7 +73,7 @@ export const address = Command.make("address", {
       const { addresses, exposed } = yield* Addresses.given(Option.toArray(input.address), input.addressFile)
       if (exposed) yield* report(Addresses.exposedWarning)
       const all = addresses.map(explain)
-      yield* Console.log(json ? formatJson(all) : all.map(format).join("\n\n"))
+      yield* Console.log(json ? formatJson(all) : manyLines(all.map(format).join("\n\n")))
     })
   )
 )

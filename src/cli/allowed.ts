@@ -25,7 +25,7 @@ export const parse = (
     if (keys.length < texts.length) {
       return yield* new UsageError({ kind: "BadValue", message: "--allow takes base64 of a 32-byte public key" })
     }
-    const open = addresses.find((each) => !Stacks.authenticates(each))
+    const open = addresses.find((each) => !Stacks.authenticates(each.stack))
     if (keys.length > 0 && open !== undefined) {
       const message = `--allow: ${open.stack} does not authenticate its peers`
       return yield* new UsageError({ kind: "Conflict", message })

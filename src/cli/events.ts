@@ -9,7 +9,9 @@ import * as Stdio from "effect/Stdio"
 import * as Address from "../Address.ts"
 import type { DialError } from "../DialError.ts"
 import type * as Events from "../Events.ts"
+import { manyLines, oneLine, printableJson } from "../printable.ts"
 import { attemptsOf, type CommandError, messageOf, reasonOf } from "./exit.ts"
+import { authenticates } from "./stacks.ts"
 
 interface OfConnection {
   /** Whether this side dialed or listened. */
@@ -143,18 +145,39 @@ export const fromDefect = (cause: Cause.Cause<unknown>): Event => ({
 
 const amount = (bytes: number): string => `${bytes} byte${bytes === 1 ? "" : "s"}`
 
-/** How a connection ended, where that was not a failure of the network or the peer. */
-const endings: Readonly<Record<string, string>> = {
-  end: "both sides said goodbye",
-  closed: "this side said goodbye",
-  LocallyClosed: "this side broke it off"
+/**
+ * How a connection ended, where that was not a failure of the network or the peer. Only under a stack that proves keys
+ * is an end a goodbye: anybody on the way can make the end of a plain one.
+ */
+const ending = ({ reason, stack }: { readonly reason: string; readonly stack: string }): string => {
+  const proved = authenticates(stack)
+  switch (reason) {
+    case "end":
+      return proved ? "both sides said goodbye" : "both sides have ended"
+    case "closed":
+      return proved ? "this side said goodbye" : "this side has ended"
+    case "LocallyClosed":
+      return "this side broke it off"
+    default:
+      return reason
+  }
 }
 
 /** Repeated ones are said as one. */
 const timesOf = ({ count }: { readonly count: number }): string => (count === 1 ? "" : ` (${count} times)`)
 
+/** What comes from outside is in many fields. Only messages have lines of their own. */
+const safely = (event: Event): Event =>
+  Object.assign(
+    { ...event },
+    ...Object.entries(event).map(([name, value]) =>
+      typeof value === "string" ? { [name]: name === "message" ? manyLines(value) : oneLine(value) } : {}
+    )
+  )
+
 /** One event as a person reads it. */
-export const formatLine = (event: Event): string => {
+export const formatLine = (raw: Event): string => {
+  const event = safely(raw)
   switch (event.event) {
     case "listening":
       if (event.addresses.length === 0) return "listening, where nobody within the scope that was asked for can dial"
@@ -163,7 +186,7 @@ export const formatLine = (event: Event): string => {
       return `connected with ${event.address}`
     case "closed": {
       const amounts = `${amount(event.bytesRead)} in, ${amount(event.bytesWritten)} out`
-      return `closed ${event.address}: ${amounts}; ${endings[event.reason] ?? event.reason}`
+      return `closed ${event.address}: ${amounts}; ${ending(event)}`
     }
     case "handshake-failed":
       return `refused ${event.address || (event.source ?? event.stack)}: ${event.message}${timesOf(event)}`
@@ -206,7 +229,7 @@ export const layer: Layer.Layer<Reporter, never, Stdio.Stdio> = Layer.effect(
   Effect.gen(function* () {
     const { args } = yield* Stdio.Stdio
     const json = wantsJson(yield* args)
-    const render = json ? JSON.stringify : formatLine
+    const render = json ? printableJson : formatLine
     return { json, say: (event) => Console.error(render(event)) }
   })
 )

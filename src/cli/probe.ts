@@ -12,6 +12,7 @@ import * as Sodium from "../crypto/Sodium.ts"
 import { AllFailed, DialError } from "../DialError.ts"
 import * as Events from "../Events.ts"
 import { formatPublicKey } from "../Identity.ts"
+import { manyLines, printableJson } from "../printable.ts"
 import * as Addresses from "./addresses.ts"
 import * as Dialing from "./dialing.ts"
 import { type Failed, failed, Reporter, report } from "./events.ts"
@@ -86,7 +87,7 @@ const probeOne = (dial: Dialing.Dial, opened: Opened) => (target: Address.MultiA
       outcome instanceof DialError
         ? { address, reached: false, ...failed(outcome), millis: Math.floor(Duration.toMillis(taken)) }
         : { address, ...reached(outcome, opened) }
-    yield* Console.log(json ? JSON.stringify(probed) : format(probed))
+    yield* Console.log(json ? printableJson(probed) : manyLines(format(probed)))
     return outcome instanceof DialError ? [outcome] : []
   })
 

@@ -1,6 +1,7 @@
 /** The protocols that the command speaks, and what it says of each: the one place that lists them. */
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Result from "effect/Result"
 import * as Address from "../Address.ts"
 import type { AppKey } from "../AppKey.ts"
 import type { Primitives } from "../crypto/Primitives.ts"
@@ -13,7 +14,9 @@ import * as Noauth from "../noauth/Noauth.ts"
 import * as Noise from "../noise/Noise.ts"
 import * as Onion from "../onion/Onion.ts"
 import * as Stack from "../Stack.ts"
+import * as Invite from "../shs/Invite.ts"
 import * as Shs from "../shs/Shs.ts"
+import { reachOf } from "../sockets/ip.ts"
 import * as Unix from "../unix/Unix.ts"
 import * as WebSocket from "../ws/WebSocket.ts"
 
@@ -39,9 +42,42 @@ export const spoken = `${transports.join(", ")}, each alone or with ${transforms
 
 export const speaks = ({ stack }: Address.Address): boolean => stacks.some((each) => each === stack)
 
-/** Whether peers of this address are known by their key. */
-export const authenticates = ({ transforms }: Address.Address): boolean =>
-  transforms.some((section) => proving.some((each) => each === section._tag))
+/** Whether peers of this stack are known by their keys. */
+export const authenticates = (stack: string): boolean =>
+  stack.split("~").some((name) => proving.some((each) => each === name))
+
+/**
+ * Whether everybody on the way can read and change what is said. Within this machine nobody else is on the way, and a
+ * name counts as outside of it.
+ */
+export const isOpen = ({ transforms, transport }: Address.Address): boolean =>
+  transforms.length === 0 &&
+  (transport._tag === "net" || transport._tag === "ws") &&
+  reachOf(transport.host) !== "device"
+
+/** Said of each of these. */
+export const openWarning = (address: Address.Address) =>
+  ({
+    event: "warning",
+    message: `${address} is not encrypted: anybody on the way can read and change what is said; ~shs and ~noise are`
+  }) as const
+
+// -----------------------------------------------------------------------------
+// invites
+// -----------------------------------------------------------------------------
+
+interface InviteForm {
+  /** Whether a text that is no address has this form. */
+  readonly is: (text: string) => boolean
+  readonly parse: (text: string) => Result.Result<Address.Address, Address.AddressError>
+}
+
+/** Invites that are no addresses, by the protocol whose they are. */
+const inviteForms: Readonly<Record<string, InviteForm>> = {
+  shs: { is: Invite.isLegacy, parse: Invite.parse }
+}
+
+export const invites: ReadonlyArray<InviteForm> = Object.values(inviteForms)
 
 // -----------------------------------------------------------------------------
 // layers

@@ -5,6 +5,7 @@ import type { Environment } from "../Environment.ts"
 import type * as Events from "../Events.ts"
 import { HandshakeError, Rejected } from "../HandshakeError.ts"
 import type { Exceeded } from "../Limits.ts"
+import { printable } from "../printable.ts"
 import type * as Transport from "../Transport.ts"
 import type { Admission } from "./admission.ts"
 import { Arrival, endedError, protocolOf } from "./arrival.ts"
@@ -110,7 +111,7 @@ export class Arrivals {
     source: string | undefined,
     origin: string | undefined
   ): void {
-    this.refusals.add({ event: "refused", stack: stack.name, source, origin, tag })
+    this.refusals.add({ event: "refused", stack: stack.name, source, origin: origin && printable(origin), tag })
   }
 
   /** Emits that a newcomer was gone before it could be asked who it is. */

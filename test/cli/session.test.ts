@@ -115,7 +115,7 @@ describe.concurrent("listen", () => {
       yield* listener.end()
       const { stderr, stdout } = yield* run(["connect", address])
       assert.strictEqual(String(stdout), "")
-      const end = "0 bytes in, 0 bytes out; both sides said goodbye\n"
+      const end = "0 bytes in, 0 bytes out; both sides have ended\n"
       assert.strictEqual(stderr, `connected with ${address}\nclosed ${address}: ${end}`)
       const listened = yield* listener.exit
       assert.match(listened.stderr, /\nconnected with net:/)
