@@ -4,10 +4,13 @@ import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Address from "../Address.ts"
 import { variables } from "../variables.ts"
 import { type LocalError, UsageError } from "./exit.ts"
 import { type Needs, readValue } from "./files.ts"
+import * as Meant from "./meant.ts"
+import * as Stacks from "./stacks.ts"
 
 const variable = variables.address.name
 
@@ -29,9 +32,28 @@ export interface Given {
   readonly exposed: boolean
 }
 
+/** What is wrong with a text, and what may have been meant. It never holds the text itself. */
+const explained = (text: string, error: Address.AddressError): Address.AddressError => {
+  const { reason } = error
+  if (reason._tag !== "Syntax") return error
+  const expected = `${reason.expected}${Meant.question(text)}`
+  return new Address.AddressError({ reason: new Address.Syntax({ offset: reason.offset, expected }) })
+}
+
+/** Addresses, or an invite in a form of its own. */
+const parseOne = (text: string): Result.Result<Address.MultiAddress, Address.AddressError> => {
+  const parsed = Address.parse(text)
+  if (Result.isSuccess(parsed)) return parsed
+  for (const { is, parse } of Stacks.invites) {
+    const invite = parse(text)
+    if (Result.isSuccess(invite) || is(text)) return Result.map(invite, (address) => [address])
+  }
+  return Result.fail(explained(text, parsed.failure))
+}
+
 const parse = (texts: ReadonlyArray<string>): Effect.Effect<Address.MultiAddress, Address.AddressError | UsageError> =>
   Effect.flatMap(
-    Effect.forEach(texts, (text) => Effect.fromResult(Address.parse(text))),
+    Effect.forEach(texts, (text) => Effect.fromResult(parseOne(text))),
     (parsed) => {
       const [first, ...rest] = parsed.flat()
       return first === undefined

@@ -17,7 +17,7 @@ import { fromFailedDial, type Reporter, report } from "./events.ts"
 import * as Listening from "./listening.ts"
 import * as Serving from "./serving.ts"
 import * as Settings from "./settings.ts"
-import { exampleAddress } from "./stacks.ts"
+import * as Stacks from "./stacks.ts"
 
 type Failure = Address.AddressError | DialError | ConnectionError
 type Needs = Multiserver.Multiserver | Scope.Scope
@@ -53,7 +53,7 @@ export const bridge = Command.make("bridge", {
       description: "A page reaches a peer that only speaks TCP"
     },
     {
-      command: `multiserver bridge net:127.0.0.1:8008 '${exampleAddress}'`,
+      command: `multiserver bridge net:127.0.0.1:8008 '${Stacks.exampleAddress}'`,
       description: "A program that knows nothing of keys speaks with one that demands them"
     }
   ]),
@@ -68,6 +68,7 @@ export const bridge = Command.make("bridge", {
         Effect.flatMap(dial(there.addresses), (other) => relay(connection, other))
       yield* Listening.serve(input, {
         addresses: here.addresses,
+        dialed: there.addresses,
         exposed: here.exposed || there.exposed,
         settings,
         dialing: yield* Dialing.options(input),

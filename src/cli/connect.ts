@@ -13,7 +13,7 @@ import { keepStdin } from "./files.ts"
 import * as Keys from "./keys.ts"
 import * as Settings from "./settings.ts"
 import * as Stacks from "./stacks.ts"
-import { bridge } from "./stdio.ts"
+import * as Pipe from "./stdio.ts"
 
 /** The library's events, as they come. */
 const events = Layer.effect(
@@ -31,7 +31,8 @@ export const connect = Command.make("connect", {
   ),
   addressFile: Addresses.fileFlag,
   ...Keys.flags,
-  ...Dialing.ownFlags
+  ...Dialing.ownFlags,
+  ...Pipe.flags
 }).pipe(
   Command.withDescription(
     "Dial a peer: stdin goes to it and what it sends to stdout. The end of stdin ends this side; reading goes on until the peer's goodbye."
@@ -56,9 +57,11 @@ export const connect = Command.make("connect", {
       const { addresses, exposed } = yield* Addresses.given(Option.toArray(input.address), input.addressFile)
       const appKey = yield* Keys.appKey(input, settings.appKey)
       const options = yield* Dialing.ownOptions(input)
+      const how = yield* Pipe.options(input, false)
       if (exposed) yield* report(Addresses.exposedWarning)
+      yield* Effect.forEach(addresses.filter(Stacks.isOpen), (each) => report(Stacks.openWarning(each)))
       yield* dial(addresses).pipe(
-        Effect.flatMap(bridge),
+        Effect.flatMap((connection) => Pipe.bridge(connection, how)),
         Effect.scoped,
         // The connection was ended without a goodbye: not all was said.
         Effect.catchTag("StdoutClosed", () => Effect.void),

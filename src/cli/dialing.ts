@@ -8,7 +8,8 @@ import * as Address from "../Address.ts"
 import type * as Connection from "../Connection.ts"
 import { DialError, DialTimedOut, Unsupported } from "../DialError.ts"
 import * as Multiserver from "../Multiserver.ts"
-import { type LocalError, UsageError } from "./exit.ts"
+import * as Durations from "./durations.ts"
+import type { LocalError, UsageError } from "./exit.ts"
 import type { Needs } from "./files.ts"
 import * as Origins from "./origins.ts"
 import * as Socks from "./socks.ts"
@@ -52,17 +53,6 @@ interface OwnInput extends Input, Tls.Input {
   readonly origin: Option.Option<string>
 }
 
-const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
-
-/** `1.5s`, `500ms`, `2m`; a bare number is seconds. */
-const parseDuration = (text: string): Effect.Effect<Duration.Duration, UsageError> => {
-  const [, amount, unit = "s"] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? []
-  const millis = Number(amount) * (units[unit] ?? 1)
-  return millis > 0
-    ? Effect.succeed(Duration.millis(millis))
-    : Effect.fail(new UsageError({ kind: "BadValue", message: "--timeout takes a duration such as 30s, 500ms or 2m" }))
-}
-
 /** Dials addresses of one peer, with one deadline over all attempts. */
 export type Dial = (
   addresses: Address.MultiAddress
@@ -70,7 +60,7 @@ export type Dial = (
 
 export const dial = ({ race, timeout }: Input): Effect.Effect<Dial, UsageError> =>
   Effect.map(
-    parseDuration(timeout),
+    Durations.parse("--timeout", timeout, 1),
     (duration): Dial =>
       (addresses) =>
         Effect.timeoutOrElse(Multiserver.dial(addresses, { plan: race ? "race" : "inOrder" }), {

@@ -7,6 +7,7 @@ import type { AttemptReason, DialError } from "../DialError.ts"
 import type { HandshakeError } from "../HandshakeError.ts"
 import type { IdentityError } from "../Identity.ts"
 import type { ListenError } from "../ListenError.ts"
+import { question } from "./meant.ts"
 import { spoken } from "./stacks.ts"
 
 /** The exit codes; 128 + N is for signal N. Of 2 to 7, the higher got further. */
@@ -41,6 +42,14 @@ export class LocalError extends Schema.TaggedError<LocalError>("effect-multiserv
   kind: Schema.String,
   message: Schema.String
 }) {}
+
+/** A signal has ended the command, and not in good order. Nothing is said of it: who sent it knows. */
+export class Signalled extends Schema.TaggedError<Signalled>("effect-multiserver/cli/Signalled")("Signalled", {
+  signal: Schema.Int
+}) {}
+
+/** The exit code of a command that a signal has ended. */
+export const signalCode = (signal: number): number => 128 + signal
 
 /** The system's own word for why: `ENOENT`, `EPIPE`. */
 export const systemCode = ({ reason }: PlatformError): string | undefined =>
@@ -150,7 +159,7 @@ export const reasonOf = (error: CommandError): string => {
 /** What is said of it. The library's advice on a stack that isn't spoken is for those who write programs. */
 export const messageOf = (error: CommandError): string =>
   (error._tag === "DialError" || error._tag === "ListenError") && error.reason._tag === "Unsupported"
-    ? `${error.address}: this command does not speak ${error.reason.stack}, only ${spoken}`
+    ? `${error.address}: this command does not speak ${error.reason.stack}, only ${spoken}${question(error.address)}`
     : error.message
 
 /** Each address of a dial that tried several. */

@@ -4,15 +4,17 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Connection from "../Connection.ts"
 import type { ConnectionError } from "../ConnectionError.ts"
 import * as Addresses from "./addresses.ts"
+import { UsageError } from "./exit.ts"
 import { keepStdin } from "./files.ts"
 import * as Listening from "./listening.ts"
 import * as Serving from "./serving.ts"
 import * as Settings from "./settings.ts"
 import * as Stacks from "./stacks.ts"
-import { bridge } from "./stdio.ts"
+import * as Pipe from "./stdio.ts"
 
 const echo = (connection: Connection.Connection): Effect.Effect<void, ConnectionError> =>
   connection.pull.pipe(
@@ -28,6 +30,7 @@ export const listen = Command.make("listen", {
   ),
   addressFile: Addresses.fileFlag,
   ...Listening.flags,
+  ...Pipe.flags,
   echo: Flag.Boolean("echo").pipe(
     Flag.withDescription("Serve many peers, and send each one back what it sends"),
     Flag.withDefault(false)
@@ -67,8 +70,14 @@ export const listen = Command.make("listen", {
       const settings = yield* Settings.read("listen")
       if (!input.echo) yield* keepStdin("listen", input)
       const given = yield* Addresses.given(input.addresses, input.addressFile)
+      if (input.echo && (input.recvOnly || Option.isSome(input.linger))) {
+        const message = "--recv-only and --linger are of stdin and stdout, which --echo doesn't use"
+        return yield* new UsageError({ kind: "Conflict", message })
+      }
+      const how = yield* Pipe.options(input, true)
+      const bridge = (connection: Connection.Connection) => Pipe.bridge(connection, how)
       const serving = input.echo ? (input.once ? Serving.once(echo) : Serving.many(echo)) : Serving.once(bridge)
-      yield* Listening.serve(input, { ...given, serving, settings, dialing: { web: {}, onion: {} } })
+      yield* Listening.serve(input, { ...given, dialed: [], serving, settings, dialing: { web: {}, onion: {} } })
     }).pipe(Effect.catchTag("StdoutClosed", () => Effect.void))
   )
 )

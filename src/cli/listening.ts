@@ -12,11 +12,13 @@ import type { Reach } from "../Transport.ts"
 import * as Addresses from "./addresses.ts"
 import * as Allowed from "./allowed.ts"
 import { type Event, fromLibrary, Reporter, report } from "./events.ts"
+import { Signalled } from "./exit.ts"
 import * as Keys from "./keys.ts"
 import * as Origins from "./origins.ts"
 import { quieted } from "./repeats.ts"
 import type { Serving } from "./serving.ts"
 import type { Settings } from "./settings.ts"
+import * as Signals from "./signals.ts"
 import * as Stacks from "./stacks.ts"
 import * as Tls from "./tls.ts"
 
@@ -57,13 +59,19 @@ const repeats =
   (event: Event): event is Extract<Event, { readonly event: "refused" | "handshake-failed" }> =>
     event.event === "refused" || (!json && event.event === "handshake-failed")
 
+/** How connections end when nothing of them is cut off. */
+const orderly: ReadonlyArray<Events.Closed["tag"]> = ["end", "closed"]
+
 /** The library's events, held back until `listening` has been said. */
 const held = Effect.gen(function* () {
   const reporter = yield* Reporter
+  const stopping = { begun: false, hasCut: false }
   const say = yield* quieted(reporter.say, repeats(reporter.json))
   let early: Array<Event> | undefined = []
   const sink: Events.Sink = (event) =>
     Effect.suspend(() => {
+      // A connection that ends otherwise has lost what one side had still to say.
+      if (stopping.begun && event.event === "closed" && !orderly.includes(event.tag)) stopping.hasCut = true
       const own = fromLibrary(event)
       if (own === undefined) return Effect.void
       if (early === undefined) return say(own)
@@ -75,20 +83,25 @@ const held = Effect.gen(function* () {
     early = undefined
     return Effect.forEach(waiting, say, { discard: true })
   })
-  return { sink, release }
+  return { sink, release, stopping }
 })
 
 /** What there is to serve, and how its handlers dial. */
 export interface Task<E, R> {
   readonly addresses: Address.MultiAddress
+  /** What is dialed for those who connect. */
+  readonly dialed: ReadonlyArray<Address.Address>
   readonly exposed: boolean
   readonly serving: Serving<E, R>
   readonly dialing: Stacks.Dialing
   readonly settings: Settings
 }
 
-/** Listens, says where, and serves until a signal, or until the one connection is over. */
-export const serve = <E, R>(input: Input, { addresses, dialing, exposed, serving, settings }: Task<E, R>) =>
+/**
+ * Listens, says where, and serves until a signal, or until the one connection is over. At a signal it drains, and fails
+ * when that was none that asks a service to stop, or when a connection had to be cut off.
+ */
+export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed, serving, settings }: Task<E, R>) =>
   Effect.gen(function* () {
     const allowed = yield* Allowed.parse(input.allow, addresses)
     const origins = yield* Origins.parse(input.origin)
@@ -106,13 +119,20 @@ export const serve = <E, R>(input: Input, { addresses, dialing, exposed, serving
         ...(credentials && { credentials })
       }
     })
-    yield* Effect.gen(function* () {
+    const signalled = Effect.tap(yield* Signals.Signals, () =>
+      Effect.sync(() => {
+        events.stopping.begun = true
+      })
+    )
+    const signal = yield* Effect.gen(function* () {
       const listener = yield* Multiserver.listen(addresses, { external: input.external })
       const scopes = input.scope.length > 0 ? input.scope : reaches
       yield* report({ event: "listening", addresses: listener.addresses(scopes).map(Address.format) })
       if (exposed) yield* report(Addresses.exposedWarning)
+      yield* Effect.forEach([...addresses, ...dialed].filter(Stacks.isOpen), (each) => report(Stacks.openWarning(each)))
       yield* events.release
-      yield* Effect.raceFirst(listener.run(serving.handler), serving.outcome)
+      const served = Effect.as(Effect.raceFirst(listener.run(serving.handler), serving.outcome), undefined)
+      return yield* Effect.raceFirst(served, signalled)
     }).pipe(
       Effect.scoped,
       Effect.provide(
@@ -130,4 +150,6 @@ export const serve = <E, R>(input: Input, { addresses, dialing, exposed, serving
         )
       )
     )
+    if (signal === undefined) return
+    if (events.stopping.hasCut || !Signals.asksToStop(signal)) return yield* new Signalled({ signal })
   }).pipe(Effect.scoped)

@@ -5,4 +5,4 @@ import * as Effect from "effect/Effect"
 import { program } from "./program.ts"
 import { run } from "./run.ts"
 
-run(Effect.provide(program, NodeServices.layer), { disableErrorReporting: true })
+run(Effect.provide(program, NodeServices.layer))

@@ -13,7 +13,7 @@ import { address } from "./address.ts"
 import { bridge } from "./bridge.ts"
 import { connect } from "./connect.ts"
 import * as Events from "./events.ts"
-import { codeOf, codes } from "./exit.ts"
+import { codeOf, codes, signalCode } from "./exit.ts"
 import { keygen } from "./keygen.ts"
 import { listen } from "./listen.ts"
 import { probe } from "./probe.ts"
@@ -41,7 +41,7 @@ const multiserver = Command.make("multiserver").pipe(
     5   handshake failed
     6   rejected after we authenticated: it refuses our key, or does not hold the address's
     7   connection broken or truncated
-    130 SIGINT, 143 SIGTERM`),
+    130 SIGINT, 143 SIGTERM and 129 SIGHUP, which listen and bridge answer with 0 when nothing was cut off`),
   Command.withSubcommands([keygen, listen, connect, bridge, probe, address]),
   Command.withGlobalFlags([json])
 )
@@ -58,6 +58,7 @@ export const program = Command.run(multiserver, { version, renderErrors: true })
     const error = failure.success
     // Wrong usage has been presented where it was found.
     if (CliError.isCliError(error)) return Effect.succeed(codes.usage)
+    if (error._tag === "Signalled") return Effect.succeed(signalCode(error.signal))
     return Effect.as(Events.report(Events.fromError(error)), codeOf(error))
   }),
   Effect.provide(

@@ -1,6 +1,9 @@
 /** Runs the command as the process: signals, the exit code, and output that is written before the end. */
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
+import { signalCode } from "./exit.ts"
+import * as Signals from "./signals.ts"
 
 /** How long a signal waits for who reads stdout and stderr, in milliseconds. */
 const flushMillis = 1000
@@ -11,26 +14,31 @@ const flushed = (done: () => void): void => {
 }
 
 /**
- * Runs an effect that succeeds with the exit code. The first SIGINT or SIGTERM interrupts it, and what it has to finish
- * is bounded by its own deadlines; the second ends the process at once.
+ * Runs an effect that succeeds with the exit code. At the first signal whoever waits for it finishes, and otherwise the
+ * effect is interrupted; what it has to finish is bounded by its own deadlines. The second one ends the process at once.
  */
-export const run = Runtime.makeRunMain(({ fiber }) => {
-  // A reader that is gone is no failure of ours; without a listener, it would be thrown.
-  for (const output of [process.stdout, process.stderr]) output.on("error", () => {})
+export const run = <E>(program: Effect.Effect<number, E>): void => {
+  const told = new Signals.Told()
+  Runtime.makeRunMain(({ fiber }) => {
+    // A reader that is gone is no failure of ours; without a listener, it would be thrown.
+    for (const output of [process.stdout, process.stderr]) output.on("error", () => {})
 
-  let signalled: number | undefined
-  const onSignal = (number: number) => () => {
-    if (signalled !== undefined) process.exit(128 + number)
-    signalled = 128 + number
-    fiber.interruptUnsafe(fiber.id)
-  }
-  process.on("SIGINT", onSignal(2))
-  process.on("SIGTERM", onSignal(15))
+    let signalled: number | undefined
+    const onSignal = (signal: number) => () => {
+      if (signalled !== undefined) process.exit(signalCode(signal))
+      signalled = signal
+      if (!told.tell(signal)) fiber.interruptUnsafe(fiber.id)
+    }
+    process.on("SIGINT", onSignal(Signals.numbers.SIGINT))
+    process.on("SIGTERM", onSignal(Signals.numbers.SIGTERM))
+    process.on("SIGHUP", onSignal(Signals.numbers.SIGHUP))
 
-  fiber.addObserver((exit) => {
-    const code = Exit.isSuccess(exit) && typeof exit.value === "number" ? exit.value : 1
-    const end = () => process.exit(signalled ?? code)
-    if (signalled !== undefined) setTimeout(end, flushMillis)
-    flushed(end)
-  })
-})
+    fiber.addObserver((exit) => {
+      const interrupted = signalled === undefined ? 1 : signalCode(signalled)
+      const code = Exit.isSuccess(exit) && typeof exit.value === "number" ? exit.value : interrupted
+      const end = () => process.exit(code)
+      if (signalled !== undefined) setTimeout(end, flushMillis)
+      flushed(end)
+    })
+  })(Effect.provideService(program, Signals.Signals, told.signal), { disableErrorReporting: true })
+}

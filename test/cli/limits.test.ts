@@ -31,7 +31,7 @@ describe("listen", () => {
       first.destroy()
       yield* listener.kill("SIGTERM")
       const { code, stderr } = yield* listener.exit
-      assert.strictEqual(code, 143)
+      assert.strictEqual(code, 0)
       const events: ReadonlyArray<{ event: string; reason?: string; count?: number; source?: string }> = stderr
         .trim()
         .split("\n")

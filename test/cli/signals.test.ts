@@ -5,13 +5,15 @@ import * as Limits from "../../src/Limits.ts"
 import { listenInside, startInside } from "./inside.ts"
 import { eventsOf, listen, listenGranting, start, unbound } from "./support.ts"
 
-const signals: ReadonlyArray<readonly [NodeJS.Signals, number]> = [
-  ["SIGINT", 130],
-  ["SIGTERM", 143]
+/** A service that stops in good order has not failed; SIGINT is a person who breaks off. */
+const signals: ReadonlyArray<readonly [signal: NodeJS.Signals, stopped: number, ended: number]> = [
+  ["SIGINT", 130, 130],
+  ["SIGTERM", 0, 143],
+  ["SIGHUP", 0, 129]
 ]
 
-describe.concurrent.each(signals)("on %s", (signal, code) => {
-  it.live(`listen --echo gives its peers their goodbye, and exits ${code}`, () =>
+describe.concurrent.each(signals)("on %s", (signal, stopped, code) => {
+  it.live(`listen --echo gives its peers their goodbye, and exits ${stopped}`, () =>
     Effect.gen(function* () {
       const { address, listener } = yield* listen("net:127.0.0.1:0~shs", "--echo")
       const peers = yield* Effect.replicateEffect(startInside(["connect", "--json", address]), 2)
@@ -21,7 +23,7 @@ describe.concurrent.each(signals)("on %s", (signal, code) => {
       }
       yield* listener.kill(signal)
       const ended = yield* listener.exit
-      assert.strictEqual(ended.code, code)
+      assert.strictEqual(ended.code, stopped)
       const closed = eventsOf(ended.stderr).filter(({ event }) => event === "closed")
       assert.deepStrictEqual(
         closed.map(({ bytesRead, bytesWritten }) => [bytesRead, bytesWritten]),
@@ -47,6 +49,14 @@ describe.concurrent.each(signals)("on %s", (signal, code) => {
       assert.strictEqual((yield* listener.exit).code, 7)
     })
   )
+
+  it.live(`listen that nobody has connected to exits ${stopped}`, () =>
+    Effect.gen(function* () {
+      const { listener } = yield* listen("net:127.0.0.1:0~shs")
+      yield* listener.kill(signal)
+      assert.strictEqual((yield* listener.exit).code, stopped)
+    })
+  )
 })
 
 describe.concurrent("a listener whose stdin is open at a signal", () => {
@@ -63,7 +73,7 @@ describe.concurrent("a listener whose stdin is open at a signal", () => {
       const connected = yield* connect.exit
       assert.strictEqual(String(connected.stdout), "what is said before, and after")
       assert.strictEqual(connected.code, 0)
-      assert.strictEqual((yield* listener.exit).code, 143)
+      assert.strictEqual((yield* listener.exit).code, 0)
     })
   )
 

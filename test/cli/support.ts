@@ -22,15 +22,19 @@ export interface Options {
   readonly cwd?: string
   /** Leaves stdout unread until `collect`. */
   readonly unread?: boolean
+  /** How a shell starts it, with the command as `"$@"`: `"$@" >/dev/full`. */
+  readonly shell?: string
 }
 
 /** One run of the command. */
 export class Run extends Said {
   readonly child: ChildProcessWithoutNullStreams
 
-  constructor(args: ReadonlyArray<string>, { cwd, env = {}, unread = false }: Options) {
+  constructor(args: ReadonlyArray<string>, { cwd, env = {}, shell, unread = false }: Options) {
     super()
-    this.child = spawn(process.execPath, [command, ...args], {
+    const own = [process.execPath, command, ...args]
+    const [program = "", ...rest] = shell === undefined ? own : ["sh", "-c", shell, "sh", ...own]
+    this.child = spawn(program, rest, {
       ...(cwd === undefined ? {} : { cwd }),
       env: { PATH: process.env.PATH ?? "", ...patience, ...env }
     })

@@ -1,0 +1,35 @@
+/** Signals as what they ask for: the first one lets a command finish, and the second one ends it. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+
+export const numbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
+
+/**
+ * Succeeds with the number of the first signal. Whoever waits for it when it comes ends the command in its own way;
+ * otherwise the command is interrupted.
+ */
+export const Signals = Context.Reference<Effect.Effect<number>>("effect-multiserver/cli/Signals", {
+  defaultValue: () => Effect.never
+})
+
+/** Whether it is how a service is told to stop, so that to stop is no failure. SIGINT is a person who breaks off. */
+export const asksToStop = (signal: number): boolean => signal !== numbers.SIGINT
+
+/** Tells those who wait. */
+export class Told {
+  private readonly waiting = new Set<(signal: number) => void>()
+
+  readonly signal: Effect.Effect<number> = Effect.callback<number>((resume) => {
+    const told = (signal: number) => resume(Effect.succeed(signal))
+    this.waiting.add(told)
+    return Effect.sync(() => void this.waiting.delete(told))
+  })
+
+  /** Whether anybody waited for it. */
+  tell(signal: number): boolean {
+    const { size } = this.waiting
+    for (const told of this.waiting) told(signal)
+    this.waiting.clear()
+    return size > 0
+  }
+}
