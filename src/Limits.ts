@@ -31,9 +31,15 @@ export interface LimitValues {
    * for.
    */
   readonly connections: number
-  /** Accepted connections of one source: an IPv4 address, or an IPv6 network of 56 bits. */
+  /**
+   * Accepted connections of one source: an IPv4 address, an IPv6 network of 56 bits, or what else a transport names its
+   * newcomers by, such as a key. An IPv4 /24 or IPv6 /48 may have 8 times as many, a /16 or /32 64 times.
+   */
   readonly sourceConnections: number
-  /** Newcomers a second of one source, and as many at once. */
+  /**
+   * Newcomers a second of one source that say anything, and as many at once; of its networks 8 and 64 times as many.
+   * Who says nothing counts for nothing here.
+   */
   readonly sourceRate: number
   /** Whether the two limits on sources leave out loopback. Unix sockets and memory have no source. */
   readonly exemptLoopback: boolean
@@ -54,9 +60,8 @@ export const defaults: LimitValues = {
   dialWait: Duration.seconds(30),
   // go-libp2p's, and less than the 192 sockets for which a soft limit of 256 file descriptors has room.
   dials: 160,
-  // WireGuard's handshake queue; at 16 KiB each this is 16 MiB. Full, it still serves the honest, because one of the
-  // pending makes room: at 200 silent sockets a second, who takes 50 ms to its first message is ended before it 1 time
-  // in 100.
+  // WireGuard's handshake queue; at 16 KiB each this is 16 MiB. Full, it still serves the honest, because the oldest of
+  // the pending makes room: a flood of 1,500 a second leaves whoever comes 0.68 s.
   pendingHandshakes: 1024,
   // No number fits every machine: what there is room for is the soft limit of file descriptors, less 64 for everything
   // else.
@@ -64,8 +69,10 @@ export const defaults: LimitValues = {
   // go-libp2p's for an IPv6 /48. A household or an office behind one address stays below it; 64 sources make 4,096
   // connections.
   sourceConnections: 64,
-  // WireGuard's initiations a second. A handshake costs 0.4 ms of CPU, so one source can take 1 % of a core.
-  sourceRate: 20,
+  // A newcomer that speaks costs 0.4 ms of CPU, so one source can take a tenth of a core. WireGuard's 20 would refuse 9
+  // in 10 of those who share an address with a flood of 150 a second; to refuse one costs 0.14 ms, so it would save
+  // little.
+  sourceRate: 250,
   // Behind a proxy on this machine, everybody is on loopback.
   exemptLoopback: true
 }

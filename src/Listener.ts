@@ -149,7 +149,7 @@ const bind = (binding: Binding, arrivals: Arrivals) =>
     .bind((accepted, source, origin) => arrivals.accept(binding, accepted, source, origin), {
       onVanished: () => arrivals.vanished(binding),
       onRefused: (why, source, origin) => arrivals.refused(binding, why, source, origin),
-      onArriving: (source, end) => arrivals.arrive(binding, source, end),
+      onArriving: (source, end, hasSpoken) => arrivals.arrive(binding, source, end, hasSpoken),
       onLingering: (end) => arrivals.linger(end)
     })
     .pipe(Effect.mapError((reason) => new ListenError({ address: format(binding.address), reason })))

@@ -81,9 +81,10 @@ export interface ListenOptions extends StackOptions {
   /**
    * For a transport that has something to read before it knows who has come: a place from the moment of its accept,
    * with limits and deadline as any. `source` as in `OnAccepted`, `undefined` while it is not known. `end` is called to
-   * end it, at once. `undefined`: there is no room, and the transport closes it at once.
+   * end it, at once; `hasSpoken` when it has left without being accepted, because who has said something counts for
+   * the rate of its source. `undefined`: there is no room, and the transport closes it at once.
    */
-  readonly onArriving: (source: string | undefined, end: () => void) => Arriving | undefined
+  readonly onArriving: (source: string | undefined, end: () => void, hasSpoken?: () => boolean) => Arriving | undefined
   /**
    * For a socket that outlives its connection for a moment, because its peer has yet to hear how it ended. It counts as
    * a connection until the function that this gives is called; a second call does nothing. `end` is called to end it at

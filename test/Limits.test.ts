@@ -9,10 +9,12 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import type * as Address from "../src/Address.ts"
 import type * as Events from "../src/Events.ts"
@@ -107,17 +109,38 @@ const tags = (events: ReadonlyArray<Events.Event>, kind: "refused" | "handshake-
   events.flatMap((event) => (event.event === kind ? [event.tag] : []))
 
 describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("one source over %s", (target) => {
-  it.live("has so many connections, those that say nothing included, and the next when one has gone", () => {
+  it.live("has so many connections, and the next when one has gone", () => {
     const events: Array<Events.Event> = []
     return Effect.gen(function* () {
       const [address] = yield* served(target, echo)
-      const all = [yield* silent(address), yield* silent(address), yield* silent(address)]
-      yield* turns
-      yield* Effect.flip(exchange(address as Address.Address))
+      const own = address as Address.Address
+      const scope = yield* Scope.make()
+      const all = yield* Effect.replicateEffect(Multiserver.dial(own), 2)
+      yield* Scope.provide(Multiserver.dial(own), scope)
+      yield* until(() => events.filter((event) => event.event === "connected").length === 6)
+      yield* Effect.flip(exchange(own))
       assert.deepStrictEqual(tags(events, "refused"), ["TooManyFromSource"])
-      all[0]?.destroy()
-      yield* turns
+      yield* Scope.close(scope, Exit.void)
+      yield* until(() => events.filter((event) => event.event === "closed").length === 2)
+      yield* exchange(own)
+      for (const connection of all) yield* connection.write(pattern(1))
+      assert.deepStrictEqual(tags(events, "handshake-failed"), [])
+    }).pipe(Effect.provide(limited({ exemptLoopback: false, sourceConnections: 3 }, { events })))
+  })
+
+  it.live("that has all its connections gets in when some of them say nothing: the oldest makes room", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const [address] = yield* served(target, echo)
+      const all: Array<net.Socket> = []
+      for (let i = 0; i < 3; i++) {
+        all.push(yield* silent(address))
+        yield* turns
+      }
       yield* exchange(address as Address.Address)
+      yield* closed(all[0] as net.Socket)
+      assert.deepStrictEqual(tags(events, "handshake-failed"), ["Displaced"])
+      assert.deepStrictEqual(tags(events, "refused"), [])
       assert.isTrue(all.slice(1).every((socket) => !socket.destroyed))
     }).pipe(Effect.provide(limited({ exemptLoopback: false, sourceConnections: 3 }, { events })))
   })

@@ -1,20 +1,19 @@
-/** Who gets in, by numbers alone: no sockets, and a clock and dice that the test holds. */
+/** Who gets in, by numbers alone: no sockets, and a clock that the test holds. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Random from "effect/Random"
 import * as TestClock from "effect/testing/TestClock"
 import { Capacity } from "../src/Capacity.ts"
 import * as Limits from "../src/Limits.ts"
 import * as Admission from "../src/listen/admission.ts"
-import { type Place, sourceKey } from "../src/listen/sources.ts"
+import { groupNames, type Place } from "../src/listen/sources.ts"
 
 /** One who comes, and what became of it. */
 class Visitor {
   ended: string | undefined
-  hasAnswer = false
-  answered(): boolean {
-    return this.hasAnswer
+  said = false
+  hasSpoken(): boolean {
+    return this.said
   }
   end(why: string): void {
     this.ended = why
@@ -24,16 +23,27 @@ class Visitor {
 const make = (
   limits: Partial<Limits.LimitValues>,
   capacity = new Capacity(limits.connections ?? Number.POSITIVE_INFINITY)
-) => Admission.make({ ...Limits.defaults, ...limits }, capacity).pipe(Random.withSeed("admission"))
+) => Admission.make({ ...Limits.defaults, ...limits }, capacity)
 
 /** Lets somebody in who has to get in. */
 const enter = (admission: Admission.Admission, source: string | undefined, answered = false) => {
   const visitor = new Visitor()
-  visitor.hasAnswer = answered
   const place = admission.admit(source, visitor)
   assert.isTrue(typeof place !== "string", String(place))
-  return { visitor, place: place as Place }
+  const entered = { visitor, place: place as Place }
+  if (answered) answer(admission, entered)
+  return entered
 }
+
+/** Its first message was valid. */
+const answer = (admission: Admission.Admission, { place, visitor }: ReturnType<typeof enter>) => {
+  visitor.said = true
+  admission.answered(place)
+}
+
+/** Those that are still in, by their number. */
+const remaining = (all: ReadonlyArray<ReturnType<typeof enter>>) =>
+  all.flatMap(({ visitor }, i) => (visitor.ended === undefined ? [i] : []))
 
 const refusal = (admission: Admission.Admission, source: string | undefined) => {
   const place = admission.admit(source, new Visitor())
@@ -57,58 +67,67 @@ describe("a newcomer when too many are pending", () => {
     })
   )
 
-  it.effect("displaces one that was not answered before one that was, also when it was answered only just now", () =>
+  it.effect("displaces the oldest: whoever comes has as long as it takes to fill all places", () =>
     Effect.gen(function* () {
       const admission = yield* make({ ...unlimited, pendingHandshakes: 100 })
-      const all = Array.from({ length: 100 }, () => enter(admission, "198.51.100.1"))
-      // An answer to every other one: the admission was not told, and asks.
-      for (const [i, { visitor }] of all.entries()) visitor.hasAnswer = i % 2 === 0
-      const later = Array.from({ length: 50 }, () => enter(admission, "198.51.100.1", true))
-      for (const [i, { visitor }] of all.entries()) {
-        assert.strictEqual(visitor.ended, i % 2 === 0 ? undefined : "Displaced", String(i))
-      }
-      // Only answered ones are left: now one of those.
-      enter(admission, "198.51.100.1", true)
-      assert.strictEqual([...all, ...later].filter(({ visitor }) => visitor.ended !== undefined).length, 51)
-    })
-  )
-
-  it.effect("displaces at random: who has just come and who has long been there", () =>
-    Effect.gen(function* () {
-      const admission = yield* make({ ...unlimited, pendingHandshakes: 100 })
-      const all = Array.from({ length: 100 }, () => enter(admission, "198.51.100.1"))
-      for (let i = 0; i < 1000; i++) all.push(enter(admission, "198.51.100.1"))
-      // After 1,000 newcomers, each of which ended 1 of 100, hardly any of the first are left, and some of the middle.
-      const left = all.flatMap(({ visitor }, i) => (visitor.ended === undefined ? [i] : []))
-      assert.strictEqual(left.length, 100)
-      assert.isBelow(left.filter((i) => i < 100).length, 5)
-      assert.isAbove(left.filter((i) => i < 1000).length, 20)
-    })
-  )
-
-  it.effect("finds a silent one among a thousand sources of one each, most of which have been answered", () =>
-    Effect.gen(function* () {
-      const admission = yield* make({ ...unlimited, pendingHandshakes: 1000 })
-      const all = Array.from({ length: 1000 }, (_, i) =>
-        enter(admission, `198.51.${Math.floor(i / 250)}.${i % 250}`, i % 4 !== 0)
+      const all = Array.from({ length: 1100 }, () => enter(admission, undefined))
+      assert.deepStrictEqual(
+        remaining(all),
+        Array.from({ length: 100 }, (_, i) => 1000 + i)
       )
-      for (let i = 0; i < 50; i++) enter(admission, `203.0.113.${i}`)
-      const answered = all.filter(({ visitor }) => visitor.ended !== undefined && visitor.hasAnswer).length
-      // Eight looks find none of a quarter 1 time in 10.
-      assert.isBelow(answered, 15)
     })
   )
 
-  it.effect("looks at one of a thousand that are pending, and not at each", () =>
+  it.effect("displaces a silent one while most are silent, and an answered one while most have been answered", () =>
     Effect.gen(function* () {
-      const admission = yield* make({ ...unlimited, pendingHandshakes: 1024 })
-      let asked = 0
-      const answered = () => {
-        asked++
-        return false
+      const admission = yield* make({ ...unlimited, pendingHandshakes: 100 })
+      // In the order of their answers, which is not the one in which they came.
+      const all = Array.from({ length: 100 }, () => enter(admission, undefined))
+      const answered = [...all.slice(0, 30)].reverse()
+      for (const each of answered) answer(admission, each)
+      for (let i = 0; i < 40; i++) enter(admission, undefined)
+      assert.isTrue(answered.every(({ visitor }) => visitor.ended === undefined))
+      assert.strictEqual(remaining(all.slice(30)).length, 30)
+      // Silent are 70 now. When 41 of them have been answered, those are most.
+      for (const each of all.slice(70)) answer(admission, each)
+      enter(admission, undefined)
+      assert.deepStrictEqual(
+        answered.map(({ visitor }) => visitor.ended),
+        ["Displaced", ...Array(29).fill(undefined)]
+      )
+    })
+  )
+
+  it.effect("displaces nobody who says something at once for any number that are silent, nor the other way round", () =>
+    Effect.gen(function* () {
+      for (const flood of [false, true]) {
+        const admission = yield* make({ ...unlimited, pendingHandshakes: 64 })
+        const honest = enter(admission, undefined, !flood)
+        for (let i = 0; i < 1000; i++) enter(admission, undefined, flood)
+        assert.isUndefined(honest.visitor.ended)
       }
-      for (let i = 0; i < 20_000; i++) admission.admit(`10.0.${i % 4}.${i % 251}`, { end: () => {}, answered })
-      assert.strictEqual(asked, 20_000 - 1024)
+    })
+  )
+
+  it.effect("displaces the oldest of a source, a network or a region that has more than its share, in any order", () =>
+    Effect.gen(function* () {
+      const floods: ReadonlyArray<(i: number) => string> = [
+        () => "198.51.100.1",
+        (i) => `198.51.100.${i % 250}`,
+        (i) => `198.51.${i % 250}.${(i / 250) | 0}`,
+        (i) => `2001:db8:1:${(i % 250).toString(16)}00::1`,
+        (i) => `2001:db8:${(i % 1000).toString(16)}::1`
+      ]
+      for (const flood of floods) {
+        const admission = yield* make({ ...unlimited, pendingHandshakes: 1024 })
+        const few = Array.from({ length: 8 }, () => enter(admission, "203.0.113.1"))
+        const many = Array.from({ length: 1500 }, (_, i) => enter(admission, flood(i)))
+        assert.strictEqual(remaining(few).length, 8)
+        assert.deepStrictEqual(
+          remaining(many),
+          Array.from({ length: 1016 }, (_, i) => 484 + i)
+        )
+      }
     })
   )
 
@@ -173,6 +192,7 @@ describe("one source", () => {
     Effect.gen(function* () {
       const admission = yield* make({ sourceRate: 1000 })
       const all = Array.from({ length: 64 }, () => enter(admission, "198.51.100.1"))
+      for (const { place } of all) admission.settle(place)
       assert.strictEqual(refusal(admission, "198.51.100.1"), "TooManyFromSource")
       assert.isUndefined(refusal(admission, "198.51.100.2"))
       const [first] = all
@@ -181,25 +201,85 @@ describe("one source", () => {
         // Leaving twice is leaving once.
         admission.leave(first.place)
       }
-      assert.isUndefined(refusal(admission, "198.51.100.1"))
+      admission.settle(enter(admission, "198.51.100.1").place)
       assert.strictEqual(refusal(admission, "198.51.100.1"), "TooManyFromSource")
     })
   )
 
-  it.effect("may come twenty times at once, and twenty times a second", () =>
+  it.effect("that has all its connections gets another when one is pending: its oldest makes room", () =>
     Effect.gen(function* () {
-      const admission = yield* make({ sourceConnections: 1000 })
-      const come = (times: number) =>
-        Array.from({ length: times }, () => refusal(admission, "198.51.100.1")).filter((each) => each === undefined)
-          .length
-      assert.strictEqual(come(30), 20)
+      const admission = yield* make({ sourceConnections: 4 })
+      const other = enter(admission, "203.0.113.1")
+      const all = Array.from({ length: 100 }, () => enter(admission, "198.51.100.1"))
+      assert.deepStrictEqual(remaining(all), [96, 97, 98, 99])
+      // Those that are through stay, and leave the fewer to the others.
+      for (const { place } of all.slice(96, 99)) admission.settle(place)
+      for (let i = 0; i < 10; i++) all.push(enter(admission, "198.51.100.1"))
+      assert.deepStrictEqual(remaining(all), [96, 97, 98, 109])
+      assert.isUndefined(other.visitor.ended)
+    })
+  )
+
+  it.effect("is in a network, which has 8 times as many connections, and in a region, which has 64 times", () =>
+    Effect.gen(function* () {
+      for (const [network, region] of [
+        [(i: number) => `198.51.100.${i}`, (i: number) => `198.51.${i}.1`],
+        [(i: number) => `2001:db8:1:${i.toString(16)}00::1`, (i: number) => `2001:db8:${i.toString(16)}::1`]
+      ] as const) {
+        const admission = yield* make({ sourceConnections: 2 })
+        const settled = (source: string) => admission.settle(enter(admission, source).place)
+        for (let i = 0; i < 16; i++) settled(network(i))
+        assert.strictEqual(refusal(admission, network(16)), "TooManyFromSource")
+        for (let i = 0; i < 112; i++) settled(region(101 + i))
+        assert.strictEqual(refusal(admission, region(250)), "TooManyFromSource")
+        assert.isUndefined(refusal(admission, "203.0.113.1"))
+      }
+    })
+  )
+
+  it.effect("may speak so often at once, and so often a second; who says nothing counts for nothing", () =>
+    Effect.gen(function* () {
+      const admission = yield* make({ sourceConnections: 1000, sourceRate: 20 })
+      const come = (times: number, comes: (admission: Admission.Admission) => void) => {
+        for (let i = 0; i < times; i++) {
+          if (refusal(admission, "198.51.100.1") !== undefined) return i
+          comes(admission)
+        }
+        return times
+      }
+      const silent = () => admission.leave(enter(admission, "198.51.100.1").place)
+      const through = () => admission.settle(enter(admission, "198.51.100.1").place)
+      const faulty = () => {
+        const { place, visitor } = enter(admission, "198.51.100.1")
+        visitor.said = true
+        admission.leave(place)
+        admission.leave(place)
+      }
+      assert.strictEqual(come(400, silent), 400)
+      assert.strictEqual(come(400, through), 20)
       assert.strictEqual(refusal(admission, "198.51.100.1"), "TooFast")
       yield* TestClock.adjust("100 millis")
-      assert.strictEqual(come(30), 2)
+      assert.strictEqual(come(400, faulty), 2)
       yield* TestClock.adjust("1 hour")
-      assert.strictEqual(come(30), 20)
+      assert.strictEqual(come(400, faulty), 20)
       // And none of that is another's.
       assert.isUndefined(refusal(admission, "198.51.100.2"))
+    })
+  )
+
+  it.effect("owes for those that come at once and speak later", () =>
+    Effect.gen(function* () {
+      const admission = yield* make({ sourceRate: 10 })
+      const all = Array.from({ length: 30 }, () => enter(admission, "198.51.100.1"))
+      for (const { place } of all) admission.settle(place)
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(refusal(admission, "198.51.100.1"), "TooFast")
+      for (const { place } of all) admission.leave(place)
+      // It is not forgotten before it has paid.
+      yield* TestClock.adjust("99 millis")
+      assert.strictEqual(refusal(admission, "198.51.100.1"), "TooFast")
+      yield* TestClock.adjust("1 millis")
+      assert.isUndefined(refusal(admission, "198.51.100.1"))
     })
   )
 
@@ -211,14 +291,16 @@ describe("one source", () => {
         assert.isUndefined(refusal(exempt, source))
       }
       const strict = yield* make({ sourceConnections: 1, sourceRate: 1, exemptLoopback: false })
-      assert.isUndefined(refusal(strict, "127.0.0.1"))
-      assert.strictEqual(refusal(strict, "127.0.0.1"), "TooManyFromSource")
+      for (const source of ["127.0.0.1", "::1"]) {
+        strict.settle(enter(strict, source).place)
+        assert.strictEqual(refusal(strict, source), "TooManyFromSource")
+      }
       for (let i = 0; i < 3; i++) assert.isUndefined(refusal(strict, undefined))
     })
   )
 
   it("is an IPv4 address, or 56 bits of IPv6", () => {
-    const same = (a: string, b: string) => sourceKey(a, true) === sourceKey(b, true)
+    const same = (a: string, b: string) => groupNames(a, true)[0] === groupNames(b, true)[0]
     assert.isFalse(same("198.51.100.1", "198.51.100.2"))
     assert.isTrue(same("2001:db8:1:200::1", "2001:db8:1:2ff:ffff::9"))
     assert.isFalse(same("2001:db8:1:200::1", "2001:db8:1:300::1"))
@@ -226,13 +308,35 @@ describe("one source", () => {
     assert.isTrue(same("::ffff:198.51.100.1", "198.51.100.1"))
     assert.isTrue(same("fe80::1%eth0", "fe80::2%eth1"))
     assert.isTrue(same("198.51.100.1%a", "198.51.100.1%b"))
+    assert.isTrue(same("203.0.113.7%a", "203.0.113.7%b"))
   })
+
+  it.effect("is whatever its transport names it by: a key has the same limits as an IP, and no network", () =>
+    Effect.gen(function* () {
+      const admission = yield* make({ sourceConnections: 1, sourceRate: 10 })
+      // Also one that looks like loopback, or like a network of somebody else's.
+      const keys = [
+        "p7Y4kRPaCHtwiM0Cdpsh3MHtZw1M2HxFqz+QS7IJqUg=",
+        "127.me",
+        "127.0.0.1:8008",
+        "me:127::1x",
+        "198.51.100"
+      ]
+      admission.settle(enter(admission, "198.51.100.1").place)
+      for (const key of keys) {
+        admission.settle(enter(admission, key).place)
+        assert.strictEqual(refusal(admission, key), "TooManyFromSource", key)
+        assert.deepStrictEqual(groupNames(key, true), [key])
+      }
+    })
+  )
 
   it.effect("whose address is known later counts as itself from then on", () =>
     Effect.gen(function* () {
       const admission = yield* make({ sourceConnections: 1, sourceRate: 10 })
       const [first, second] = [enter(admission, undefined), enter(admission, undefined)]
       assert.isUndefined(admission.move(first.place, "198.51.100.1"))
+      admission.settle(first.place)
       assert.strictEqual(admission.move(second.place, "198.51.100.1"), "TooManyFromSource")
       admission.leave(second.place)
       admission.leave(first.place)

@@ -135,6 +135,8 @@ export class PortWire implements Wire, PortListener {
     return Effect.suspend(() => {
       if (this.port.failure !== undefined) return failing(this.port.failure)
       this.leaving.handshakeWritten += bytes.length
+      this.leaving.onAnswer?.()
+      this.leaving.onAnswer = undefined
       this.port.offer(bytes)
       this.port.flush()
       return Effect.void

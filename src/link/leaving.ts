@@ -73,6 +73,8 @@ export class Leaving implements PortListener {
   /** What the handshakes have carried. It is no part of what the user of an open connection has. */
   handshakeRead = 0
   handshakeWritten = 0
+  /** Runs once, when a handshake writes for the first time. */
+  onAnswer: (() => void) | undefined
   /** Why this side has given up on the connection, which its ports don't know. */
   private gaveUp: PortFailure | undefined
   private tag: Tag | undefined

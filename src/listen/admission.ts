@@ -1,21 +1,21 @@
 /**
- * Who gets in: limits on all connections, on those of each source, and on those whose handshakes are pending. Plain
- * synchronous code, because every newcomer of a flood passes here.
+ * Who gets in: limits on all connections, on those of each group of sources, and on those whose handshakes are pending.
+ * Plain synchronous code, because every newcomer of a flood passes here.
  *
- * When too many are pending, the newcomer gets in and one of the pending makes room. Turning newcomers away would lock
- * everybody out for as long as silent sockets keep the queue full.
+ * When too many are pending, the newcomer gets in and one of the pending makes room: of its own group, when that has
+ * all that it may have. Turning newcomers away would lock everybody out for as long as silent sockets keep the queue
+ * full, or everybody behind one address for as long as one of them does.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
-import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import type { Capacity } from "../Capacity.ts"
 import type { Exceeded, LimitValues } from "../Limits.ts"
 import { monotonicMillis } from "../monotonic.ts"
 import { PendingHandshakes } from "./pendingHandshakes.ts"
-import { type Newcomer, Place, Sources } from "./sources.ts"
+import { type Group, type Newcomer, Place, Sources } from "./sources.ts"
 
 /** Of one Multiserver: all of its listeners share it. */
 export class Admission {
@@ -28,12 +28,12 @@ export class Admission {
   /** Ends each socket that has outlived its connection, in the order in which they did. */
   private readonly lingering = new Set<() => void>()
 
-  constructor(limits: LimitValues, capacity: Capacity, clock: Clock.Clock, random: Random.Random) {
+  constructor(limits: LimitValues, capacity: Capacity, clock: Clock.Clock) {
     this.limits = limits
     this.capacity = capacity
     this.clock = clock
     this.sources = new Sources(limits)
-    this.pending = new PendingHandshakes(random)
+    this.pending = new PendingHandshakes(limits.pendingHandshakes)
   }
 
   /** Milliseconds of the monotonic clock. */
@@ -41,15 +41,20 @@ export class Admission {
     return monotonicMillis(this.clock)
   }
 
-  /** A place for a newcomer. `ip` is where it comes from; `undefined` when it has none, or it is not known yet. */
-  admit(ip: string | undefined, newcomer: Newcomer): Place | Exceeded {
+  /**
+   * A place for a newcomer. `source` is what its transport names it by: an IP, a key, or `undefined` when it has none,
+   * or it is not known yet.
+   */
+  admit(source: string | undefined, newcomer: Newcomer): Place | Exceeded {
     const now = this.now()
-    const source = this.sources.get(ip, now)
-    const refusal = this.sources.refusal(source, now) ?? this.makeRoom()
+    const groups = this.sources.get(source, now)
+    const refusal = this.refusal(groups, now) ?? this.noRoom()
     if (refusal !== undefined) return refusal
-    const place = new Place(source, newcomer, now)
+    this.makeRoomIn(groups)
+    this.makeRoom()
+    const place = new Place(groups, newcomer, now)
     this.capacity.take()
-    this.sources.enter(source)
+    this.sources.enter(groups)
     this.pending.add(place)
     if (this.pending.size === 1) this.anyPending.openUnsafe()
     return place
@@ -59,17 +64,25 @@ export class Admission {
    * It is known now where a newcomer comes from. When that source is refused, the newcomer keeps its place until it
    * leaves.
    */
-  move(place: Place, ip: string): Exceeded | undefined {
+  move(place: Place, source: string): Exceeded | undefined {
     const now = this.now()
-    const source = this.sources.get(ip, now)
-    const refusal = this.sources.refusal(source, now)
+    const groups = this.sources.get(source, now)
+    const refusal = this.refusal(groups, now)
     if (refusal !== undefined || place.gone) return refusal
-    this.pending.move(place, () => {
-      this.sources.exit(place.source)
-      this.sources.enter(source)
-      place.source = source
+    this.makeRoomIn(groups)
+    this.pending.change(place, () => {
+      this.sources.exit(place.groups)
+      this.sources.enter(groups)
+      place.groups = groups
     })
     return undefined
+  }
+
+  /** Its first message was valid: from now on it is one of the answered. */
+  answered(place: Place): void {
+    this.pending.change(place, () => {
+      place.answered = true
+    })
   }
 
   /** Whether the pending are an eighth of what they may be, as in WireGuard: this is a flood, or about to be one. */
@@ -79,15 +92,19 @@ export class Admission {
 
   /** Its handshakes are pending no more: it is through, or will never do any. */
   settle(place: Place): void {
+    if (!this.pending.has(place)) return
     this.pending.remove(place)
+    this.sources.spend(place.groups, this.now())
   }
 
   /** It is gone. A second time does nothing. */
   leave(place: Place): void {
     if (place.gone) return
     place.gone = true
-    this.settle(place)
-    this.sources.exit(place.source)
+    // Who has said nothing has cost nothing but its place.
+    if (place.newcomer.hasSpoken()) this.settle(place)
+    this.pending.remove(place)
+    this.sources.exit(place.groups)
     this.capacity.give()
   }
 
@@ -103,28 +120,50 @@ export class Admission {
     if (this.lingering.delete(own)) this.capacity.give()
   }
 
-  /** How many sources are in memory. */
+  /** How many groups of sources are in memory. */
   get remembered(): number {
     return this.sources.remembered
   }
 
-  /**
-   * When it is full, ends a socket whose connection is over, or else one of the pending. When there are none, there is
-   * no room.
-   */
-  private makeRoom(): Exceeded | undefined {
+  /** Whether nobody else gets in unless one of the pending leaves. */
+  private get isCrowdedOut(): boolean {
+    return this.capacity.full || this.pending.size >= this.limits.pendingHandshakes
+  }
+
+  private noRoom(): Exceeded | undefined {
+    const noneLeaves = this.pending.size === 0 && this.lingering.size === 0
+    return this.capacity.full && noneLeaves ? "TooManyConnections" : undefined
+  }
+
+  private refusal(groups: ReadonlyArray<Group>, now: number): Exceeded | undefined {
+    for (const group of groups) {
+      if (this.sources.isFull(group) && this.pending.victimOf(group) === undefined) return "TooManyFromSource"
+      if (this.sources.isTooFast(group, now)) return "TooFast"
+    }
+    return undefined
+  }
+
+  /** Ends one of the pending in each group that has all that it may have. */
+  private makeRoomIn(groups: ReadonlyArray<Group>): void {
+    for (const group of groups) {
+      if (this.sources.isFull(group)) this.displace(this.pending.victimOf(group))
+    }
+  }
+
+  /** When it is full, ends a socket whose connection is over, or else one of the pending. */
+  private makeRoom(): void {
     const [longest] = this.lingering
     if (this.capacity.full && longest !== undefined) {
       this.lingered(longest)
       longest()
     }
-    const { full } = this.capacity
-    if (!full && this.pending.size < this.limits.pendingHandshakes) return undefined
-    const victim = this.pending.victim()
-    if (victim === undefined) return full ? "TooManyConnections" : undefined
+    if (this.isCrowdedOut) this.displace(this.pending.victim())
+  }
+
+  private displace(victim: Place | undefined): void {
+    if (victim === undefined) return
     this.leave(victim)
     victim.newcomer.end("Displaced")
-    return undefined
   }
 
   /** Ends each newcomer that has been pending for too long. All have the same time, so one timer does for all. */
@@ -145,7 +184,7 @@ export class Admission {
 /** As long as the scope. */
 export const make = (limits: LimitValues, capacity: Capacity): Effect.Effect<Admission, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const admission = new Admission(limits, capacity, yield* Clock.Clock, yield* Random.Random)
+    const admission = new Admission(limits, capacity, yield* Clock.Clock)
     yield* Effect.forkScoped(admission.deadlines)
     return admission
   })

@@ -12,6 +12,12 @@ import type { Newcomer, Place } from "./sources.ts"
 /** Why this side ends a newcomer before its handler begins. */
 export type EndedBy = "Displaced" | "TimedOut" | "Draining"
 
+/** What is known of a newcomer that its transport has not handed over. */
+export interface BeforeHandover {
+  readonly hasSpoken: () => boolean
+  readonly end: (why: EndedBy) => void
+}
+
 export class Arrival implements Newcomer {
   /** Where it has come to. */
   readonly binding: Binding
@@ -25,30 +31,23 @@ export class Arrival implements Newcomer {
   /** What its handshakes go over, while they do. */
   link: Link | undefined
   endedBy: EndedBy | undefined
-  private readonly endTransport: ((why: EndedBy) => void) | undefined
+  private readonly before: BeforeHandover | undefined
 
-  /** `endTransport` ends it while its transport has not handed it over. */
-  constructor(
-    binding: Binding,
-    source: string | undefined,
-    origin: string | undefined,
-    endTransport?: (why: EndedBy) => void
-  ) {
+  constructor(binding: Binding, source: string | undefined, origin: string | undefined, before?: BeforeHandover) {
     this.binding = binding
     this.source = source
     this.origin = origin
-    this.endTransport = endTransport
+    this.before = before
   }
 
-  /** No handshake writes before it has read a valid first message. */
-  answered(): boolean {
-    return (this.link?.leaving.handshakeWritten ?? 0) > 0
+  hasSpoken(): boolean {
+    return (this.link?.leaving.handshakeRead ?? 0) > 0 || this.before?.hasSpoken() === true
   }
 
   end(why: EndedBy): void {
     this.endedBy ??= why
     if (this.fiber !== undefined) this.fiber.interruptUnsafe()
-    else this.endTransport?.(why)
+    else this.before?.end(why)
   }
 }
 

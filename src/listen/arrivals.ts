@@ -46,11 +46,19 @@ export class Arrivals {
   }
 
   /** Somebody has come whose transport has to read something before there is a connection. */
-  arrive(binding: Binding, source: string | undefined, end: () => void): Transport.Arriving | undefined {
-    const arrival = new Arrival(binding, source, undefined, (why) => {
-      this.gone(arrival)
-      this.endSafely(end)
-      this.fork(this.serving.handshakeFailed(arrival, endedError(binding, why, this.environment.limits)))
+  arrive(
+    binding: Binding,
+    source: string | undefined,
+    end: () => void,
+    hasSpoken: () => boolean = () => false
+  ): Transport.Arriving | undefined {
+    const arrival = new Arrival(binding, source, undefined, {
+      hasSpoken,
+      end: (why) => {
+        this.gone(arrival)
+        this.endSafely(end)
+        this.fork(this.serving.handshakeFailed(arrival, endedError(binding, why, this.environment.limits)))
+      }
     })
     const refusal = this.roster.stopping ? "Draining" : this.admit(arrival)
     if (refusal !== undefined) {

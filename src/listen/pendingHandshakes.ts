@@ -1,22 +1,91 @@
-/** The newcomers whose handshakes are pending, and which of them makes room for another one. */
-import type * as Random from "effect/Random"
-import { drop, put } from "./listed.ts"
-import type { Place, Source } from "./sources.ts"
+/**
+ * The newcomers whose handshakes are pending, and which of them makes room for another one: the oldest.
+ *
+ * So whoever comes has as long as a flood needs to fill all places: 0.68 s at 1,500 a second. If one was chosen at
+ * random, some would be ended who have only just come: with 50 ms to its first message, 7 in 100 at 1,500 a second.
+ *
+ * The silent and the answered wait apart, and it is one of whichever are more. So a flood of one kind costs only those
+ * of its kind: who has been answered outlasts any number that say nothing, and the other way round.
+ */
+import type { Group, Place } from "./sources.ts"
 
-/** How many of the sources that hold most are searched for a newcomer that has not been answered. */
-const tries = 8
+/**
+ * A source may have one of so many places before its oldest make room first, also when others are older. That is 16 of
+ * 1,024: less would cost those who share an address, and more would let 64 addresses push out whoever is slow. A
+ * network may have 8 times as many, and a region half of all.
+ */
+const sharedBy = 64
+
+const firstOf = (places: ReadonlySet<Place>): Place | undefined => places.values().next().value
+
+const none: ReadonlySet<Place> = new Set()
+
+/** Those that are silent, or those that have been answered. Who has been so for longest comes first. */
+class Crowd {
+  readonly all = new Set<Place>()
+  private readonly byGroup = new Map<Group, Set<Place>>()
+  /** The groups that have more than their share. */
+  private readonly greedy = new Set<Group>()
+  private readonly most: number
+
+  /** `most` is how many there may be, of both kinds together. */
+  constructor(most: number) {
+    this.most = most
+  }
+
+  of(group: Group): ReadonlySet<Place> {
+    return this.byGroup.get(group) ?? none
+  }
+
+  add(place: Place): void {
+    this.all.add(place)
+    for (const group of place.groups) {
+      const places = this.byGroup.get(group) ?? new Set()
+      this.byGroup.set(group, places.add(place))
+      if (this.excess(group) > 1) this.greedy.add(group)
+    }
+  }
+
+  remove(place: Place): void {
+    if (!this.all.delete(place)) return
+    for (const group of place.groups) {
+      const places = this.byGroup.get(group)
+      places?.delete(place)
+      if (this.excess(group) <= 1) this.greedy.delete(group)
+      if (places?.size === 0) this.byGroup.delete(group)
+    }
+  }
+
+  /** How many times its share a group has. */
+  private excess(group: Group): number {
+    const share = group.width * Math.max(1, this.most / sharedBy)
+    return this.of(group).size / Math.min(share, Math.max(group.width, this.most / 2))
+  }
+
+  /** The oldest of the group that has most for its width, when that is more than its share; otherwise the oldest. */
+  victim(): Place | undefined {
+    let places: ReadonlySet<Place> = this.all
+    let most = 1
+    for (const group of this.greedy) {
+      const excess = this.excess(group)
+      if (excess <= most) continue
+      most = excess
+      places = this.of(group)
+    }
+    return firstOf(places)
+  }
+}
 
 export class PendingHandshakes {
-  private readonly random: Random.Random
   /** In the order in which they came. */
   private readonly queue = new Set<Place>()
-  /** The sources, by how many pending newcomers they have. */
-  private readonly levels: Array<Array<Source> | undefined> = []
-  /** The highest level that has a source. */
-  private top = 0
+  private readonly silent: Crowd
+  private readonly answered: Crowd
 
-  constructor(random: Random.Random) {
-    this.random = random
+  /** `most` is how many there may be. */
+  constructor(most: number) {
+    this.silent = new Crowd(most)
+    this.answered = new Crowd(most)
   }
 
   get size(): number {
@@ -24,86 +93,44 @@ export class PendingHandshakes {
   }
 
   get oldest(): Place | undefined {
-    const [oldest] = this.queue
-    return oldest
+    return firstOf(this.queue)
+  }
+
+  has(place: Place): boolean {
+    return this.queue.has(place)
   }
 
   add(place: Place): void {
-    this.list(place, place.source.silent)
     this.queue.add(place)
+    this.crowdOf(place).add(place)
   }
 
   /** A second time does nothing. */
   remove(place: Place): void {
-    this.queue.delete(place)
-    this.unlist(place)
+    if (this.queue.delete(place)) this.crowdOf(place).remove(place)
   }
 
-  /** Runs `change`, which gives the place another source. A place that is not pending any more stays so. */
-  move(place: Place, change: () => void): void {
-    const { list } = place
-    const silent = list === place.source.silent
-    this.unlist(place)
+  /** Runs `change`, which changes what the place is listed by. A place that is not pending any more stays so. */
+  change(place: Place, change: () => void): void {
+    const isPending = this.queue.has(place)
+    if (isPending) this.crowdOf(place).remove(place)
     change()
-    if (list !== undefined) this.list(place, silent ? place.source.silent : place.source.answered)
+    if (isPending) this.crowdOf(place).add(place)
   }
 
-  /**
-   * The one that makes room: of the source that holds most, one that has not been answered; otherwise any. It is chosen
-   * at random, so that nobody can push out a slow peer on purpose.
-   */
+  /** Who makes room for any newcomer. */
   victim(): Place | undefined {
-    const largest = this.levels[this.top] ?? []
-    let source: Source | undefined
-    for (let i = 0; i < Math.min(tries, largest.length); i++) {
-      source = this.any(largest)
-      const silent = source && this.silent(source)
-      if (silent !== undefined) return silent
-    }
-    return source && this.any(source.answered)
+    const { answered, silent } = this
+    return (answered.all.size > silent.all.size ? answered : silent).victim()
   }
 
-  /** Moves those that have been answered since to the other list, so that each is asked only once. */
-  private silent(source: Source): Place | undefined {
-    for (;;) {
-      const place = this.any(source.silent)
-      if (place === undefined || !place.newcomer.answered()) return place
-      drop(source.silent, place)
-      put(source.answered, place)
-      place.list = source.answered
-    }
+  /** Who makes room for a newcomer of this group. */
+  victimOf(group: Group): Place | undefined {
+    const [answered, silent] = [this.answered.of(group), this.silent.of(group)]
+    return firstOf(answered.size > silent.size ? answered : silent)
   }
 
-  private any<A>(list: ReadonlyArray<A>): A | undefined {
-    return list[Math.floor(this.random.nextDoubleUnsafe() * list.length)]
-  }
-
-  private list(place: Place, list: Array<Place>): void {
-    const { source } = place
-    const before = source.pending
-    place.list = list
-    put(list, place)
-    this.level(source, before)
-  }
-
-  private unlist(place: Place): void {
-    if (place.list === undefined) return
-    const before = place.source.pending
-    drop(place.list, place)
-    place.list = undefined
-    this.level(place.source, before)
-  }
-
-  /** Moves a source to the level of as many pending newcomers as it has now. */
-  private level(source: Source, before: number): void {
-    const { pending } = source
-    if (before > 0) drop(this.levels[before] ?? [], source)
-    if (pending > 0) {
-      const level = this.levels[pending] ?? []
-      this.levels[pending] = level
-      put(level, source)
-    }
-    this.top = Math.max(this.top, pending)
-    while (this.top > 0 && (this.levels[this.top]?.length ?? 0) === 0) this.top--
+  private crowdOf({ answered }: Place): Crowd {
+    return answered ? this.answered : this.silent
   }
 }

@@ -81,10 +81,13 @@ export class Serving {
     const { accepted, binding } = arrival
     arrival.accepted = Effect.interrupt
     return Effect.flatMap(accepted, (link) => {
+      const { place } = arrival
       arrival.link = link
+      if (place !== undefined) link.leaving.onAnswer = () => this.admission.answered(place)
       return binding.upgrade(link)
     }).pipe(
       Effect.onExit((exit) => {
+        if (arrival.link !== undefined) arrival.link.leaving.onAnswer = undefined
         if (Exit.isSuccess(exit)) {
           arrival.link = undefined
           if (arrival.place !== undefined) this.admission.settle(arrival.place)

@@ -1,141 +1,169 @@
-/** Where newcomers come from: how many connections each source has, and how fast it may open more. */
+/** Where newcomers come from: how many connections each group of sources has, and how fast it may send more. */
 import * as NetAddress from "effect/net/NetAddress"
-import type { Exceeded, LimitValues } from "../Limits.ts"
+import type { LimitValues } from "../Limits.ts"
 import { parseIp } from "../Networks.ts"
-import type { Listed } from "./listed.ts"
 
-const isLoopback = (ip: string): boolean => ip.startsWith("127.") || ip === "::1"
+/** An IPv4 address as transports give it, which needs no parsing. */
+const dotted = /^((\d{1,3}\.\d{1,3})\.\d{1,3})\.\d{1,3}$/
 
 /**
- * The name of the source that an IP belongs to: an IPv4 address, or the 56 bits of an IPv6 address that a provider
- * gives to one customer. Empty for what is not counted.
+ * The groups that a source is in, the narrowest first: an IPv4 address, its /24 and its /16; or the /56 of an IPv6
+ * address, which a provider gives to one customer, its /48 and its /32. Who has many addresses has them in one of
+ * these. What is no IP, a key for example, is a group by itself. What is not counted is in none.
  */
-export const sourceKey = (ip: string | undefined, exemptLoopback: boolean): string => {
-  if (ip === undefined || (exemptLoopback && isLoopback(ip))) return ""
-  // The common case needs no parsing: transports give an IPv4 address in its one form, and a zone is no part of one.
-  if (!ip.includes(":") && !ip.includes("%")) return ip
-  const address = parseIp(ip)
-  if (address === undefined) return ip
-  if (NetAddress.isIpv4Address(address)) return NetAddress.formatIp(address)
-  const [a, b, c, d] = NetAddress.ipv6ToSegments(address)
-  return `${a}:${b}:${c}:${d >> 8}/56`
+export const groupNames = (source: string | undefined, exemptLoopback: boolean): ReadonlyArray<string> => {
+  if (source === undefined) return []
+  const [, network, region] = dotted.exec(source) ?? []
+  if (network !== undefined && region !== undefined) {
+    return exemptLoopback && source.startsWith("127.") ? [] : [source, network, region]
+  }
+  const ip = parseIp(source)
+  if (ip === undefined) return [source]
+  if (NetAddress.isIpv4Address(ip)) return groupNames(NetAddress.formatIp(ip), exemptLoopback)
+  if (exemptLoopback && NetAddress.isLoopback(ip)) return []
+  const [a, b, c, d] = NetAddress.ipv6ToSegments(ip)
+  return [`${a}:${b}:${c}:${d >> 8}`, `${a}:${b}:${c}`, `${a}:${b}`]
 }
+
+/** How many times as much as one source each of its groups may have. */
+const widths = [1, 8, 64] as const
 
 /** What the admission asks of a newcomer whose handshakes are pending. */
 export interface Newcomer {
-  /** Whether it has been answered. Nobody is before its first valid message. */
-  readonly answered: () => boolean
+  /** Whether it has said anything, which has cost this side more than a place. */
+  readonly hasSpoken: () => boolean
   /** Ends it, now. */
   readonly end: (why: "Displaced" | "TimedOut") => void
 }
 
 /** The place of one newcomer, from when it was admitted until it is gone. */
-export class Place implements Listed {
-  at = 0
+export class Place {
   /** When it came, by the admission's `now`. */
   readonly since: number
   readonly newcomer: Newcomer
-  source: Source
-  /** While its handshakes are pending: the list of its source that it is in. */
-  list: Array<Place> | undefined
+  groups: ReadonlyArray<Group>
+  /** Whether its first message was valid: nobody is answered before. */
+  answered = false
   gone = false
 
-  constructor(source: Source, newcomer: Newcomer, since: number) {
-    this.source = source
+  constructor(groups: ReadonlyArray<Group>, newcomer: Newcomer, since: number) {
+    this.groups = groups
     this.newcomer = newcomer
     this.since = since
   }
 }
 
-/** One source. */
-export class Source implements Listed {
-  at = 0
+/** One source, or a network of them. */
+export class Group {
+  readonly name: string
+  readonly width: number
+  /** How many connections it has. */
   open = 0
-  readonly key: string
-  /** The places whose handshakes are pending: those not known to have been answered, and those that have been. */
-  readonly silent: Array<Place> = []
-  readonly answered: Array<Place> = []
-  /** How many newcomers it may still send, as of `since`. */
+  /** How many newcomers it may still send, as of `since`. Less than none when many have come at once. */
   tokens: number
   since: number
 
-  constructor(key: string, tokens: number, since: number) {
-    this.key = key
+  constructor(name: string, width: number, tokens: number, since: number) {
+    this.name = name
+    this.width = width
     this.tokens = tokens
     this.since = since
-  }
-
-  get pending(): number {
-    return this.silent.length + this.answered.length
   }
 }
 
 /**
- * How many sources without a connection are remembered. They take about 4 MiB; many more than that would have to be
- * new.
+ * How many groups without a connection are remembered. They take about 4 MiB; many more than that would have to be new.
  */
 const maxResting = 16_384
 
 /** All sources of one Multiserver. */
 export class Sources {
   private readonly limits: LimitValues
-  private readonly byKey = new Map<string, Source>()
-  /** The sources without a connection. The one that has been without for longest comes first. */
-  private readonly resting = new Set<Source>()
+  private readonly byWidth = widths.map((width) => ({ width, byName: new Map<string, Group>() }))
+  /** The groups without a connection. The one that has been without for longest comes first. */
+  private readonly resting = new Set<Group>()
 
   constructor(limits: LimitValues) {
     this.limits = limits
   }
 
-  /** How many are in memory. */
+  /** How many groups are in memory. */
   get remembered(): number {
-    return this.byKey.size
+    return this.byWidth.reduce((sum, { byName }) => sum + byName.size, 0)
   }
 
-  get(ip: string | undefined, now: number): Source {
+  /** The groups of a source, the narrowest first. */
+  get(source: string | undefined, now: number): ReadonlyArray<Group> {
     this.forget(now)
-    const key = sourceKey(ip, this.limits.exemptLoopback)
-    const known = this.byKey.get(key)
+    const names = groupNames(source, this.limits.exemptLoopback)
+    return this.byWidth.flatMap(({ byName, width }, i) => {
+      const name = names[i]
+      return name === undefined ? [] : [this.group(byName, name, width, now)]
+    })
+  }
+
+  private group(byName: Map<string, Group>, name: string, width: number, now: number): Group {
+    const known = byName.get(name)
     if (known !== undefined) {
       if (this.resting.delete(known)) this.resting.add(known)
       return known
     }
-    const source = new Source(key, this.limits.sourceRate, now)
-    this.byKey.set(key, source)
-    this.resting.add(source)
-    return source
+    const group = new Group(name, width, this.limits.sourceRate * width, now)
+    byName.set(name, group)
+    this.resting.add(group)
+    return group
   }
 
-  /** Takes a token for a newcomer, unless its source has too many connections or sends too many newcomers. */
-  refusal(source: Source, now: number): Exceeded | undefined {
-    if (source.key === "") return undefined
-    const { sourceConnections, sourceRate } = this.limits
-    if (source.open >= sourceConnections) return "TooManyFromSource"
-    source.tokens = Math.min(sourceRate, source.tokens + ((now - source.since) * sourceRate) / 1000)
-    source.since = now
-    if (source.tokens < 1) return "TooFast"
-    source.tokens--
-    return undefined
+  /** Whether it has as many connections as it may have. */
+  isFull({ open, width }: Group): boolean {
+    return open >= this.limits.sourceConnections * width
   }
 
-  enter(source: Source): void {
-    if (source.open++ === 0) this.resting.delete(source)
+  /** Whether more newcomers of it have spoken than may. */
+  isTooFast(group: Group, now: number): boolean {
+    this.refill(group, now)
+    return group.tokens < 1
   }
 
-  exit(source: Source): void {
-    if (--source.open === 0) this.resting.add(source)
+  /** One of its newcomers has spoken. */
+  spend(groups: ReadonlyArray<Group>, now: number): void {
+    for (const group of groups) {
+      this.refill(group, now)
+      group.tokens--
+    }
+  }
+
+  private refill(group: Group, now: number): void {
+    const rate = this.limits.sourceRate * group.width
+    group.tokens = Math.min(rate, group.tokens + ((now - group.since) * rate) / 1000)
+    group.since = now
+  }
+
+  enter(groups: ReadonlyArray<Group>): void {
+    for (const group of groups) {
+      if (group.open++ === 0) this.resting.delete(group)
+    }
+  }
+
+  exit(groups: ReadonlyArray<Group>): void {
+    for (const group of groups) {
+      if (--group.open === 0) this.resting.add(group)
+    }
   }
 
   /**
-   * Forgets sources that have been away for so long that they are as good as new. At most two for each newcomer: that
+   * Forgets groups that have been away for so long that they are as good as new. At most four for each newcomer: that
    * is more than newcomers can add.
    */
   private forget(now: number): void {
-    let most = 2
-    for (const source of this.resting) {
-      if (most-- === 0 || (now - source.since < 1000 && this.resting.size <= maxResting)) return
-      this.resting.delete(source)
-      this.byKey.delete(source.key)
+    let most = 4
+    for (const group of this.resting) {
+      if (most-- === 0) return
+      const { name, width } = group
+      this.refill(group, now)
+      if (group.tokens < this.limits.sourceRate * width && this.resting.size <= maxResting) return
+      this.resting.delete(group)
+      this.byWidth.find((each) => each.width === width)?.byName.delete(name)
     }
   }
 }

@@ -55,10 +55,11 @@ export class Arrivals {
     // A proxy says later who it is.
     const source = contains(this.trusted, ip) ? undefined : ip
     const arrival: Arrival = { arriving: undefined, source, told: false }
-    arrival.arriving = this.hears.onArriving(source, () => {
+    const end = () => {
       arrival.told = true
       socket.destroy()
-    })
+    }
+    arrival.arriving = this.hears.onArriving(source, end, () => socket.bytesRead > 0)
     if (arrival.arriving === undefined) return void socket.destroy()
     const name = nameOf(socket)
     this.arrivals.set(socket, arrival)

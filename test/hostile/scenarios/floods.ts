@@ -25,7 +25,7 @@ const tail = 500
 
 const Silent = Schema.Struct({ connections, refused: Schema.Int, closed: Schema.Int, left: Schema.Int })
 
-/** How many honest exchanges in a hundred may make room, by chance. In the quick size tables are small, and chances are larger. */
+/** How many honest exchanges in a hundred may make room. In the quick size tables are small. */
 const unlucky = (size: Size) => (size === "full" ? 1 : 25)
 
 /** What may become of a socket that says nothing: it makes room, it is too late, or it leaves. */
@@ -77,7 +77,7 @@ const silence: Scenario = {
   asset: "availability",
   attacker: "network",
   threat: "thousands of sockets that say nothing fill the table of pending handshakes",
-  answer: "1,024 may be pending; when it is full a newcomer gets in, and one that has said nothing makes room",
+  answer: "1,024 may be pending; when it is full a newcomer gets in, and the oldest that has said nothing makes room",
   promise: "honest p99 under 500 ms with 5,000 silent sockets",
   run: (stack, size) =>
     Effect.gen(function* () {
@@ -100,7 +100,8 @@ const arrivals: Scenario = {
   asset: "availability",
   attacker: "network",
   threat: "silent sockets come faster than the deadline clears them",
-  answer: "who makes room is chosen at random among those who have said nothing: the honest speaks first",
+  answer:
+    "the oldest of those who have said nothing makes room: whoever comes has as long as it takes to fill all places",
   promise: "with 200 new silent sockets a second for a minute, the honest fails at most 1 time in 100",
   run: (stack, size) =>
     Effect.gen(function* () {
