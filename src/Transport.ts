@@ -179,10 +179,11 @@ export interface Definition<A> {
   /** Whether only this user's own processes can be at the other end. By default not. */
   readonly trusted?: boolean
   /**
-   * Whether a dial leads to IPs and asks `permits` for each of them. By default not: then policy judges the section by
-   * its reach, and no allow list of networks has it.
+   * Whether a dial leads to IPs and asks `permits` for each of them; a function where that depends on the section, as
+   * when a proxy looks up some names. By default not: then policy judges the section by its reach, and no allow list of
+   * networks has it.
    */
-  readonly toIps?: boolean
+  readonly toIps?: boolean | ((section: A) => boolean)
   /**
    * What to bind for a section so that it is reached from `scope` only: for those that bind several interfaces at once.
    */
@@ -224,11 +225,15 @@ export const make = <A>(definition: Definition<A>): Shape => {
       trusted: definition.trusted ?? false
     }),
     destination: (section) => ({
-      // A policy that does not ask makes no call of the author's code.
+      // A policy that does not ask runs none of the author's code; what that throws, denies.
       get reach(): Reach {
         return reachOf(section)
       },
-      toIps: definition.toIps ?? false
+      get toIps(): boolean {
+        const { toIps = false } = definition
+        if (typeof toIps === "boolean") return toIps
+        return Result.match(decoded(section), { onSuccess: toIps, onFailure: () => false })
+      }
     }),
     narrow: (section, scope) => {
       const own = decoded(section)

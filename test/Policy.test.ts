@@ -10,7 +10,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Address from "../src/Address.ts"
 import * as Sodium from "../src/crypto/Sodium.ts"
-import { Refused } from "../src/DialError.ts"
+import { DeniedByPolicy, Refused } from "../src/DialError.ts"
 import type * as Events from "../src/Events.ts"
 import * as Identity from "../src/Identity.ts"
 import * as Multiserver from "../src/Multiserver.ts"
@@ -184,14 +184,27 @@ describe("rules", () => {
           reach: () => reach,
           dial: () => Effect.fail(new Refused())
         })
-      const live = Multiserver.layer(["net", "unix", "onion", "memory", "device", "local", "public"]).pipe(
+      // Some of its sections are for a proxy, which looks up the name.
+      const proxied = Transport.layer("proxied", {
+        section: Address.section("proxied", Schema.String),
+        reach: () => "public",
+        toIps: (section) => {
+          if (section === "throws") throw new Error("the author's fault")
+          return section === "direct"
+        },
+        dial: (section, { permits }) =>
+          Effect.fail(
+            section === "proxy" || permits("127.0.0.1") ? new Refused() : new DeniedByPolicy({ detail: "127.0.0.1" })
+          )
+      })
+      const live = Multiserver.layer(["net", "unix", "onion", "memory", "device", "local", "public", "proxied"]).pipe(
         Layer.provide([
           Net.layer,
           Unix.layer,
           Onion.layer({ proxies: [{ host: "127.0.0.1", port: 1 }] }),
           Memory.layer
         ]),
-        Layer.provide([reaching("device"), reaching("local"), reaching("public")]),
+        Layer.provide([reaching("device"), reaching("local"), reaching("public"), proxied]),
         Layer.provide(Layer.succeed(Policy.Policy, rules))
       )
       const addresses = {
@@ -234,6 +247,19 @@ describe("rules", () => {
           yield* dialed({ deny: local }),
           all.filter((name) => name !== "local")
         )
+        const reasons = (dial: NonNullable<Policy.Options["dial"]>) =>
+          Effect.andThen(
+            replace({ dial }),
+            Effect.forEach(["direct", "proxy", "throws"], (name) =>
+              Effect.map(Effect.flip(Effect.scoped(Multiserver.dial(`proxied:${name}`))), (error) =>
+                error._tag === "DialError" ? error.reason._tag : error._tag
+              )
+            )
+          )
+        const denied = "DeniedByPolicy"
+        assert.deepStrictEqual(yield* reasons({}), ["Refused", "Refused", denied])
+        assert.deepStrictEqual(yield* reasons({ allow: ["127.0.0.1"] }), ["Refused", denied, denied])
+        assert.deepStrictEqual(yield* reasons({ deny: ["127.0.0.1"] }), [denied, "Refused", denied])
       }).pipe(Effect.provide(live))
     })
   )
