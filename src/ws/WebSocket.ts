@@ -22,6 +22,7 @@ import { fdRoom } from "../sockets/fdRoom.ts"
 import { advertisedHosts, boundHosts, plainIp, reachOf } from "../sockets/ip.ts"
 import * as Transport from "../Transport.ts"
 import { dial } from "./dial.ts"
+import type { Proxies } from "./HttpProxy.ts"
 import type { Server } from "./httpServer.ts"
 import { listen, type Place } from "./listen.ts"
 import type { Origins } from "./origin.ts"
@@ -65,8 +66,13 @@ export interface Options {
    * first that is none of them. By default none, and all who come through a proxy are one source.
    */
   readonly trustedProxies?: Networks
-  /** How long a client may take for the head of its request, and a server for its answer. By default 10 seconds. */
+  /**
+   * How long a client may take for the head of its request, by default 10 seconds, and a server for its answer, by
+   * default as long as the dial may take to connect.
+   */
   readonly upgradeTimeout?: Duration.Input
+  /** The HTTP proxies to dial through. By default none. */
+  readonly proxies?: Proxies
 }
 
 export interface SecureOptions extends Options {
@@ -93,15 +99,19 @@ const define = <S extends Section>(
   options: Options
 ): Transport.Definition<S> => {
   const { handler, hosts, maxMessage = defaultMaxMessage, origin, origins, server } = options
-  const common = {
-    maxMessage,
-    pingMillis: Duration.toMillis(options.ping ?? "30 seconds"),
-    upgradeMillis: Duration.toMillis(options.upgradeTimeout ?? "10 seconds")
-  }
+  const common = { maxMessage, pingMillis: Duration.toMillis(options.ping ?? "30 seconds") }
+  const upgradeMillis = options.upgradeTimeout === undefined ? undefined : Duration.toMillis(options.upgradeTimeout)
   const ca = secure?.ca === undefined ? undefined : [secure.ca].flat()
-  const dialing = { ...common, origin, secure: secure && { credentials: secure.clientCredentials, ca } }
+  const dialing = {
+    ...common,
+    origin,
+    proxies: options.proxies ?? {},
+    secure: secure && { credentials: secure.clientCredentials, ca },
+    upgradeMillis
+  }
   const listening = {
     ...common,
+    upgradeMillis: upgradeMillis ?? 10_000,
     handler,
     hosts,
     origins,
@@ -110,19 +120,17 @@ const define = <S extends Section>(
     secure: secure && { credentials: secure.credentials }
   }
 
-  /** The link over a port; `path` is what was dialed, and `source` where a newcomer comes from. */
-  const linkOver = (
-    port: WsPort,
-    socket: Socket,
-    path: string,
-    source?: string
-  ): Effect.Effect<Link.Link, never, Scope.Scope> =>
+  /** The link over a port; `at` is where its other end is, and `source` where a newcomer comes from. */
+  const linkOver = (port: WsPort, at: Place, source?: string): Effect.Effect<Link.Link, never, Scope.Scope> =>
     Effect.suspend(() => {
-      const host = plainIp(socket.remoteAddress ?? source ?? "0.0.0.0")
-      const transport = make({ host, port: socket.remotePort ?? 0, path })
-      const remote = new Address.Address({ transport, transforms: [] })
+      const remote = new Address.Address({ transport: make(at), transforms: [] })
       return Link.make(port, { remote, peer: anonymous, source })
     })
+  const remoteOf = ({ remoteAddress, remotePort = 0 }: Socket, source: string | undefined): Place => ({
+    host: plainIp(remoteAddress ?? source ?? "0.0.0.0"),
+    port: remotePort,
+    path: "/"
+  })
   return {
     section,
     cost,
@@ -138,11 +146,11 @@ const define = <S extends Section>(
       ).map((each) => make({ host: each, port, path })),
     notDialable: ({ port }) => (port === 0 ? "port 0 is for listening" : undefined),
     dial: (place, told): Effect.Effect<Link.Link, TransportReason, Scope.Scope> =>
-      Effect.flatMap(dial(place, dialing, told), ({ port, socket }) => linkOver(port, socket, place.path)),
+      Effect.flatMap(dial(place, dialing, told), ({ at, port }) => linkOver(port, at)),
     listen: (place, onAccepted, told): Effect.Effect<Transport.Bound, BindReason, Scope.Scope> =>
-      listen(place, listening, told, onAccepted, (port, socket, source) => linkOver(port, socket, "/", source)).pipe(
-        Effect.map((port) => ({ section: make({ host: place.host, port, path: place.path }) }))
-      )
+      listen(place, listening, told, onAccepted, (port, socket, source) =>
+        linkOver(port, remoteOf(socket, source), source)
+      ).pipe(Effect.map((port) => ({ section: make({ host: place.host, port, path: place.path }) })))
   }
 }
 

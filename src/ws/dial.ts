@@ -5,9 +5,11 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { NotDialable, type TransportReason, Unreachable } from "../DialError.ts"
+import { plainIp } from "../sockets/ip.ts"
 import { dialReason } from "../sockets/reasons.ts"
 import { toHost } from "../sockets/toHost.ts"
 import type { DialOptions } from "../Transport.ts"
+import { type Proxies, proxyFor, through } from "./HttpProxy.ts"
 import type { Place } from "./listen.ts"
 import { maxMessageOf, PortSocket, socketOptions } from "./portSocket.ts"
 import { type Credentials, type Pem, secureOptions, tlsError } from "./tls.ts"
@@ -19,15 +21,18 @@ export interface Options {
     | { readonly credentials: Credentials | undefined; readonly ca: ReadonlyArray<Pem> | undefined }
     | undefined
   readonly origin: string | undefined
+  readonly proxies: Proxies
   readonly maxMessage: number
   readonly pingMillis: number
-  readonly upgradeMillis: number
+  /** `undefined`: as long as the dial may take. */
+  readonly upgradeMillis: number | undefined
 }
 
 /** What has been opened. */
 export interface Dialed {
   readonly port: WsPort
-  readonly socket: net.Socket
+  /** Where it leads: the IP, or the host that the proxy was told. */
+  readonly at: Place
 }
 
 /** A socket that a WebSocket has taken. */
@@ -57,7 +62,12 @@ export const dial = (
     const url = urlOf(place, secure !== undefined)
     if (!URL.canParse(url)) return yield* new NotDialable({ detail: "no URL can be made of it" })
     const tlsOptions = secure && (yield* secureOptions(secure.credentials, secure.ca))
-    const connecting = toHost(host, told, (ip) => net.connect({ host: ip, port, ...tcpOptions }))
+    const proxy = proxyFor(options.proxies, secure !== undefined, place)
+    const open = (to: { readonly host: string; readonly port: number }) => net.connect({ ...to, ...tcpOptions })
+    const connecting =
+      proxy === undefined
+        ? toHost(host, told, (ip) => open({ host: ip, port }))
+        : through(proxy, { host, port }, told, open)
 
     const over = (tcp: net.Socket): net.Socket => {
       if (tlsOptions === undefined) return tcp
@@ -86,7 +96,10 @@ export const dial = (
           maxMessage: maxMessageOf(authenticates, options.maxMessage),
           pingMillis: options.pingMillis
         })
-        Deferred.doneUnsafe(outcome, Effect.succeed({ port: opened, socket }))
+        const { remoteAddress = "0.0.0.0", remotePort = 0 } = socket
+        const direct = proxy === undefined ? { host: plainIp(remoteAddress), port: remotePort } : { host, port }
+        const at = { ...direct, path: place.path }
+        Deferred.doneUnsafe(outcome, Effect.succeed({ port: opened, at }))
       })
       ws.once("unexpected-response", (_request, { statusCode }) => {
         Deferred.doneUnsafe(outcome, Effect.fail(new Unreachable({ code: `HTTP_${statusCode}` })))
@@ -98,11 +111,11 @@ export const dial = (
       if (tcp.destroyed) return Effect.fail(reasonOf(Object.assign(new Error("it hung up"), { code: "ECONNRESET" })))
       const socket = over(tcp)
       // Of the handshake: `ws` lifts it when that is done.
-      socket.setTimeout(options.upgradeMillis)
+      if (options.upgradeMillis !== undefined) socket.setTimeout(options.upgradeMillis)
       const ws = new PortSocket(url, {
         ...socketOptions(authenticates, options.maxMessage),
         ...(options.origin !== undefined && { origin: options.origin }),
-        handshakeTimeout: options.upgradeMillis,
+        ...(options.upgradeMillis !== undefined && { handshakeTimeout: options.upgradeMillis }),
         createConnection: () => socket
       })
       // From the first moment, and for good: an error that nobody hears would be thrown.

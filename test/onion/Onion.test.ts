@@ -1,5 +1,8 @@
 import { createHook } from "node:async_hooks"
+import * as fs from "node:fs"
 import * as net from "node:net"
+import * as os from "node:os"
+import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -116,6 +119,37 @@ describe("onion", () => {
       yield* Effect.forkChild(Effect.andThen(connection.write(pattern(300_000)), connection.end))
       assert.isTrue(sameBytes(yield* readAll(connection), pattern(300_000)))
       assert.deepStrictEqual(proxy.asked, [{ type: 3, host: name, port: 8008, user: "" }])
+    })
+  )
+
+  it.live("goes through a proxy on a unix socket, and says where there is none", () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "socks-"))),
+        (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true }))
+      )
+      const socket = path.join(folder, "socks")
+      const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+        socket.once("data", () => {
+          socket.write(Uint8Array.of(5, 0))
+          socket.once("data", () => socket.end(Buffer.concat([granted, pattern(1000)])))
+        })
+      })
+      yield* Effect.acquireRelease(
+        Effect.callback<void>((resume) => void server.listen(socket, () => resume(Effect.void))),
+        () => Effect.sync(() => server.close())
+      )
+      const dial = (proxies: Onion.Options["proxies"]) =>
+        Multiserver.dial(`onion:${name}:8008`).pipe(
+          Effect.provide(
+            Multiserver.layer(["onion"]).pipe(Layer.provide(Onion.layer(proxies === undefined ? {} : { proxies })))
+          )
+        )
+      const connection = yield* dial([{ path: path.join(folder, "absent") }, { path: socket }])
+      assert.isTrue(sameBytes(yield* readAll(connection), pattern(1000)))
+      const error = yield* Effect.flip(dial([{ path: path.join(folder, "absent") }]))
+      assert.strictEqual(error.reason._tag, "Proxy")
+      assert.include(error.message, `no proxy at ${folder}/absent (ENOENT)`)
     })
   )
 

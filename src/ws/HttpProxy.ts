@@ -1,0 +1,233 @@
+/**
+ * HTTP proxies on the way to `ws` and `wss`: the method CONNECT. Nothing goes through one unless the layer is told so,
+ * by `WebSocket.layer({ proxies })`; `config` reads the variables that most programs read. Where one is given, nothing
+ * is dialed around it but its exceptions and this machine.
+ *
+ * The proxy looks the name up. Policy is asked for an IP that an address has, and for a name as it is: an allow list
+ * and `denyPrivate` deny it, because where it leads is not known here.
+ */
+import * as http from "node:http"
+import type * as net from "node:net"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import { DeniedByPolicy, Proxy, type TransportReason } from "../DialError.ts"
+import * as Networks from "../Networks.ts"
+import { reachOf } from "../sockets/ip.ts"
+import { codeOf } from "../sockets/reasons.ts"
+import type { Connecting } from "../sockets/streamSocket.ts"
+import { type Open, type ToHostOptions, toHost } from "../sockets/toHost.ts"
+
+/** Where an HTTP proxy listens, over TCP. */
+export interface HttpProxy {
+  readonly host: string
+  readonly port: number
+  /** `user:password`, for those who ask. */
+  readonly credentials?: Redacted.Redacted<string>
+}
+
+/** Hosts that are dialed without a proxy. */
+export interface Exceptions {
+  /** No host goes through a proxy. */
+  readonly all: boolean
+  /** Names with all that is below them, of one port or of all. */
+  readonly names: ReadonlyArray<{ readonly name: string; readonly port: number | undefined }>
+  readonly networks: Networks.Networks
+}
+
+/** Which proxy is for what. Without one, `ws` or `wss` is dialed directly. */
+export interface Proxies {
+  readonly ws?: HttpProxy | undefined
+  readonly wss?: HttpProxy | undefined
+  readonly except?: Exceptions | undefined
+}
+
+/** What was given as a proxy is none. It is not repeated, because it may hold a password. */
+export class BadProxy extends Schema.TaggedError<BadProxy>("effect-multiserver/BadProxy")("BadProxy", {
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `no HTTP proxy: ${this.detail}`
+  }
+}
+
+// -----------------------------------------------------------------------------
+// reading
+// -----------------------------------------------------------------------------
+
+const bad = (detail: string): Result.Result<never, BadProxy> => Result.fail(new BadProxy({ detail }))
+
+/** `http://[user:password@]HOST[:PORT]`, or `HOST:PORT`. Port 80 when none is written. */
+export const parse = (text: string): Result.Result<HttpProxy, BadProxy> => {
+  const trimmed = text.trim()
+  const written = /^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed) ? trimmed : `http://${trimmed}`
+  if (!URL.canParse(written)) return bad("it has to be a URL such as http://proxy.example:3128")
+  const url = new URL(written)
+  if (url.protocol !== "http:") return bad("only http:// is spoken with a proxy; what goes through it can be wss")
+  if (url.pathname !== "/" || url.search !== "" || url.hash !== "") return bad("a proxy's URL ends with its port")
+  const host = url.hostname.replace(/^\[|\]$/g, "")
+  const port = url.port === "" ? 80 : Number(url.port)
+  if (port === 0) return bad("a port is 1 to 65535")
+  if (url.username === "" && url.password === "") return Result.succeed({ host, port })
+  return Result.match(
+    Result.try(() => `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`),
+    {
+      onSuccess: (credentials) => Result.succeed({ host, port, credentials: Redacted.make(credentials) }),
+      onFailure: () => bad("a % in a user or password has to be written as %25")
+    }
+  )
+}
+
+/**
+ * Hosts as `NO_PROXY` has them, separated by commas or spaces: names (with all below them, whether or not they begin
+ * with a dot), `name:port`, IPs, networks (`10.0.0.0/8`), and `*` for all.
+ */
+export const parseExceptions = (text: string): Exceptions => {
+  const names: Array<Exceptions["names"][number]> = []
+  const networks: Array<string> = []
+  for (const part of text.split(/[\s,]+/)) {
+    const entry = part.replace(/^\[(.*)\]$/, "$1").toLowerCase()
+    if (entry === "" || entry === "*") continue
+    if (Result.isSuccess(Networks.parse([entry]))) networks.push(entry)
+    else {
+      const [, name = "", port] = /^\.?(.*?)(?::(\d+))?$/.exec(entry) ?? []
+      names.push({ name, port: port === undefined ? undefined : Number(port) })
+    }
+  }
+  return {
+    all: /(^|[\s,])\*($|[\s,])/.test(text),
+    names,
+    networks: Result.getOrElse(Networks.parse(networks), () => Networks.empty)
+  }
+}
+
+const variable = (name: string): Config.Config<string> =>
+  Config.String(name.toLowerCase()).pipe(
+    Config.orElse(() => Config.String(name)),
+    Config.withDefault("")
+  )
+
+const proxyVariable = (name: string): Config.Config<HttpProxy | undefined> =>
+  Config.mapEffect(variable(name), (text) => {
+    if (text.trim() === "") return Effect.undefined
+    const parsed = parse(text)
+    if (Result.isSuccess(parsed)) return Effect.succeed(parsed.success)
+    const message = `${name}: ${parsed.failure.message}`
+    return Effect.fail(new Config.ConfigError(new Schema.SchemaError(new SchemaIssue.InvalidValue({ message }))))
+  })
+
+/**
+ * The proxies of `HTTPS_PROXY` (for wss) and `HTTP_PROXY` (for ws) and the exceptions of `NO_PROXY`, each in lower case
+ * too, which goes first.
+ */
+export const config: Config.Config<Proxies> = Config.all({
+  ws: proxyVariable("HTTP_PROXY"),
+  wss: proxyVariable("HTTPS_PROXY"),
+  except: Config.map(variable("NO_PROXY"), parseExceptions)
+})
+
+// -----------------------------------------------------------------------------
+// which
+// -----------------------------------------------------------------------------
+
+interface Destination {
+  readonly host: string
+  readonly port: number
+}
+
+const isException = ({ all, names, networks }: Exceptions, { host, port }: Destination): boolean =>
+  all ||
+  Networks.contains(networks, host) ||
+  names.some(
+    (each) => (each.port ?? port) === port && (host === each.name || host.endsWith(`.${each.name}`)) && each.name !== ""
+  )
+
+/** To a proxy, a name of this machine would be the proxy's own. */
+const isThisMachine = (host: string): boolean => reachOf(host) === "device" || /\.localhost\.?$/.test(host)
+
+/** The proxy through which a host is dialed; `undefined` where it is dialed directly. */
+export const proxyFor = (proxies: Proxies, secure: boolean, to: Destination): HttpProxy | undefined => {
+  const host = to.host.toLowerCase().replace(/\.$/, "")
+  if (isThisMachine(host) || (proxies.except && isException(proxies.except, { ...to, host }))) return undefined
+  return secure ? proxies.wss : proxies.ws
+}
+
+// -----------------------------------------------------------------------------
+// through
+// -----------------------------------------------------------------------------
+
+/** The longest answer that is read, in bytes. */
+const maxAnswer = 8192
+
+/** What a proxy may answer otherwise the next time. */
+const isOfTheMoment = (status: number): boolean =>
+  [408, 425, 429].includes(status) || (status >= 500 && status !== 501 && status !== 505)
+
+const hostPort = ({ host, port }: Destination): string => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`)
+
+/** Why the proxy did not connect. Of its answer only the number is repeated. */
+const refusal = (proxy: HttpProxy, to: Destination, status: number): Proxy => {
+  const credentials = proxy.credentials === undefined ? "it wants a user and a password" : "it wants others than these"
+  const why = status === 407 ? credentials : (http.STATUS_CODES[status] ?? "it says no more")
+  const detail = `the HTTP proxy ${hostPort(proxy)} did not connect to ${hostPort(to)}: ${status}, ${why}`
+  return new Proxy({ detail, isRetryable: isOfTheMoment(status) })
+}
+
+const broke = (proxy: HttpProxy, to: Destination, code: string): Proxy => {
+  const isHttp = !code.startsWith("HPE_")
+  const why = isHttp ? "it hung up" : `its answer is no HTTP, or longer than ${maxAnswer} bytes`
+  const detail = `the HTTP proxy ${hostPort(proxy)} did not connect to ${hostPort(to)}: ${why} (${code})`
+  return new Proxy({ detail, isRetryable: isHttp })
+}
+
+/** Asks the proxy, over a socket that is connected to it. Afterwards the socket leads to the host. */
+const exchange = (socket: net.Socket, proxy: HttpProxy, to: Destination): Effect.Effect<net.Socket, Proxy> =>
+  Effect.callback((resume) => {
+    // What has ended before anybody listened would never be heard of.
+    if (socket.destroyed) return resume(Effect.fail(broke(proxy, to, "ECONNRESET")))
+    const authority = hostPort(to)
+    const { credentials } = proxy
+    const request = http.request({
+      method: "CONNECT",
+      path: authority,
+      headers: {
+        Host: authority,
+        ...(credentials && {
+          "Proxy-Authorization": `Basic ${Buffer.from(Redacted.value(credentials)).toString("base64")}`
+        })
+      },
+      maxHeaderSize: maxAnswer,
+      createConnection: () => socket
+    })
+    request.once("connect", ({ statusCode: status = 0 }, _, head: Buffer) => {
+      if (status < 200 || status > 299) return resume(Effect.fail(refusal(proxy, to, status)))
+      if (head.length > 0) socket.unshift(head)
+      resume(Effect.succeed(socket))
+    })
+    request.on("error", (error) => resume(Effect.fail(broke(proxy, to, codeOf(error)))))
+    request.end()
+    return Effect.sync(() => void request.destroy())
+  })
+
+/** Destroys the socket unless the effect succeeds. */
+const ownedBy = <E>(socket: net.Socket, effect: Effect.Effect<net.Socket, E>): Effect.Effect<net.Socket, E> =>
+  Effect.onExit(effect, (exit) => Effect.sync(() => exit._tag === "Success" || socket.destroy()))
+
+/** A socket that leads to a host through a proxy. */
+export const through =
+  (proxy: HttpProxy, to: Destination, told: ToHostOptions, open: (to: Destination) => ReturnType<Open>) =>
+  (restore: Parameters<Connecting<TransportReason>>[0]): Effect.Effect<net.Socket, TransportReason> => {
+    if (!told.permits(to.host)) return Effect.fail(new DeniedByPolicy({ detail: `may not dial ${to.host}` }))
+    // The proxy itself is whoever runs this program's own choice.
+    const toProxy = toHost(proxy.host, { ...told, permits: () => true }, (ip) => open({ host: ip, port: proxy.port }))
+    return toProxy(restore).pipe(
+      Effect.mapError(
+        ({ isRetryable, message }) =>
+          new Proxy({ detail: `no HTTP proxy at ${hostPort(proxy)}: ${message}`, isRetryable })
+      ),
+      Effect.flatMap((socket) => ownedBy(socket, restore(exchange(socket, proxy, to))))
+    )
+  }
