@@ -103,16 +103,17 @@ const late = {
   lookup: (time: string) =>
     `the resolver did not answer within ${time}: dial an IP, or give the Multiserver another Resolver`,
   connect: (time: string) => `no connection within ${time}`,
-  handshake: (time: string) => `no finished handshake within ${time}`
+  handshake: (time: string) => `no finished handshake within ${time}`,
+  dial: (time: string) => `no finished dial within ${time}`
 }
 
 /** The deadline of one phase passed. */
 export class DialTimedOut extends Schema.TaggedError<DialTimedOut>()("TimedOut", {
   /**
    * `place`: it waited for other dials of this process. `lookup`: for the resolver. `connect`: for the transport.
-   * `handshake`: for the peer.
+   * `handshake`: for the peer. `dial`: all of that together, which only a caller bounds.
    */
-  phase: Schema.Literals(["place", "lookup", "connect", "handshake"]),
+  phase: Schema.Literals(["place", "lookup", "connect", "handshake", "dial"]),
   millis: Schema.Number
 }) {
   override get message(): string {

@@ -64,6 +64,8 @@ export const bridge = Command.make("bridge", {
       const here = yield* Addresses.given([input.listen], Option.none())
       const there = yield* Addresses.given(Option.toArray(input.dial), input.addressFile)
       yield* Dialing.checkSpoken(there.addresses)
+      const dialing = yield* Dialing.options(input)
+      yield* Dialing.checkUsed(input, there.addresses)
       const relaying: Listener.Handler<Failure, Needs> = (connection) =>
         Effect.flatMap(dial(there.addresses), (other) => relay(connection, other))
       yield* Listening.serve(input, {
@@ -71,7 +73,7 @@ export const bridge = Command.make("bridge", {
         dialed: there.addresses,
         exposed: here.exposed || there.exposed,
         settings,
-        dialing: yield* Dialing.options(input),
+        dialing,
         serving: input.once ? Serving.once(relaying) : Serving.many(reported(relaying))
       })
     })

@@ -9,19 +9,19 @@ import { UsageError } from "./exit.ts"
 export const flag = Flag.String("socks").pipe(
   Flag.withMetavar("HOST:PORT"),
   Flag.withDescription(
-    "Reach onion services through this SOCKS5 proxy; can be repeated, to try them in order. Without it, Tor's on this machine: 127.0.0.1:9050, then 9150"
+    "Reach onion services through this SOCKS5 proxy, HOST:PORT or unix:PATH; can be repeated, to try them in order. Without it, Tor's on this machine: 127.0.0.1:9050, then 9150"
   ),
   Flag.atLeast(0)
 )
 
-/** HOST:PORT is what an address of TCP has, so it is read as one. */
+/** HOST:PORT is what an address of TCP has, and unix:PATH is an address, so they are read as such. */
 const parseOne = (text: string): ReadonlyArray<ProxyPlace> => {
-  const parsed = Result.getOrElse(Address.parse(`net:${text}`), () => [])
-  return parsed.flatMap(({ stack, transport }) =>
-    parsed.length === 1 && stack === "net" && transport._tag === "net" && transport.port > 0
-      ? [{ host: transport.host, port: transport.port }]
-      : []
-  )
+  const parsed = Result.getOrElse(Address.parse(text.startsWith("unix:") ? text : `net:${text}`), () => [])
+  return parsed.flatMap(({ transforms, transport }): ReadonlyArray<ProxyPlace> => {
+    if (parsed.length !== 1 || transforms.length > 0) return []
+    if (transport._tag === "unix") return [{ path: transport.path }]
+    return transport._tag === "net" && transport.port > 0 ? [{ host: transport.host, port: transport.port }] : []
+  })
 }
 
 /** The proxies, as an option of the transport. */
@@ -29,5 +29,7 @@ export const parse = (texts: ReadonlyArray<string>): Effect.Effect<Pick<Options,
   const [first, ...rest] = texts.flatMap(parseOne)
   if (texts.length === 0) return Effect.succeed({})
   if (first !== undefined && rest.length + 1 === texts.length) return Effect.succeed({ proxies: [first, ...rest] })
-  return Effect.fail(new UsageError({ kind: "BadValue", message: "--socks takes HOST:PORT, such as 127.0.0.1:9050" }))
+  return Effect.fail(
+    new UsageError({ kind: "BadValue", message: "--socks takes HOST:PORT or unix:PATH, such as 127.0.0.1:9050" })
+  )
 }

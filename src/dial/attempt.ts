@@ -16,7 +16,7 @@ import type { Candidate, Times } from "./plan.ts"
 
 /** The deadline of an attempt, by the monotonic clock. Each phase has its own, and one fiber watches them all. */
 class Deadline {
-  private phase: DialTimedOut["phase"] = "connect"
+  private phase: keyof Times = "connect"
   private millis = Number.POSITIVE_INFINITY
   private since = 0
   private readonly times: Times
@@ -29,7 +29,7 @@ class Deadline {
     this.clock = clock
   }
 
-  begin(phase: DialTimedOut["phase"]): void {
+  begin(phase: keyof Times): void {
     this.phase = phase
     this.millis = this.times[phase]
     this.since = monotonicMillis(this.clock)

@@ -1,0 +1,32 @@
+/** The HTTP proxy that leads to ws and wss. */
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as HttpProxy from "../ws/HttpProxy.ts"
+import { UsageError } from "./exit.ts"
+
+export const flag = Flag.String("proxy").pipe(
+  Flag.withMetavar("URL"),
+  Flag.withDescription(
+    "Reach ws and wss through this HTTP proxy, such as http://proxy.example:3128; env takes it from HTTPS_PROXY and HTTP_PROXY, but for the hosts of NO_PROXY. Without it, they are dialed directly"
+  ),
+  Flag.optional
+)
+
+const wrong = (message: string) => new UsageError({ kind: "BadValue", message })
+
+/** The proxies of the flag. Every user of this machine can read the arguments, so there is no password in them. */
+export const parse = (given: Option.Option<string>): Effect.Effect<HttpProxy.Proxies, UsageError> => {
+  if (Option.isNone(given)) return Effect.succeed({})
+  if (given.value === "env") return Effect.mapError(HttpProxy.config, ({ message }) => wrong(message))
+  const proxy = HttpProxy.parse(given.value)
+  if (Result.isFailure(proxy)) return Effect.fail(wrong(`--proxy: ${proxy.failure.message}`))
+  return proxy.success.credentials === undefined
+    ? Effect.succeed({ ws: proxy.success, wss: proxy.success })
+    : Effect.fail(
+        wrong(
+          "--proxy: every user of this machine can read a password there; put the URL in HTTPS_PROXY, and take --proxy env"
+        )
+      )
+}
