@@ -77,13 +77,43 @@ export class Refused extends Schema.TaggedError<Refused>()("Refused", {}) {
   }
 }
 
-/** No way there. `code` is the system's word. */
-export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", { code: Schema.String }) {
-  override get message(): string {
-    return `unreachable (${this.code})`
+/** What an HTTP server answers to who asks it for a WebSocket: its status, and of a redirection where to. */
+const HttpAnswer = Schema.Struct({ status: Schema.Int, location: Schema.optionalKey(Schema.String) })
+
+/** What can be done about an answer. */
+const advice = ({ location, status }: typeof HttpAnswer.Type): string => {
+  if (status >= 300 && status < 400) {
+    return location === undefined
+      ? "it redirects, and says not where to"
+      : `it redirects to ${location}: dial that, if you trust it`
   }
+  if (status === 401 || status === 407) return "it wants credentials: they are given as request headers"
+  if (status === 403) return "it may want credentials, or another origin"
+  if (status === 404 || status === 410) return "there is no WebSocket at this path"
+  return status < 300 || status === 426
+    ? "there is a web server, and no WebSocket at this path"
+    : "see what its operator says"
+}
+
+/** Statuses of the moment, of those below 500: it took too long, or it is too early, or too often. */
+const ofTheMoment = [408, 425, 429]
+
+/**
+ * No way there. `code` is the system's word, or `HTTP_404` where an HTTP server answered, and no WebSocket.
+ */
+export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", {
+  code: Schema.String,
+  /** What an HTTP server answered, whose texts are made safe to print. */
+  http: Schema.optionalKey(HttpAnswer)
+}) {
+  override get message(): string {
+    return this.http === undefined
+      ? `unreachable (${this.code})`
+      : `unreachable (${this.code}): an HTTP server answered ${this.http.status}; ${advice(this.http)}`
+  }
+  /** Of an HTTP server's answers, those that it may not give the next time: 408, 425, 429 and 5xx. */
   get isRetryable(): boolean {
-    return true
+    return this.http === undefined || this.http.status >= 500 || ofTheMoment.includes(this.http.status)
   }
 }
 

@@ -6,17 +6,14 @@
 /** Controls (escape sequences begin with one), format characters (bidirectional ones), line separators, half characters. */
 const unsafe = /[\p{C}\p{Zl}\p{Zp}]/gu
 
-/** How much of what a peer says is shown, in UTF-16 code units. */
-const maxLength = 1000
-
 const escaped = (character: string): string => `\\u{${character.codePointAt(0)?.toString(16)}}`
 
 /** On one line, however long; a character that is not shown as it is becomes `\u{1b}`. */
 export const oneLine = (text: string): string => (/^[\x20-\x7e]*$/.test(text) ? text : text.replace(unsafe, escaped))
 
-/** What somebody else has said: on one line, and cut where it is long. */
-export const printable = (text: string): string =>
-  oneLine(text.length > maxLength ? `${text.slice(0, maxLength)}…` : text)
+/** What somebody else has said: on one line, and cut after so many UTF-16 code units. */
+export const printable = (text: string, most = 1000): string =>
+  oneLine(text.length > most ? `${text.slice(0, most).replace(/[\ud800-\udbff]$/, "")}…` : text)
 
 /** A text that has lines of its own, such as a stack trace. */
 export const manyLines = (text: string): string =>

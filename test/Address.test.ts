@@ -174,7 +174,7 @@ const stricter: ReadonlyArray<readonly [text: string, reason: Address.AddressRea
   ["ws://h:", "BadPort", "an empty port is a port forgotten"],
   ["ws://::1:80", "BadHost", "3.8.2 reads host :80 and path /::1"],
   ["ws://h:1:2", "BadPort", "3.8.2 reads port 2 and path /:1"],
-  ["ws://u:p@h/p", "BadPort", "a password in an address would be printed"],
+  ["ws://u:p@h/p", "BadHost", "a password in an address would be printed"],
   ["ws://u@h", "BadHost", "a user in an address would be printed"],
   ["ws://[h]", "BadHost", "brackets are for IPv6"],
   ["ws://a%62c", "BadHost", "3.8.2 reads host a and path /%62c"],

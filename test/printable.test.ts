@@ -10,6 +10,7 @@ import { HandshakeDefect, HandshakeError, PeerMisbehaved } from "../src/Handshak
 import { BindFailed, ListenError } from "../src/ListenError.ts"
 import { manyLines, oneLine, printable, printableJson } from "../src/printable.ts"
 import { inside, listenInside } from "./cli/inside.ts"
+import { privateCopy } from "./cli/support.ts"
 
 /** A title of the terminal, a bell, a line of its own, C1's own beginning of a sequence, and text that runs backwards. */
 const evil = "\u001b]0;owned\u0007\r\nerror: all is well\u009b2J\u202egnp.exe\u2028\ud800"
@@ -78,7 +79,13 @@ describe("text from outside", () => {
     Effect.gen(function* () {
       const odd = (name: string) => fileURLToPath(new URL(`./fixtures/tls/odd.${name}`, import.meta.url))
       const target = "wss://localhost:0~shs"
-      const { address } = yield* listenInside(target, "--tls-key", odd("key"), "--tls-cert", odd("crt"))
+      const { address } = yield* listenInside(
+        target,
+        "--tls-key",
+        yield* privateCopy(odd("key")),
+        "--tls-cert",
+        odd("crt")
+      )
       for (const json of [[], ["--json"]]) {
         const { code, stderr } = yield* inside(["connect", ...json, "--timeout", "1h", "--tls-ca", odd("crt"), address])
         assert.strictEqual(code, 5)

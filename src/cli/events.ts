@@ -75,6 +75,7 @@ export type Event =
     }
   | ({ readonly event: "dial-failed"; readonly from: string } & Failed)
   | { readonly event: "created"; readonly file: string; readonly key: string }
+  | { readonly event: "reloaded"; readonly file: string }
   | { readonly event: "warning"; readonly message: string }
   | { readonly event: "log"; readonly level: string; readonly message: string }
   | ({ readonly event: "error"; readonly tag: string } & Failed)
@@ -198,6 +199,8 @@ export const formatLine = (raw: Event): string => {
       return `refused ${event.from}: ${event.message}`
     case "created":
       return `a new key is in ${event.file}: keep it secret`
+    case "reloaded":
+      return `${event.file} was read again, and is shown from now on`
     case "warning":
       return `warning: ${event.message}`
     case "log":

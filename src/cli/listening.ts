@@ -35,6 +35,13 @@ export const flags = {
     ),
     Flag.atLeast(0)
   ),
+  host: Flag.String("host").pipe(
+    Flag.withMetavar("NAME"),
+    Flag.withDescription(
+      "Let clients call a ws or wss listener by this name, as behind a proxy; can be repeated. Without it, any where the stack authenticates, and otherwise on loopback those of loopback"
+    ),
+    Flag.atLeast(0)
+  ),
   external: Flag.String("external").pipe(
     Flag.withMetavar("HOST"),
     Flag.withDescription("A host by which the public reaches this machine; can be repeated"),
@@ -49,6 +56,7 @@ export const flags = {
 interface Input extends Keys.Input, Tls.Input {
   readonly allow: ReadonlyArray<string>
   readonly origin: ReadonlyArray<string>
+  readonly host: ReadonlyArray<string>
   readonly external: ReadonlyArray<string>
   readonly scope: ReadonlyArray<Reach>
 }
@@ -105,7 +113,8 @@ export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed,
   Effect.gen(function* () {
     const allowed = yield* Allowed.parse(input.allow, addresses)
     const origins = yield* Origins.parse(input.origin)
-    const credentials = yield* Tls.credentials(input)
+    const hosts = yield* Origins.parseHosts(input.host)
+    const credentials = yield* Tls.shown(input)
     const appKey = yield* Keys.appKey(input, settings.appKey)
     const { limits, policy, trustedProxies } = settings
     const events = yield* held
@@ -116,6 +125,7 @@ export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed,
       web: {
         ...dialing.web,
         ...(origins.length > 0 && { origins }),
+        ...(hosts.length > 0 && { hosts }),
         ...(credentials && { credentials })
       }
     })

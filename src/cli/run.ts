@@ -25,6 +25,7 @@ export const run = <E>(program: Effect.Effect<number, E>): void => {
 
     let signalled: number | undefined
     const onSignal = (signal: number) => () => {
+      if (signal === Signals.numbers.SIGHUP && told.reloads()) return
       if (signalled !== undefined) process.exit(signalCode(signal))
       signalled = signal
       if (!told.tell(signal)) fiber.interruptUnsafe(fiber.id)
@@ -40,5 +41,11 @@ export const run = <E>(program: Effect.Effect<number, E>): void => {
       if (signalled !== undefined) setTimeout(end, flushMillis)
       flushed(end)
     })
-  })(Effect.provideService(program, Signals.Signals, told.signal), { disableErrorReporting: true })
+  })(
+    program.pipe(
+      Effect.provideService(Signals.Signals, told.signal),
+      Effect.provideService(Signals.OnHangup, told.onHangup)
+    ),
+    { disableErrorReporting: true }
+  )
 }

@@ -2,10 +2,14 @@
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
-import type { Credentials, SecureOptions } from "../ws/WebSocket.ts"
+import type * as Scope from "effect/Scope"
+import { type Credentials, type LiveCredentials, makeCredentials, type SecureOptions } from "../ws/WebSocket.ts"
+import { type Reporter, report } from "./events.ts"
 import { LocalError, UsageError } from "./exit.ts"
-import { type Needs, readSecret, readValue } from "./files.ts"
+import * as Files from "./files.ts"
+import * as Signals from "./signals.ts"
 
 const file = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withMetavar("FILE"), Flag.withDescription(description), Flag.optional)
@@ -19,11 +23,11 @@ export const flags = {
 /** For who dials. */
 export const caFlag = file("tls-ca", "Trust this root over wss, instead of the system's; PEM")
 
-const read = (path: string) => Effect.map(readValue(path), (text) => Redacted.make(text))
+const read = (path: string) => Effect.map(Files.readValue(path), (text) => Redacted.make(text))
 
 /** The private key, which nobody else may be able to read. */
-const readKey = (path: string): Effect.Effect<Redacted.Redacted<string>, LocalError, Needs> =>
-  readSecret(path).pipe(
+const readKey = (path: string): Effect.Effect<Redacted.Redacted<string>, LocalError, Files.Needs> =>
+  Files.readSecret(path).pipe(
     Effect.map((text) => Redacted.make(text.trim())),
     Effect.catchIf(
       (error) => error._tag !== "LocalError",
@@ -43,7 +47,7 @@ export interface Input {
 export const credentials = ({
   tlsCert,
   tlsKey
-}: Input): Effect.Effect<Credentials | undefined, UsageError | LocalError, Needs> => {
+}: Input): Effect.Effect<Credentials | undefined, UsageError | LocalError, Files.Needs> => {
   if (Option.isSome(tlsKey) && Option.isSome(tlsCert)) {
     return Effect.all({ key: readKey(tlsKey.value), cert: read(tlsCert.value) })
   }
@@ -52,6 +56,46 @@ export const credentials = ({
     : Effect.fail(new UsageError({ kind: "Conflict", message: "--tls-key and --tls-cert: one needs the other" }))
 }
 
+/** Reads the files again at each SIGHUP, as long as the scope, and says how that went. */
+const reloadedAtHangup = (
+  live: LiveCredentials,
+  input: Input
+): Effect.Effect<void, never, Files.Needs | Reporter | Scope.Scope> =>
+  Effect.gen(function* () {
+    const hangups = yield* Queue.sliding<void>(1)
+    const onHangup = yield* Signals.OnHangup
+    yield* onHangup(() => void Queue.offerUnsafe(hangups, undefined))
+    const reload = credentials(input).pipe(
+      Effect.flatMap((next) => (next === undefined ? Effect.void : live.replace(next))),
+      Effect.matchEffect({
+        onSuccess: () => report({ event: "reloaded", file: Option.getOrElse(input.tlsCert, () => "") }),
+        onFailure: ({ message }) =>
+          report({
+            event: "warning",
+            message: `the certificate was not reloaded, and the old one is shown: ${message}`
+          })
+      })
+    )
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(Queue.take(hangups), reload)))
+  })
+
+/** What a listener shows: read again at each SIGHUP, as after a renewal. */
+export const shown = (
+  input: Input
+): Effect.Effect<LiveCredentials | undefined, UsageError | LocalError, Files.Needs | Reporter | Scope.Scope> =>
+  Effect.gen(function* () {
+    const given = yield* credentials(input)
+    if (given === undefined) return undefined
+    const live = yield* Effect.mapError(
+      makeCredentials(given),
+      ({ code, message }) => new LocalError({ kind: code, message: `--tls-key and --tls-cert: ${message}` })
+    )
+    yield* reloadedAtHangup(live, input)
+    return live
+  })
+
 /** The root to trust, as an option for wss. */
-export const trust = (path: Option.Option<string>): Effect.Effect<Pick<SecureOptions, "ca">, LocalError, Needs> =>
+export const trust = (
+  path: Option.Option<string>
+): Effect.Effect<Pick<SecureOptions, "ca">, LocalError, Files.Needs> =>
   Option.isSome(path) ? Effect.map(read(path.value), (ca) => ({ ca })) : Effect.succeed({})

@@ -5,15 +5,16 @@
  * A half close is what a transform above makes of it: over a bare ws `end` sends a Close, and what the peer had sent
  * before its own is read to the end.
  */
-import type * as http from "node:http"
+import * as http from "node:http"
 import type { Socket } from "node:net"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
-import type { TransportReason } from "../DialError.ts"
+import type { Tls, TransportReason } from "../DialError.ts"
 import * as Link from "../Link.ts"
 import type { BindReason } from "../ListenError.ts"
 import { empty, type Networks } from "../Networks.ts"
@@ -27,11 +28,11 @@ import type { Server } from "./httpServer.ts"
 import { listen, type Place } from "./listen.ts"
 import type { Origins } from "./origin.ts"
 import { defaultMaxMessage } from "./portSocket.ts"
-import type { Credentials, Pem } from "./tls.ts"
+import { type Credentials, LiveCredentials, type Pem } from "./tls.ts"
 import type { WsPort } from "./wsPort.ts"
 
 export type { Origins } from "./origin.ts"
-export type { Credentials, Pem } from "./tls.ts"
+export { type Credentials, LiveCredentials, type Pem } from "./tls.ts"
 
 export interface Options {
   /** Somebody's server that listens already, to share; it is never closed. By default each address has its own. */
@@ -51,6 +52,12 @@ export interface Options {
   readonly hosts?: "any" | "loopback" | ReadonlyArray<string>
   /** The origin that a dial shows. By default none, as is right for what is no page. */
   readonly origin?: string
+  /**
+   * Headers of a dial's request, such as Authorization; secrets in `Redacted`. The same go to every server that is
+   * dialed: give them to a Multiserver that dials only those that they are for. Making the layer throws for what can't
+   * be a header.
+   */
+  readonly headers?: Headers
   /**
    * The longest message that is read where the stack doesn't authenticate, in bytes. By default 16 MiB; otherwise it is
    * 128 KiB. It takes no memory: what has come of a message can be pulled before the rest comes.
@@ -75,14 +82,23 @@ export interface Options {
   readonly proxies?: Proxies
 }
 
+/** Headers of an HTTP request, by their names. */
+export type Headers = Readonly<Record<string, string | Redacted.Redacted<string>>>
+
 export interface SecureOptions extends Options {
-  /** To listen with. */
-  readonly credentials?: Credentials
+  /** To listen with. Those of `makeCredentials` can be replaced while it listens. */
+  readonly credentials?: Credentials | LiveCredentials
   /** To dial with, for servers that ask. */
   readonly clientCredentials?: Credentials
   /** The roots to trust, instead of the system's. */
   readonly ca?: Pem | ReadonlyArray<Pem>
 }
+
+/**
+ * Credentials that can be replaced while listeners show them, as when a certificate has been renewed: give them to
+ * `layerSecure`, then run `reload`, or `replace`. Fails when they can't be used.
+ */
+export const makeCredentials: (credentials: Credentials) => Effect.Effect<LiveCredentials, Tls> = LiveCredentials.make
 
 type Section = Address.Ws | Address.Wss
 
@@ -98,12 +114,18 @@ const define = <S extends Section>(
   { cost, make, section, secure }: Kind<S>,
   options: Options
 ): Transport.Definition<S> => {
-  const { handler, hosts, maxMessage = defaultMaxMessage, origin, origins, server } = options
+  const { handler, headers = {}, hosts, maxMessage = defaultMaxMessage, origin, origins, server } = options
+  for (const [name, value] of Object.entries(headers)) {
+    // They throw, and name no value.
+    http.validateHeaderName(name)
+    http.validateHeaderValue(name, Redacted.isRedacted(value) ? Redacted.value(value) : value)
+  }
   const common = { maxMessage, pingMillis: Duration.toMillis(options.ping ?? "30 seconds") }
   const upgradeMillis = options.upgradeTimeout === undefined ? undefined : Duration.toMillis(options.upgradeTimeout)
   const ca = secure?.ca === undefined ? undefined : [secure.ca].flat()
   const dialing = {
     ...common,
+    headers,
     origin,
     proxies: options.proxies ?? {},
     secure: secure && { credentials: secure.clientCredentials, ca },

@@ -3,8 +3,11 @@ import * as net from "node:net"
 import * as tls from "node:tls"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Record from "effect/Record"
+import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { NotDialable, type TransportReason, Unreachable } from "../DialError.ts"
+import { printable } from "../printable.ts"
 import { plainIp } from "../sockets/ip.ts"
 import { dialReason } from "../sockets/reasons.ts"
 import { toHost } from "../sockets/toHost.ts"
@@ -22,6 +25,7 @@ export interface Options {
     | undefined
   readonly origin: string | undefined
   readonly proxies: Proxies
+  readonly headers: Readonly<Record<string, string | Redacted.Redacted<string>>>
   readonly maxMessage: number
   readonly pingMillis: number
   /** `undefined`: as long as the dial may take. */
@@ -101,8 +105,9 @@ export const dial = (
         const at = { ...direct, path: place.path }
         Deferred.doneUnsafe(outcome, Effect.succeed({ port: opened, at }))
       })
-      ws.once("unexpected-response", (_request, { statusCode }) => {
-        Deferred.doneUnsafe(outcome, Effect.fail(new Unreachable({ code: `HTTP_${statusCode}` })))
+      ws.once("unexpected-response", (_request, { headers: { location }, statusCode: status = 0 }) => {
+        const http = { status, ...(location !== undefined && { location: printable(location, 200) }) }
+        Deferred.doneUnsafe(outcome, Effect.fail(new Unreachable({ code: `HTTP_${status}`, http })))
       })
       ws.once("error", (error) => Deferred.doneUnsafe(outcome, Effect.fail(reasonOf(error))))
     }
@@ -115,6 +120,7 @@ export const dial = (
       const ws = new PortSocket(url, {
         ...socketOptions(authenticates, options.maxMessage),
         ...(options.origin !== undefined && { origin: options.origin }),
+        headers: Record.map(options.headers, (value) => (Redacted.isRedacted(value) ? Redacted.value(value) : value)),
         ...(options.upgradeMillis !== undefined && { handshakeTimeout: options.upgradeMillis }),
         createConnection: () => socket
       })

@@ -1,6 +1,7 @@
 /** Listening for WebSockets: from an upgrade request to a connection that has arrived. */
 import type * as http from "node:http"
 import type { Socket } from "node:net"
+import { Server } from "node:tls"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -9,6 +10,7 @@ import { HandshakeError, PeerMisbehaved, Rejected } from "../HandshakeError.ts"
 import type { Link } from "../Link.ts"
 import { type BindReason, NotListenable } from "../ListenError.ts"
 import type { Networks } from "../Networks.ts"
+import { printable } from "../printable.ts"
 import { plainIp, reachOf } from "../sockets/ip.ts"
 import type { ListenOptions, OnAccepted } from "../Transport.ts"
 import { Arrivals } from "./arrivals.ts"
@@ -16,12 +18,12 @@ import { sourceOf } from "./forwarded.ts"
 import * as HttpServer from "./httpServer.ts"
 import { type Origins, type Rules, refusal } from "./origin.ts"
 import { maxMessageOf, PortSocket, socketOptions } from "./portSocket.ts"
-import { type Credentials, secureOptions } from "./tls.ts"
+import { type Credentials, LiveCredentials, secureOptions } from "./tls.ts"
 import { WsPort } from "./wsPort.ts"
 
 export interface Options {
   /** `undefined` for plain HTTP. */
-  readonly secure: { readonly credentials: Credentials | undefined } | undefined
+  readonly secure: { readonly credentials: Credentials | LiveCredentials | undefined } | undefined
   readonly server: HttpServer.Server | undefined
   readonly handler: http.RequestListener | undefined
   readonly origins: Origins | undefined
@@ -60,14 +62,17 @@ const serverFor = (
     if (secure !== undefined && secure.credentials === undefined) {
       return yield* new NotListenable({ detail: "wss needs a key and a certificate, or a server that has them" })
     }
+    const credentials = secure?.credentials
+    const live = credentials instanceof LiveCredentials ? credentials : undefined
     const tls =
       secure === undefined
         ? undefined
         : yield* Effect.mapError(
-            secureOptions(secure.credentials, undefined),
+            secureOptions(credentials instanceof LiveCredentials ? credentials.current : credentials, undefined),
             ({ message }) => new NotListenable({ detail: message })
           )
     const own = yield* HttpServer.own({ handler, secure: tls, upgradeMillis })
+    if (live !== undefined && own instanceof Server) yield* live.showOn(own)
     return { server: own, bound: HttpServer.bind(own, host, port) }
   })
 
@@ -111,6 +116,7 @@ export const listen = (
     const arrivals = options.server === undefined ? new Arrivals(options.trustedProxies, told) : undefined
     const onUpgrade: HttpServer.OnUpgrade = (request, socket, head) => {
       const { host, origin } = request.headers
+      const page = origin && printable(origin)
       const { remoteAddress } = socket
       if (remoteAddress === undefined && !isLocal(server)) {
         told.onVanished()
@@ -122,7 +128,7 @@ export const listen = (
       const forbidden = refusal(rules, { host, origin })
       if (forbidden !== undefined) {
         arrival?.gone()
-        onRefused(forbidden, source, origin)
+        onRefused(forbidden, source, page)
         return HttpServer.refuse(socket, 403)
       }
       let upgraded: { readonly port: WsPort | undefined } | undefined
@@ -135,7 +141,7 @@ export const listen = (
       ).pipe(
         Effect.flatMap((port) => (port === undefined ? notUpgraded(protocol, socket) : open(port, socket, source)))
       )
-      if ((arrival?.accept ?? onAccepted)(accepted, source, origin)) upgrade()
+      if ((arrival?.accept ?? onAccepted)(accepted, source, page)) upgrade()
       else HttpServer.refuse(socket, 503)
     }
     const handler: http.RequestListener = (request, response) => {
@@ -150,7 +156,8 @@ export const listen = (
       unknown: (request, socket) => {
         if (arrivals !== undefined) return arrivals.stay(socket, "UnknownPath")
         const ip = socket.remoteAddress === undefined ? undefined : plainIp(socket.remoteAddress)
-        onRefused("UnknownPath", sourceOf(ip, request.headers, options.trustedProxies), request.headers.origin)
+        const { origin } = request.headers
+        onRefused("UnknownPath", sourceOf(ip, request.headers, options.trustedProxies), origin && printable(origin))
       }
     })
     return yield* bound

@@ -36,6 +36,6 @@ export const refusal = ({ origins, hosts }: Rules, { host, origin }: Asked): "Or
   const name = hostname(host ?? "")
   // A page whose own name resolves to loopback is of one origin with us, and gives itself away by calling us by that
   // name.
-  const known = hosts === "loopback" ? reachOf(name) === "device" : hosts.includes(name)
+  const known = hosts === "loopback" ? reachOf(name) === "device" : hosts.some((each) => hostname(each) === name)
   return known ? undefined : "Host"
 }

@@ -36,6 +36,14 @@ const authorityAndPath = /^(\[[^[\]]*\]|[^:/?#[\]]*)(?::([^/?#]*))?([/?#].*)?$/s
 const parse = (text: string, start: number, defaultPort: number): Parsed<Fields> => {
   if (!text.startsWith("//", start)) return fault(Syntax, start - 1, "://HOST[:PORT][/path]")
   const from = start + 2
+  const [authority = ""] = text.slice(from).split(/[/?#]/, 1)
+  if (authority.includes("@")) {
+    return fault(
+      BadHost,
+      from,
+      "HOST or HOST:PORT: credentials don't belong in an address, give them as request headers"
+    )
+  }
   const match = authorityAndPath.exec(text.slice(from))
   if (match === null) return fault(BadHost, from, "HOST or HOST:PORT, IPv6 in brackets")
   const [, written = "", portText, rest = ""] = match

@@ -3,7 +3,9 @@ import * as fs from "node:fs"
 import * as nodeTls from "node:tls"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import { Tls } from "../DialError.ts"
+import { printable } from "../printable.ts"
 
 /** PEM in `Redacted`, or the path of a file with it. */
 export type Pem = Redacted.Redacted<string | Uint8Array> | string
@@ -12,6 +14,48 @@ export type Pem = Redacted.Redacted<string | Uint8Array> | string
 export interface Credentials {
   readonly key: Pem
   readonly cert: Pem
+}
+
+/**
+ * Credentials that can be replaced while listeners show them: new connections see the new ones, and those that are open
+ * stay as they are. Made by `make`.
+ */
+export class LiveCredentials {
+  /** What is shown now. */
+  current: Credentials
+  private readonly servers = new Set<nodeTls.Server>()
+
+  private constructor(current: Credentials) {
+    this.current = current
+  }
+
+  /** Credentials that can be replaced. They are read, and fail when they can't be used. */
+  static make(credentials: Credentials): Effect.Effect<LiveCredentials, Tls> {
+    return Effect.as(secureOptions(credentials, undefined), new LiveCredentials(credentials))
+  }
+
+  /** Shows others from now on. When they can't be used, it fails and shows what it showed before. */
+  replace(credentials: Credentials): Effect.Effect<void, Tls> {
+    return Effect.map(secureOptions(credentials, undefined), (options) => {
+      this.current = credentials
+      for (const server of this.servers) server.setSecureContext(options)
+    })
+  }
+
+  /** Reads the same files again, as after a renewal. */
+  get reload(): Effect.Effect<void, Tls> {
+    return Effect.suspend(() => this.replace(this.current))
+  }
+
+  /** Shows them on a server, as long as the scope. */
+  showOn(server: nodeTls.Server): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.asVoid(
+      Effect.acquireRelease(
+        Effect.sync(() => this.servers.add(server)),
+        () => Effect.sync(() => this.servers.delete(server))
+      )
+    )
+  }
 }
 
 const read = (pem: Pem): Effect.Effect<Buffer, Tls> =>
@@ -46,5 +90,6 @@ export const secureOptions = (
     return options
   })
 
+/** A peer's certificate may be quoted in what Node says. */
 export const tlsError = (error: NodeJS.ErrnoException, detail = error.message): Tls =>
-  new Tls({ code: error.code ?? "UNKNOWN", detail })
+  new Tls({ code: error.code ?? "UNKNOWN", detail: printable(detail, 500) })

@@ -1,23 +1,18 @@
 /** The stacks that the command speaks besides `net~shs`, and their flags. */
 import { randomBytes } from "node:crypto"
-import { chmodSync, copyFileSync, existsSync } from "node:fs"
+import { existsSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { inside, listenInside, startInside } from "./inside.ts"
-import { eventsOf, folder, run, sha256, start } from "./support.ts"
+import { eventsOf, folder, privateCopy, run, sha256, start } from "./support.ts"
 
 const tls = (name: string): string => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url))
 
-/** What a wss listener shows. Git keeps no modes, and a private key that others can read is refused. */
-const server = Effect.map(folder, (directory) => {
-  const key = join(directory, "server.key")
-  copyFileSync(tls("server.key"), key)
-  chmodSync(key, 0o600)
-  return ["--tls-key", key, "--tls-cert", tls("server.crt")]
-})
+/** What a wss listener shows. */
+const server = Effect.map(privateCopy(tls("server.key")), (key) => ["--tls-key", key, "--tls-cert", tls("server.crt")])
 
 describe.concurrent("listen --echo and connect speak", () => {
   const inPlace = [

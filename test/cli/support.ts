@@ -1,10 +1,10 @@
 /** The compiled command as a process of its own, with the Node that runs the tests. */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process"
 import { createHash } from "node:crypto"
-import { mkdtempSync, rmSync } from "node:fs"
+import { chmodSync, copyFileSync, mkdtempSync, rmSync } from "node:fs"
 import { connect } from "node:net"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -130,5 +130,14 @@ export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireR
   Effect.sync(() => mkdtempSync(join(tmpdir(), "multiserver-cli-"))),
   (path) => Effect.sync(() => rmSync(path, { recursive: true }))
 )
+
+/** A copy of a file that only its owner may read. Git keeps no modes, and a key that others can read is refused. */
+export const privateCopy = (file: string) =>
+  Effect.map(folder, (directory) => {
+    const copy = join(directory, basename(file))
+    copyFileSync(file, copy)
+    chmodSync(copy, 0o600)
+    return copy
+  })
 
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")

@@ -7,8 +7,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { WebSocketServer } from "ws"
+import type { Connection } from "../../src/Connection.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import type { SecureOptions } from "../../src/ws/WebSocket.ts"
+import * as WebSocket from "../../src/ws/WebSocket.ts"
 import { echo, pattern, readAll, sameBytes, served } from "../support/servers.ts"
 import { httpPort, httpServer, portOf } from "./plain.ts"
 import { multiserver } from "./support.ts"
@@ -184,5 +186,40 @@ describe("wss", () => {
       yield* exchange({ server }, { ca })
       assert.isTrue(server.listening)
     }).pipe(Effect.scoped)
+  )
+})
+
+describe("credentials that can be replaced", () => {
+  it.live("are shown to new connections, and leave the open ones alone", () =>
+    Effect.gen(function* () {
+      const live = yield* WebSocket.makeCredentials(credentials)
+      const [address] = yield* served("wss://127.0.0.1:0", echo).pipe(
+        Effect.provide(multiserver({ credentials: live }))
+      )
+      const dialing = (root: string) => Effect.provide(multiserver({ ca: file(root) }))
+      const talk = (connection: Connection) =>
+        Effect.gen(function* () {
+          yield* connection.write(pattern(10))
+          assert.strictEqual((yield* connection.pull)[0].length, 10)
+        })
+      const open = yield* Multiserver.dial(String(address)).pipe(dialing("ca.crt"))
+      yield* talk(open)
+      yield* live.replace({ key: file("renewed.key"), cert: file("renewed.crt") })
+      yield* talk(yield* Multiserver.dial(String(address)).pipe(dialing("renewed.crt")))
+      assert.match(yield* dialFailure(String(address), { ca }), /^Tls\(/)
+      yield* talk(open)
+      // What can't be used changes nothing.
+      const error = yield* Effect.flip(live.replace({ key: file("server.key"), cert: file("renewed.crt") }))
+      assert.strictEqual(error._tag, "Tls")
+      yield* live.reload
+      yield* talk(yield* Multiserver.dial(String(address)).pipe(dialing("renewed.crt")))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("fail where they are made, when they can't be used", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(WebSocket.makeCredentials({ ...credentials, key: file("client.key") }))
+      assert.strictEqual(error._tag, "Tls")
+    })
   )
 })
