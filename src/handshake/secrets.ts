@@ -34,15 +34,14 @@ export class Secrets {
   }
 }
 
-/** A handshake, and the end of its secrets. */
+/** A handshake that runs once, and the end of its secrets. */
 export const withSecrets = <A, E, R>(
   primitives: Primitives["Service"],
   handshake: (secrets: Secrets) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> =>
-  Effect.suspend(() => {
-    const secrets = new Secrets(primitives)
-    return Effect.onExit(handshake(secrets), () => {
-      secrets.wipe()
-      return Effect.void
-    })
+): Effect.Effect<A, E, R> => {
+  const secrets = new Secrets(primitives)
+  return Effect.onExitPrimitive(handshake(secrets), () => {
+    secrets.wipe()
+    return undefined
   })
+}

@@ -362,6 +362,31 @@ describe("noise", () => {
     })
   )
 
+  it.live("takes 34 bytes beside its content for a frame, and no padding", () =>
+    Effect.gen(function* () {
+      const [near, far] = [yield* somebody(1), yield* somebody(2)]
+      const address = first(yield* served("net:127.0.0.1:0~noise", readAll).pipe(Effect.provide(far.context)))
+      const port = address.transport._tag === "net" ? address.transport.port : 0
+      let seen = 0
+      const middle = yield* listening((socket) => {
+        const onward = net.connect(port, "127.0.0.1")
+        socket.on("data", (data) => (seen += data.length))
+        socket.pipe(onward).pipe(socket)
+        onward.on("error", () => {})
+      })
+      const through = String(address).replace(String(port), String(middle))
+      const connection = yield* Multiserver.dial(through).pipe(Effect.provide(near.context))
+      let expected = 48 + 128
+      for (const size of [1, 2, 100, 1000, 65_519]) {
+        yield* connection.write(pattern(size))
+        expected += size + 34
+        yield* until(() => seen >= expected)
+        yield* turns
+        assert.strictEqual(seen, expected, `a write of ${size} bytes`)
+      }
+    })
+  )
+
   it.live("does not talk to shs", () =>
     Effect.gen(function* () {
       const [near, far] = [yield* somebody(1), yield* somebody(2)]
