@@ -15,7 +15,7 @@ import type { ConnectionError } from "../src/ConnectionError.ts"
 import type * as Events from "../src/Events.ts"
 import { HandshakeError, Rejected } from "../src/HandshakeError.ts"
 import { formatPublicKey, Identity, type PublicKey } from "../src/Identity.ts"
-import type * as Link from "../src/Link.ts"
+import * as Link from "../src/Link.ts"
 import { BindFailed } from "../src/ListenError.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Transform from "../src/Transform.ts"
@@ -116,6 +116,42 @@ describe("a transform without a codec", () => {
           )
         )
       )
+  )
+})
+
+describe("a transform within a stack", () => {
+  it.live("is told the names of those above it on both sides, the next one first", () =>
+    Effect.gen(function* () {
+      const told: Array<readonly [name: string, side: string, above: ReadonlyArray<string>]> = []
+      const telling = <const Name extends string>(name: Name) => {
+        const hears =
+          (side: string) => (link: Link.Link, _section: unknown, _below: unknown, above: readonly string[]) =>
+            Effect.sync(() => {
+              told.push([name, side, above])
+              return Link.over(link, link.port, { remote: link.remote.with(opaque(name)) })
+            })
+        return Transform.layer(name, {
+          section: Address.section(name, Schema.Literal("")),
+          authenticates: false,
+          outbound: hears("outbound"),
+          inbound: hears("inbound")
+        })
+      }
+      const layers = [telling("one"), telling("two"), telling("three")] as const
+      const live = Multiserver.layer(["memory~one~two~three", "memory~three"]).pipe(
+        Layer.provide([protocols(), ...layers])
+      )
+      yield* pair("memory:all~one~two~three").pipe(Effect.provide(live))
+      const alone = yield* pair("memory:alone~three").pipe(Effect.provide(live))
+      assert.strictEqual(String(alone[0].remote), "memory:alone~three")
+      const of = (name: string, side: string) =>
+        told.filter((each) => each[0] === name && each[1] === side).map(([, , above]) => above)
+      for (const side of ["outbound", "inbound"]) {
+        assert.deepStrictEqual(of("one", side), [["two", "three"]])
+        assert.deepStrictEqual(of("two", side), [["three"]])
+        assert.deepStrictEqual(of("three", side), [[], []])
+      }
+    })
   )
 })
 
