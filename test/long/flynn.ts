@@ -1,6 +1,6 @@
 /**
  * Both roles of noise with the Go package github.com/flynn/noise, which `flynn/main.go` makes a peer of: handshakes, tokens, the hash of
- * the handshake, frames of every size, and a rekeying in each direction.
+ * the handshake, frames of every size, and a rekeying in each direction. And that package's own vectors of our pattern.
  *
  * It needs `go` and that package, on Debian golang-go and golang-github-flynn-noise-dev. Where one of them is missing it says so and exits
  * with 3.
@@ -27,6 +27,7 @@ import * as Noise from "../../src/noise/Noise.ts"
 import { primitives } from "../support/primitives.ts"
 import { echo, pattern, readAll, sameBytes, served, turn } from "../support/servers.ts"
 import { base64, hex } from "../support/vectors.ts"
+import { checkVectors } from "./flynn/vectors.ts"
 
 const leftOut = 3
 const source = fileURLToPath(new URL("./flynn/main.go", import.meta.url))
@@ -173,6 +174,11 @@ const main = async (): Promise<number> => {
     const binary = path.join(folder, "flynn")
     const built = await output("go", ["build", "-o", binary, source])
     if (built instanceof Error) throw built
+    const where = await output("go", ["list", "-f", "{{.Dir}}", "github.com/flynn/noise"])
+    if (where instanceof Error) throw where
+    const checked = checkVectors(fs.readFileSync(path.join(where.trim(), "vectors.txt"), "utf8"))
+    assert.isAtLeast(checked, 20)
+    console.log(`flynn/noise's vectors of XK and XKpsk0 to 3: ${checked}`)
     await Effect.runPromise(isDialed(binary))
     console.log(`flynn/noise dials: ${rounds.length} sessions`)
     await Effect.runPromise(dials(binary))
