@@ -6,7 +6,7 @@
  * before its own is read to the end.
  */
 import * as http from "node:http"
-import type { Socket } from "node:net"
+import { isIP, type Socket } from "node:net"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -23,7 +23,7 @@ import { fdRoom } from "../sockets/fdRoom.ts"
 import { advertisedHosts, boundHosts, plainIp, reachOf } from "../sockets/ip.ts"
 import * as Transport from "../Transport.ts"
 import { dial } from "./dial.ts"
-import type { Proxies } from "./HttpProxy.ts"
+import { type Proxies, proxyFor } from "./HttpProxy.ts"
 import type { Server } from "./httpServer.ts"
 import { listen, type Place } from "./listen.ts"
 import type { Origins } from "./origin.ts"
@@ -158,7 +158,8 @@ const define = <S extends Section>(
     cost,
     room: fdRoom,
     reach: ({ host }) => reachOf(host),
-    toIps: true,
+    // The proxy looks names up, so that nobody here knows where they lead.
+    toIps: (place) => isIP(place.host) !== 0 || proxyFor(dialing.proxies, secure !== undefined, place) === undefined,
     narrow: ({ host, path, port }, scope) => boundHosts(host, scope).map((each) => make({ host: each, port, path })),
     advertise: ({ host, path, port }, scope, external) =>
       advertisedHosts(

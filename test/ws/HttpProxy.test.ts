@@ -225,9 +225,16 @@ describe("through an HTTP proxy", () => {
       assert.strictEqual(yield* outcome({ denyPrivate: true }, "ws://10.0.0.1"), "DeniedByPolicy")
       assert.strictEqual(yield* outcome({ denyPrivate: true }, "ws://pub.example"), "DeniedByPolicy")
       assert.strictEqual(yield* outcome({ allow: ["198.51.100.0/24"] }, "ws://pub.example"), "DeniedByPolicy")
+      const everything = ["0.0.0.0/0", "::/0"]
+      for (const target of ["ws://pub.example", "ws://192.0.2.1"]) {
+        assert.strictEqual(yield* outcome({ deny: everything }, target), "DeniedByPolicy", target)
+      }
+      assert.strictEqual(yield* outcome({ allow: everything }, "ws://pub.example"), "DeniedByPolicy")
       assert.lengthOf(asked, 0)
       assert.strictEqual(yield* outcome({ deny: ["192.0.2.0/24"] }, "ws://198.51.100.1"), "Proxy")
-      assert.lengthOf(asked, 1)
+      assert.strictEqual(yield* outcome({ deny: ["192.0.2.0/24"] }, "ws://pub.example"), "Proxy")
+      assert.strictEqual(yield* outcome({ allow: ["192.0.2.0/24"] }, "ws://192.0.2.1"), "Proxy")
+      assert.lengthOf(asked, 3)
     })
   )
 })
