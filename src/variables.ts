@@ -204,8 +204,8 @@ export const variables = {
   sourceRate: {
     name: "MULTISERVER_SOURCE_RATE",
     form: "count",
-    what: "how many newcomers one source may send in a second",
-    byDefault: "`20`",
+    what: "how many newcomers that say something one source may send in a second",
+    byDefault: "`250`",
     layer: limits,
     commands: listening
   },
