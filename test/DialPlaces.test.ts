@@ -13,9 +13,29 @@ import { Capacity } from "../src/Capacity.ts"
 import { DialPlaces } from "../src/DialPlaces.ts"
 import * as Limits from "../src/Limits.ts"
 import * as Multiserver from "../src/Multiserver.ts"
+import * as Net from "../src/net/Net.ts"
+import { Resolver } from "../src/Resolver.ts"
 import * as Transport from "../src/Transport.ts"
 
 const file = (name: string) => fileURLToPath(new URL(`support/${name}`, import.meta.url))
+
+/** The port of a black hole on 127.0.0.1, in the system's own words: its queue is full, and it takes nobody. */
+const blackHole = Effect.gen(function* () {
+  const hole = yield* Effect.acquireRelease(
+    Effect.sync(() => spawn(process.execPath, [file("blackHole.ts")], { stdio: ["ignore", "pipe", "inherit"] })),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
+  )
+  const port = yield* Effect.callback<number>((resume) => {
+    hole.stdout.once("data", (line) => resume(Effect.succeed(Number(line))))
+  })
+  // These fill its queue.
+  const filling = yield* Effect.acquireRelease(
+    Effect.sync(() => Array.from({ length: 4 }, () => net.connect(port, "127.0.0.1").on("error", () => {}))),
+    (sockets) => Effect.sync(() => sockets.forEach((socket) => socket.destroy()))
+  )
+  yield* Effect.callback<void>((resume) => void filling[1]?.once("connect", () => resume(Effect.void)))
+  return port
+})
 
 /** A transport whose dials never connect, and how many of them do so at once. */
 const deaf = (room?: () => number) => {
@@ -98,19 +118,7 @@ describe("dials of black holes", () => {
     "take no file descriptor from the rest of the process: 400 at once with a limit of 256",
     () =>
       Effect.gen(function* () {
-        const hole = yield* Effect.acquireRelease(
-          Effect.sync(() => spawn(process.execPath, [file("blackHole.ts")], { stdio: ["ignore", "pipe", "inherit"] })),
-          (child) => Effect.sync(() => child.kill("SIGKILL"))
-        )
-        const port = yield* Effect.callback<number>((resume) => {
-          hole.stdout.once("data", (line) => resume(Effect.succeed(Number(line))))
-        })
-        // These fill its queue.
-        const filling = yield* Effect.acquireRelease(
-          Effect.sync(() => Array.from({ length: 4 }, () => net.connect(port, "127.0.0.1").on("error", () => {}))),
-          (sockets) => Effect.sync(() => sockets.forEach((socket) => socket.destroy()))
-        )
-        yield* Effect.callback<void>((resume) => void filling[1]?.once("connect", () => resume(Effect.void)))
+        const port = yield* blackHole
         const command = `ulimit -n 256 && exec "$0" "$@"`
         const child = yield* Effect.acquireRelease(
           Effect.sync(() =>
@@ -128,6 +136,39 @@ describe("dials of black holes", () => {
         const { files, outcomes } = JSON.parse(said)
         assert.deepStrictEqual(outcomes, { "TimedOut connect": 400 })
         assert.isAbove(files, 10)
+      }),
+    60_000
+  )
+})
+
+describe("a name with a black hole, an IP that refuses and one that answers", () => {
+  it.live.runIf(process.platform === "linux")(
+    "is reached, in whatever order they are",
+    () =>
+      Effect.gen(function* () {
+        const port = yield* blackHole
+        const server = net.createServer((socket) => socket.on("error", () => {}))
+        yield* Effect.acquireRelease(
+          Effect.callback<void>((resume) => void server.listen(port, "127.0.0.2", () => resume(Effect.void))),
+          () => Effect.sync(() => server.close())
+        )
+        const [hole, good, refuses] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+        for (const order of [
+          [hole, good, refuses],
+          [hole, refuses, good],
+          [good, hole, refuses],
+          [good, refuses, hole],
+          [refuses, hole, good],
+          [refuses, good, hole]
+        ]) {
+          const resolver = Layer.succeed(Resolver, () => [Effect.succeed(order)])
+          const layer = Multiserver.layer(["net"]).pipe(Layer.provide(Net.layer), Layer.provide(resolver))
+          yield* Effect.gen(function* () {
+            // Longer than the test may take, so that no deadline decides.
+            const { remote } = yield* Multiserver.dial(`net:name.example:${port}`, { timeouts: { connect: "1 hour" } })
+            assert.strictEqual(String(remote), `net:127.0.0.2:${port}`)
+          }).pipe(Effect.scoped, Effect.provide(layer))
+        }
       }),
     60_000
   )
