@@ -18,11 +18,12 @@ import { type Address, format, type MultiAddress } from "./Address.ts"
 import type * as Connection from "./Connection.ts"
 import { Crowded } from "./Crowded.ts"
 import type { Environment } from "./Environment.ts"
+import type { External } from "./external.ts"
 import { inOwnScope } from "./inOwnScope.ts"
 import { AlreadyRunning, ListenError, Stopped } from "./ListenError.ts"
 import * as Admission from "./listen/admission.ts"
 import { Arrivals } from "./listen/arrivals.ts"
-import { advertised, type Binding, bindingsFor, type Scopes } from "./listen/bindings.ts"
+import { advertised, type Binding, bindingsFor, elsewhereFor, type Scopes } from "./listen/bindings.ts"
 import { drain } from "./listen/drain.ts"
 import { Roster } from "./listen/roster.ts"
 import { type Serve, Serving } from "./listen/serving.ts"
@@ -57,8 +58,10 @@ export interface ListenOptions {
    */
   readonly scope?: Scopes
   /**
-   * The hosts by which the public side reaches this machine: advertised in the scope `public` instead of its
-   * interfaces.
+   * How others reach what is listened on, where they know it by another name. A host (`pub.example`) is advertised
+   * instead of this machine's interfaces, in the scope that it reaches; what is bound to loopback only is reached by an
+   * onion service's at most. A whole address (`wss://pub.example~shs`) is advertised as it is, with the keys filled in;
+   * what is above its transport has to be listened on.
    */
   readonly external?: string | ReadonlyArray<string>
 }
@@ -66,7 +69,8 @@ export interface ListenOptions {
 /** Listens on addresses with what a Multiserver has. */
 export type Listen = (
   addresses: MultiAddress,
-  options?: ListenOptions
+  external: External,
+  options?: Omit<ListenOptions, "external">
 ) => Effect.Effect<Listener, ListenError, Scope.Scope>
 
 /** There is no portable way to hear of a change: this is how often the interfaces are looked at. */
@@ -77,8 +81,8 @@ export const make = (environment: Environment): Effect.Effect<Listen, never, Sco
   Effect.map(
     Admission.make(environment.limits, environment.capacity),
     (admission): Listen =>
-      (addresses, options = {}) =>
-        listen(environment, admission, addresses, options)
+      (addresses, external, options = {}) =>
+        listen(environment, admission, addresses, external, options)
   )
 
 /** Listens on all addresses, or on none: the error says which one could not be bound. */
@@ -86,10 +90,12 @@ const listen = (
   environment: Environment,
   admission: Admission.Admission,
   addresses: MultiAddress,
-  options: ListenOptions
+  external: External,
+  options: Omit<ListenOptions, "external">
 ): Effect.Effect<Listener, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
     const bindings = yield* Effect.fromResult(bindingsFor(environment, addresses, options.scope))
+    const elsewhere = yield* Effect.fromResult(elsewhereFor(environment, bindings, external.addresses))
     const roster = new Roster()
     // Finalizers run in reverse: the transports stop accepting, then the connections drain, then what is left is ended.
     yield* Effect.addFinalizer(() => roster.stopped.open)
@@ -101,13 +107,12 @@ const listen = (
     const bound = yield* Effect.forEach(bindings, (binding) =>
       Effect.map(bind(binding, arrivals), (own) => ({ binding, bound: own }))
     )
-    return { bound, roster, serving }
+    return { bound, elsewhere, roster, serving }
   }).pipe(
     inOwnScope,
-    Effect.map(({ scope, value: { bound, roster, serving } }): Listener => {
+    Effect.map(({ scope, value: { bound, elsewhere, roster, serving } }): Listener => {
       const whole = { address: format(addresses), roster, serving, scope }
-      const external = [options.external ?? []].flat()
-      const addressesFrom = (scopes: Scopes = "device") => advertised(bound, scopes, external)
+      const addressesFrom = (scopes: Scopes = "device") => advertised(bound, scopes, external.hosts, elsewhere)
       return {
         addresses: addressesFrom,
         addressChanges: (scopes) =>

@@ -11,7 +11,6 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Address from "./Address.ts"
-import { kindOfHost } from "./address/host.ts"
 import { Capacity } from "./Capacity.ts"
 import type * as Connection from "./Connection.ts"
 import type { DialError } from "./DialError.ts"
@@ -19,6 +18,7 @@ import * as Dialer from "./Dialer.ts"
 import { DialPlaces } from "./DialPlaces.ts"
 import type { Environment } from "./Environment.ts"
 import { Events, nobody } from "./Events.ts"
+import * as External from "./external.ts"
 import { guardedEffect, guardedPolicy, makeReport } from "./guarded.ts"
 import { Limits } from "./Limits.ts"
 import { CloseDeadlines } from "./Link.ts"
@@ -48,10 +48,8 @@ export class Multiserver extends Context.Service<
 const parseOne = (part: string | Address.Address) =>
   typeof part === "string" ? Address.parse(part) : Result.succeed([part])
 
-const addressError = (
-  Reason: typeof Address.Syntax | typeof Address.TooLong | typeof Address.BadHost,
-  expected: string
-): Address.AddressError => new Address.AddressError({ reason: new Reason({ offset: 0, expected }) })
+const addressError = (Reason: typeof Address.Syntax | typeof Address.TooLong, expected: string): Address.AddressError =>
+  new Address.AddressError({ reason: new Reason({ offset: 0, expected }) })
 
 const parse = (target: Target): Result.Result<Address.MultiAddress, Address.AddressError> => {
   if (typeof target === "string") return Address.parse(target)
@@ -75,12 +73,6 @@ const withAddresses = <A, E, R>(
     const addresses = parse(target)
     return Result.isFailure(addresses) ? Effect.fail(addresses.failure) : use(addresses.success)
   })
-
-/** External hosts come from configuration. An invalid one fails before anything is bound. */
-const checkHosts = (external: ReadonlyArray<string>): Effect.Effect<void, Address.AddressError> =>
-  external.every((host) => kindOfHost(host) !== undefined)
-    ? Effect.void
-    : Effect.fail(addressError(Address.BadHost, "each external host to be a host name or an IP"))
 
 /**
  * A Multiserver that speaks these stacks. It requires their protocols, each as its layer: `Transport<"net">` and
@@ -115,8 +107,9 @@ export const layer = <const Names extends string>(
       return {
         dial: (target, options) => withAddresses(target, (addresses) => Dialer.dial(environment, addresses, options)),
         listen: (target, options) =>
-          checkHosts([options?.external ?? []].flat()).pipe(
-            Effect.andThen(withAddresses(target, (addresses) => listenOn(addresses, options)))
+          // It comes from configuration: what is invalid fails before anything is bound.
+          Effect.flatMap(Effect.fromResult(External.parse([options?.external ?? []].flat())), (external) =>
+            withAddresses(target, (addresses) => listenOn(addresses, external, options))
           )
       }
     })

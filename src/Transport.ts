@@ -125,6 +125,8 @@ export type Accepted = Effect.Effect<Link, HandshakeError, Scope.Scope>
 export interface Bound {
   /** The section with what the system has chosen, such as the port. */
   readonly section: Section
+  /** How far it reaches, where that is known better than the section says it: a name may be this device's only. */
+  readonly reach?: Reach
 }
 
 /**
@@ -148,8 +150,16 @@ export interface Shape {
   readonly destination: (section: Section) => Destination
   /** What to bind for a section so that it is reached from `scope` only. */
   readonly narrow: (section: Section, scope: Reach) => ReadonlyArray<Section>
-  /** A bound section as others can dial it from within `scope`; empty when they can't. */
-  readonly advertise: (section: Section, scope: Reach, external: ReadonlyArray<string>) => ReadonlyArray<Section>
+  /**
+   * A bound section as others can dial it from within `scope`; empty when they can't. `reach` is how far what is bound
+   * reaches, where that is known better than the section says it.
+   */
+  readonly advertise: (
+    section: Section,
+    scope: Reach,
+    external: ReadonlyArray<string>,
+    reach?: Reach
+  ) => ReadonlyArray<Section>
   /** A failure says why the section can't be dialed. */
   readonly dial: (section: Section) => Result.Result<Dial, string>
   /** A failure says why the section can't be listened on. */
@@ -189,10 +199,16 @@ export interface Definition<A> {
    */
   readonly narrow?: (section: A, scope: Reach) => ReadonlyArray<Section>
   /**
-   * A bound section as others can dial it. `external` are the hosts by which the public side reaches this machine, when
-   * that is known better than its interfaces do. By default the section itself, in each scope that it reaches.
+   * A bound section as others can dial it. `external` are the hosts by which others reach this machine, when that is
+   * known better than its interfaces do, and `reach` is what is bound's. By default the section itself, in each scope
+   * that it reaches.
    */
-  readonly advertise?: (section: A, scope: Reach, external: ReadonlyArray<string>) => ReadonlyArray<Section>
+  readonly advertise?: (
+    section: A,
+    scope: Reach,
+    external: ReadonlyArray<string>,
+    reach: Reach
+  ) => ReadonlyArray<Section>
   readonly dial: (section: A, options: DialOptions) => ReturnType<Dial>
   /** Without it, the transport only dials. */
   readonly listen?: (section: A, onAccepted: OnAccepted, options: ListenOptions) => ReturnType<Listen>
@@ -239,11 +255,12 @@ export const make = <A>(definition: Definition<A>): Shape => {
       const own = decoded(section)
       return Result.isSuccess(own) ? (definition.narrow?.(own.success, scope) ?? [section]) : [section]
     },
-    advertise: (section, scope, external) => {
+    advertise: (section, scope, external, reach) => {
       const own = decoded(section)
       if (Result.isFailure(own)) return []
-      if (definition.advertise !== undefined) return definition.advertise(own.success, scope, external)
-      return within(scope, definition.reach(own.success)) ? [section] : []
+      const known = reach ?? definition.reach(own.success)
+      if (definition.advertise !== undefined) return definition.advertise(own.success, scope, external, known)
+      return within(scope, known) ? [section] : []
     },
     dial: (section) =>
       Result.flatMap(decoded(section), (own) => {

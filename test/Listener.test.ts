@@ -23,7 +23,11 @@ import type { ListenError } from "../src/ListenError.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Policy from "../src/Policy.ts"
 import * as Transport from "../src/Transport.ts"
+import * as WebSocket from "../src/ws/WebSocket.ts"
 import { echo, multiserver, pattern, protocols, readAll, recorder, sameBytes, served, turn } from "./support/servers.ts"
+
+/** With WebSockets too. */
+const web = Multiserver.layer(["net", "net~shs", "ws~shs"]).pipe(Layer.provide([protocols(), WebSocket.layer()]))
 
 const reason = (error: ConnectionError | Cause.Done): string =>
   Cause.isDone(error) ? "Done" : error.reason._tag === "LocallyClosed" ? error.reason.why : error.reason._tag
@@ -95,6 +99,95 @@ describe("listen", () => {
       if (Result.isFailure(local)) assert.include(local.failure.message, "no interface of this machine is local")
       else assert.isTrue(local.success.addresses("local").every((each) => !/127\.|0\.0\.0\.0/.test(String(each))))
     }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("takes external hosts however they are written, and says them as sections do", () =>
+    Effect.gen(function* () {
+      const onion = `${"a".repeat(56)}.onion`
+      const cases = [
+        ["ws://0.0.0.0:0~shs", "Pub.Example", "ws://pub.example:P"],
+        ["net:0.0.0.0:0~shs", "Pub.Example", "net:pub.example:P"],
+        ["ws://0.0.0.0:0~shs", "münchen.example", "ws://xn--mnchen-3ya.example:P"],
+        ["net:0.0.0.0:0~shs", "münchen.example", "net:xn--mnchen-3ya.example:P"],
+        ["ws://[::]:0~shs", "2001:DB8::1", "ws://[2001:db8::1]:P"],
+        ["ws://[::]:0~shs", "[2001:DB8::1]", "ws://[2001:db8::1]:P"],
+        ["net:0.0.0.0:0~shs", `${onion}.`, `onion:${onion}:P`],
+        ["net:0.0.0.0:0~shs", onion.toUpperCase(), `onion:${onion}:P`]
+      ] as const
+      for (const [target, external, expected] of cases) {
+        const listener = yield* Multiserver.listen(target, { external })
+        const [first] = listener.addresses("public")
+        assert.strictEqual(String(first).replace(/:\d+~shs:.*$/, ":P"), expected, external)
+        assert.isTrue(Result.isSuccess(Address.parse(String(first))))
+      }
+      // A WebSocket has no way to an onion service.
+      const ws = yield* Multiserver.listen("ws://0.0.0.0:0~shs", { external: `${onion}.` })
+      assert.notInclude(ws.addresses(["device", "local", "public"]).join(), "onion")
+    }).pipe(Effect.provide(web))
+  )
+
+  it.live("says an external host to those who can reach it, and a wildcard to nobody", () =>
+    Effect.gen(function* () {
+      const external = ["192.168.7.7", "pub.example", "0.0.0.0", "127.0.0.1"]
+      const listener = yield* Multiserver.listen("net:0.0.0.0:0", { external })
+      const hosts = (scope: "device" | "local" | "public") =>
+        listener.addresses(scope).map((each) => /^net:(.*):\d+$/.exec(`${each}`)?.[1])
+      assert.deepStrictEqual(
+        [hosts("device"), hosts("local"), hosts("public")],
+        [["localhost"], ["192.168.7.7"], ["pub.example"]]
+      )
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("says a whole external address as it is, with the key that it leads to", () =>
+    Effect.gen(function* () {
+      const target = "net:127.0.0.1:0~shs"
+      const listener = yield* Multiserver.listen(target, {
+        external: ["wss://pub.example/ssb~shs", "net:192.168.7.7:80~shs"]
+      })
+      const key = /~shs:.*$/.exec(`${listener.addresses()[0]}`)?.[0]
+      assert.deepStrictEqual(listener.addresses("public").map(String), [`wss://pub.example/ssb${key}`])
+      assert.deepStrictEqual(listener.addresses("local").map(String), [`net:192.168.7.7:80${key}`])
+      const withKey = yield* Multiserver.listen(target, { external: `wss://pub.example${key}` })
+      assert.deepStrictEqual(withKey.addresses("public").map(String), [`wss://pub.example${key}`])
+      const other = Buffer.alloc(32, 9).toString("base64")
+      for (const external of ["wss://pub.example", "net:pub.example:80~noise", `wss://pub.example~shs:${other}`]) {
+        const error = yield* Effect.flip(Multiserver.listen(target, { external }))
+        assert.deepStrictEqual([error._tag, error.reason._tag], ["ListenError", "NotListenable"], external)
+        assert.include(error.message, "pub.example")
+      }
+      for (const external of ["pub~shs", "net:pub.example:0~shs", `net:h:1~shs:${other}:${other}`, "pub.example:80"]) {
+        const error = yield* Effect.flip(Multiserver.listen(target, { external }))
+        assert.deepStrictEqual([error._tag, error.reason._tag], ["AddressError", "BadHost"], external)
+      }
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("says of a wildcard in any spelling, and of a name that is this device's, what can be dialed", () =>
+    Effect.gen(function* () {
+      const hostsOf = (target: string, scope: "device" | "local" | "public") =>
+        Effect.map(Multiserver.listen(target), (listener) =>
+          listener.addresses(scope).map((each) => /^(?:net:|ws:..)(.*):\d+/.exec(`${each}`)?.[1] ?? "")
+        )
+      for (const target of [
+        "net:::0:0",
+        "net:0:0:0:0:0:0:0:0:0",
+        "net:::ffff:0.0.0.0:0",
+        "net:0:0",
+        "ws://[::0]:0~shs"
+      ]) {
+        assert.deepStrictEqual(yield* hostsOf(target, "device"), ["localhost"], target)
+        for (const scope of ["local", "public"] as const) {
+          const hosts = yield* hostsOf(target, scope)
+          assert.isEmpty(
+            hosts.filter((host) => /^[0:.[\]]*$|ffff:0|fe80/i.test(host)),
+            `${target} ${hosts}`
+          )
+        }
+      }
+      assert.deepStrictEqual(yield* hostsOf("net:LOCALHOST:0", "device"), ["LOCALHOST"])
+      assert.isEmpty(yield* hostsOf("net:LOCALHOST:0", "public"))
+    }).pipe(Effect.provide(web))
   )
 
   it.live("refuses an external host that is none, and more addresses than there may be", () =>

@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Address from "../Address.ts"
 import * as Sodium from "../crypto/Sodium.ts"
 import * as Events from "../Events.ts"
+import * as External from "../external.ts"
 import * as Limits from "../Limits.ts"
 import * as Multiserver from "../Multiserver.ts"
 import * as Policy from "../Policy.ts"
@@ -43,8 +44,10 @@ export const flags = {
     Flag.atLeast(0)
   ),
   external: Flag.String("external").pipe(
-    Flag.withMetavar("HOST"),
-    Flag.withDescription("A host by which the public reaches this machine; can be repeated"),
+    Flag.withMetavar("HOST|ADDRESS"),
+    Flag.withDescription(
+      "A host by which others reach this machine, or the whole address of a proxy that leads here; can be repeated"
+    ),
     Flag.atLeast(0)
   ),
   scope: Flag.Literals("scope", reaches).pipe(
@@ -94,6 +97,19 @@ const held = Effect.gen(function* () {
   return { sink, release, stopping }
 })
 
+/** Whether an address is dialed at this host. */
+const leadsTo =
+  (host: string) =>
+  ({ transport }: Address.Address): boolean =>
+    "host" in transport && transport.host === host
+
+/** A host by which nothing of what is listened on can be reached would be dropped in silence. */
+const unusedWarning = (host: string) =>
+  ({
+    event: "warning",
+    message: `--external ${host} leads to nothing that is listened on: listen on all interfaces, as with 0.0.0.0, or say the whole address that leads here, as in --external ${Stacks.exampleExternal}`
+  }) as const
+
 /** What there is to serve, and how its handlers dial. */
 export interface Task<E, R> {
   readonly addresses: Address.MultiAddress
@@ -112,6 +128,7 @@ export interface Task<E, R> {
 export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed, serving, settings }: Task<E, R>) =>
   Effect.gen(function* () {
     const allowed = yield* Allowed.parse(input.allow, addresses)
+    const { hosts: externalHosts } = yield* Effect.fromResult(External.parse(input.external))
     const origins = yield* Origins.parse(input.origin)
     const hosts = yield* Origins.parseHosts(input.host)
     const credentials = yield* Tls.shown(input)
@@ -138,6 +155,8 @@ export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed,
       const listener = yield* Multiserver.listen(addresses, { external: input.external })
       const scopes = input.scope.length > 0 ? input.scope : reaches
       yield* report({ event: "listening", addresses: listener.addresses(scopes).map(Address.format) })
+      const unused = externalHosts.filter((host) => !listener.addresses(reaches).some(leadsTo(host)))
+      yield* Effect.forEach(unused, (host) => report(unusedWarning(host)))
       if (exposed) yield* report(Addresses.exposedWarning)
       yield* Effect.forEach([...addresses, ...dialed].filter(Stacks.isOpen), (each) => report(Stacks.openWarning(each)))
       yield* events.release

@@ -30,6 +30,7 @@ const proving = ["shs", "noise"] as const
 /** For the examples of the help. */
 export const exampleTransform = proving[0]
 export const exampleAddress = `net:pub.example:8008~${exampleTransform}:KEY`
+export const exampleExternal = `wss://pub.example~${exampleTransform}`
 export const exampleAddresses = `${exampleAddress};wss://pub.example~${exampleTransform}:KEY`
 
 const transports = ["net", "ws", "wss", "unix", "onion"] as const
@@ -46,20 +47,24 @@ export const speaks = ({ stack }: Address.Address): boolean => stacks.some((each
 export const authenticates = (stack: string): boolean =>
   stack.split("~").some((name) => proving.some((each) => each === name))
 
+/** Transports that anybody on the way can read. */
+const plain: ReadonlyArray<string> = ["net", "ws"]
+
 /**
  * Whether everybody on the way can read and change what is said. Within this machine nobody else is on the way, and a
  * name counts as outside of it.
  */
 export const isOpen = ({ transforms, transport }: Address.Address): boolean =>
   transforms.length === 0 &&
-  (transport._tag === "net" || transport._tag === "ws") &&
+  plain.includes(transport._tag) &&
+  "host" in transport &&
   reachOf(transport.host) !== "device"
 
 /** Said of each of these. */
 export const openWarning = (address: Address.Address) =>
   ({
     event: "warning",
-    message: `${address} is not encrypted: anybody on the way can read and change what is said; ~shs and ~noise are`
+    message: `${address} is not encrypted: anybody on the way can read and change what is said; with ${proving.map((each) => `~${each}`).join(" or ")} nobody can`
   }) as const
 
 // -----------------------------------------------------------------------------

@@ -3,7 +3,7 @@ import * as Arr from "effect/Array"
 import type * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { Address, format, type MultiAddress } from "../Address.ts"
+import { Address, format, type MultiAddress, sectionName } from "../Address.ts"
 import { Insecure, Unsupported } from "../DialError.ts"
 import type { Environment } from "../Environment.ts"
 import { type BindReason, ListenError, NotListenable } from "../ListenError.ts"
@@ -71,6 +71,37 @@ export const bindingsFor = (
     return bindings.flat()
   })
 
+/** An address of somebody else, such as a proxy, that leads to what is listened on. */
+export interface Elsewhere {
+  readonly address: Address
+  /** From where it can be dialed. */
+  readonly reach: Transport.Reach
+}
+
+/** What leads here from elsewhere, with keys; or which of these addresses can't. */
+export const elsewhereFor = (
+  { stacks }: Environment,
+  bindings: ReadonlyArray<Binding>,
+  external: ReadonlyArray<Address>
+): Result.Result<ReadonlyArray<Elsewhere>, ListenError> =>
+  Result.all(
+    external.map(({ transforms, transport }) => {
+      const written = new Address({ transport, transforms })
+      // Spoken with the keys or without, as it is listened on.
+      const own = bindings
+        .map(({ address, stack }) => [address.transforms, Stack.advertisedTransforms(stack, address)] as const)
+        .find((both) => both.some((each) => format(new Address({ transport, transforms: each })) === format(written)))
+      if (own === undefined) {
+        const names = transforms.map((section) => `~${sectionName(section)}`).join("") || "nothing over its transport"
+        const detail = `it is said to lead here, but no address that is listened on has ${names} with this side's key`
+        return Result.fail(new ListenError({ address: format(written), reason: new NotListenable({ detail }) }))
+      }
+      const address = new Address({ transport, transforms: own[1] })
+      // What this side can't dial itself may be reached from anywhere.
+      return Result.succeed({ address, reach: stacks.get(address.stack)?.transport.below(transport).reach ?? "public" })
+    })
+  )
+
 /** A binding that has been bound. */
 export interface Bound {
   readonly binding: Binding
@@ -84,7 +115,7 @@ const advertisedFrom = (
 ): ReadonlyArray<Address> => {
   const transforms = Stack.advertisedTransforms(stack, address)
   return stack.transport
-    .advertise(bound.section, scope, external)
+    .advertise(bound.section, scope, external, bound.reach)
     .map((transport) => new Address({ transport, transforms }))
 }
 
@@ -92,9 +123,12 @@ const advertisedFrom = (
 export const advertised = (
   bound: ReadonlyArray<Bound>,
   scopes: Scopes,
-  external: ReadonlyArray<string>
-): ReadonlyArray<Address> =>
-  Arr.dedupeWith(
-    [scopes].flat().flatMap((scope) => bound.flatMap((each) => advertisedFrom(each, scope, external))),
-    (a, b) => format(a) === format(b)
-  )
+  hosts: ReadonlyArray<string>,
+  elsewhere: ReadonlyArray<Elsewhere>
+): ReadonlyArray<Address> => {
+  const within = (scope: Transport.Reach): ReadonlyArray<Address> => [
+    ...elsewhere.flatMap(({ address, reach }) => (reach === scope ? [address] : [])),
+    ...bound.flatMap((each) => advertisedFrom(each, scope, hosts))
+  ]
+  return Arr.dedupeWith([scopes].flat().flatMap(within), (a, b) => format(a) === format(b))
+}

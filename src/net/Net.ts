@@ -11,7 +11,7 @@ import type { BindReason } from "../ListenError.ts"
 import { contains, empty, type Networks } from "../Networks.ts"
 import { makeUnchecked } from "../schema/makeUnchecked.ts"
 import { fdRoom } from "../sockets/fdRoom.ts"
-import { advertisedHosts, boundHosts, plainIp, reachOf } from "../sockets/ip.ts"
+import { advertisedHosts, boundHosts, isWildcard, plainIp, reachOf } from "../sockets/ip.ts"
 import { bindReason } from "../sockets/reasons.ts"
 import { accepted, bound, dialed, type Reading, reading } from "../sockets/streamSocket.ts"
 import { toHost } from "../sockets/toHost.ts"
@@ -80,9 +80,11 @@ const listen = (
         else socket.resetAndDestroy()
       })
     const server = yield* bound(open, { host, port }, bindReason)
-    const address = server.address()
-    const own = typeof address === "object" && address !== null ? address.port : port
-    return { section: new Address.Net({ host, port: own }) }
+    const own = server.address()
+    if (typeof own !== "object" || own === null) return { section: new Address.Net({ host, port }) }
+    // A name may be found to be this device's only, or all interfaces.
+    const section = new Address.Net({ host: isWildcard(own.address) ? own.address : host, port: own.port })
+    return { section, reach: reachOf(own.address) }
   })
 
 /** An external name of Tor's is reached through Tor. */
@@ -101,8 +103,8 @@ export const layerWith = (options: Options): Layer.Layer<Transport.Transport<"ne
         reach: ({ host }) => reachOf(host),
         toIps: true,
         narrow: ({ host, port }, scope) => boundHosts(host, scope).map((each) => new Address.Net({ host: each, port })),
-        advertise: ({ host, port }, scope, external) =>
-          advertisedHosts(host, scope, external).map((each) => advertised(each, port)),
+        advertise: ({ host, port }, scope, external, reach) =>
+          advertisedHosts(host, scope, external, reach).map((each) => advertised(each, port)),
         notDialable: ({ port }) => (port === 0 ? "port 0 is for listening" : undefined),
         dial: (section, options) => dial(section, options, reading),
         listen: (section, onAccepted, told) => listen(section, onAccepted, told, options, reading)

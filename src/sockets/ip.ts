@@ -7,8 +7,25 @@ import { type Reach, within } from "../Transport.ts"
 /** An IP as it is written elsewhere: without the mapping of IPv4 into IPv6. */
 export const plainIp = (ip: string): string => (/^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(ip) ? ip.slice(7) : ip)
 
+/** The IP that a host is, IPv4 as such when it is mapped into IPv6; `undefined` of a name. */
+const ipOf = (host: string): NetAddress.IpAddress | undefined =>
+  Result.getOrUndefined(NetAddress.ipFromString(plainIp(host).replace(/%.*$/, "")))
+
+/** The wildcard that a host is, however it is written (`::0`): binding it binds every interface. */
+const wildcardOf = (host: string): "0.0.0.0" | "::" | undefined => {
+  const ip = ipOf(host)
+  if (ip === undefined || !NetAddress.isUnspecified(ip)) return undefined
+  return NetAddress.isIpv4Address(ip) ? "0.0.0.0" : "::"
+}
+
 /** Whether binding it binds every interface. */
-export const isWildcard = (host: string): boolean => host === "0.0.0.0" || host === "::"
+export const isWildcard = (host: string): boolean => wildcardOf(host) !== undefined
+
+/** An IPv6 that means nothing without an interface, and that nobody elsewhere can name: `fe80::1%eth0`. */
+const isZoned = (host: string): boolean => {
+  const ip = ipOf(host)
+  return ip !== undefined && NetAddress.isIpv6Address(ip) && NetAddress.isLinkLocal(ip)
+}
 
 const classify = (ip: NetAddress.IpAddress): Reach => {
   if (NetAddress.isLoopback(ip)) return "device"
@@ -20,31 +37,43 @@ const classify = (ip: NetAddress.IpAddress): Reach => {
 export const reachOf = (host: string): Reach => {
   if (host === "localhost") return "device"
   if (isWildcard(host)) return "public"
-  const ip = NetAddress.ipFromString(plainIp(host).replace(/%.*$/, ""))
-  return Result.isSuccess(ip) ? classify(ip.success) : "public"
+  const ip = ipOf(host)
+  return ip === undefined ? "public" : classify(ip)
 }
 
-/**
- * This machine's own IPs that reach exactly as far: what a wildcard stands for. Without their zones, which mean nothing
- * elsewhere.
- */
-const interfaceHosts = (wildcard: string, reach: Reach): ReadonlyArray<string> =>
+/** This machine's own IPs that reach exactly as far and can be named elsewhere: what a wildcard stands for. */
+const interfaceHosts = (wildcard: "0.0.0.0" | "::", reach: Reach): ReadonlyArray<string> =>
   Object.values(os.networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .filter(({ address, family }) => (wildcard === "::" || family === "IPv4") && reachOf(address) === reach)
+    .filter(({ address }) => !isZoned(address))
     .map(({ address }) => address.replace(/%.*$/, ""))
 
 /** What to bind instead of a wildcard, so that nothing is reached from further away than `scope`. */
 export const boundHosts = (host: string, scope: Reach): ReadonlyArray<string> => {
-  if (!isWildcard(host)) return [host]
-  return scope === "device" ? [host === "::" ? "::1" : "127.0.0.1"] : interfaceHosts(host, scope)
+  const wildcard = wildcardOf(host)
+  if (wildcard === undefined) return [host]
+  return scope === "device" ? [wildcard === "::" ? "::1" : "127.0.0.1"] : interfaceHosts(wildcard, scope)
 }
 
-/** The hosts by which others within `scope` dial what is bound to `host`. A wildcard is never advertised literally. */
-export const advertisedHosts = (host: string, scope: Reach, external: ReadonlyArray<string>): ReadonlyArray<string> => {
+/**
+ * The hosts by which others within `scope` dial what is bound to `host`. A wildcard is never advertised literally. What
+ * is bound reaches as far as `reach`, which of a name is known only then.
+ */
+export const advertisedHosts = (
+  host: string,
+  scope: Reach,
+  external: ReadonlyArray<string>,
+  reach: Reach = reachOf(host)
+): ReadonlyArray<string> => {
   // A hidden service leads to a loopback listener too; no other external host does.
-  const leadsHere = external.filter((each) => each.endsWith(".onion") || reachOf(host) !== "device")
-  if (scope === "public" && leadsHere.length > 0) return leadsHere
-  if (!isWildcard(host)) return within(scope, reachOf(host)) ? [host.replace(/%.*$/, "")] : []
-  return scope === "device" ? ["localhost"] : interfaceHosts(host, scope)
+  const leadsHere = external.filter((each) =>
+    each.endsWith(".onion") ? scope === "public" : reach !== "device" && reachOf(each) === scope && !isWildcard(each)
+  )
+  if (scope !== "device" && leadsHere.length > 0) return leadsHere
+  const wildcard = wildcardOf(host)
+  if (wildcard !== undefined) return scope === "device" ? ["localhost"] : interfaceHosts(wildcard, scope)
+  if (!within(scope, reach)) return []
+  if (isZoned(host)) return scope === "device" ? [host] : []
+  return [host.replace(/%.*$/, "")]
 }

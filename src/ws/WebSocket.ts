@@ -161,11 +161,12 @@ const define = <S extends Section>(
     // The proxy looks names up, so that nobody here knows where they lead.
     toIps: (place) => isIP(place.host) !== 0 || proxyFor(dialing.proxies, secure !== undefined, place) === undefined,
     narrow: ({ host, path, port }, scope) => boundHosts(host, scope).map((each) => make({ host: each, port, path })),
-    advertise: ({ host, path, port }, scope, external) =>
+    advertise: ({ host, path, port }, scope, external, reach) =>
       advertisedHosts(
         host,
         scope,
-        external.filter((each) => !each.endsWith(".onion"))
+        external.filter((each) => !each.endsWith(".onion")),
+        reach
       ).map((each) => make({ host: each, port, path })),
     notDialable: ({ port }) => (port === 0 ? "port 0 is for listening" : undefined),
     dial: (place, told): Effect.Effect<Link.Link, TransportReason, Scope.Scope> =>

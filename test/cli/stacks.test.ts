@@ -137,6 +137,18 @@ describe.concurrent("--scope and --external", () => {
     })
   )
 
+  it.live("say so when an external host leads to nothing, and take the whole address of what does", () =>
+    Effect.gen(function* () {
+      const unused = yield* listenInside("net:127.0.0.1:0~shs", "--external", "Pub.example")
+      assert.match((yield* unused.listener.event("warning")).message ?? "", /^--external pub\.example leads to nothing/)
+      const whole = yield* listenInside("net:127.0.0.1:0~shs", "--external", "wss://pub.example~shs")
+      const key = whole.address.split("~")[1]
+      const { addresses = [] } = yield* whole.listener.event("listening")
+      assert.include(addresses, `wss://pub.example~${key}`)
+      assert.isEmpty(whole.listener.events().filter(({ event }) => event === "warning"))
+    })
+  )
+
   it.live("say nothing of what can't be reached from there", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* addressesOf("net:127.0.0.1:0~shs", "--scope", "public"), [])
