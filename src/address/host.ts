@@ -1,4 +1,6 @@
 /** Hosts as they stand in addresses: names, IPv4, and IPv6 without brackets, with a zone perhaps. */
+import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
 
 const maxLength = 255
 
@@ -8,19 +10,23 @@ const ipv6 = /^([0-9A-Fa-f:.]+)(?:%[A-Za-z0-9._-]+)?$/
 
 const isIpv6 = (text: string): boolean => {
   const ip = ipv6.exec(text)?.[1]
-  return ip !== undefined && URL.canParse(`ws://[${ip}]`)
+  return ip !== undefined && Result.isSuccess(NetAddress.ipv6FromString(ip))
 }
 
 const ipv4 = /^\d+\.\d+\.\d+\.\d+$/
 
+/** Whether there are whole URLs. React Native has none that know names beyond ASCII, and lacks `canParse`. */
+const hasUrls = (): boolean => typeof URL === "function" && typeof URL.canParse === "function"
+
 /**
  * A name as DNS is asked for it: letters beyond ASCII become `xn--` and, where they only look different, ASCII. What a
- * URL takes for an IP address then is none: one is written in ASCII.
+ * URL takes for an IP address then is none: one is written in ASCII. Where there are no URLs, a name beyond ASCII is
+ * none either: it has to be written as `xn--`.
  */
 const toAscii = (name: string): string | undefined => {
   if (asciiName.test(name)) return name
   const url = `ws://${name}`
-  const ascii = anyName.test(name) && URL.canParse(url) ? new URL(url).hostname : ""
+  const ascii = anyName.test(name) && hasUrls() && URL.canParse(url) ? new URL(url).hostname : ""
   return asciiName.test(ascii) && !ipv4.test(ascii) ? ascii : undefined
 }
 

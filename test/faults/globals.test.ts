@@ -4,6 +4,8 @@ import * as fs from "node:fs"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Address from "../../src/Address.ts"
 
 const src = new URL("../../src/", import.meta.url)
 
@@ -72,6 +74,31 @@ describe("the platform-free door", () => {
     }
     const reasons = Object.entries(allowed).map(([name, why]) => [name, Object.keys(why)])
     assert.deepStrictEqual(used, Object.fromEntries(reasons))
+  })
+
+  it("reads addresses where there are no URLs that know names beyond ASCII, as in React Native", () => {
+    const { URL: whole } = globalThis
+    const texts = [
+      "net:[::1]:8008",
+      "net:::1:8008",
+      "ws://[2001:DB8::1]:1/p",
+      "net:pub.example:1",
+      "net:m\u00fcnchen.example:1"
+    ]
+    const read = () =>
+      texts.map((text) =>
+        Result.match(Address.parse(text), { onSuccess: String, onFailure: ({ reason }) => reason._tag })
+      )
+    const expected = ["net:::1:8008", "net:::1:8008", "ws://[2001:db8::1]:1/p", "net:pub.example:1"]
+    assert.deepStrictEqual(read(), [...expected, "net:m\u00fcnchen.example:1"])
+    try {
+      for (const there of [undefined, class {}]) {
+        Reflect.set(globalThis, "URL", there)
+        assert.deepStrictEqual(read(), [...expected, "BadHost"])
+      }
+    } finally {
+      globalThis.URL = whole
+    }
   })
 
   it.live("opens frames that straddle two reads where there is no name of Node's", () =>
