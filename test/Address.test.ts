@@ -287,6 +287,28 @@ describe("beside multiserver 3.8.2", () => {
     assert.deepStrictEqual(addresses.map(allFields), [[{ name: "unix", path: "/a!" }], [net("h")]])
   })
 
+  it("writes in a path of unix what an address can't hold as %xx, which 3.8.2 reads as three characters", () => {
+    for (const [path, text] of [
+      ["/Users/me/Library/Application Support/s", "unix:/Users/me/Library/Application%20Support/s"],
+      ["/a;b", "unix:/a%3Bb"],
+      ["/a\u00a0b\u2028", "unix:/a%C2%A0b%E2%80%A8"],
+      ["/a%20b", "unix:/a%2520b"],
+      ["/100%", "unix:/100%"],
+      ["/%zz%4", "unix:/%zz%4"],
+      ["/a ~!", "unix:/a%20!~!!"],
+      ["/é", "unix:/é"]
+    ] as const) {
+      const address = new Address.Address({ transport: new Address.Unix({ path }), transforms: [] })
+      assert.strictEqual(Address.format(address), text)
+      assert.deepStrictEqual(one(text), address)
+      assert.strictEqual(Address.format(one(text)), text)
+    }
+    assert.deepStrictEqual(one("unix:/%c3%a9").transport, new Address.Unix({ path: "/é" }))
+    const [theirs] = readAddress("unix:/a%20b")
+    assert.deepStrictEqual(theirs, { name: "unix", path: "/a%20b" })
+    for (const path of ["", "/a\n", "/\u0000", "/\u202e", "/\ud800"]) assert.throws(() => new Address.Unix({ path }))
+  })
+
   it("reads what its servers advertise, and writes the same", () => {
     const keys = { publicKey: Buffer.from(keyBytes), secretKey: Buffer.alloc(64) }
     const secure = plugins.shs({ keys, auth: () => {} })
@@ -361,6 +383,10 @@ const errors: ReadonlyArray<
   ["ws://[::1]x", "BadHost", 5, /IPv6 in brackets/],
   ["ws://h:1/a#b", "BadPath", 10, /no fragment/],
   ["unix:", "BadPath", 5, /a path/],
+  ["unix:/a%00b", "BadPath", 7, /a path/],
+  ["unix:/a%0Ab", "BadPath", 7, /a path/],
+  ["unix:/a%ffb", "BadPath", 7, /UTF-8/],
+  ["unix:/a%E2%80%AEb", "BadPath", 7, /a path/],
   ["memory:", "Syntax", 7, /a name/],
   ["memory", "Syntax", 6, /a name/],
   ["Foo:x", "Syntax", 0, /lower-case/],
@@ -618,8 +644,8 @@ describe("an address", () => {
       () => new Address.Ws({ host: "h", port: 1, path: "/#" }),
       () => new Address.Wss({ host: "h", port: 1, path: "/a;b" }),
       () => new Address.Unix({ path: "" }),
-      () => new Address.Unix({ path: "/a;b" }),
-      () => new Address.Unix({ path: "/a b" }),
+      () => new Address.Unix({ path: "/a\n" }),
+      () => new Address.Unix({ path: "/a\u0000" }),
       () => new Address.Memory({ name: "" }),
       () => new Address.Shs({ publicKey: PublicKey.make(new Uint8Array(31)) }),
       () => new Address.Shs({ seed: Redacted.make(seedBytes) }),

@@ -11,6 +11,7 @@ import * as path from "node:path"
 import { isMainThread } from "node:worker_threads"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
@@ -151,6 +152,16 @@ const privately = (run: () => void): void => {
 /** A worker has no mask of its own to set, and without one the socket would be open to others for a moment. */
 const inWorker = isMainThread ? undefined : "a worker thread can't make a private socket; listen in the main thread"
 
+/** The same socket for those in other directories; as it was where that would be longer than paths can be. */
+const fromAnywhere = (section: Address.Unix): Address.Unix => {
+  const absolute = path.resolve(section.path)
+  if (tooLong(absolute) !== undefined) return section
+  return Result.getOrElse(
+    Result.try(() => new Address.Unix({ path: absolute })),
+    () => section
+  )
+}
+
 const listen = (
   section: Address.Unix,
   onAccepted: Transport.OnAccepted,
@@ -181,7 +192,7 @@ const listen = (
       ),
       (published) => Effect.ignore(attempt(() => removeIfSame(section.path, published)))
     )
-    return { section }
+    return { section: fromAnywhere(section) }
   })
 
 /** Unix sockets. */

@@ -68,6 +68,25 @@ describe("unix", () => {
     }).pipe(Effect.provide(layer))
   )
 
+  it.live("says a path with white space as one that can be dialed, and a relative one as it is from anywhere", () =>
+    Effect.gen(function* () {
+      const file = path.join(yield* directory, "Application Support;100%20")
+      const written = file
+        .replace(" ", "%20")
+        .replace(";", "%3B")
+        .replace(/100%20$/, "100%2520")
+      const [address] = yield* served(`unix:${written}~shs`, echo)
+      assert.match(String(address), /Application%20Support%3B100%2520~shs:/)
+      assert.isTrue(fs.lstatSync(file).isSocket())
+      const connection = yield* Multiserver.dial(String(address))
+      assert.strictEqual(connection.remote.transport._tag === "unix" && connection.remote.transport.path, file)
+      const relative = path.relative(process.cwd(), path.join(yield* directory, "s"))
+      const [whole] = yield* served(`unix:${relative}`, echo)
+      assert.strictEqual(String(whole), `unix:${path.resolve(relative)}`)
+      yield* Multiserver.dial(String(whole))
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+
   it.live("takes over a dead socket of ours, and keeps it private", () =>
     Effect.gen(function* () {
       const file = path.join(yield* directory, "socket")
