@@ -9,6 +9,7 @@ import * as Result from "effect/Result"
 import type * as Address from "../src/Address.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Noauth from "../src/noauth/Noauth.ts"
+import { primitives } from "./support/primitives.ts"
 import { echo, pattern, protocols, readAll, sameBytes, served, until } from "./support/servers.ts"
 
 const read = (path: string) => fs.readFileSync(new URL(`../${path}`, import.meta.url), "utf8")
@@ -33,6 +34,19 @@ describe("documents", () => {
 
   it("docs/testing.md shows examples/testing.test.ts, which is run with the tests", () => {
     assert.deepStrictEqual(blocksOf(read("docs/testing.md")), [read("examples/testing.test.ts")])
+  })
+
+  it("each key that they show in an address is one that somebody could have", () => {
+    const documents = [
+      "README.md",
+      ...fs.readdirSync(pathOf("docs")).flatMap((name) => (name.endsWith(".md") ? [`docs/${name}`] : []))
+    ]
+    const keys = documents.flatMap((name) => [...read(name).matchAll(/~(?:shs|noise):([A-Za-z0-9+/]{43}=)/g)])
+    assert.isNotEmpty(keys)
+    for (const [, key = ""] of keys) {
+      // An Ed25519 point of the main subgroup: libsodium takes no other.
+      assert.isDefined(primitives.x25519FromPublicKey(Buffer.from(key, "base64")), key)
+    }
   })
 
   it("docs/writing-a-protocol.md shows examples/protocol.ts", () => {
