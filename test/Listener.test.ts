@@ -1,4 +1,6 @@
+import { promises as dns } from "node:dns"
 import * as net from "node:net"
+import * as os from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -22,6 +24,7 @@ import * as Limits from "../src/Limits.ts"
 import type { ListenError } from "../src/ListenError.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Policy from "../src/Policy.ts"
+import { reachOf } from "../src/sockets/ip.ts"
 import * as Transport from "../src/Transport.ts"
 import * as WebSocket from "../src/ws/WebSocket.ts"
 import { echo, multiserver, pattern, protocols, readAll, recorder, sameBytes, served, turn } from "./support/servers.ts"
@@ -187,6 +190,16 @@ describe("listen", () => {
       }
       assert.deepStrictEqual(yield* hostsOf("net:LOCALHOST:0", "device"), ["LOCALHOST"])
       assert.isEmpty(yield* hostsOf("net:LOCALHOST:0", "public"))
+      // The name of a machine may well be a name of loopback.
+      const name = os.hostname().toLowerCase()
+      const found = yield* Effect.result(Effect.tryPromise(() => dns.lookup(name)))
+      if (Result.isFailure(found)) return yield* Effect.logWarning(`NOT TESTED: ${name} is not found`)
+      for (const scope of ["device", "local", "public"] as const) {
+        const isThere = Transport.within(scope, reachOf(found.success.address))
+        for (const target of [`net:${name}:0`, `ws://${name}:0~shs`]) {
+          assert.deepStrictEqual(yield* hostsOf(target, scope), isThere ? [name] : [], `${target} from ${scope}`)
+        }
+      }
     }).pipe(Effect.provide(web))
   )
 

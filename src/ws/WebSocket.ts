@@ -20,7 +20,7 @@ import type { BindReason } from "../ListenError.ts"
 import { empty, type Networks } from "../Networks.ts"
 import { anonymous } from "../Peer.ts"
 import { fdRoom } from "../sockets/fdRoom.ts"
-import { advertisedHosts, boundHosts, plainIp, reachOf } from "../sockets/ip.ts"
+import { advertisedHosts, boundHosts, isWildcard, plainIp, reachOf } from "../sockets/ip.ts"
 import * as Transport from "../Transport.ts"
 import { dial } from "./dial.ts"
 import { type Proxies, proxyFor } from "./HttpProxy.ts"
@@ -174,7 +174,13 @@ const define = <S extends Section>(
     listen: (place, onAccepted, told): Effect.Effect<Transport.Bound, BindReason, Scope.Scope> =>
       listen(place, listening, told, onAccepted, (port, socket, source) =>
         linkOver(port, remoteOf(socket, source), source)
-      ).pipe(Effect.map((port) => ({ section: make({ host: place.host, port, path: place.path }) })))
+      ).pipe(
+        Effect.map(({ ip, port }) => {
+          // A name may be found to be this device's only, or all interfaces.
+          const host = ip !== undefined && isWildcard(ip) ? ip : place.host
+          return { section: make({ host, port, path: place.path }), ...(ip !== undefined && { reach: reachOf(ip) }) }
+        })
+      )
   }
 }
 

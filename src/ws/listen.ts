@@ -76,14 +76,20 @@ const serverFor = (
     return { server: own, bound: HttpServer.bind(own, host, port) }
   })
 
-/** Listens at a path, as long as the scope, and gives the port. */
+/** What has been bound. `ip` is that of a server of our own. */
+export interface Listening {
+  readonly port: number
+  readonly ip: string | undefined
+}
+
+/** Listens at a path, as long as the scope. */
 export const listen = (
   place: Place,
   options: Options,
   told: ListenOptions,
   onAccepted: OnAccepted,
   open: Open
-): Effect.Effect<number, BindReason, Scope.Scope> =>
+): Effect.Effect<Listening, BindReason, Scope.Scope> =>
   Effect.gen(function* () {
     const { authenticates, onRefused } = told
     const protocol = options.secure === undefined ? "ws" : "wss"
@@ -160,7 +166,9 @@ export const listen = (
         onRefused("UnknownPath", sourceOf(ip, request.headers, options.trustedProxies), origin && printable(origin))
       }
     })
-    return yield* bound
+    const port = yield* bound
+    const own = options.server === undefined ? server.address() : null
+    return { port, ip: typeof own === "object" ? own?.address : undefined }
   })
 
 /** Whether a server listens on a unix socket: then nobody who comes has an IP. */
