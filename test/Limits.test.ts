@@ -14,9 +14,10 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import type * as Address from "../src/Address.ts"
+import * as Address from "../src/Address.ts"
 import type * as Events from "../src/Events.ts"
 import * as Limits from "../src/Limits.ts"
 import type * as Link from "../src/Link.ts"
@@ -161,6 +162,27 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("one source over 
     }).pipe(Effect.provide(limited({ exemptLoopback: false, sourceRate: 1 }, { events })))
   })
 
+  it.effect("may come and say nothing as often as it likes, and what it says counts whatever it is", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const [address] = yield* served(target, echo)
+      for (let i = 1; i <= 3; i++) {
+        const socket = yield* silent(address)
+        socket.end()
+        yield* closed(socket)
+        yield* turns
+      }
+      assert.deepStrictEqual(tags(events, "refused"), [])
+      const rude = yield* silent(address)
+      rude.end("GET")
+      yield* closed(rude)
+      yield* turns
+      yield* closed(yield* silent(address))
+      yield* turns
+      assert.deepStrictEqual(tags(events, "refused"), ["TooFast"])
+    }).pipe(Effect.provide(limited({ exemptLoopback: false, sourceRate: 1 }, { events })))
+  })
+
   it.live("on loopback has no limits by default", () =>
     Effect.gen(function* () {
       const [address] = yield* served(target, echo)
@@ -168,6 +190,40 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("one source over 
       yield* exchange(address as Address.Address)
     }).pipe(Effect.provide(limited({})))
   )
+})
+
+describe("a source that is no IP", () => {
+  it.live("has the same limits, by whatever text its transport names it", () => {
+    const events: Array<Events.Event> = []
+    let onAccepted: Transport.OnAccepted = () => false
+    const through = Transport.layer("through", {
+      section: Address.section("through", Schema.String),
+      reach: () => "public",
+      dial: () => Effect.never,
+      listen: (data, accept) =>
+        Effect.sync(() => {
+          onAccepted = accept
+          return { section: new Address.Opaque({ name: "through", data: `:${data}` }) }
+        })
+    })
+    return Effect.gen(function* () {
+      yield* served("through:x", () => Effect.never)
+      const [one, other] = [1, 2].map((each) => Buffer.alloc(32, each).toString("base64"))
+      // The first has a connection in the making, so that the second of its source takes its place.
+      assert.isTrue(onAccepted(Effect.never, one))
+      assert.isTrue(onAccepted(Effect.never, one))
+      yield* until(() => tags(events, "handshake-failed").length === 1)
+      assert.isTrue(onAccepted(Effect.never, other))
+      assert.deepStrictEqual(tags(events, "handshake-failed"), ["Displaced"])
+      assert.isTrue(events.every((event) => event.event === "handshake-failed" && event.source === one))
+    }).pipe(
+      Effect.provide(
+        Multiserver.layer(["through"]).pipe(
+          Layer.provide([through, Limits.layer({ sourceConnections: 1 }), recorder(events)])
+        )
+      )
+    )
+  })
 })
 
 describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("many silent sockets over %s", (target) => {
