@@ -4,7 +4,7 @@
  * Its first line on stdout is `{"host","port","publicKey","appKey","pid"}`, keys in base64. With `EVENTS=FILE` in its environment it
  * appends `{"event","tag"}` for each connection that ended, as a line: `closed` or `handshake-failed`, and `end` is the tag of a clean
  * goodbye. It echoes, and answers a goodbye with its own once everything owed is sent. SIGTERM drains it, and it exits with 0.
- * `STACK` names another stack.
+ * `STACK` names another stack, over net, ws or wss; `TLS` is a folder with what wss listens with.
  */
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
@@ -31,11 +31,14 @@ const count = (counts: Record<string, number>, name: string, by = 1) => {
   counts[name] = (counts[name] ?? 0) + by
 }
 
+/** Opened once: there may be no descriptor left for it later. */
+const events = file === undefined ? undefined : fs.openSync(file, "a")
+
 const record: Events.Sink = (event) =>
   Effect.sync(() => {
     if (event.event === "refused") count(refused, event.tag, event.count)
-    if (file === undefined || (event.event !== "closed" && event.event !== "handshake-failed")) return
-    fs.appendFileSync(file, `${JSON.stringify({ event: event.event, tag: event.tag })}\n`)
+    if (events === undefined || (event.event !== "closed" && event.event !== "handshake-failed")) return
+    fs.writeSync(events, `${JSON.stringify({ event: event.event, tag: event.tag })}\n`)
   })
 
 const echo = (connection: Connection.Connection): Effect.Effect<void, ConnectionError> =>
@@ -49,9 +52,10 @@ const echo = (connection: Connection.Connection): Effect.Effect<void, Connection
   })
 
 const serve = Effect.gen(function* () {
-  const listener = yield* Multiserver.listen([`${transport}:127.0.0.1:0`, ...transforms].join("~"))
+  const place = transport === "net" ? "127.0.0.1:0" : "//127.0.0.1:0"
+  const listener = yield* Multiserver.listen([`${transport}:${place}`, ...transforms].join("~"))
   const own = listener.addresses()[0]?.transport
-  if (own?._tag !== "net") return yield* Effect.die(new Error(`not a stack of net's: ${stack}`))
+  if (own === undefined || !("port" in own)) return yield* Effect.die(new Error(`it has no port: ${stack}`))
   const publicKey = Buffer.from((yield* Identity).publicKey).toString("base64")
   const { host, port } = own
   const { pid } = process

@@ -1,4 +1,7 @@
-/** Somebody who wants to be served while others attack: one exchange after the other, each on a connection of its own. */
+/**
+ * Somebody who wants to be served while others attack: one exchange after the other, each on a connection of its own. With a `delay`, it is
+ * so many milliseconds away: they pass before its first message.
+ */
 import { exchange, percentiles, run, sleep } from "./wire.mjs"
 
 const within = async (millis, promise) => {
@@ -13,13 +16,13 @@ const within = async (millis, promise) => {
   }
 }
 
-run(async ({ every, isStopped, patience, say, stopped, target }) => {
+run(async ({ delay, every, isStopped, patience, say, stopped, target }) => {
   const durations = []
   const failures = []
   while (!isStopped()) {
     const began = performance.now()
     try {
-      await within(patience, exchange(target))
+      await within(patience, exchange(target, { delay }))
       durations.push(performance.now() - began)
     } catch (error) {
       failures.push(error.message)

@@ -6,6 +6,7 @@ import * as fs from "node:fs"
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { bundle } from "../support/bundle.ts"
+import { stacksOf } from "./scenario.ts"
 import { scenarios } from "./scenarios/index.ts"
 import { stacks } from "./world.ts"
 
@@ -21,8 +22,9 @@ beforeAll(async () => {
 
 for (const stack of stacks) {
   describe.concurrent(`a server and a client on ${stack} answer`, () => {
-    for (const { name, once, run, threat } of scenarios) {
-      if (once && stack !== stacks[0]) continue
+    for (const scenario of scenarios) {
+      const { name, run, threat } = scenario
+      if (!stacksOf(scenario).includes(stack)) continue
       it.live(
         `${name}: ${threat}`,
         () =>

@@ -1,5 +1,6 @@
 /** What our processes of the hostile tests share: the stacks, what they count of themselves, and one exchange. */
 import * as fs from "node:fs"
+import * as path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Cause from "effect/Cause"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -16,13 +17,31 @@ import * as Net from "../../src/net/Net.ts"
 import * as Noauth from "../../src/noauth/Noauth.ts"
 import * as Noise from "../../src/noise/Noise.ts"
 import * as Shs from "../../src/shs/Shs.ts"
+import * as WebSocket from "../../src/ws/WebSocket.ts"
 
 const environment = ConfigProvider.layer(ConfigProvider.constantCase(ConfigProvider.fromEnv()))
 
+/** What wss listens and dials with: `TLS` in the environment is the folder of it. */
+const secure = ({ TLS: folder }: NodeJS.ProcessEnv): WebSocket.SecureOptions => {
+  if (folder === undefined) return {}
+  const file = (name: string) => path.join(folder, name)
+  return { credentials: { key: file("server.key"), cert: file("server.crt") }, ca: file("ca.crt") }
+}
+
 /** The stacks under attack, with a new identity and default limits, but what MULTISERVER_... in the environment says. */
 export const multiserver = (appKey: AppKey) =>
-  Multiserver.layer(["net~shs", "net~noise", "net~noauth"]).pipe(
-    Layer.provide([Net.layer, Shs.layer({ appKey }), Noise.layer({ appKey }), Noauth.layer()]),
+  Multiserver.layer([
+    ...(["net~shs", "net~noise", "net~noauth"] as const),
+    ...(["ws", "ws~shs", "ws~noise", "wss", "wss~shs", "wss~noise"] as const)
+  ]).pipe(
+    Layer.provide([
+      Net.layer,
+      WebSocket.layer(),
+      WebSocket.layerSecure(secure(process.env)),
+      Shs.layer({ appKey }),
+      Noise.layer({ appKey }),
+      Noauth.layer()
+    ]),
     Layer.provideMerge(Identity.layerEphemeral),
     Layer.provide([Sodium.layer, Layer.provide(Limits.layerConfig, environment)])
   )

@@ -1,16 +1,20 @@
 /**
  * The hostile tests in their full size: `npm run test:hostile [NAME...]`. Prints the table of docs/threat-model.md with what was measured;
  * exits with 1 when a promise is not held. `--write` puts the table there. `--quick` runs the quick size, whose times count for nothing.
+ * `--on=ws~shs` is one of the stacks, and `--times` says how long each row took.
  */
 import * as fs from "node:fs"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { Verdict } from "./checks.ts"
-import type { Scenario } from "./scenario.ts"
+import { type Scenario, stacksOf } from "./scenario.ts"
 import { scenarios } from "./scenarios/index.ts"
-import { type Size, type StackName, stacks } from "./world.ts"
+import { partsOf, type Size, type StackName, transports } from "./world.ts"
 
 const args = process.argv.slice(2)
 const names = args.filter((arg) => !arg.startsWith("--"))
+const times = args.includes("--times")
+const only = args.find((arg) => arg.startsWith("--on="))?.slice("--on=".length)
 const size: Size = args.includes("--quick") ? "quick" : "full"
 const chosen = scenarios.filter(({ name }) => names.length === 0 || names.includes(name))
 
@@ -26,34 +30,40 @@ const row = (...cells: ReadonlyArray<string>) => {
 
 const failures: Array<string> = []
 
+const brokenOff = (why: string): Verdict => ({ measured: "", broken: [why], late: [] })
+
 const runOne = (scenario: Scenario, stack: StackName): Effect.Effect<Verdict> =>
   Effect.scoped(scenario.run(stack, size)).pipe(
-    Effect.timeoutOrElse({
-      duration: "3 minutes",
-      orElse: () => Effect.succeed({ measured: "", broken: ["it does not end"], late: [] })
-    })
+    Effect.timeoutOrElse({ duration: "5 minutes", orElse: () => Effect.succeed(brokenOff("it does not end")) }),
+    // One that dies is no reason not to run the others.
+    Effect.catchCause((cause) => Effect.succeed(brokenOff(Cause.pretty(cause))))
   )
 
 const runEach = (scenario: Scenario) =>
   Effect.gen(function* () {
     const { answer, asset, attacker, name, once, promise, threat } = scenario
-    const cells: Array<string> = []
-    for (const stack of once ? stacks.slice(0, 1) : stacks) {
+    const cells = new Map<string, Array<string>>(transports.map((transport) => [transport, []]))
+    const began = performance.now()
+    for (const stack of stacksOf(scenario).filter((stack) => only === undefined || stack === only)) {
+      const { over, transport } = partsOf(stack)
       const { broken, late, measured } = yield* runOne(scenario, stack)
       const faults = [...broken, ...late]
-      const of = once ? "" : `${stack}: `
-      cells.push(`${of}${faults.length > 0 ? "**NOT HELD** " : ""}${measured}`)
-      for (const fault of faults) failures.push(`${name}, ${of}${fault}`)
+      const of = once || over === "" ? "" : `${over}: `
+      cells.get(transport)?.push(`${of}${faults.length > 0 ? "**NOT HELD** " : ""}${measured}`)
+      for (const fault of faults) failures.push(`${name}, ${stack}: ${fault}`)
     }
-    row(asset, attacker, threat, answer, promise, name, cells.join("; "))
+    const measured = [...cells.values()].map((each) => each.join("; ") || "-")
+    row(asset, attacker, threat, answer, promise, name, ...measured)
+    if (times) process.stderr.write(`${Math.round((performance.now() - began) / 1000)} s: ${name}\n`)
   })
 
-row("asset", "attacker", "threat", "answer", "promise", "test", "measured")
-row("---", "---", "---", "---", "---", "---", "---")
+const columns = ["asset", "attacker", "threat", "answer", "promise", "test", ...transports]
+row(...columns)
+row(...columns.map(() => "---"))
 
 await Effect.runPromise(Effect.forEach(chosen, runEach, { discard: true }))
 
-if (args.includes("--write") && names.length === 0) {
+if (args.includes("--write") && names.length === 0 && only === undefined) {
   const [before = "", rest = ""] = fs.readFileSync(document, "utf8").split(/(?<=<!-- measured -->\n)/)
   const after = rest.slice(rest.indexOf("<!-- /measured -->"))
   fs.writeFileSync(document, `${before}${rows.join("\n")}\n${after}`)

@@ -13,9 +13,31 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Checks } from "./checks.ts"
 
-/** The stacks that are attacked. */
+/** Where a promise is tried that does not depend on the transport. */
 export const stacks = ["net~shs", "net~noise"] as const
-export type StackName = (typeof stacks)[number]
+/** And where one that does is tried besides. */
+export const webSockets = ["ws~shs", "wss~noise"] as const
+/** Of the transports, those that can be reached from outside. */
+export const transports = ["net", "ws", "wss"] as const
+
+export type StackName =
+  | `${(typeof transports)[number]}~${"shs" | "noise"}`
+  /** Nothing over it. */
+  | "ws"
+  | "wss"
+
+/** The transport of a stack, and what is over it. */
+export const partsOf = (stack: StackName): { readonly transport: string; readonly over: string } => {
+  const [transport = "", ...over] = stack.split("~")
+  return { transport, over: over.join("~") }
+}
+
+/** A place on this machine, or one of a server's, as an address of a stack. */
+export const addressOf = (stack: StackName, place: string, publicKey: string): string => {
+  const { over, transport } = partsOf(stack)
+  const at = transport === "net" ? `net:${place}` : `${transport}://${place}`
+  return over === "" ? at : `${at}~${over}:${publicKey}`
+}
 
 /** `quick`: every kind of attack, a few times. `full`: as many as the promises say. */
 export type Size = "quick" | "full"
@@ -49,6 +71,9 @@ interface Process {
   readonly isAlive: () => boolean
 }
 
+/** What wss listens and dials with. */
+const tlsFolder = file("../fixtures/tls")
+
 /** A process as long as the scope, spoken to in JSON lines. When it dies, who waits for a line of it does. */
 const start = (command: string, args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
   Effect.gen(function* () {
@@ -72,7 +97,10 @@ const start = (command: string, args: ReadonlyArray<string>, env: Record<string,
     child.stdin?.on("error", () => {})
     child.on("error", () => {})
     if (child.stdout !== null) {
-      createInterface({ input: child.stdout }).on("line", (line) => Queue.offerUnsafe(lines, JSON.parse(line)))
+      // What is no line of JSON is a log.
+      createInterface({ input: child.stdout }).on("line", (line) => {
+        if (line.startsWith("{")) Queue.offerUnsafe(lines, JSON.parse(line))
+      })
     }
     child.once("close", (code, signal) => {
       Queue.offerUnsafe(ends, { code, signal })
@@ -136,15 +164,27 @@ const looked = <A>(look: Effect.Effect<A>, enough: (seen: A) => boolean): Effect
 export const eventually = <A>(look: () => A, enough: (seen: A) => boolean): Effect.Effect<A> =>
   looked(Effect.sync(look), enough)
 
-/** What there is once nothing changes any more. */
-export const settled = (counts: Effect.Effect<Counts>): Effect.Effect<Counts> =>
+/** Looks until there are so many, or until for half a minute there were no more of them. */
+const untilStill = (look: Effect.Effect<number>, enough: number): Effect.Effect<number> =>
+  Effect.suspend(() => {
+    let most = -1
+    let still = 0
+    return looked(look, (now) => {
+      still = now > most ? 0 : still + 1
+      most = Math.max(most, now)
+      return now >= enough || still >= 300
+    })
+  })
+
+/** What there is once nothing changes any more, for three looks of a tenth of a second or for more of them. */
+export const settled = (counts: Effect.Effect<Counts>, looks = 3): Effect.Effect<Counts> =>
   Effect.suspend(() => {
     let last: Counts | undefined
     let same = 0
     return looked(counts, (now) => {
       same = last !== undefined && left(now) === left(last) ? same + 1 : 0
       last = now
-      return same >= 3
+      return same >= looks
     })
   })
 
@@ -221,7 +261,7 @@ export const startTarget = (stack: string, options: TargetOptions = {}): Effect.
     fs.writeFileSync(events, "")
     const [node, program] = ours("target")
     const args = ["--expose-gc", program]
-    const env = { EVENTS: events, STACK: stack, ...options.env }
+    const env = { EVENTS: events, STACK: stack, TLS: tlsFolder, ...options.env }
     const running = yield* options.fds === undefined
       ? start(node, args, env)
       : start("/bin/sh", ["-c", `ulimit -n ${options.fds}; exec "$0" "$@"`, node, ...args], env)
@@ -298,10 +338,15 @@ export interface Honest {
 }
 
 /** Makes exchanges, one after the other with a pause between them, until it is stopped. Gives it once it was served for the first time. */
-const startHonest = (target: Target, every: number, patience: number) =>
+const startHonest = (
+  target: Target,
+  order: { readonly every: number; readonly patience: number; readonly delay?: number | undefined }
+) =>
   Effect.gen(function* () {
-    const order = { target: target.address, every, patience }
-    const { child, line } = yield* start(process.execPath, [file("honest.mjs"), JSON.stringify(order)])
+    const { child, line } = yield* start(process.execPath, [
+      file("honest.mjs"),
+      JSON.stringify({ target: target.address, ...order })
+    ])
     const exchanges = yield* Queue.sliding<number>(1)
     const served = yield* Deferred.make<Served>()
     yield* decoded(line, HonestSaid).pipe(
@@ -341,7 +386,7 @@ export interface DialOrder {
 export const startDialer = (appKey: string, env: Record<string, string> = {}) =>
   Effect.gen(function* () {
     const [node, program] = ours("dialer")
-    const running = yield* start(node, ["--expose-gc", program], { APPKEY: appKey, ...env })
+    const running = yield* start(node, ["--expose-gc", program], { APPKEY: appKey, TLS: tlsFolder, ...env })
     yield* decoded(running.line, Said)
     return {
       counts: Effect.suspend(() => countsOf(running)),
@@ -374,6 +419,8 @@ export interface Siege<A> {
   readonly served: Served
   /** How the attackers' connections ended, by the server's account. */
   readonly tags: Tags
+  /** Those that it turned away. */
+  readonly refused: Tags
   readonly before: Counts
   readonly after: Counts
 }
@@ -382,6 +429,8 @@ export interface SiegeOptions extends TargetOptions {
   readonly size: Size
   /** Milliseconds between the exchanges of who is honest. */
   readonly every?: number
+  /** How many milliseconds who is honest is away. */
+  readonly delay?: number
   /** How many in a hundred of the honest exchanges may fail. */
   readonly mayFail?: number
 }
@@ -408,9 +457,10 @@ export const siege = <A extends Attacked, E, R>(
     const target = yield* startTarget(stack, { ...options, env: { ...(quick && patient), ...options.env } })
     const patience = quick ? 120_000 : 5000
     // What is made once is made by the first exchange.
-    const warm = yield* Effect.flatMap(startHonest(target, 1, patience), ({ stop }) => stop)
+    const warm = yield* Effect.flatMap(startHonest(target, { every: 1, patience }), ({ stop }) => stop)
     const before = yield* settled(target.counts)
-    const honest = yield* startHonest(target, options.every ?? 25, patience)
+    const { delay, every = 25 } = options
+    const honest = yield* startHonest(target, { every, patience, delay })
     const attacked = yield* attack(target, honest)
     const served = yield* honest.stop
     const failed = served.failures.length
@@ -422,14 +472,19 @@ export const siege = <A extends Attacked, E, R>(
     checks.holds(target.isAlive(), "the server died")
     // Some may still wait to be accepted, which the attackers need not do.
     const exchanges = warm.exchanges + served.exchanges
-    yield* eventually(target.tags, (seen) => sum(seen) >= exchanges + attacked.connections)
+    const told = Effect.map(target.counts, ({ refused = {} }) => ({ refused, ended: target.tags() }))
+    yield* untilStill(
+      Effect.map(told, ({ ended, refused }) => sum(ended) + sum(refused)),
+      exchanges + attacked.connections
+    )
     const after = yield* sameAs(before, target.counts, checks, "the server")
-    const tags = minus(target.tags(), { end: exchanges })
+    const { ended, refused } = yield* told
+    const tags = minus(ended, { end: exchanges })
     // An exchange that was given up has an event too, if it ever got to the server.
-    const events = sum(tags)
+    const events = sum(tags) + sum(refused)
     checks.holds(
       events >= attacked.connections && events <= attacked.connections + failed,
-      `${events} events for ${attacked.connections} connections: ${JSON.stringify(tags)}`
+      `${events} events for ${attacked.connections} connections: ${JSON.stringify({ ...tags, ...refused })}`
     )
-    return { attacked, served, tags, before, after }
+    return { attacked, served, tags, refused, before, after }
   })

@@ -1,22 +1,32 @@
-/** Leaves at each byte of the client's messages, by FIN or by RST, and looks how soon a FIN is answered with the server's. */
-import { clientOf, connect, inTime, percentiles, protocolOf, run, sleep, times } from "../wire.mjs"
+/**
+ * Leaves at each byte that a client sends until it is through, by FIN or by RST, and looks how soon a FIN is answered with the server's.
+ * Over wss, at each byte of the first message of TLS too.
+ */
+import {
+  clientHello,
+  inTime,
+  open,
+  partLengths,
+  percentiles,
+  run,
+  shakeUpTo,
+  sleep,
+  times,
+  transportOf
+} from "../wire.mjs"
 
 run(async ({ step, target }) => {
-  const { lengths } = protocolOf(target.stack)
-  const [first, second] = lengths.client
+  const tlsHello = transportOf(target.stack) === "wss" ? await clientHello() : Buffer.alloc(0)
+  const length = partLengths(target).reduce((total, part) => total + part, 0)
   const noticed = []
   const unnoticed = []
   let connections = 0
+  const opened = () => connections++
   const cut = async (at, how) => {
-    const raw = await connect(target)
-    connections++
-    const steps = clientOf(target)
-    const hello = steps.next().value
-    if (at <= first) raw.write(hello.subarray(0, at))
-    else {
-      raw.write(hello)
-      raw.write(steps.next(await raw.read(lengths.server[0])).value.subarray(0, at - first))
-    }
+    const ofTls = at < tlsHello.length
+    const raw = await open(ofTls ? { ...target, stack: "net" } : target, { opened, resets: true })
+    if (ofTls) raw.send(tlsHello.subarray(0, at))
+    else await shakeUpTo(raw, target, at - tlsHello.length)
     if (how === "reset") {
       // Long enough for what was sent to be looked at.
       await sleep(5)
@@ -25,14 +35,14 @@ run(async ({ step, target }) => {
       return
     }
     const began = performance.now()
-    raw.end()
-    await inTime(raw.closed)
-    if (raw.over === undefined) unnoticed.push(at)
-    else noticed.push(raw.overAt - began)
+    raw.fin()
+    const end = await inTime(raw.gone)
+    if (end === undefined) unnoticed.push(at)
+    else noticed.push(performance.now() - began)
     raw.destroy()
   }
   const places = []
-  for (let at = 0; at <= first + second; at += step) places.push(at)
+  for (let at = 0; at <= tlsHello.length + length; at += step) places.push(at)
   await times(places.length, 4, (i) => cut(places[i], "end"))
   await times(places.length, 8, (i) => cut(places[i], "reset"))
   return { connections, places: places.length, unnoticed, ...percentiles(noticed) }

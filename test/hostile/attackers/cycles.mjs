@@ -7,7 +7,7 @@ run(async ({ atOnce, onLine, say, stopped, target }) => {
   onLine(async ({ count }) => {
     await times(count, atOnce, async (i) => {
       try {
-        await exchange(target, `cycle ${i}`)
+        await exchange(target, { text: `cycle ${i}` })
         done++
       } catch (error) {
         failures.push(error.message)

@@ -14,7 +14,7 @@ run(async ({ onLine, rounds, say, target }) => {
     let goodbyes = 0
     let open = 0
     await times(rounds, 4, async () => {
-      const peer = await dial(target)
+      const peer = await dial(target, { resets: true })
       peer.say("first")
       await peer.hear(5)
       await damage(peer)

@@ -1,24 +1,38 @@
-/** Slow loris: connections that send a byte now and then, half of them of the first message and half of the second. */
-import { clientOf, connect, inTime, percentiles, protocolOf, run, sleep, times } from "../wire.mjs"
+/**
+ * Slow loris: connections that send a byte now and then, some of the first message, some of the second; over ws some of the request, and
+ * over wss some of the first message of TLS.
+ */
+import { clientHello, inTime, open, partLengths, percentiles, run, shake, sleep, times, transportOf } from "../wire.mjs"
 
 run(async ({ count, every, target }) => {
-  const { lengths } = protocolOf(target.stack)
+  const kinds = partLengths(target).length
+  const tlsHello = transportOf(target.stack) === "wss" ? await clientHello() : undefined
   const lasted = []
   await times(count, count, async (i) => {
-    const raw = await connect(target)
-    const began = performance.now()
-    const steps = clientOf(target)
-    let message = steps.next().value
-    if (i % 2 === 1) {
-      raw.write(message)
-      message = steps.next(await raw.read(lengths.server[0])).value
+    const number = i % (tlsHello === undefined ? kinds : kinds + 1)
+    const ofTls = number === kinds
+    let began = performance.now()
+    const opened = () => {
+      began = performance.now()
     }
-    for (let at = 0; at < message.length - 1 && raw.over === undefined; at++) {
-      raw.write(message.subarray(at, at + 1))
-      await Promise.race([sleep(every), raw.closed])
-    }
+    const raw = await open(ofTls ? { ...target, stack: "net" } : target, { opened })
     // Without its last byte, for as long as the server waits.
-    await inTime(raw.closed)
+    const drip = async (bytes) => {
+      for (let at = 0; at < bytes.length - 1 && raw.over === undefined; at++) {
+        raw.send(bytes.subarray(at, at + 1))
+        await Promise.race([sleep(every), raw.closed])
+      }
+      return false
+    }
+    if (ofTls) await drip(tlsHello)
+    else {
+      await shake(raw, target, (bytes, part) => {
+        if (part === number) return drip(bytes)
+        raw.send(bytes)
+        return true
+      })
+    }
+    await inTime(raw.gone)
     if (raw.over !== undefined) lasted.push(performance.now() - began)
     raw.destroy()
   })

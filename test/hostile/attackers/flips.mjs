@@ -1,5 +1,8 @@
-/** Flips each bit of the client's messages, one for each connection, and counts what is answered after the message. */
-import { clientOf, connect, inTime, protocolOf, run, times } from "../wire.mjs"
+/**
+ * Flips each bit of the client's messages, and over ws of the frames that they are in: one for each connection. Counts what is answered
+ * after the message.
+ */
+import { connect, inTime, partLengths, protocolOf, run, shake, times, transportOf } from "../wire.mjs"
 
 const flipped = (message, bit) => {
   const out = Buffer.from(message)
@@ -8,8 +11,9 @@ const flipped = (message, bit) => {
 }
 
 run(async ({ step, target }) => {
-  const { lengths } = protocolOf(target.stack)
-  const [first, second] = lengths.client
+  const [challenge] = protocolOf(target.stack).lengths.server
+  const parts = partLengths(target)
+  const [first, second] = transportOf(target.stack) === "net" ? parts : parts.slice(1)
   const bits = []
   for (let bit = 0; bit < (first + second) * 8; bit += step) bits.push(bit)
   const wrong = []
@@ -18,17 +22,14 @@ run(async ({ step, target }) => {
   await times(bits.length, 16, async (i) => {
     const bit = bits[i]
     const raw = await connect(target)
-    const steps = clientOf(target)
-    const hello = steps.next().value
-    let allowed = 0
-    if (bit < first * 8) raw.write(flipped(hello, bit))
-    else {
-      raw.write(hello)
-      allowed = lengths.server[0]
-      raw.write(flipped(steps.next(await raw.read(allowed)).value, bit - first * 8))
-    }
+    const inFirst = bit < first * 8
+    await shake(raw, target, (bytes, number) => {
+      const here = inFirst === (number === 0)
+      raw.send(here ? flipped(bytes, inFirst ? bit : bit - first * 8) : bytes)
+      return !here
+    })
     await inTime(raw.closed)
-    answered += raw.received - allowed
+    answered += raw.received - (inFirst ? 0 : challenge)
     if (raw.over === undefined) wrong.push(bit)
     else refused++
     raw.destroy()

@@ -2,9 +2,43 @@
  * Servers that attack who dials them, each kind on a port of its own; the first line on stdout says which. `flip` and `cut` do it at
  * another place for each connection, in order.
  */
+import fs from "node:fs"
 import net from "node:net"
+import tls from "node:tls"
 import { ofTheNetwork, ofThePeer } from "../damages.mjs"
-import { answer, identity, protocolOf, Raw, random, run, sleep } from "../wire.mjs"
+import { answerTo, close, frame, opcodes } from "../websocket.mjs"
+import { answer, identity, protocolOf, Raw, random, run, sleep, streamOf, transportOf, welcome } from "../wire.mjs"
+
+const fixture = (name) => fs.readFileSync(new URL(`../../fixtures/tls/${name}`, import.meta.url))
+
+/** What a server may do with a request for a WebSocket, and right after it. Each is given the request's head. */
+const httpBehaviours = {
+  "http: never answers": () => {},
+  "http: no HTTP": (raw) => raw.send(random(1000)),
+  "http: 200": (raw) => raw.send(Buffer.from("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")),
+  "http: a redirect to itself": (raw) =>
+    raw.send(Buffer.from("HTTP/1.1 301 Moved Permanently\r\nLocation: /\r\nContent-Length: 0\r\n\r\n")),
+  "http: 503": (raw) => raw.send(Buffer.from("HTTP/1.1 503 Busy\r\nConnection: close\r\n\r\n")),
+  "http: another's accept": (raw) => raw.send(answerTo("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==")),
+  "http: a body for ever": async (raw) => {
+    raw.send(Buffer.from("HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n"))
+    while (raw.over === undefined && raw.send(Buffer.from(`4000\r\n${"x".repeat(0x4000)}\r\n`))) await sleep(1)
+  },
+  "http: a megabyte of headers": (raw) =>
+    raw.send(Buffer.from(`HTTP/1.1 101 Switching Protocols\r\n${"X-Long: 0123456789\r\n".repeat(50_000)}`)),
+  "frames: masked": (raw, head) => {
+    raw.send(answerTo(head))
+    raw.send(frame(random(64)))
+  },
+  "frames: text": (raw, head) => {
+    raw.send(answerTo(head))
+    raw.send(frame(Buffer.from("hello"), { mask: false, opcode: opcodes.text }))
+  },
+  "frames: a Close at once": (raw, head) => {
+    raw.send(answerTo(head))
+    raw.send(close(1000, { mask: false }))
+  }
+}
 
 run(async ({ appKey, kinds, say, stack, step, stopped }) => {
   const protocol = protocolOf(stack)
@@ -39,7 +73,11 @@ run(async ({ appKey, kinds, say, stack, step, stopped }) => {
     await damage(peer)
   }
 
-  const behaviours = {
+  /** As it is, or once the socket is a WebSocket. */
+  const upgraded = (behave) => async (raw, i) => behave(await welcome(raw, stack), i)
+  const overWebSocket = transportOf(stack) !== "net"
+
+  const ofTheProtocol = {
     honest: async (raw) => {
       const peer = await answer(raw, stack, keys)
       peer.say(await peer.hear(4))
@@ -88,6 +126,20 @@ run(async ({ appKey, kinds, say, stack, step, stopped }) => {
     }
   }
 
+  const behaviours = {
+    ...Object.fromEntries(Object.entries(ofTheProtocol).map(([name, behave]) => [name, upgraded(behave)])),
+    ...(overWebSocket &&
+      Object.fromEntries(
+        Object.entries(httpBehaviours).map(([name, behave]) => [name, async (raw) => behave(raw, await raw.readHead())])
+      ))
+  }
+  const secureContext =
+    transportOf(stack) === "wss"
+      ? tls.createSecureContext({ key: fixture("server.key"), cert: fixture("server.crt") })
+      : undefined
+  const secured = (socket) =>
+    new tls.TLSSocket(streamOf(socket), { isServer: true, secureContext, ALPNProtocols: ["http/1.1"] })
+
   const servers = await Promise.all(
     Object.entries(behaviours)
       .filter(([name]) => kinds === undefined || kinds.includes(name))
@@ -96,8 +148,9 @@ run(async ({ appKey, kinds, say, stack, step, stopped }) => {
           new Promise((resolve) => {
             let connections = 0
             const listener = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-              const raw = new Raw(socket)
-              raw.closed.then(() => socket.end())
+              const raw = secureContext === undefined ? new Raw(socket) : new Raw(secured(socket), socket)
+              raw.closed.then(() => raw.end())
+              raw.gone.then(() => raw.fin())
               Promise.resolve(behave(raw, connections++)).catch(() => raw.destroy())
             })
             listener.listen(0, "127.0.0.1", () => resolve({ kind, port: listener.address().port }))

@@ -17,7 +17,7 @@ run(async ({ count, deaf = 0, say, silent = 0, target }) => {
     let over = false
     const fill = () => {
       for (let i = 0; i < 8 && !over && !raw.socket.destroyed; i++) {
-        if (!raw.socket.write(sealer.box(body))) return
+        if (!raw.write(sealer.box(body))) return
       }
       if (!over) setImmediate(fill)
     }
@@ -39,6 +39,8 @@ run(async ({ count, deaf = 0, say, silent = 0, target }) => {
           goodbyes++
           raw.write(sealer.goodbye())
           raw.end()
+          // What it still owes is to arrive.
+          return raw.gone
         },
         (error) => cut.push(error.message)
       )
@@ -49,7 +51,7 @@ run(async ({ count, deaf = 0, say, silent = 0, target }) => {
   // Until the kernels are full on both sides: the server has what it can't get rid of.
   const taken = () => unheard.reduce((total, socket) => total + socket.bytesWritten - socket.writableLength, 0)
   for (let before = -1; before !== taken(); await sleep(500)) before = taken()
-  for (let i = 0; i < silent; i++) ends.push((await connect(target)).closed)
+  for (let i = 0; i < silent; i++) ends.push((await connect(target)).gone)
   say({ ready: true })
   await inTime(Promise.all(ends))
   return { connections: count + deaf + silent, goodbyes, echoed, cut }

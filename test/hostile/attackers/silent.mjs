@@ -1,9 +1,11 @@
 /**
- * Sockets that say nothing: so many a second, until there have been `count`, then they are held until stdin ends. Without a `rate`, each
+ * Sockets that say nothing: over ws half of them, and over wss some, once they are WebSockets. So many a second, until there have been `count`, then they are held until stdin ends. Without a `rate`, each
  * line on stdin is another so many.
  */
 import net from "node:net"
-import { run, sleep } from "../wire.mjs"
+import tls from "node:tls"
+import { request } from "../websocket.mjs"
+import { run, sleep, transportOf } from "../wire.mjs"
 
 run(async ({ count, isStopped, onLine, rate, say, stopped, target }) => {
   const sockets = new Set()
@@ -11,12 +13,24 @@ run(async ({ count, isStopped, onLine, rate, say, stopped, target }) => {
   let opened = 0
   let refused = 0
   let closed = 0
+  const transport = transportOf(target.stack)
+  /** A handshake of TLS costs the attacker much. */
+  const everySo = { net: Number.POSITIVE_INFINITY, ws: 2, wss: 16 }[transport]
+  let made = 0
+  const upgrade = (socket) => {
+    if (transport === "ws") return socket.resume().write(request(target))
+    const secure = tls.connect({ socket, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] })
+    secure.on("error", () => {})
+    secure.once("secureConnect", () => secure.resume().write(request(target)))
+  }
   const open = () => {
     const socket = net.connect({ host: target.host, port: target.port })
+    const upgrades = made++ % everySo === 0
     let connected = false
     socket.on("connect", () => {
       connected = true
       opened++
+      if (upgrades) upgrade(socket)
     })
     socket.on("error", () => {})
     socket.on("close", () => {
@@ -24,7 +38,7 @@ run(async ({ count, isStopped, onLine, rate, say, stopped, target }) => {
       if (connected) closed++
       else refused++
     })
-    socket.resume()
+    if (!upgrades) socket.resume()
     sockets.add(socket)
     decided.push(new Promise((resolve) => socket.once("connect", resolve).once("close", resolve)))
   }

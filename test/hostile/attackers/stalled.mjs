@@ -12,7 +12,7 @@ run(async ({ count, say, stopped, target }) => {
     const fill = () => {
       let more = true
       for (let i = 0; i < 64 && more && !peer.raw.socket.destroyed; i++) {
-        more = peer.raw.socket.write(peer.sealer.box(body))
+        more = peer.raw.write(peer.sealer.box(body))
         taken += body.length
       }
       if (more) setImmediate(fill)

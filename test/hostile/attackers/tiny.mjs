@@ -13,7 +13,7 @@ run(async ({ isStopped, say, stopped, target }) => {
       const batch = []
       for (let i = 0; i < 400; i++) batch.push(sealer.box(body))
       boxes += batch.length
-      more = raw.socket.write(Buffer.concat(batch))
+      more = raw.write(Buffer.concat(batch))
       if (more) return setImmediate(flood)
     }
   }

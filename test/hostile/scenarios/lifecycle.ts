@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Checks } from "../checks.ts"
-import type { Scenario } from "../scenario.ts"
+import { everywhere, type Scenario } from "../scenario.ts"
 import { attacker, eventually, patient, settled, siege, startTarget, sum } from "../world.ts"
 
 const connections = Schema.Int
@@ -20,6 +20,7 @@ const cycles: Scenario = {
   threat: "every connection leaves a little behind",
   answer: "a connection lives in one scope, and all that it has goes with it",
   promise: "5,000 connect-handshake-echo-goodbye cycles with no failure, and memory flat",
+  over: everywhere,
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -60,6 +61,7 @@ const resets: Scenario = {
   threat: "connections that are reset at any moment leave file descriptors behind",
   answer: "the socket belongs to its connection's scope from the moment it is accepted",
   promise: "1,500 resets leave file descriptors as they were",
+  over: everywhere,
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -84,6 +86,7 @@ const sigterm: Scenario = {
   threat: "a restart cuts off peers in the middle, so that what they have is taken for all",
   answer: "a listener that stops drains: no newcomers, and a goodbye once all that is owed is sent",
   promise: "SIGTERM with 50 echo sessions mid-transfer whose peers read gives 50 goodbyes, and exit 0",
+  over: everywhere,
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -113,6 +116,7 @@ const deaf: Scenario = {
   answer:
     "unfinished handshakes are ended at once; who takes nothing is destroyed at the grace time, with an event that says so",
   promise: "SIGTERM with 5 deaf peers and 20 silent sockets: exit 0 within 8 s, an event for each",
+  over: everywhere,
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()

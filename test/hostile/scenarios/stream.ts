@@ -2,17 +2,17 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Checks } from "../checks.ts"
-import type { Scenario } from "../scenario.ts"
-import { attacker, eventually, minus, siege, sum, type Tags } from "../world.ts"
+import { everywhere, type Scenario } from "../scenario.ts"
+import { attacker, eventually, minus, partsOf, type StackName, siege, sum, type Tags } from "../world.ts"
 
 /** On Node 20, libuv tells of an end where a reset comes before the last bytes are read. Then nobody can know better. */
 const reset = Number.parseInt(process.versions.node, 10) < 22 ? ["Reset", "Truncated"] : ["Reset"]
 
-/** How the end of a damaged stream may be called. */
-export const expectedTags = (kind: string): ReadonlyArray<string> => {
+/** How the end of a damaged stream may be called. A WebSocket that is reset has had no Close, and no more is known of it. */
+export const expectedTags = (kind: string, stack: StackName): ReadonlyArray<string> => {
   if (/^flip|^packets|^a packet|^what it was sent/.test(kind)) return ["Tampered"]
   if (/^a box too large|^the largest header/.test(kind)) return ["ProtocolViolation"]
-  if (/^reset/.test(kind)) return reset
+  if (/^reset/.test(kind)) return partsOf(stack).transport === "net" ? reset : ["Reset", "Truncated"]
   return /silence$/.test(kind) ? ["Truncated", "Reset"] : ["Truncated"]
 }
 
@@ -28,6 +28,7 @@ const damage: Scenario = {
   threat: "the stream is changed, reordered, shortened or cut after the handshake",
   answer: "every packet is authenticated under a counter, and only a sealed goodbye is an end",
   promise: "all 9 kinds of damage, and 7 of a hostile peer's, end typed; none looks like a clean end",
+  over: everywhere,
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -50,7 +51,7 @@ const damage: Scenario = {
               () => minus(bad(), before),
               (seen) => sum(seen) >= rounds
             )
-            const typed = expectedTags(kind).reduce((count, tag) => count + (ends[tag] ?? 0), 0)
+            const typed = expectedTags(kind, stack).reduce((count, tag) => count + (ends[tag] ?? 0), 0)
             checks.holds(typed === rounds && sum(ends) === rounds, `${kind}: ended ${JSON.stringify(ends)}`)
             checks.holds(goodbyes === 0, `${kind}: answered with a goodbye`)
             checks.holds(open === 0, `${kind}: not ended`)
