@@ -1,6 +1,6 @@
 /**
  * Leaves at each byte that a client sends until it is through, by FIN or by RST, and looks how soon a FIN is answered with the server's.
- * Over wss, at each byte of the first message of TLS too.
+ * Over wss, in the first message of TLS too.
  */
 import {
   clientHello,
@@ -42,7 +42,8 @@ run(async ({ step, target }) => {
     raw.destroy()
   }
   const places = []
-  for (let at = 0; at <= tlsHello.length + length; at += step) places.push(at)
+  for (let at = 0; at < tlsHello.length; at += 16 * step) places.push(at)
+  for (let at = 0; at <= length; at += step) places.push(tlsHello.length + at)
   await times(places.length, 4, (i) => cut(places[i], "end"))
   await times(places.length, 8, (i) => cut(places[i], "reset"))
   return { connections, places: places.length, unnoticed, ...percentiles(noticed) }

@@ -12,7 +12,7 @@ const over: ReadonlyArray<StackName> = ["net~shs", "ws~noise", "wss~shs"]
 
 /** A second. Within the handshake's deadline they are more than may be pending. */
 const rate = 150
-const seconds = 20
+const seconds = 25
 
 /** In the quick size so many to each honest exchange. */
 const newcomers = 6
@@ -54,7 +54,7 @@ const answered = (
         ...(many && { MULTISERVER_EXEMPT_LOOPBACK: "false" })
       }
       // In the quick size the table is small, and chances are larger.
-      const options = { size, env, every: 100, delay: 50, mayFail: full ? 1 : 25 }
+      const options = { size, env, every: full ? 40 : 1, delay: 50, mayFail: full ? 1 : 25 }
       const { attacked, served, tags } = yield* siege(stack, checks, options, (target, honest) =>
         flood(target, honest, size, many)
       )

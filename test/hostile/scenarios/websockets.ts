@@ -123,7 +123,7 @@ const frames: Scenario = {
   asset: "availability",
   attacker: "authenticated peer",
   threat: "frames that cost more to read than to send keep the process from everybody else",
-  answer: "a socket has its turn whatever its frames are; pings that nobody hears answered are not read",
+  answer: "a socket has its turn whatever its frames are; who pings faster than the pongs go out is cut off",
   promise: `honest p99 under 500 ms beside 16 connections that send ${frameKinds.join(", ")}, flat out`,
   over: webSockets,
   run: (stack, size) =>
@@ -231,7 +231,7 @@ const violators: Scenario = {
       const checks = new Checks()
       const full = size === "full"
       const result = Schema.Struct({ connections, violated: Schema.Int })
-      const order = full ? { count: 1500, atOnce: 150 } : { count: 200, atOnce: 100 }
+      const order = full ? { count: 1500, atOnce: 150 } : { count: 300, atOnce: 150 }
       const options = { size, fds: 256, mayFail: unlucky(size) }
       const { attacked, served, tags } = yield* siege(stack, checks, options, (target) =>
         Effect.gen(function* () {
