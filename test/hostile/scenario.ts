@@ -23,6 +23,9 @@ export interface Scenario {
 /** Over each transport that can be reached from outside. */
 export const everywhere: ReadonlyArray<StackName> = [...stacks, ...webSockets]
 
+/** The same for what comes before any handshake: either protocol does. */
+export const beforeHandshakes: ReadonlyArray<StackName> = ["net~shs", "ws~noise", "wss~shs"]
+
 /** What a scenario is tried on. */
 export const stacksOf = ({ once, over = stacks }: Scenario): ReadonlyArray<StackName> =>
   once ? over.slice(0, 1) : over

@@ -2,17 +2,14 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Checks } from "../checks.ts"
-import type { Scenario } from "../scenario.ts"
-import { attacker, type Honest, type Size, type StackName, siege, type Target } from "../world.ts"
+import { beforeHandshakes, type Scenario } from "../scenario.ts"
+import { attacker, type Honest, type Size, siege, type Target } from "../world.ts"
 
 const Hellos = Schema.Struct({ connections: Schema.Int, answered: Schema.Int })
 
-/** Of each transport, with either protocol. */
-const over: ReadonlyArray<StackName> = ["net~shs", "ws~noise", "wss~shs"]
-
 /** A second. Within the handshake's deadline they are more than may be pending. */
 const rate = 150
-const seconds = 25
+const seconds = 20
 
 /** In the quick size so many to each honest exchange. */
 const newcomers = 6
@@ -44,7 +41,7 @@ const answered = (
   threat,
   answer: "who was answered makes room as who was silent does, and an honest newcomer is not the first to",
   promise,
-  over,
+  over: beforeHandshakes,
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -54,7 +51,7 @@ const answered = (
         ...(many && { MULTISERVER_EXEMPT_LOOPBACK: "false" })
       }
       // In the quick size the table is small, and chances are larger.
-      const options = { size, env, every: full ? 40 : 1, delay: 50, mayFail: full ? 1 : 25 }
+      const options = { size, env, every: full ? 40 : 100, delay: 50, mayFail: full ? 1 : 25 }
       const { attacked, served, tags } = yield* siege(stack, checks, options, (target, honest) =>
         flood(target, honest, size, many)
       )

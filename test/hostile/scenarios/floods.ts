@@ -3,7 +3,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Checks } from "../checks.ts"
-import { everywhere, type Scenario } from "../scenario.ts"
+import { beforeHandshakes, everywhere, type Scenario } from "../scenario.ts"
 import {
   attacker,
   eventually,
@@ -81,7 +81,7 @@ const silence: Scenario = {
   threat: "thousands of sockets that say nothing fill the table of pending handshakes",
   answer: "1,024 may be pending; when it is full a newcomer gets in, and the oldest that has said nothing makes room",
   promise: "honest p99 under 500 ms with 5,000 silent sockets",
-  over: everywhere,
+  over: beforeHandshakes,
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -106,7 +106,7 @@ const arrivals: Scenario = {
   answer:
     "the oldest of those who have said nothing makes room: whoever comes has as long as it takes to fill all places",
   promise: "with 200 new silent sockets a second for a minute, the honest fails at most 1 time in 100",
-  over: everywhere,
+  over: beforeHandshakes,
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -235,7 +235,7 @@ const descriptors: Scenario = {
   threat: "sockets use up the file descriptors, and Node hears nothing of it",
   answer: "connections are capped at the soft limit less 64; at the cap, one that is pending makes room",
   promise: "under `ulimit -n 256`, the honest is served during 400 silent sockets",
-  over: everywhere,
+  over: beforeHandshakes,
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
