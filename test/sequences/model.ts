@@ -1,0 +1,155 @@
+/**
+ * What ought to be so: who is there, and what each of them takes. It knows nothing of sockets. The commands change it as the library
+ * promises to behave, and after each of them the world has to agree.
+ */
+
+export const transports = ["memory", "net", "unix", "ws", "wss"] as const
+export type Transport = (typeof transports)[number]
+
+/** Those that go over TCP: their newcomers have a source, which is an IP of loopback here, and a local port that can be used again. */
+export const overTcp = (transport: Transport): boolean => transport !== "memory" && transport !== "unix"
+/** Those whose newcomers have to ask for a WebSocket first. */
+export const overHttp = (transport: Transport): boolean => transport === "ws" || transport === "wss"
+
+/** So few that a sequence gets to each of them. */
+export const limits = { connections: 13, pendingHandshakes: 4, sourceConnections: 6 } as const
+
+/** The source that policy lets in nowhere. */
+export const denied = "127.0.0.9"
+/** Where dials of the Multiserver itself come from. */
+export const own = "127.0.0.1"
+export const sources = [own, "127.0.0.2", "127.0.0.3", denied] as const
+
+/** How far an outsider has got, who has a place and is no connection yet. */
+export type Stage =
+  /** It has said nothing. */
+  | "silent"
+  /** It has sent a part of its first message, and waits. */
+  | "partial"
+  /** It has sent a half of its request for a WebSocket. */
+  | "asking"
+  /** It has a WebSocket. */
+  | "upgraded"
+  /** It has said hello and was answered. */
+  | "answered"
+  /** It has asked for a page, which is being made. Its handshake is pending no more. */
+  | "page"
+
+export interface Visitor {
+  readonly id: number
+  readonly transport: Transport
+  readonly source: string | undefined
+  readonly stage: Stage
+}
+
+/** What there is to be counted in the process. */
+export interface Counts {
+  readonly places: number
+  readonly fds: number
+  readonly fibers: number
+  readonly timers: number
+}
+
+type Cost = Omit<Counts, "places">
+const cost = (fds: number, fibers: number, timers = 0): Cost => ({ fds, fibers, timers })
+
+/** What a listener keeps, without anybody who comes. */
+const listenerCost: Readonly<Record<Transport, Cost>> = {
+  memory: cost(0, 1),
+  net: cost(1, 1),
+  unix: cost(1, 1),
+  // Node looks for requests that are late.
+  ws: cost(1, 1, 1),
+  wss: cost(1, 1, 1)
+}
+
+/** A dialed connection and the accepted one at its other end, with a reader and a handler. */
+const sessionCost: Readonly<Record<Transport, Cost>> = {
+  memory: cost(0, 4),
+  net: cost(2, 4),
+  unix: cost(2, 4),
+  // Each end pings.
+  ws: cost(2, 4, 2),
+  wss: cost(2, 4, 2)
+}
+
+/** An outsider, and what the listener keeps for it. */
+const visitorCost = ({ stage, transport }: Visitor): Cost => {
+  const fds = transport === "memory" ? 0 : 2
+  const runs = !overHttp(transport) || stage === "upgraded" || stage === "answered" || stage === "partial"
+  // A WebSocket pings, and before that TLS has a deadline.
+  const timers = (overHttp(transport) && runs) || (transport === "wss" && stage === "silent") ? 1 : 0
+  return cost(fds, runs ? 1 : 0, timers)
+}
+
+/** A dial that nobody answers: it and its deadline, and at the other end a server that is no part of this. */
+const waitingDialCost = cost(2, 3)
+
+/** What a newcomer gets. */
+export type Welcome =
+  | { readonly _tag: "in"; readonly displaces: boolean }
+  | { readonly _tag: "refused"; readonly tag: string }
+
+/** The `nth` of those that there are, counted over and over. */
+export const pick = <A>(among: Iterable<A>, nth: number): A | undefined => {
+  const all = [...among]
+  return all[nth % Math.max(1, all.length)]
+}
+
+export class Model {
+  readonly listening = new Set<Transport>(transports)
+  /** Who has come from outside, in the order in which they came. */
+  readonly visitors = new Map<number, Visitor>()
+  /** Connections that were dialed, with the ends that were accepted. */
+  readonly sessions = new Map<number, Transport>()
+  /** Dials whose peer does not answer. */
+  readonly waitingDials = new Map<number, Transport>()
+  private ids = 0
+
+  nextId(): number {
+    return this.ids++
+  }
+
+  get places(): number {
+    return this.visitors.size + 2 * this.sessions.size + this.waitingDials.size
+  }
+
+  get pending(): ReadonlyArray<Visitor> {
+    return [...this.visitors.values()].filter(({ stage }) => stage !== "page")
+  }
+
+  private openFrom(source: string): number {
+    const visitors = [...this.visitors.values()].filter((visitor) => visitor.source === source)
+    const dialed = [...this.sessions.values()].filter((transport) => overTcp(transport) && source === own)
+    return visitors.length + dialed.length
+  }
+
+  /** What becomes of a newcomer to a listener. `besides` are the places that are taken for it already. */
+  welcome(transport: Transport, source: string | undefined, besides = 0): Welcome {
+    if (source === denied && !overHttp(transport)) return { _tag: "refused", tag: "DeniedByPolicy" }
+    if (source !== undefined && this.openFrom(source) >= limits.sourceConnections) {
+      return { _tag: "refused", tag: "TooManyFromSource" }
+    }
+    const isFull = this.places + besides >= limits.connections
+    if (!isFull && this.pending.length < limits.pendingHandshakes) return { _tag: "in", displaces: false }
+    if (this.pending.length > 0) return { _tag: "in", displaces: true }
+    return { _tag: "refused", tag: "TooManyConnections" }
+  }
+
+  /** What the process has to count, over what it counted when nobody was there. */
+  get counts(): Counts {
+    const costs = [
+      ...[...this.listening].map((transport) => listenerCost[transport]),
+      ...[...this.visitors.values()].map(visitorCost),
+      ...[...this.sessions.values()].map((transport) => sessionCost[transport]),
+      ...[...this.waitingDials.values()].map(() => waitingDialCost)
+    ]
+    const sum = (of: (each: Cost) => number) => costs.reduce((total, each) => total + of(each), 0)
+    return {
+      places: this.places,
+      fds: sum(({ fds }) => fds),
+      fibers: sum(({ fibers }) => fibers),
+      timers: sum(({ timers }) => timers)
+    }
+  }
+}
