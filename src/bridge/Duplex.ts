@@ -4,7 +4,7 @@
  * `end()` says that all was said, and reading goes on. `destroy()` ends the connection at once without a goodbye, and
  * so does an error on the way. What breaks the connection is the stream's error, a `ConnectionError`. The stream is
  * destroyed with the scope: wait for `finish` before, because bytes that it still holds by then take the goodbye with
- * them.
+ * them. A handler that gives the stream away waits for `connection.closed`, which succeeds when both ends are done.
  */
 import { Duplex } from "node:stream"
 import { isReadonlyArrayNonEmpty } from "effect/Array"

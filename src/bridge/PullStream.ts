@@ -4,7 +4,8 @@
  * The end of what the sink reads says that all was said, and the source goes on. An error there, or an abort of the
  * source, ends the connection at once without a goodbye. What breaks the connection, a `ConnectionError`, ends the
  * source and aborts what the sink reads. So does the end of the scope: a chunk that is not accepted by then takes the
- * goodbye with it.
+ * goodbye with it. A handler that gives the view to callbacks waits for `connection.closed`, which succeeds when both
+ * ends are done, and then gives its place back.
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"

@@ -4,7 +4,8 @@
  * Closing the writable says that all was said, and reading goes on. Aborting the writable or cancelling the readable
  * ends the connection at once, without a goodbye. A broken connection errors the streams with its `ConnectionError`.
  * Both are errored with the scope: close the writable before, because chunks that it still holds by then take the
- * goodbye with them.
+ * goodbye with them. A handler that gives the streams away waits for `connection.closed`, which succeeds when both ends
+ * are done.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

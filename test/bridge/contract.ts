@@ -4,14 +4,28 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import type * as Address from "../../src/Address.ts"
 import * as Connection from "../../src/Connection.ts"
 import { ConnectionError } from "../../src/ConnectionError.ts"
+import type * as Events from "../../src/Events.ts"
+import * as Limits from "../../src/Limits.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
-import { echo, multiserver, pair, pattern, readAll, sameBytes, served } from "../support/servers.ts"
+import {
+  echo,
+  multiserver,
+  pair,
+  pattern,
+  protocols,
+  readAll,
+  recorder,
+  sameBytes,
+  served,
+  until
+} from "../support/servers.ts"
 
 /** A view, driven in the words of its own world. */
 export interface Driver {
@@ -79,6 +93,19 @@ export const uncaught: Effect.Effect<Effect.Effect<unknown>, never, Scope.Scope>
     })
 ).pipe(Effect.map(({ thrown }) => Effect.promise(() => thrown)))
 
+/** Writes back all that it reads, then ends. */
+const echoDriver = (driver: Driver): Effect.Effect<void, unknown> =>
+  Effect.flatMap(driver.read, (chunk) =>
+    chunk === undefined ? driver.end : Effect.andThen(driver.write(chunk), echoDriver(driver))
+  )
+
+/** A Multiserver with places for two conversations with itself. */
+const twoAtOnce = (events: Array<Events.Event>) =>
+  Multiserver.layer(["net~shs", "memory~shs"]).pipe(
+    Layer.provide(protocols()),
+    Layer.provide([Limits.layer({ connections: 4 }), recorder(events)])
+  )
+
 /** How far a writer of 8 MiB comes in many turns of the event loop in which nobody reads. */
 const writer = <E>(write: (chunk: Uint8Array) => Effect.Effect<void, E>, end: Effect.Effect<void, E>) =>
   Effect.gen(function* () {
@@ -109,6 +136,29 @@ export const contract = (
         assert.isTrue(sameBytes(yield* readDriver(driver), bytes))
       }).pipe(Effect.provide(multiserver()))
     )
+
+    it.live("is over when both ends are: a handler that waits for that gives its place back", () => {
+      const events: Array<Events.Event> = []
+      return Effect.gen(function* () {
+        // What its callbacks do is nothing that a handler could wait for otherwise.
+        const [address] = yield* served(target, (connection) =>
+          Effect.gen(function* () {
+            yield* Effect.forkScoped(Effect.ignore(echoDriver(yield* open(connection))))
+            yield* connection.closed
+          })
+        )
+        for (let i = 1; i <= 6; i++) {
+          const echoed = Effect.gen(function* () {
+            const connection = yield* Multiserver.dial(address as Address.Address)
+            yield* Effect.andThen(connection.write(pattern(10)), connection.end)
+            return yield* readAll(connection)
+          })
+          assert.isTrue(sameBytes(yield* Effect.scoped(echoed), pattern(10)))
+          const over = ({ event }: Events.Event) => event === "closed"
+          yield* until(() => events.filter(over).length === 2 * i)
+        }
+      }).pipe(Effect.provide(twoAtOnce(events)))
+    })
 
     it.live("goes on reading after its own end", () =>
       Effect.gen(function* () {
