@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
 import { NotDialable, Refused, type TransportReason, Unreachable } from "../DialError.ts"
 import type { Link } from "../Link.ts"
@@ -21,6 +21,7 @@ import { AddressInUse, type BindReason, NotListenable, PermissionDenied } from "
 import { fdRoom } from "../sockets/fdRoom.ts"
 import { accepted, bound, dialed, opened, type Reading, reading } from "../sockets/streamSocket.ts"
 import * as Transport from "../Transport.ts"
+import { pathToOurs } from "./ours.ts"
 
 /** The longest path that a socket address holds on Linux, in bytes; other systems have a few less. */
 const maxPathBytes = process.platform === "linux" ? 107 : 103
@@ -36,33 +37,42 @@ const tooLong = (path: string): string | undefined =>
 const dialReason = ({ code = "UNKNOWN" }: NodeJS.ErrnoException): TransportReason =>
   code === "ENOENT" || code === "ECONNREFUSED" || code === "EAGAIN" ? new Refused() : new Unreachable({ code })
 
-/** Whether the socket is this user's, or root's, who is everybody. One that isn't there is told by connecting. */
-const isOurs = (path: string): Effect.Effect<boolean> =>
-  Effect.callback((resume) => {
-    fs.stat(path, (error, stats) =>
-      resume(Effect.succeed(error !== null || stats.uid === 0 || stats.uid === process.geteuid?.()))
-    )
-  })
+/** The path by which a socket is dialed. Where nothing proves who is behind it, it has to be this user's own. */
+const pathTo = (path: string, authenticates: boolean): Effect.Effect<string, TransportReason, Scope.Scope> =>
+  authenticates
+    ? Effect.succeed(path)
+    : pathToOurs(path).pipe(
+        Effect.mapError(dialReason),
+        Effect.filterOrFail(
+          (ours) => ours !== undefined,
+          () =>
+            new NotDialable({
+              detail: "the socket is another user's, or others can put one in its place; take shs to know the peer"
+            })
+        )
+      )
 
 const dial = (
   section: Address.Unix,
   { authenticates }: Transport.DialOptions,
   reading: Reading
 ): Effect.Effect<Link, TransportReason, Scope.Scope> =>
-  Effect.gen(function* () {
-    if (!authenticates && !(yield* isOurs(section.path))) {
-      return yield* new NotDialable({ detail: "the socket belongs to another user; take shs to know the peer" })
-    }
-    return yield* dialed(
-      (opening) =>
-        opened(
-          () => opening((options) => net.connect({ path: section.path, allowHalfOpen: true, ...options })),
-          dialReason
-        ),
-      () => section,
-      reading
+  Effect.flatMap(Effect.scope, (outer) =>
+    // What holds the socket is let go of when it is connected.
+    Effect.scoped(
+      Effect.flatMap(pathTo(section.path, authenticates), (path) =>
+        Scope.provide(
+          dialed(
+            (opening) =>
+              opened(() => opening((options) => net.connect({ path, allowHalfOpen: true, ...options })), dialReason),
+            () => section,
+            reading
+          ),
+          outer
+        )
+      )
     )
-  })
+  )
 
 // -----------------------------------------------------------------------------
 // listening

@@ -8,9 +8,11 @@ import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Address from "../../src/Address.ts"
+import type * as Connection from "../../src/Connection.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import * as Noauth from "../../src/noauth/Noauth.ts"
 import * as Compliance from "../../src/testing/Compliance.ts"
+import { byFolders } from "../../src/unix/ours.ts"
 import * as Unix from "../../src/unix/Unix.ts"
 import { echo, pair, pattern, protocols, readAll, sameBytes, served } from "../support/servers.ts"
 
@@ -209,6 +211,86 @@ describe("unix", () => {
       const shs = yield* Effect.flip(Multiserver.dial(`unix:${dir}/theirs~shs:${key}`))
       assert.strictEqual(shs.reason._tag, "HandshakeError")
     }).pipe(Effect.provide(layer))
+  )
+
+  it.live.runIf(process.geteuid?.() === 0)(
+    "takes no other user for this one who puts a socket in the place of ours",
+    () =>
+      Effect.gen(function* () {
+        const [own, shared] = [yield* directory, yield* directory]
+        fs.chmodSync(own, 0o755)
+        fs.chmodSync(shared, 0o777)
+        const say = (who: string) => (connection: Connection.Connection) =>
+          Effect.andThen(connection.write(new TextEncoder().encode(who)), connection.end)
+        yield* served(`unix:${own}/socket~noauth`, say("ours"))
+        // A name that leads to our socket and to theirs in turn, as fast as it goes.
+        yield* node(`
+        const fs = require("fs")
+        process.chdir(${JSON.stringify(shared)})
+        process.setuid(65534)
+        require("net").createServer((socket) => socket.on("error", () => {}).end("theirs")).listen("theirs", () => {
+          console.log("listening")
+          const swap = () => {
+            for (let i = 0; i < 100; i++) {
+              for (const target of [${JSON.stringify(`${own}/socket`)}, "theirs"]) {
+                fs.symlinkSync(target, "next")
+                fs.renameSync("next", "socket")
+              }
+            }
+            setImmediate(swap)
+          }
+          swap()
+        })`)
+        const met = new Map<string, number>()
+        const dial = Effect.scoped(
+          Effect.gen(function* () {
+            const connection = yield* Multiserver.dial(`unix:${shared}/socket~noauth`)
+            assert.strictEqual(connection.peer._tag, "Trusted")
+            return new TextDecoder().decode(yield* readAll(connection))
+          })
+        ).pipe(Effect.catch((error) => Effect.succeed(error.reason._tag)))
+        for (let i = 0; i < 400; i++) {
+          const who = yield* dial
+          met.set(who, (met.get(who) ?? 0) + 1)
+        }
+        assert.includeMembers(["ours", "NotDialable", "Refused"], [...met.keys()], JSON.stringify([...met]))
+        assert.isTrue(met.has("ours"), JSON.stringify([...met]))
+      }).pipe(Effect.provide(layer))
+  )
+
+  it.live.runIf(process.geteuid?.() === 0)(
+    "where the system holds no socket, trusts only one whose folders are closed",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* directory
+        const folder = path.join(dir, "folder")
+        fs.mkdirSync(folder)
+        const file = path.join(folder, "socket")
+        yield* served(`unix:${file}`, echo)
+        const link = path.join(dir, "link")
+        fs.symlinkSync(file, link)
+        const trusts = (name = file) => Effect.map(byFolders(name), (found) => found !== undefined)
+        assert.strictEqual(yield* byFolders(link), fs.realpathSync(file))
+        for (const [who, mode, expected] of [
+          [0, 0o700, true],
+          [0, 0o770, false],
+          [0, 0o1777, false],
+          [65534, 0o700, false]
+        ] as const) {
+          fs.chownSync(folder, who, 0)
+          fs.chmodSync(folder, mode)
+          assert.strictEqual(yield* trusts(), expected, `${who} ${mode.toString(8)}`)
+        }
+        fs.chownSync(folder, 0, 0)
+        fs.chmodSync(folder, 0o700)
+        fs.chmodSync(dir, 0o1777)
+        assert.isTrue(yield* trusts())
+        fs.chmodSync(dir, 0o777)
+        assert.isFalse(yield* trusts())
+        fs.chmodSync(dir, 0o700)
+        fs.chownSync(file, 65534, 0)
+        assert.isFalse(yield* trusts())
+      }).pipe(Effect.provide(layer))
   )
 
   it.live("serves several in one process", () =>
