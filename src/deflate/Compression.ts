@@ -15,7 +15,7 @@ import { format, type Section } from "../Address.ts"
 import type * as Connection from "../Connection.ts"
 import { ConnectionError, ProtocolViolation, Truncated } from "../ConnectionError.ts"
 import { fromConnection, type Wrap } from "../Transform.ts"
-import { Cap } from "./cap.ts"
+import { Ballast, Cap } from "./cap.ts"
 import { Filter, type Zlib } from "./filter.ts"
 
 export type { Zlib } from "./filter.ts"
@@ -31,6 +31,12 @@ export interface Format {
    * decompressed.
    */
   readonly flushMark?: Uint8Array
+  /**
+   * Bytes that mean nothing between two batches, where the format has some. Then all batches of a direction together
+   * may come to 64 MiB and 100 times their size, and more is a `ProtocolViolation`; a writer whose data compresses
+   * better than that sends some of these before a batch.
+   */
+  readonly padding?: Uint8Array
 }
 
 /** Fed at a time: even the best of ratios makes less than a batch may have of it. */
@@ -47,7 +53,7 @@ export const wrap =
         const compressor = yield* Filter.make(compression.compress)
         const decompressor = yield* Filter.make(compression.decompress)
         let ended = false
-        const { end, writeAll } = writing(lower, compressor)
+        const { end, writeAll } = writing(lower, compression, compressor)
         return {
           writeAll,
           end: Effect.suspend(() => {
@@ -62,38 +68,41 @@ export const wrap =
       })
     )
 
-const writing = (lower: Connection.Connection, compressor: Filter) => {
+const writing = (lower: Connection.Connection, { padding }: Format, compressor: Filter) => {
+  const ballast = padding === undefined ? undefined : new Ballast(padding)
   /** What comes out until no more does goes down as one write. */
-  const through = (start: () => void) =>
+  const through = (bytes: Uint8Array | undefined) =>
     Effect.gen(function* () {
-      start()
+      if (bytes === undefined) compressor.finish()
+      else compressor.feed(bytes)
       const out: Array<Uint8Array> = []
+      let length = 0
       for (;;) {
         const next = yield* Effect.orDie(compressor.next)
         if (typeof next === "string") break
         out.push(next)
+        length += next.length
       }
+      const before = ballast?.before(bytes?.length ?? 0, length)
+      if (before !== undefined) out.unshift(before)
       if (!isReadonlyArrayNonEmpty(out)) return
       yield* lower.writeAll(out)
       // Who waits for a flush above waits for what is written here.
       yield* lower.flush
     })
   return {
-    writeAll: (chunks: Connection.Chunks) => through(() => compressor.feed(joined(chunks))),
-    end: Effect.andThen(
-      through(() => compressor.finish()),
-      lower.end
-    )
+    writeAll: (chunks: Connection.Chunks) => through(joined(chunks)),
+    end: Effect.andThen(through(undefined), lower.end)
   }
 }
 
 const reading = (
   lower: Connection.Connection,
-  { flushMark }: Format,
+  { flushMark, padding }: Format,
   decompressor: Filter,
   isOver: () => boolean
 ): Connection.Connection["pull"] => {
-  const cap = flushMark === undefined ? undefined : new Cap(flushMark)
+  const cap = flushMark === undefined ? undefined : new Cap(flushMark, padding !== undefined)
   let input: Uint8Array = new Uint8Array(0)
   let finishing = false
 
@@ -134,7 +143,8 @@ const reading = (
         finishing ? cut : violation("what it sent does not decompress")
       )
       if (typeof next !== "string") {
-        if (cap?.leave(next) === false) return yield* violation("a batch decompresses to more than it may")
+        const tooMuch = cap?.leave(next)
+        if (tooMuch !== undefined) return yield* violation(`${tooMuch} decompress to more than they may`)
         return [next]
       }
       if (decompressor.hasLeftOver) return yield* violation("bytes after the end of its stream")

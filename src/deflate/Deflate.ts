@@ -39,7 +39,9 @@ const format = (mayLeak: boolean): Compression.Format => ({
     }),
   // The largest window, because a peer may have written with it.
   decompress: () => zlib.createInflateRaw({ windowBits: 15, chunkSize: 16 * 1024 }),
-  flushMark: Uint8Array.of(0x00, 0x00, 0xff, 0xff)
+  flushMark: Uint8Array.of(0x00, 0x00, 0xff, 0xff),
+  // A stored block of nothing, from the beginning of a byte, where each flush ends.
+  padding: Uint8Array.of(0x00, 0x00, 0x00, 0xff, 0xff)
 })
 
 const section = new Address.Opaque({ name: "deflate", data: "" })

@@ -253,6 +253,50 @@ describe("deflate", () => {
     }).pipe(Effect.provide(multiserver()))
   )
 
+  it.live(
+    "refuses batches that each keep to it and altogether inflate to more than 64 MiB and 100 times their size",
+    () =>
+      Effect.gen(function* () {
+        const batch = open(new Uint8Array(7 << 20))
+        assert.isBelow(batch.length, 8000)
+        const { far, wire } = yield* wiretapped
+        yield* Effect.forkChild(Effect.ignore(Effect.forever(wire.write(batch))))
+        let total = 0
+        const all = far.pull.pipe(
+          Effect.map((chunks) => {
+            for (const { length } of chunks) total += length
+            assert.isBelow(total, 200 << 20)
+          }),
+          Effect.forever({ disableYield: true })
+        )
+        assert.strictEqual(yield* failure(all), "ProtocolViolation")
+        assert.isAbove(total, 63 << 20)
+        assert.isBelow(total, 80 << 20)
+      }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live(
+    "carries any amount of what compresses best, in one write and in many, with what keeps its reader within bounds",
+    () =>
+      Effect.gen(function* () {
+        const [near, far] = yield* pair("memory:m~deflate")
+        const megabyte = new Uint8Array(1 << 20)
+        const writing = near
+          .write(new Uint8Array(40 << 20))
+          .pipe(Effect.andThen(Effect.repeat(near.write(megabyte), { times: 87 })), Effect.andThen(near.end))
+        yield* Effect.forkChild(writing)
+        let total = 0
+        const all = far.pull.pipe(
+          Effect.map((chunks) => {
+            for (const { length } of chunks) total += length
+          }),
+          Effect.forever({ disableYield: true })
+        )
+        assert.strictEqual(yield* failure(all), "Done")
+        assert.strictEqual(total, 128 << 20)
+      }).pipe(Effect.provide(multiserver()))
+  )
+
   it.live("carries any amount in batches that each keep to it", () =>
     Effect.gen(function* () {
       const [near, far] = yield* pair("memory:m~deflate")
