@@ -51,25 +51,54 @@ const listen = (transport: Model.Transport): Command => ({
   toString: () => `listen ${transport}`
 })
 
+/** Takes out of the model what goes with a listener, and says what is told of it. */
+const drained = (model: Model.Model, transport: Model.Transport): ReadonlyArray<Expected> => {
+  const events: Array<Expected> = []
+  for (const [id, visitor] of model.visitors) {
+    if (visitor.transport !== transport) continue
+    model.visitors.delete(id)
+    if (visitor.stage !== "page") events.push(failed(transport, "Draining"))
+  }
+  for (const [id, other] of model.sessions) {
+    if (other !== transport) continue
+    model.sessions.delete(id)
+    events.push(one(`closed listen ${stackOf(transport)} end`), one(`closed dial ${stackOf(transport)} end`))
+  }
+  model.listening.delete(transport)
+  return events
+}
+
 const drain = (transport: Model.Transport): Command => ({
   check: ({ listening }) => listening.has(transport),
   run: async (model, world) => {
-    const events: Array<Expected> = []
-    for (const [id, visitor] of model.visitors) {
-      if (visitor.transport !== transport) continue
-      model.visitors.delete(id)
-      if (visitor.stage !== "page") events.push(failed(transport, "Draining"))
-    }
-    for (const [id, other] of model.sessions) {
-      if (other !== transport) continue
-      model.sessions.delete(id)
-      events.push(one(`closed listen ${stackOf(transport)} end`), one(`closed dial ${stackOf(transport)} end`))
-    }
-    model.listening.delete(transport)
+    const events = drained(model, transport)
     world.drain(transport)
     await world.agrees(model, events)
   },
   toString: () => `drain ${transport}`
+})
+
+/** Whether so many who dial get in, without anybody who has to make room. */
+const haveRoom = (model: Readonly<Model.Model>, transport: Model.Transport, dials: number): boolean =>
+  model.listening.has(transport) && model.room(Model.overTcp(transport) ? Model.own : undefined) >= dials
+
+/** However far the dial has got by then, nothing is left of it. */
+const drainWhileDialed = (transport: Model.Transport, turns: number): Command => ({
+  check: (model) => haveRoom(model, transport, 1),
+  run: async (model, world) => {
+    const target = world.addressOf(transport) ?? world.nobodyAt(transport)
+    const events = drained(model, transport)
+    const stack = stackOf(transport)
+    await world.dialAway(target, turns)
+    world.drain(transport)
+    await world.agrees(model, [
+      ...events,
+      ...[`connected dial ${stack}`, `connected listen ${stack}`, new RegExp(`^closed dial ${stack} `)].map(maybe),
+      maybe(new RegExp(`^(closed listen|handshake-failed|refused) ${stack} `)),
+      maybe(/^dial-failed /)
+    ])
+  },
+  toString: () => `drain ${transport}, ${turns} turns after a dial`
 })
 
 // -----------------------------------------------------------------------------
@@ -276,6 +305,23 @@ const dial = (transport: Model.Transport): Command => ({
   toString: () => `dial ${transport}`
 })
 
+const dialAtOnce = (transport: Model.Transport, dials: number): Command => ({
+  check: (model) => haveRoom(model, transport, dials),
+  run: async (model, world) => {
+    const target = world.addressOf(transport) ?? world.nobodyAt(transport)
+    const ids = Array.from({ length: dials }, () => model.nextId())
+    const connected = await Promise.all(ids.map((id) => world.dial(id, target)))
+    if (connected.includes(false)) throw new Error("a dial has failed")
+    for (const id of ids) model.sessions.set(id, transport)
+    const stack = stackOf(transport)
+    await world.agrees(
+      model,
+      ids.flatMap(() => [one(`connected dial ${stack}`), one(`connected listen ${stack}`)])
+    )
+  },
+  toString: () => `dial ${transport} ${dials} times at once`
+})
+
 const dialBriefly = (transport: Model.Transport, turns: number): Command => ({
   check: ({ listening }) => listening.has(transport),
   run: async (model, world) => {
@@ -420,6 +466,11 @@ export const arbitraries: ReadonlyArray<fc.Arbitrary<Command>> = [
   ...often(2, each(askForPage)),
   each(askHalf),
   ...often(6, transport.map(dial)),
+  ...often(
+    2,
+    fc.tuple(transport, fc.integer({ min: 2, max: 4 })).map(([to, dials]) => dialAtOnce(to, dials))
+  ),
+  fc.tuple(transport, fc.nat(20)).map(([to, turns]) => drainWhileDialed(to, turns)),
   ...often(
     2,
     fc.tuple(transport, fc.nat(12)).map(([to, turns]) => dialBriefly(to, turns))

@@ -136,6 +136,15 @@ export class Model {
     return { _tag: "refused", tag: "TooManyConnections" }
   }
 
+  /** How many connections can be dialed from a source before anybody is refused or has to make room. */
+  room(source: string | undefined): number {
+    return Math.min(
+      Math.floor((limits.connections - this.places) / 2),
+      limits.pendingHandshakes - this.pending.length,
+      source === undefined ? Number.POSITIVE_INFINITY : limits.sourceConnections - this.openFrom(source)
+    )
+  }
+
   /** What the process has to count, over what it counted when nobody was there. */
   get counts(): Counts {
     const costs = [

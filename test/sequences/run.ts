@@ -33,42 +33,49 @@ export const again = (seed: number, { commands, path }: Replay): string =>
 /** Rejects with the shortest sequence that fails too, and with how to have it again. */
 export const sequences = async ({ onRun, replay, runs, seed }: Options): Promise<Tally> => {
   const tally = new Map<string, number>()
-  let hasFailed = false
+  /** The first failure, with its sequence as it was: what depends on the moment may not come again when it is made shorter. */
+  let first: string | undefined
   const property = fc.asyncProperty(
     fc.commands([...arbitraries], { maxCommands: 60, size: "max", ...(replay && { replayPath: replay.commands }) }),
     async (commands) => {
       onRun?.()
-      const world = await World.make(hasFailed ? patience.shrinking : patience.first)
-      try {
-        await world.listenOnAll()
-        await fc.asyncModelRun(() => ({ model: new Model(), real: world }), commands)
-      } catch (error) {
-        hasFailed = true
+      const world = await World.make(first === undefined ? patience.first : patience.shrinking)
+      const run = world
+        .listenOnAll()
+        .then(() => fc.asyncModelRun(() => ({ model: new Model(), real: world }), commands))
+      const failed = await run.then(
+        () => undefined,
+        (error: unknown) => ({ error })
+      )
+      const left = await world.close()
+      const error = failed?.error ?? (left === undefined ? undefined : new Error(left))
+      if (error !== undefined) {
+        first ??= [messageOf(error), ...listed(String(commands))].join("\n")
         throw error
-      } finally {
-        await world.close()
       }
       for (const [what, times] of world.tally) tally.set(what, (tally.get(what) ?? 0) + times)
     }
   )
   const options = { seed, numRuns: runs, ...(replay && { path: replay.path, endOnFailure: true }) }
+  await World.warmUp()
   const details = await within.run("sequence", () => fc.check(property, options))
   if (!details.failed) return tally
   const text = String(details.counterexample?.[0])
   const commands = /replayPath="([^"]*)"/.exec(text)?.[1] ?? ""
-  const error = details.errorInstance
-  throw new Error(
-    [
-      error instanceof Error ? error.message : String(error),
-      ...text
-        .replace(/\s*\/\*.*$/, "")
-        .split(",")
-        .map((command) => `  ${command}`),
-      `again: ${again(seed, { path: details.counterexamplePath ?? "", commands })}`
-    ].join("\n"),
-    { cause: error }
-  )
+  const shortest = [messageOf(details.errorInstance), ...listed(text)].join("\n")
+  const said = [shortest, `again: ${again(seed, { path: details.counterexamplePath ?? "", commands })}`]
+  if (first !== undefined && first !== shortest) said.push(`What had failed first: ${first}`)
+  throw new Error(said.join("\n"), { cause: details.errorInstance })
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** The commands that were run, one a line. */
+const listed = (commands: string): ReadonlyArray<string> =>
+  commands
+    .replace(/\s*\/\*.*$/, "")
+    .split(",")
+    .map((command) => `  ${command}`)
 
 /** Until there were that many steps, each seed for a hundred sequences. */
 export const steps = async (many: number, options: Omit<Options, "runs">): Promise<Tally> => {

@@ -92,7 +92,35 @@ const placesTaken = (): number => {
   return open
 }
 
-const fdsOpen = (): number => (fs.existsSync("/proc/self/fd") ? fs.readdirSync("/proc/self/fd").length : 0)
+const fdFolder = "/proc/self/fd"
+/** By the kernel's account, where it gives one. */
+const fdsOpen = (): number => (fs.existsSync(fdFolder) ? fs.readdirSync(fdFolder).length : 0)
+
+/** What is open, for who has to understand a failure. */
+const openThings = (): string => {
+  const links = fs.readdirSync(fdFolder).map((fd) => {
+    const link = Result.getOrUndefined(Result.try(() => fs.readlinkSync(path.join(fdFolder, fd))))
+    return link?.replace(/\d+/g, "") ?? ""
+  })
+  const counted = [...links, ...process.getActiveResourcesInfo()].reduce(
+    (counts, name) => counts.set(name, (counts.get(name) ?? 0) + 1),
+    new Map<string, number>()
+  )
+  return [...counted].map(([name, times]) => `${name} ${times}`).join(", ")
+}
+
+/** What is open without any world, once it has been the same for a while: what is closed is gone a moment later. */
+const openWithoutWorld = async (): Promise<number> => {
+  let last = fdsOpen()
+  for (let same = 0; same < 100; same++) {
+    await turn()
+    const now = fdsOpen()
+    // A file that is still being read, for a dial that was interrupted, is read to its end.
+    if (now !== last || process.getActiveResourcesInfo().includes("FSReqCallback")) same = 0
+    last = now
+  }
+  return last
+}
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 const turns = async (times: number): Promise<void> => {
@@ -125,7 +153,6 @@ const stacks = Model.transports.map((transport): `${Model.Transport}~shs` => `${
 
 /** One who was let in. */
 interface Accepted {
-  readonly connection: Connection.Connection
   /** Lets its handler return, or fail. */
   readonly leave: Deferred.Deferred<void, string>
 }
@@ -158,7 +185,8 @@ export class World {
   readonly sessions = new Map<number, Session>()
   readonly dials = new Map<number, Fiber.Fiber<unknown, unknown>>()
   readonly listening = new Map<Model.Transport, Listening>()
-  private readonly accepted: Array<Accepted> = []
+  /** By the number that each dialer says first. */
+  private readonly accepted = new Map<number, Accepted>()
   private events: Array<string> = []
   private liveFibers = 0
   private pages = 0
@@ -167,11 +195,14 @@ export class World {
   private readonly scope = Scope.makeUnsafe()
   private context!: Context.Context<Services>
   private base: Model.Counts = { places: 0, fds: 0, fibers: 0, timers: 0 }
+  /** The file descriptors from before there was anything of it. */
+  private readonly before: number
   /** How long it is waited for what does not come. */
   private readonly patience: number
 
-  private constructor(patience: number) {
+  private constructor(patience: number, before: number) {
     this.patience = patience
+    this.before = before
     this.directory = fs.mkdtempSync(path.join(os.tmpdir(), "ms-sequences-"))
     const sockets = new Set<net.Socket>()
     const silent = () =>
@@ -184,7 +215,8 @@ export class World {
   }
 
   static async make(patience: number): Promise<World> {
-    const world = new World(patience)
+    const before = await openWithoutWorld()
+    const world = new World(patience, before)
     const { directory, mute } = world
     await new Promise<void>((resolve) => mute.tcp.listen(0, "127.0.0.1", resolve))
     await new Promise<void>((resolve) => mute.unix.listen(path.join(directory, "mute"), resolve))
@@ -194,6 +226,17 @@ export class World {
     await turns(10)
     world.base = world.measure()
     return world
+  }
+
+  /** Has each transport used once: what Node then opens for good, it has open from the beginning. */
+  static async warmUp(): Promise<void> {
+    const world = await World.make(1000)
+    await world.listenOnAll()
+    for (const transport of Model.transports) {
+      await world.dial(0, world.addressOf(transport) ?? world.nobodyAt(transport))
+      await world.exchange(0, 1000)
+    }
+    await world.close()
   }
 
   private build(): Effect.Effect<Context.Context<Services>, never, Scope.Scope> {
@@ -294,10 +337,11 @@ export class World {
     this.listening.set(transport, { listener, address, scope })
   }
 
+  /** Reads who it is, and then echoes, until it is told to leave. */
   private serve(connection: Connection.Connection): Effect.Effect<void, unknown> {
-    return Effect.suspend(() => {
-      const accepted: Accepted = { connection, leave: Deferred.makeUnsafe() }
-      this.accepted.push(accepted)
+    return Effect.flatMap(connection.pull, ([first]) => {
+      const accepted: Accepted = { leave: Deferred.makeUnsafe() }
+      this.accepted.set(Buffer.from(first).readUint16BE(), accepted)
       const echo = connection.pull.pipe(
         Effect.flatMap(connection.writeAll),
         Effect.forever({ disableYield: true }),
@@ -387,17 +431,18 @@ export class World {
 
   // ---- dialing ----
 
-  /** Dials a listener. What it takes from the accepted end is known when both have connected. */
+  /** Dials a listener, and says who it is. */
   async dial(id: number, target: Multiserver.Target): Promise<boolean> {
-    const before = this.accepted.length
     const scope = Scope.makeUnsafe()
     const dialed = await this.comes("a dial", this.run(Effect.result(Scope.provide(Multiserver.dial(target), scope))))
     if (Result.isFailure(dialed)) {
       await this.run(Scope.close(scope, Exit.void))
       return false
     }
-    await this.until(() => this.accepted.length > before)
-    const accepted = this.accepted[before]
+    const who = Uint8Array.of(id >> 8, id & 255)
+    await this.comes("a first write", this.run(dialed.success.write(who)))
+    await this.until(() => this.accepted.has(id))
+    const accepted = this.accepted.get(id)
     if (accepted === undefined) throw new Error("the dial has succeeded, and no handler has begun")
     const session: Session = { connection: dialed.success, accepted, scope, sent: 0, received: 0 }
     this.sessions.set(id, session)
@@ -460,6 +505,13 @@ export class World {
     const fiber = this.dials.get(id)
     this.dials.delete(id)
     return fiber === undefined ? Promise.resolve() : this.comes("an interrupted dial", this.run(Fiber.interrupt(fiber)))
+  }
+
+  /** A dial of which nobody knows how it goes, that reads to the end when it succeeds; waits for some turns of the event loop. */
+  async dialAway(target: Multiserver.Target, turnsMeanwhile: number): Promise<void> {
+    const drained = ({ pull }: Connection.Connection) => Effect.ignore(Effect.forever(pull))
+    Effect.runForkWith(this.context)(Effect.ignore(Effect.scoped(Effect.flatMap(Multiserver.dial(target), drained))))
+    await turns(turnsMeanwhile)
   }
 
   /** A dial that is interrupted after so many turns of the event loop, wherever it has got to by then. */
@@ -546,7 +598,7 @@ export class World {
         ...(now.timers === wanted.timers
           ? []
           : [`timers: ${[...timers.values()].map(({ _onTimeout }) => _onTimeout?.name).join(", ")}`]),
-        ...(now.fds === wanted.fds ? [] : [`open: ${process.getActiveResourcesInfo().sort().join(", ")}`]),
+        ...(now.fds === wanted.fds ? [] : [`open: ${openThings()}`]),
         ...missing.map((event) => `not told: ${event}`),
         ...unexpected.map((event) => `told: ${event}`),
         ...gone.map((id) => `${id} was closed`)
@@ -554,8 +606,8 @@ export class World {
     )
   }
 
-  /** Takes everything down, whatever has become of it. */
-  async close(): Promise<void> {
+  /** Takes everything down, whatever has become of it. Answers what is left open. */
+  async close(): Promise<string | undefined> {
     for (const outsider of this.outsiders.values()) outsider.reset()
     for (const id of this.dials.keys()) await this.interruptDial(id)
     for (const { scope } of this.sessions.values())
@@ -567,6 +619,8 @@ export class World {
     await this.run(TestClock.adjust(hours))
     await Effect.runPromise(Scope.close(this.scope, Exit.void))
     fs.rmSync(this.directory, { recursive: true, force: true })
+    const isClosed = await this.until(() => fdsOpen() <= this.before, "stands")
+    return isClosed ? undefined : `left open when all is closed: ${openThings()}`
   }
 }
 
