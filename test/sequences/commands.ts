@@ -5,7 +5,7 @@ import fc from "fast-check"
 import * as Model from "./model.ts"
 import { type Expected, hello, type World } from "./world.ts"
 
-type Command = fc.AsyncCommand<Model.Model, World>
+export type Command = fc.AsyncCommand<Model.Model, World>
 
 const one = (event: string | RegExp): Expected => ({ event })
 const maybe = (event: string | RegExp): Expected => ({ event, optional: true })
@@ -105,7 +105,7 @@ const drainWhileDialed = (transport: Model.Transport, turns: number): Command =>
 // outsiders
 // -----------------------------------------------------------------------------
 
-const connect = (transport: Model.Transport, source: string): Command => ({
+export const connect = (transport: Model.Transport, source: string): Command => ({
   check: ({ listening }) => listening.has(transport),
   run: async (model, world) => {
     const id = model.nextId()

@@ -16,6 +16,8 @@ export interface Options {
   readonly seed: number
   readonly runs: number
   readonly replay?: Replay | undefined
+  /** By default all. */
+  readonly among?: typeof arbitraries
   /** Hears of each sequence before it begins. */
   readonly onRun?: () => void
 }
@@ -31,12 +33,12 @@ export const again = (seed: number, { commands, path }: Replay): string =>
   `npm run fuzz -- --only sequences --seed ${seed} --path ${path} --commands ${commands}`
 
 /** Rejects with the shortest sequence that fails too, and with how to have it again. */
-export const sequences = async ({ onRun, replay, runs, seed }: Options): Promise<Tally> => {
+export const sequences = async ({ among = arbitraries, onRun, replay, runs, seed }: Options): Promise<Tally> => {
   const tally = new Map<string, number>()
   /** The first failure, with its sequence as it was: what depends on the moment may not come again when it is made shorter. */
   let first: string | undefined
   const property = fc.asyncProperty(
-    fc.commands([...arbitraries], { maxCommands: 60, size: "max", ...(replay && { replayPath: replay.commands }) }),
+    fc.commands([...among], { maxCommands: 60, size: "max", ...(replay && { replayPath: replay.commands }) }),
     async (commands) => {
       onRun?.()
       const world = await World.make(first === undefined ? patience.first : patience.shrinking)

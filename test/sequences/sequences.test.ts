@@ -1,5 +1,8 @@
 /** Fifty sequences of what peers may do, in an order that nobody thought of. `npm run fuzz` runs a million steps. */
 import { assert, describe, it } from "@effect/vitest"
+import fc from "fast-check"
+import { type Command, connect } from "./commands.ts"
+import { own } from "./model.ts"
 import { sequences } from "./run.ts"
 
 const seed = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
@@ -30,5 +33,20 @@ describe(`sequences with the seed ${seed} (FUZZ_SEED)`, () => {
       [],
       [...tally].join(" ")
     )
+  })
+
+  it("are made shorter when they fail, and are had again by what they say", async () => {
+    const broken: Command = {
+      check: ({ visitors }) => visitors.size > 1,
+      run: () => Promise.reject(new Error("two are one too many")),
+      toString: () => "count"
+    }
+    const among = [fc.constant(connect("memory", own)), fc.constant(broken)]
+    const messageOf = (error: Error) => error.message
+    const message = await sequences({ seed, runs: 50, among }).then(() => "", messageOf)
+    assert.match(message, /^two are one too many\n {2}connect memory\n {2}connect memory\n {2}count\nagain: /)
+    const [, path = "", commands = ""] = /--path (\S+) --commands (\S+)/.exec(message) ?? []
+    const again = await sequences({ seed, runs: 1, among, replay: { path, commands } }).then(() => "", messageOf)
+    assert.strictEqual(again.split("\nWhat had failed first")[0], message.split("\nWhat had failed first")[0])
   })
 })
