@@ -98,7 +98,7 @@ const drainWhileDialed = (transport: Model.Transport, turns: number): Command =>
       maybe(/^dial-failed /)
     ])
   },
-  toString: () => `drain ${transport}, ${turns} turns after a dial`
+  toString: () => `drain ${transport} ${turns} turns after a dial`
 })
 
 // -----------------------------------------------------------------------------
@@ -120,10 +120,11 @@ export const connect = (transport: Model.Transport, source: string): Command => 
 const onVisitor = (
   name: string,
   nth: number,
-  holds: (visitor: Model.Visitor) => boolean,
+  holds: (visitor: Model.Visitor, model: Readonly<Model.Model>) => boolean,
   run: (model: Model.Model, world: World, visitor: Model.Visitor) => Promise<void>
 ): Command => {
-  const those = (model: Pick<Model.Model, "visitors">) => [...model.visitors.values()].filter(holds)
+  const those = (model: Readonly<Model.Model>) =>
+    [...model.visitors.values()].filter((visitor) => holds(visitor, model))
   return {
     check: (model) => those(model).length > 0,
     run: (model, world) => {
@@ -198,8 +199,11 @@ const comeAgain = (nth: number): Command =>
   onVisitor(
     "reset and come again from the same port",
     nth,
-    // Over ws a place that is taken so is lost as yet.
-    ({ transport }) => transport === "net",
+    // There is a place for it beside the one that it has: who is seen first, the one that goes or the one that comes, is the kernel's matter.
+    ({ source, transport }, model) => {
+      const welcome = model.welcome(transport, source)
+      return Model.overTcp(transport) && welcome._tag === "in" && !welcome.displaces
+    },
     async (model, world, visitor) => {
       const socket = world.socketOf(visitor.id)
       const { localPort } = socket

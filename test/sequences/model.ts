@@ -128,7 +128,10 @@ export class Model {
   welcome(transport: Transport, source: string | undefined, besides = 0): Welcome {
     if (source === denied && !overHttp(transport)) return { _tag: "refused", tag: "DeniedByPolicy" }
     if (source !== undefined && this.openFrom(source) >= limits.sourceConnections) {
-      return { _tag: "refused", tag: "TooManyFromSource" }
+      // One of its own makes room, if one is pending.
+      return this.pending.some((visitor) => visitor.source === source)
+        ? { _tag: "in", displaces: true }
+        : { _tag: "refused", tag: "TooManyFromSource" }
     }
     const isFull = this.places + besides >= limits.connections
     if (!isFull && this.pending.length < limits.pendingHandshakes) return { _tag: "in", displaces: false }

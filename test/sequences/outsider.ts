@@ -129,6 +129,9 @@ export class MemoryOutsider implements Outsider {
       const dial = yield* Effect.orDie(Effect.fromResult(transport.dial(section)))
       const options = {
         permits: () => true,
+        resolve: undefined,
+        lookingUp: <A, E, R>(lookup: Effect.Effect<A, E, R>) => lookup,
+        spare: () => undefined,
         authenticates: true,
         key: undefined,
         dial: () => Effect.die("there is no peer to go through")
