@@ -26,6 +26,8 @@ const control = 8
 /** The longest head: two bytes, eight of the length, four of the mask. */
 const maxHead = 14
 
+const none = Buffer.alloc(0)
+
 /** A head whose mask is zeros, so that `ws` leaves the payload alone. */
 const headOf = (opcode: number, length: number, masked: boolean): Buffer => {
   const bits = masked ? 0x80 : 0
@@ -58,14 +60,15 @@ export class Recut {
   private readonly rules: Rules
   private readonly feed: (bytes: Buffer) => void
 
-  /** The head that has begun, where not all of it was in one chunk. */
-  private readonly head = Buffer.alloc(maxHead)
+  /** The head that has begun, where not all of it was in one chunk. Made when there is one: most connections have none. */
+  private head: Buffer = none
   private headBytes = 0
 
   /** What is to come of the frame that has begun, and what becomes of it. */
   private left = 0
   private what: "cut" | "pass" | "drop" = "pass"
-  private readonly key = new Uint8Array(4)
+  /** The mask of a frame of which not all was in one chunk. */
+  private key: Uint8Array = none
   private phase = 0
 
   /** Whether a message has begun that goes on with the next frame; its kind, and its length so far. */
@@ -74,7 +77,7 @@ export class Recut {
   private total = 0
 
   /** The chunk that is being cut, and from where on it has not been fed. */
-  private chunk: Buffer = this.head
+  private chunk: Buffer = none
   private from = 0
 
   /** `feed` gets the new frames in order, in chunks that may be cut anywhere. */
@@ -101,7 +104,7 @@ export class Recut {
       }
     }
     this.flush(at)
-    this.chunk = this.head
+    this.chunk = none
     return at
   }
 
@@ -128,14 +131,10 @@ export class Recut {
   /** Part of a frame, as a message of its own. */
   private piece(from: number, to: number): void {
     this.flush(from)
-    this.unmask(from, to)
-    this.feed(headOf(binary, to - from, this.rules.fromClient))
-    this.flush(to)
-  }
-
-  private unmask(from: number, to: number): void {
     if (this.rules.fromClient) applyMask(this.chunk, from, to, this.key, this.phase)
     this.phase = (this.phase + to - from) & 3
+    this.feed(headOf(binary, to - from, this.rules.fromClient))
+    this.flush(to)
   }
 
   /** A frame begins. */
@@ -152,6 +151,7 @@ export class Recut {
 
   /** The head is not all in one chunk. */
   private headInPieces(at: number): number {
+    if (this.head === none) this.head = Buffer.alloc(maxHead)
     const { chunk, head } = this
     let to = at
     for (; to < chunk.length; to++) {
@@ -208,21 +208,21 @@ export class Recut {
     this.left = length
     this.what = "cut"
     if (length === 0) this.idle++
-    if (fromClient) {
-      for (let i = 0; i < 4; i++) this.key[i] = head[head.length - 4 + i] ?? 0
-      this.phase = 0
-    }
     if (length > 0 && this.total > maxMessage) return this.instead(headOf(binary, tooLong, fromClient), headAt, at)
     // It ends the connection, whatever it says.
     if (this.opcode === text) return this.instead(headOf(text, 0, fromClient), headAt, at)
     const to = at + length
     if (headAt !== undefined && to <= chunk.length) {
       chunk[headAt] = 0x80 | binary
-      if (fromClient) chunk.fill(0, at - 4, at)
-      this.unmask(at, to)
+      if (fromClient) {
+        applyMask(chunk, at, to, head.subarray(head.length - 4))
+        chunk.fill(0, at - 4, at)
+      }
       this.left = 0
       return to
     }
+    if (fromClient) this.key = new Uint8Array(head.subarray(head.length - 4))
+    this.phase = 0
     this.skip(headAt ?? at, at)
     if (length === 0) this.feed(headOf(binary, 0, fromClient))
     return at
