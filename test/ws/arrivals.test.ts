@@ -14,6 +14,7 @@ import type * as Events from "../../src/Events.ts"
 import * as Limits from "../../src/Limits.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import * as Networks from "../../src/Networks.ts"
+import { Arrivals } from "../../src/ws/arrivals.ts"
 import * as WebSocket from "../../src/ws/WebSocket.ts"
 import * as Wire from "../fuzz/websocketWire.ts"
 import { echo, limits, pattern, recorder, served, turns, until } from "../support/servers.ts"
@@ -138,6 +139,44 @@ describe.each(["ws", "wss"])("a %s port", (scheme) => {
     },
     60_000
   )
+})
+
+describe("two sockets that come from the same port, one after the other", () => {
+  it("each have their own place, when the old one's end is told after the new one has come", () => {
+    const places: Array<string> = []
+    const server = http.createServer()
+    let count = 0
+    const arrivals = new Arrivals(Networks.empty, {
+      authenticates: false,
+      key: undefined,
+      dial: () => Effect.die("nothing is dialed"),
+      onRefused: () => {},
+      onVanished: () => {},
+      onLingering: () => () => {},
+      onArriving: () => {
+        const name = `${++count}`
+        places.push(name)
+        const free = () => void places.splice(places.indexOf(name), 1)
+        return { accept: () => true, stay: () => {}, gone: free }
+      }
+    })
+    arrivals.watch(server)
+    const come = () => {
+      const socket = new net.Socket()
+      Object.defineProperty(socket, "remoteAddress", { value: "192.0.2.1" })
+      Object.defineProperty(socket, "remotePort", { value: 4711 })
+      server.emit("connection", socket)
+      return socket
+    }
+    const old = come()
+    arrivals.stay(old, undefined)
+    const next = come()
+    arrivals.stay(next, undefined)
+    old.emit("close")
+    assert.deepStrictEqual(places, ["2"])
+    next.emit("close")
+    assert.deepStrictEqual(places, [])
+  })
 })
 
 describe("a wss port", () => {
