@@ -11,26 +11,12 @@ import type { Capacity } from "./Capacity.ts"
  */
 const beyondRoom = 16
 
-/** The place of one dial. */
-export interface DialPlace {
-  /** Takes the place now. `false`: there is none, or others have waited longer. */
-  readonly take: () => boolean
-  /** Takes the place when its turn has come. */
-  readonly taken: Effect.Effect<void>
-  /** It connects no more: somebody else may. It stays a connection. */
-  readonly connected: () => void
-  /** Gives everything back; after that it can't be taken any more. A second time does nothing. */
-  readonly leave: () => void
-}
-
 export interface Options {
   /** How many connect at once. */
   readonly most: number
   /** How many connections the process has file descriptors for. */
   readonly room: number
 }
-
-const nothing = () => {}
 
 /** Of one Multiserver. */
 export class DialPlaces {
@@ -47,8 +33,14 @@ export class DialPlaces {
     capacity.onGiven = () => this.advance()
   }
 
-  private get isFree(): boolean {
+  /** Whether one more may connect. */
+  get isFree(): boolean {
     return this.connecting < this.most && this.capacity.count < this.room
+  }
+
+  /** Whether one that comes now may connect: those that wait go first. */
+  get isFreeForNewcomers(): boolean {
+    return this.waiting.size === 0 && this.isFree
   }
 
   private advance(): void {
@@ -59,42 +51,30 @@ export class DialPlaces {
     }
   }
 
+  /** Runs this when its turn has come. The answer takes that back. */
+  wait(begin: () => void): () => void {
+    this.waiting.add(begin)
+    this.advance()
+    return () => void this.waiting.delete(begin)
+  }
+
+  enter(opensSocket: boolean): void {
+    if (opensSocket) this.connecting++
+    this.capacity.take()
+  }
+
+  connected(): void {
+    this.connecting--
+    this.advance()
+  }
+
+  exit(): void {
+    this.capacity.give()
+  }
+
   /** A place for a dial. One of a transport that opens no socket of its own is there at once. */
   place(opensSocket: boolean): DialPlace {
-    const lease = this.capacity.lease()
-    let isConnecting = false
-    const begin = () => {
-      isConnecting = opensSocket
-      if (opensSocket) this.connecting++
-      lease.begin()
-    }
-    const connected = () => {
-      if (!isConnecting) return
-      isConnecting = false
-      this.connecting--
-      this.advance()
-    }
-    return {
-      take: () => {
-        if (opensSocket && !(this.waiting.size === 0 && this.isFree)) return false
-        begin()
-        return true
-      },
-      taken: Effect.callback((resume) => {
-        const granted = () => {
-          begin()
-          resume(Effect.void)
-        }
-        this.waiting.add(granted)
-        this.advance()
-        return Effect.sync(() => void this.waiting.delete(granted))
-      }),
-      connected,
-      leave: () => {
-        connected()
-        lease.end()
-      }
-    }
+    return new DialPlace(this, opensSocket)
   }
 
   /** Room for one more socket of a dial that has its place. The answer gives it back. */
@@ -104,7 +84,59 @@ export class DialPlaces {
     begin()
     return end
   }
+}
 
-  /** For a transport that opens no sockets: nothing is counted. */
-  static readonly uncounted = (): (() => void) => nothing
+/** For a transport that opens no sockets: nothing is counted. */
+export const uncounted = (): (() => void) => nothing
+
+const nothing = (): void => {}
+
+/** The place of one dial. A connection keeps it, so it is small. */
+export class DialPlace {
+  private readonly places: DialPlaces
+  private readonly opensSocket: boolean
+  private state: "before" | "connecting" | "open" | "left" = "before"
+
+  constructor(places: DialPlaces, opensSocket: boolean) {
+    this.places = places
+    this.opensSocket = opensSocket
+  }
+
+  /** Takes the place now. `false`: there is none, or others have waited longer. */
+  take(): boolean {
+    if (this.opensSocket && !this.places.isFreeForNewcomers) return false
+    this.begin()
+    return true
+  }
+
+  /** Takes the place when its turn has come. */
+  get taken(): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      const takeBack = this.places.wait(() => {
+        this.begin()
+        resume(Effect.void)
+      })
+      return Effect.sync(takeBack)
+    })
+  }
+
+  private begin(): void {
+    if (this.state !== "before") return
+    this.state = "connecting"
+    this.places.enter(this.opensSocket)
+  }
+
+  /** It connects no more: somebody else may. It stays a connection. */
+  connected(): void {
+    if (this.state !== "connecting") return
+    this.state = "open"
+    if (this.opensSocket) this.places.connected()
+  }
+
+  /** Gives everything back; after that it can't be taken any more. A second time does nothing. */
+  leave(): void {
+    this.connected()
+    if (this.state === "open") this.places.exit()
+    this.state = "left"
+  }
 }

@@ -5,7 +5,7 @@ import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
 import * as Connection from "../Connection.ts"
 import { type Attempt, type AttemptReason, DialError, DialTimedOut } from "../DialError.ts"
-import { DialPlaces } from "../DialPlaces.ts"
+import { uncounted } from "../DialPlaces.ts"
 import type { Environment } from "../Environment.ts"
 import { HandshakeDefect, HandshakeError } from "../HandshakeError.ts"
 import { inOwnScope } from "../inOwnScope.ts"
@@ -87,7 +87,8 @@ export const attempt = (
     let connectMillis = 0
     const { opensSockets } = stack.transport
     const place = places.place(opensSockets)
-    const help = { lookingUp: deadline.lookingUp, spare: opensSockets ? places.spare : DialPlaces.uncounted }
+    const leave = () => place.leave()
+    const help = { lookingUp: deadline.lookingUp, spare: opensSockets ? places.spare : uncounted }
     const connecting = Effect.suspend(() => {
       deadline.begin("connect")
       return connect(help)
@@ -109,7 +110,7 @@ export const attempt = (
       )
     })
     const opened = Effect.map(Effect.raceFirst(open, deadline.passed), (link): Lifetime.Opened => {
-      link.leaving.whenLeft(place.leave)
+      link.leaving.whenLeft(leave)
       return { connection: Connection.onTop(link, deadlines), leaving: link.leaving }
     })
     const died = (cause: unknown): Effect.Effect<void> => {
@@ -127,7 +128,7 @@ export const attempt = (
     )
     return inOwnScope(
       Effect.map(observed, ({ connection }) => connection),
-      place.leave
+      leave
     )
   })
 
