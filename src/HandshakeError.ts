@@ -92,10 +92,10 @@ export class HandshakeTimedOut extends Schema.TaggedError<HandshakeTimedOut>()("
   }
 }
 
-/** Too many handshakes were going on, and this one made room for a newcomer. */
+/** There were too many connections, in all or of its source, and this one made room for a newcomer. */
 export class Displaced extends Schema.TaggedError<Displaced>()("Displaced", {}) {
   override get message(): string {
-    return "ended by this side to make room: more handshakes are pending than may be"
+    return "ended by this side to make room: it has too many connections, in all or of this source"
   }
   get isRetryable(): boolean {
     return true

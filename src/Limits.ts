@@ -24,7 +24,7 @@ export interface LimitValues {
   readonly dialWait: Duration.Duration
   /** Dials of a Multiserver that connect at once. More wait, as long as `dialWait`. */
   readonly dials: number
-  /** Accepted connections that are not yet handshaken. A newcomer above it gets in, and one of these makes room. */
+  /** Accepted connections that are not yet handshaken. A newcomer above it gets in, and the oldest makes room. */
   readonly pendingHandshakes: number
   /**
    * All connections of a Multiserver; newcomers above it are refused. Never more than the system has file descriptors
