@@ -1,4 +1,7 @@
-/** A flood of newcomers and the honest among them, in virtual time: the admission as it is, and neither sockets nor a network. */
+/**
+ * A flood of newcomers and the honest among them, in virtual time: the admission as it is, and neither sockets nor a
+ * network.
+ */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import { Capacity } from "../../src/Capacity.ts"
