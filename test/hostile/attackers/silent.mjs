@@ -16,7 +16,7 @@ run(async ({ count, isStopped, onLine, rate, say, stopped, target }) => {
   const transport = transportOf(target.stack)
   /** A handshake of TLS costs the attacker much. */
   const everySo = { net: Number.POSITIVE_INFINITY, ws: 2, wss: 16 }[transport]
-  let made = 0
+  let begun = 0
   const upgrade = (socket) => {
     if (transport === "ws") return socket.resume().write(request(target))
     const secure = tls.connect({ socket, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] })
@@ -25,7 +25,7 @@ run(async ({ count, isStopped, onLine, rate, say, stopped, target }) => {
   }
   const open = () => {
     const socket = net.connect({ host: target.host, port: target.port })
-    const upgrades = made++ % everySo === 0
+    const upgrades = begun++ % everySo === 0
     let connected = false
     socket.on("connect", () => {
       connected = true

@@ -107,7 +107,7 @@ const flips: Scenario = {
   threat: "messages of the handshake are changed on their way",
   answer: "each message is authenticated as a whole; what does not verify is not answered",
   promise:
-    "each of 1,408 bits of the messages, and over ws of 96 of their frames, flipped: refused, 0 bytes answered after it",
+    "each of 1,408 bits of the messages, and over ws each bit of their frames' heads, flipped: refused, 0 bytes answered",
   over: everywhere,
   run: (stack, size) =>
     Effect.gen(function* () {
