@@ -170,7 +170,7 @@ describe("listen", () => {
     Effect.gen(function* () {
       const hostsOf = (target: string, scope: "device" | "local" | "public") =>
         Effect.map(Multiserver.listen(target), (listener) =>
-          listener.addresses(scope).map((each) => /^(?:net:|ws:..)(.*):\d+/.exec(`${each}`)?.[1] ?? "")
+          listener.addresses(scope).map((each) => /^(?:net:|ws:..)(.*?):\d+(?:~|$)/.exec(`${each}`)?.[1] ?? "")
         )
       for (const target of [
         "net:::0:0",

@@ -80,6 +80,18 @@ describe("a project that depends on the package", () => {
     }
   )
 
+  it("is told by the command which package it needs besides", async () => {
+    const command = path.join(modules, "effect-multiserver/dist/cli/main.js")
+    const ended = await run(process.execPath, command, "--version").then(
+      () => assert.fail("it ran without @effect/platform-node"),
+      ({ code, stderr }: { readonly code: number; readonly stderr: string }) => ({ code, stderr })
+    )
+    assert.deepStrictEqual(ended, {
+      code: 1,
+      stderr: "multiserver: the command needs one more package: npm install @effect/platform-node\n"
+    })
+  })
+
   it("runs as JavaScript, from import and from require", async () => {
     const says = "console.log(typeof node.Multiserver.dial, typeof address.parse, typeof testing.Chaos.layer)"
     const names = ["node", "Address", "testing"].map((name) => `"effect-multiserver/${name}"`)

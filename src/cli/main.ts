@@ -1,8 +1,27 @@
 #!/usr/bin/env node
 /** The `multiserver` command: `docs/cli.md` describes it. */
-import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { program } from "./program.ts"
 import { run } from "./run.ts"
 
-run(Effect.provide(program, NodeServices.layer))
+/** It needs an optional peer, which programs that only use the library do without. */
+const loaded = Effect.tryPromise({
+  try: () => Promise.all([import("@effect/platform-node/NodeServices"), import("./program.ts")]),
+  catch: (cause) => cause
+})
+
+const isMissing = (cause: unknown): boolean =>
+  cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND"
+
+run(
+  Effect.matchEffect(loaded, {
+    onSuccess: ([{ layer }, { program }]) => Effect.provide(program, layer),
+    onFailure: (cause) =>
+      isMissing(cause)
+        ? Effect.as(
+            Console.error("multiserver: the command needs one more package: npm install @effect/platform-node"),
+            1
+          )
+        : Effect.die(cause)
+  })
+)
