@@ -14,6 +14,8 @@ interface Arrival {
   readonly source: string | undefined
   /** It needs no event any more: it has one, or will have. */
   told: boolean
+  /** It was refused what it asked for. That answer is the last one of its connection, whatever came behind. */
+  refused: boolean
 }
 
 /** Where it comes from. The kernel knows no two at a time that say the same. */
@@ -54,7 +56,7 @@ export class Arrivals {
     const ip = plainIp(remoteAddress)
     // A proxy says later who it is.
     const source = contains(this.trusted, ip) ? undefined : ip
-    const arrival: Arrival = { arriving: undefined, source, told: false }
+    const arrival: Arrival = { arriving: undefined, source, told: false, refused: false }
     const end = () => {
       arrival.told = true
       socket.destroy()
@@ -87,13 +89,15 @@ export class Arrivals {
     if (arrival === undefined) return
     if (!arrival.told && why !== undefined) this.hears.onRefused(why, arrival.source, undefined)
     arrival.told = true
+    arrival.refused ||= why !== undefined
     arrival.arriving?.stay()
   }
 
   /** It asks for a WebSocket. */
-  take(socket: net.Socket): Arriving | undefined {
+  take(socket: net.Socket): Arriving | "refused" | undefined {
     const own = this.socketOf(socket)
     const arrival = own && this.arrivals.get(own)
+    if (arrival?.refused) return "refused"
     if (own !== undefined) this.arrivals.delete(own)
     return arrival?.arriving
   }

@@ -131,6 +131,7 @@ export const listen = (
       const peer = remoteAddress === undefined ? undefined : plainIp(remoteAddress)
       const source = sourceOf(peer, request.headers, options.trustedProxies)
       const arrival = arrivals?.take(socket)
+      if (arrival === "refused") return void socket.destroySoon()
       const forbidden = refusal(rules, { host, origin })
       if (forbidden !== undefined) {
         arrival?.gone()

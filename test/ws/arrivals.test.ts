@@ -98,22 +98,24 @@ describe.each(["ws", "wss"])("a %s port", (scheme) => {
             socket.on("error", () => {}).on("close", () => resume(Effect.void))
             socket.resume()
           })
-        const upgrade = (target: string, ...lines: ReadonlyArray<string>) =>
-          says(
-            [
-              `GET ${target} HTTP/1.1`,
-              "Host: localhost",
-              "Connection: Upgrade",
-              "Upgrade: websocket",
-              ...lines,
-              "",
-              ""
-            ].join("\r\n")
-          )
+        const asks = (target: string, ...lines: ReadonlyArray<string>) =>
+          [
+            `GET ${target} HTTP/1.1`,
+            "Host: localhost",
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            ...lines,
+            "",
+            ""
+          ].join("\r\n")
+        const upgrade = (target: string, ...lines: ReadonlyArray<string>) => says(asks(target, ...lines))
+        const plain = "GET /here HTTP/1.1\r\nHost: localhost\r\n\r\n"
         const version = "Sec-WebSocket-Version: 13"
         const key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
         const cases: ReadonlyArray<readonly [Effect.Effect<void>, Record<string, number>]> = [
-          [says("GET /here HTTP/1.1\r\nHost: localhost\r\n\r\n"), { PlainHttp: 1 }],
+          [says(plain), { PlainHttp: 1 }],
+          // A good one behind one that is refused, in one packet.
+          [says(plain + asks("/here", version, key)), { PlainHttp: 1 }],
           [upgrade("/elsewhere", version, key), { UnknownPath: 1 }],
           [upgrade("/here", version, "Sec-WebSocket-Key: short"), { PeerMisbehaved: 1 }],
           [upgrade("/here", "Sec-WebSocket-Version: 99", key), { PeerMisbehaved: 1 }],
