@@ -18,21 +18,24 @@ const httpSays = (transport: Model.Transport): Expected =>
   maybe(new RegExp(`^(refused|handshake-failed) ${stackOf(transport)} `))
 
 /** Takes out of the model whoever had to make room, and says what was told of it. */
-const displaced = async (model: Model.Model, world: World): Promise<ReadonlyArray<Expected>> => {
+const displaced = async (model: Model.Model, world: World, count: number): Promise<ReadonlyArray<Expected>> => {
   const pending = model.pending.map(({ id }) => id)
-  await world.until(() => world.gone(pending).length > 0)
-  const [victim] = world.gone(pending)
-  const visitor = victim === undefined ? undefined : model.visitors.get(victim)
-  if (visitor === undefined) throw new Error("nobody has made room")
-  model.visitors.delete(visitor.id)
-  return [failed(visitor.transport, "Displaced")]
+  await world.until(() => world.gone(pending).length >= count)
+  return world
+    .gone(pending)
+    .slice(0, count)
+    .flatMap((victim) => {
+      const visitor = model.visitors.get(victim)
+      model.visitors.delete(victim)
+      return visitor === undefined ? [] : [failed(visitor.transport, "Displaced")]
+    })
 }
 
 /** What becomes of one who comes from outside, and what is told. */
 const enter = async (model: Model.Model, world: World, visitor: Model.Visitor): Promise<ReadonlyArray<Expected>> => {
   const welcome = model.welcome(visitor.transport, visitor.source)
   if (welcome._tag === "refused") return [one(`refused ${stackOf(visitor.transport)} ${welcome.tag}`)]
-  const events = welcome.displaces ? await displaced(model, world) : []
+  const events = welcome.displaces > 0 ? await displaced(model, world, welcome.displaces) : []
   model.visitors.set(visitor.id, visitor)
   return events
 }
@@ -202,7 +205,7 @@ const comeAgain = (nth: number): Command =>
     // There is a place for it beside the one that it has: who is seen first, the one that goes or the one that comes, is the kernel's matter.
     ({ source, transport }, model) => {
       const welcome = model.welcome(transport, source)
-      return Model.overTcp(transport) && welcome._tag === "in" && !welcome.displaces
+      return Model.overTcp(transport) && welcome._tag === "in" && welcome.displaces === 0
     },
     async (model, world, visitor) => {
       const socket = world.socketOf(visitor.id)
@@ -297,7 +300,7 @@ const dial = (transport: Model.Transport): Command => ({
     if (welcome._tag === "refused") {
       return world.agrees(model, [one(`refused ${stackOf(transport)} ${welcome.tag}`), one(/^dial-failed /)])
     }
-    const events = welcome.displaces ? await displaced(model, world) : []
+    const events = welcome.displaces > 0 ? await displaced(model, world, welcome.displaces) : []
     if (!connected) throw new Error("the dial has failed")
     model.sessions.set(id, transport)
     await world.agrees(model, [
@@ -326,26 +329,17 @@ const dialAtOnce = (transport: Model.Transport, dials: number): Command => ({
   toString: () => `dial ${transport} ${dials} times at once`
 })
 
+/** Where there is room: what an interrupted dial displaces depends on how far its newcomer has come. */
 const dialBriefly = (transport: Model.Transport, turns: number): Command => ({
-  check: ({ listening }) => listening.has(transport),
+  check: (model) => model.listening.has(transport) && haveRoom(model, transport, 1),
   run: async (model, world) => {
     const target = world.addressOf(transport)
-    const source = Model.overTcp(transport) ? Model.own : undefined
-    const welcome = model.welcome(transport, source, 1)
     if (target !== undefined) await world.dialBriefly(target, turns)
-    const made = welcome._tag === "in" && welcome.displaces
     const stack = stackOf(transport)
     const events = [`connected dial ${stack}`, `connected listen ${stack}`, new RegExp(`^closed dial ${stack} `)]
     const atServer = new RegExp(`^(closed listen|handshake-failed) ${stack} `)
     await world.calm()
-    const gone = made ? world.gone(model.pending.map(({ id }) => id)).slice(0, 1) : []
-    const refused = welcome._tag === "refused" ? [maybe(`refused ${stack} ${welcome.tag}`), maybe(/^dial-failed /)] : []
-    const room = gone.flatMap((id) => {
-      const visitor = model.visitors.get(id)
-      model.visitors.delete(id)
-      return visitor === undefined ? [] : [failed(visitor.transport, "Displaced")]
-    })
-    await world.agrees(model, [...room, ...refused, ...[...events, atServer].map(maybe)])
+    await world.agrees(model, [...events, atServer].map(maybe))
   },
   toString: () => `dial ${transport} for ${turns} turns`
 })

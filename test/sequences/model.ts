@@ -87,7 +87,7 @@ const waitingDialCost = cost(2, 3)
 
 /** What a newcomer gets. */
 export type Welcome =
-  | { readonly _tag: "in"; readonly displaces: boolean }
+  | { readonly _tag: "in"; readonly displaces: number }
   | { readonly _tag: "refused"; readonly tag: string }
 
 /** The `nth` of those that there are, counted over and over. */
@@ -127,15 +127,18 @@ export class Model {
   /** What becomes of a newcomer to a listener. `besides` are the places that are taken for it already. */
   welcome(transport: Transport, source: string | undefined, besides = 0): Welcome {
     if (source === denied && !overHttp(transport)) return { _tag: "refused", tag: "DeniedByPolicy" }
-    if (source !== undefined && this.openFrom(source) >= limits.sourceConnections) {
-      // One of its own makes room, if one is pending.
-      return this.pending.some((visitor) => visitor.source === source)
-        ? { _tag: "in", displaces: true }
-        : { _tag: "refused", tag: "TooManyFromSource" }
+    const { pending } = this
+    const isOfSource = source !== undefined && this.openFrom(source) >= limits.sourceConnections
+    if (isOfSource && !pending.some((visitor) => visitor.source === source)) {
+      return { _tag: "refused", tag: "TooManyFromSource" }
     }
-    const isFull = this.places + besides >= limits.connections
-    if (!isFull && this.pending.length < limits.pendingHandshakes) return { _tag: "in", displaces: false }
-    if (this.pending.length > 0) return { _tag: "in", displaces: true }
+    // First one of its own source makes room, where that is full. A dial may have gone over what there is in all: then
+    // another one does.
+    const first = isOfSource ? 1 : 0
+    const isFull = this.places + besides - first >= limits.connections
+    const isCrowded = pending.length - first >= limits.pendingHandshakes
+    if (!isFull && !isCrowded) return { _tag: "in", displaces: first }
+    if (pending.length > 0) return { _tag: "in", displaces: Math.min(first + 1, pending.length) }
     return { _tag: "refused", tag: "TooManyConnections" }
   }
 

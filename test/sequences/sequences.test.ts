@@ -47,6 +47,7 @@ describe(`sequences with the seed ${seed} (FUZZ_SEED)`, () => {
     assert.match(message, /^two are one too many\n {2}connect memory\n {2}connect memory\n {2}count\nagain: /)
     const [, path = "", commands = ""] = /--path (\S+) --commands (\S+)/.exec(message) ?? []
     const again = await sequences({ seed, runs: 1, among, replay: { path, commands } }).then(() => "", messageOf)
-    assert.strictEqual(again.split("\nWhat had failed first")[0], message.split("\nWhat had failed first")[0])
+    // How the shorter one is had again in its turn may be said in another way.
+    assert.strictEqual(again.split("\nagain: ")[0], message.split("\nagain: ")[0])
   })
 })
