@@ -337,7 +337,8 @@ const dialBriefly = (transport: Model.Transport, turns: number): Command => ({
     if (target !== undefined) await world.dialBriefly(target, turns)
     const stack = stackOf(transport)
     const events = [`connected dial ${stack}`, `connected listen ${stack}`, new RegExp(`^closed dial ${stack} `)]
-    const atServer = new RegExp(`^(closed listen|handshake-failed) ${stack} `)
+    // Half a hello of TLS is a bad request.
+    const atServer = new RegExp(`^(closed listen|handshake-failed|refused) ${stack} `)
     await world.calm()
     await world.agrees(model, [...events, atServer].map(maybe))
   },
