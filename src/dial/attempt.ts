@@ -87,7 +87,6 @@ export const attempt = (
     let connectMillis = 0
     const { opensSockets } = stack.transport
     const place = places.place(opensSockets)
-    const leave = () => place.leave()
     const help = { lookingUp: deadline.lookingUp, spare: opensSockets ? places.spare : uncounted }
     const connecting = Effect.suspend(() => {
       deadline.begin("connect")
@@ -110,7 +109,7 @@ export const attempt = (
       )
     })
     const opened = Effect.map(Effect.raceFirst(open, deadline.passed), (link): Lifetime.Opened => {
-      link.leaving.whenLeft(leave)
+      link.leaving.whenLeft(place.leave)
       return { connection: Connection.onTop(link, deadlines), leaving: link.leaving }
     })
     const died = (cause: unknown): Effect.Effect<void> => {
@@ -128,7 +127,7 @@ export const attempt = (
     )
     return inOwnScope(
       Effect.map(observed, ({ connection }) => connection),
-      leave
+      place.leave
     )
   })
 
