@@ -1,12 +1,7 @@
-/** How many connections a Multiserver may have. Dialed and accepted ones share the number. */
-
-/** The room that one dial takes. */
-export interface Lease {
-  /** Takes the room, when the dial begins to connect. */
-  readonly begin: () => void
-  /** Gives the room back; after that `begin` does nothing. A second call does nothing. */
-  readonly end: () => void
-}
+/**
+ * How many connections a Multiserver may have. Dialed and accepted ones share the number. A dial is not refused, because
+ * this process has asked for it: newcomers have less room meanwhile (`DialPlaces`).
+ */
 
 export class Capacity {
   private readonly most: number
@@ -36,24 +31,5 @@ export class Capacity {
   give(): void {
     this.open--
     this.onGiven?.()
-  }
-
-  /**
-   * For a dial. A dial is not refused: this process has asked for it, and newcomers have less room meanwhile. While
-   * there are no file descriptors for it, it waits (`DialPlaces`).
-   */
-  lease(): Lease {
-    let state: "before" | "open" | "ended" = "before"
-    return {
-      begin: () => {
-        if (state !== "before") return
-        state = "open"
-        this.take()
-      },
-      end: () => {
-        if (state === "open") this.give()
-        state = "ended"
-      }
-    }
   }
 }

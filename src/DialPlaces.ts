@@ -80,9 +80,12 @@ export class DialPlaces {
   /** Room for one more socket of a dial that has its place. The answer gives it back. */
   readonly spare = (): (() => void) | undefined => {
     if (this.capacity.count >= this.room) return undefined
-    const { begin, end } = this.capacity.lease()
-    begin()
-    return end
+    let isTaken = true
+    this.capacity.take()
+    return () => {
+      if (isTaken) this.capacity.give()
+      isTaken = false
+    }
   }
 }
 

@@ -6,29 +6,18 @@
  * attempt that succeeds is the connection. Nothing is left of an attempt that failed or was interrupted.
  */
 import * as Arr from "effect/Array"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { format, type MultiAddress } from "./Address.ts"
 import type * as Connection from "./Connection.ts"
 import { AllFailed, type Attempt, type AttemptReason, DialError } from "./DialError.ts"
 import { attempt, fallback } from "./dial/attempt.ts"
-import { type Candidate, type DialPlan, planDial } from "./dial/plan.ts"
+import { type Candidate, type DialPlan, planDial, type Timeouts } from "./dial/plan.ts"
 import { race } from "./dial/race.ts"
 import type { Environment } from "./Environment.ts"
 import { monotonicNow } from "./monotonic.ts"
 
-export type { DialPlan } from "./dial/plan.ts"
-
-/** How long each step of one attempt may take. */
-export interface Timeouts {
-  /** The look-up of its host name. By default `Limits.lookup`. */
-  readonly lookup?: Duration.Input
-  /** The transport's connection. By default what the transport says: 6 seconds, or 60 over Tor. */
-  readonly connect?: Duration.Input
-  /** All handshakes together. By default `Limits.handshake`. */
-  readonly handshake?: Duration.Input
-}
+export type { DialPlan, Timeouts } from "./dial/plan.ts"
 
 export interface DialOptions {
   /** By default `inOrder`. */

@@ -4,6 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import { Capacity } from "../src/Capacity.ts"
+import { DialPlaces } from "../src/DialPlaces.ts"
 import * as Limits from "../src/Limits.ts"
 import * as Admission from "../src/listen/admission.ts"
 import { groupNames, type Place } from "../src/listen/sources.ts"
@@ -161,13 +162,13 @@ describe("the number of connections", () => {
         const admission = yield* make({ ...unlimited, connections }, capacity)
         const all = Array.from({ length: 2 }, () => enter(admission, undefined))
         for (const { place } of all) admission.settle(place)
-        const { begin, end } = capacity.lease()
-        begin()
-        begin()
+        const dial = new DialPlaces(capacity, { most: 10, room: 100 }).place(true)
+        dial.take()
+        dial.take()
         assert.strictEqual(refusal(admission, undefined), "TooManyConnections")
-        end()
-        end()
-        begin()
+        dial.leave()
+        dial.leave()
+        dial.take()
         admission.settle(enter(admission, undefined).place)
         assert.strictEqual(refusal(admission, undefined), "TooManyConnections")
       }

@@ -55,14 +55,17 @@ export interface Candidate {
   readonly upgrade: Stack.Upgrade
 }
 
-/** The times that a dial asks for; what it doesn't ask for is of the limits and the transport. */
-interface Asked {
+/** How long each step of one attempt may take, where a dial asks for it. */
+export interface Timeouts {
+  /** The look-up of its host name. By default `Limits.lookup`. */
   readonly lookup?: Duration.Input
+  /** The transport's connection. By default what the transport says: 6 seconds, or 60 over Tor. */
   readonly connect?: Duration.Input
+  /** All handshakes together. By default `Limits.handshake`. */
   readonly handshake?: Duration.Input
 }
 
-const timesOf = ({ limits }: Environment, { transport }: Stack.Stack, asked: Asked): Times => ({
+const timesOf = ({ limits }: Environment, { transport }: Stack.Stack, asked: Timeouts): Times => ({
   place: Duration.toMillis(limits.dialWait),
   lookup: Duration.toMillis(asked.lookup ?? limits.lookup),
   connect: Duration.toMillis(asked.connect ?? transport.connectTimeout),
@@ -73,7 +76,7 @@ const timesOf = ({ limits }: Environment, { transport }: Stack.Stack, asked: Ask
 const candidateFor = (
   environment: Environment,
   address: Address,
-  timeouts: Asked
+  timeouts: Timeouts
 ): Result.Result<Candidate, AttemptReason> => {
   const { dial: again, policy, resolve, stacks } = environment
   const stack = stacks.get(address.stack)
@@ -150,7 +153,7 @@ const leftOut = (
 /** What was asked of a dial. */
 interface Options {
   readonly plan: DialPlan
-  readonly timeouts: Asked
+  readonly timeouts: Timeouts
 }
 
 /** Which addresses fit a stack that is spoken, which ones policy allows, and in what order they are tried. */
