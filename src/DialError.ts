@@ -1,6 +1,7 @@
 /** Why a dial failed: one tagged error, each reason saying what, where and what to do. */
 import * as Schema from "effect/Schema"
 import { HandshakeError } from "./HandshakeError.ts"
+import { isOfTheMoment } from "./httpStatus.ts"
 import { oneLine, printable } from "./printable.ts"
 
 /** The address's stack isn't among those that this Multiserver speaks. */
@@ -95,9 +96,6 @@ const advice = ({ location, status }: typeof HttpAnswer.Type): string => {
     : "see what its operator says"
 }
 
-/** Statuses of the moment, of those below 500: it took too long, or it is too early, or too often. */
-const ofTheMoment = [408, 425, 429]
-
 /**
  * No way there. `code` is the system's word, or `HTTP_404` where an HTTP server answered, and no WebSocket.
  */
@@ -113,7 +111,7 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
   }
   /** Of an HTTP server's answers, those that it may not give the next time: 408, 425, 429 and 5xx. */
   get isRetryable(): boolean {
-    return this.http === undefined || this.http.status >= 500 || ofTheMoment.includes(this.http.status)
+    return this.http === undefined || isOfTheMoment(this.http.status)
   }
 }
 

@@ -68,8 +68,8 @@ export type PrivateFileReason = Exposed | NotOwned | Linked | FileFailure
 /** Many times what a key has. */
 const maxBytes = 64 * 1024
 
-/** Root is everybody, so a file of root's is as good as one of this user's. */
-const isOurs = (uid: number): boolean => {
+/** Whether a file is this user's. Root is everybody, so one of root's is as good. */
+export const isOurs = (uid: number): boolean => {
   const user = globalThis.process?.geteuid?.()
   return user === undefined || uid === user || uid === 0
 }

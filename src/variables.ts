@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
+import { printable } from "./printable.ts"
 
 /** How a variable is written. */
 export const forms = {
@@ -322,15 +323,12 @@ const found: Effect.Effect<ReadonlyArray<Found>, Config.ConfigError> = Effect.ge
   return [...elsewhere.map((name): Found => ({ name, isEmpty: false })), ...below, ...whole]
 }).pipe(Effect.mapError((error) => new Config.ConfigError(error)))
 
-/** As much of a name as can be printed. */
-const printable = (name: string): string => name.replace(/[^\w.*]/g, "?").slice(0, 80)
-
 /** Fails when a variable is set that nobody knows, or one of these is empty. */
 export const check = (reads: (variable: Variable) => boolean): Effect.Effect<void, Config.ConfigError> =>
   Effect.flatMap(found, (names) => {
     const unknown = names.find(({ name }) => named(name) === undefined)
     if (unknown !== undefined) {
-      const name = printable(unknown.name)
+      const name = printable(unknown.name, 80)
       return Effect.fail(
         invalid(`${name}: there is no such variable; docs/configuration.md lists those that there are`)
       )

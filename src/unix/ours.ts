@@ -6,6 +6,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { isOurs } from "../privateFile.ts"
 
 /** What the system says against it. */
 export type Failure = NodeJS.ErrnoException
@@ -20,11 +21,9 @@ const call = <A>(run: (done: (error: Failure | null, value?: A) => void) => void
     run((error, value) => resume(error === null ? Effect.succeed(value as A) : Effect.fail(error)))
   )
 
-const isOurs = ({ uid }: fs.Stats): boolean => uid === 0 || uid === process.geteuid?.()
-
 /** Others can replace nothing in a folder that they can't write to. In a sticky one they can't replace what is ours. */
 const isClosed = (folder: fs.Stats, isLast: boolean): boolean =>
-  isOurs(folder) && ((folder.mode & 0o022) === 0 || (!isLast && (folder.mode & 0o1000) !== 0))
+  isOurs(folder.uid) && ((folder.mode & 0o022) === 0 || (!isLast && (folder.mode & 0o1000) !== 0))
 
 const foldersOf = (file: string): ReadonlyArray<string> => {
   const folder = path.dirname(file)
@@ -38,7 +37,8 @@ export const byFolders = (file: string): Effect.Effect<string | undefined, Failu
     for (const [i, folder] of foldersOf(real).entries()) {
       if (!isClosed(yield* call<fs.Stats>((done) => fs.lstat(folder, done)), i === 0)) return undefined
     }
-    return isOurs(yield* call<fs.Stats>((done) => fs.lstat(real, done))) ? real : undefined
+    const { uid } = yield* call<fs.Stats>((done) => fs.lstat(real, done))
+    return isOurs(uid) ? real : undefined
   })
 
 /** A path to what is held, as long as the scope. */
@@ -49,7 +49,7 @@ const byDescriptor = (file: string): Effect.Effect<string | undefined, Failure, 
       (fd) => Effect.sync(() => fs.close(fd))
     )
     const stats = yield* call<fs.Stats>((done) => fs.fstat(fd, done))
-    return isOurs(stats) ? path.join(descriptors, String(fd)) : undefined
+    return isOurs(stats.uid) ? path.join(descriptors, String(fd)) : undefined
   })
 
 /**

@@ -13,13 +13,14 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
 import { DeniedByPolicy, Proxy, type TransportReason } from "../DialError.ts"
+import { isOfTheMoment } from "../httpStatus.ts"
 import * as Networks from "../Networks.ts"
 import { reachOf } from "../sockets/ip.ts"
 import { codeOf } from "../sockets/reasons.ts"
 import type { Connecting } from "../sockets/streamSocket.ts"
 import { type Open, type ToHostOptions, toHost } from "../sockets/toHost.ts"
+import { invalid } from "../variables.ts"
 
 /** Where an HTTP proxy listens, over TCP. */
 export interface HttpProxy {
@@ -115,8 +116,7 @@ const proxyVariable = (name: string): Config.Config<HttpProxy | undefined> =>
     if (text.trim() === "") return Effect.undefined
     const parsed = parse(text)
     if (Result.isSuccess(parsed)) return Effect.succeed(parsed.success)
-    const message = `${name}: ${parsed.failure.message}`
-    return Effect.fail(new Config.ConfigError(new Schema.SchemaError(new SchemaIssue.InvalidValue({ message }))))
+    return Effect.fail(invalid(`${name}: ${parsed.failure.message}`))
   })
 
 /**
@@ -162,9 +162,8 @@ export const proxyFor = (proxies: Proxies, secure: boolean, to: Destination): Ht
 /** The longest answer that is read, in bytes. */
 const maxAnswer = 8192
 
-/** What a proxy may answer otherwise the next time. */
-const isOfTheMoment = (status: number): boolean =>
-  [408, 425, 429].includes(status) || (status >= 500 && status !== 501 && status !== 505)
+/** What a proxy may answer otherwise the next time. It won't learn CONNECT (501) or another HTTP (505) meanwhile. */
+const mayChange = (status: number): boolean => isOfTheMoment(status) && status !== 501 && status !== 505
 
 const hostPort = ({ host, port }: Destination): string => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`)
 
@@ -173,7 +172,7 @@ const refusal = (proxy: HttpProxy, to: Destination, status: number): Proxy => {
   const credentials = proxy.credentials === undefined ? "it wants a user and a password" : "it wants others than these"
   const why = status === 407 ? credentials : (http.STATUS_CODES[status] ?? "it says no more")
   const detail = `the HTTP proxy ${hostPort(proxy)} did not connect to ${hostPort(to)}: ${status}, ${why}`
-  return new Proxy({ detail, isRetryable: isOfTheMoment(status) })
+  return new Proxy({ detail, isRetryable: mayChange(status) })
 }
 
 const broke = (proxy: HttpProxy, to: Destination, code: string): Proxy => {
