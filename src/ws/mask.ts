@@ -6,6 +6,7 @@
  * `ws` masks byte by byte. By 32-bit words it costs an eighth of that.
  */
 import { randomFillSync } from "node:crypto"
+import * as FrameHead from "./frameHead.ts"
 
 /** Shorter ones cost less byte by byte. */
 const wordsFrom = 256
@@ -52,20 +53,10 @@ export const headRoom = 16
  */
 export const maskedInPlace = (room: Buffer, length: number): Uint8Array => {
   const to = headRoom + length
-  const frame = room.subarray(headRoom - (length < 126 ? 6 : length < 65_536 ? 8 : 14), to)
+  const frame = room.subarray(headRoom - FrameHead.sizeFor(length, true), to)
   const key = nextKey()
-  frame[0] = 0x82
-  if (length < 126) {
-    frame[1] = 0x80 | length
-  } else if (length < 65_536) {
-    frame[1] = 0x80 | 126
-    frame.writeUInt16BE(length, 2)
-  } else {
-    frame[1] = 0x80 | 127
-    frame.writeUInt16BE(0, 2)
-    frame.writeUIntBE(length, 4, 6)
-  }
-  room.set(key, headRoom - 4)
+  FrameHead.write(frame, FrameHead.opcodes.binary, length, true)
+  room.set(key, headRoom - key.length)
   applyMask(room, headRoom, to, key)
   return frame
 }

@@ -5,6 +5,7 @@
  *
  * All else stays as it came, for `ws` to judge: control frames, and whatever breaks the protocol.
  */
+import * as FrameHead from "./frameHead.ts"
 import { applyMask } from "./mask.ts"
 
 export interface Rules {
@@ -18,38 +19,15 @@ export interface Rules {
 export const maxPiece = 2 ** 30
 const tooLong = 2 ** 31
 
-const continuation = 0
-const text = 1
-const binary = 2
-const control = 8
-
-/** The longest head: two bytes, eight of the length, four of the mask. */
-const maxHead = 14
+const { binary, continuation, control, text } = FrameHead.opcodes
 
 const none = Buffer.alloc(0)
 
 /** A head whose mask is zeros, so that `ws` leaves the payload alone. */
-const headOf = (opcode: number, length: number, masked: boolean): Buffer => {
-  const bits = masked ? 0x80 : 0
-  const size = length < 126 ? 2 : length < 65_536 ? 4 : 10
-  const head = Buffer.alloc(size + (masked ? 4 : 0))
-  head[0] = 0x80 | opcode
-  head[1] = bits | (size === 2 ? length : size === 4 ? 126 : 127)
-  if (size === 4) head.writeUInt16BE(length, 2)
-  if (size === 10) head.writeUIntBE(length, 4, 6)
+const headOf = (opcode: number, length: number, isMasked: boolean): Buffer => {
+  const head = Buffer.alloc(FrameHead.sizeFor(length, isMasked))
+  FrameHead.write(head, opcode, length, isMasked)
   return head
-}
-
-/** How many bytes the head has that begins with a second byte like this. */
-const sizeOfHead = (second: number): number => {
-  const short = second & 0x7f
-  return 2 + (short === 126 ? 2 : short === 127 ? 8 : 0) + (second & 0x80 ? 4 : 0)
-}
-
-const lengthIn = (head: Buffer): number => {
-  const short = (head[1] ?? 0) & 0x7f
-  if (short === 126) return head.readUInt16BE(2)
-  return short === 127 ? head.readUInt32BE(2) * 2 ** 32 + head.readUInt32BE(6) : short
 }
 
 export class Recut {
@@ -60,7 +38,10 @@ export class Recut {
   private readonly rules: Rules
   private readonly feed: (bytes: Buffer) => void
 
-  /** The head that has begun, where not all of it was in one chunk. Made when there is one: most connections have none. */
+  /**
+   * The head that has begun, where not all of it was in one chunk. Made when there is one, because most connections
+   * have none.
+   */
   private head: Buffer = none
   private headBytes = 0
 
@@ -73,7 +54,7 @@ export class Recut {
 
   /** Whether a message has begun that goes on with the next frame; its kind, and its length so far. */
   private open = false
-  private opcode = binary
+  private opcode: number = binary
   private total = 0
 
   /** The chunk that is being cut, and from where on it has not been fed. */
@@ -119,11 +100,12 @@ export class Recut {
     const to = Math.min(at + this.left, this.chunk.length)
     this.left -= to - at
     if (this.what === "cut") this.piece(at, to)
-    else if (this.what === "drop") this.skip(at, to)
+    else if (this.what === "drop") this.leaveOut(at, to)
     return to
   }
 
-  private skip(from: number, to: number): void {
+  /** Feeds what comes before, and nothing of these bytes. */
+  private leaveOut(from: number, to: number): void {
     this.flush(from)
     this.from = to
   }
@@ -143,7 +125,7 @@ export class Recut {
     const second = chunk[at + 1]
     if (second !== undefined) {
       if (this.isForWs(chunk, at, second)) return at + 2
-      const size = sizeOfHead(second)
+      const size = FrameHead.sizeBy(second)
       if (at + size <= chunk.length) return this.data(chunk.subarray(at, at + size), at, at + size)
     }
     return this.headInPieces(at)
@@ -151,7 +133,7 @@ export class Recut {
 
   /** The head is not all in one chunk. */
   private headInPieces(at: number): number {
-    if (this.head === none) this.head = Buffer.alloc(maxHead)
+    if (this.head === none) this.head = Buffer.alloc(FrameHead.maxHead)
     const { chunk, head } = this
     let to = at
     for (; to < chunk.length; to++) {
@@ -159,18 +141,18 @@ export class Recut {
       if (this.headBytes < 2) continue
       const second = head[1] ?? 0
       if (this.headBytes === 2 && this.isForWs(head, 0, second)) {
-        this.skip(at, to + 1)
+        this.leaveOut(at, to + 1)
         this.headBytes = 0
         this.feed(Buffer.from(head.subarray(0, 2)))
         return to + 1
       }
-      const size = sizeOfHead(second)
+      const size = FrameHead.sizeBy(second)
       if (this.headBytes < size) continue
-      this.skip(at, to + 1)
+      this.leaveOut(at, to + 1)
       this.headBytes = 0
       return this.data(Buffer.from(head.subarray(0, size)), undefined, to + 1)
     }
-    this.skip(at, to)
+    this.leaveOut(at, to)
     return to
   }
 
@@ -181,7 +163,7 @@ export class Recut {
     this.what = "pass"
     if ((first & 0x70) === 0 && opcode >= control && opcode <= control + 2) {
       this.idle++
-      this.left = sizeOfHead(second) - 2 + (second & 0x7f)
+      this.left = FrameHead.sizeBy(second) - 2 + (second & 0x7f)
       return true
     }
     const masked = (second & 0x80) !== 0
@@ -198,7 +180,7 @@ export class Recut {
     const { chunk } = this
     const { fromClient, maxMessage } = this.rules
     const first = head[0] ?? 0
-    const length = lengthIn(head)
+    const length = FrameHead.lengthIn(head)
     if ((first & 0x0f) !== continuation) {
       this.opcode = first & 0x0f
       this.total = 0
@@ -223,14 +205,14 @@ export class Recut {
     }
     if (fromClient) this.key = new Uint8Array(head.subarray(head.length - 4))
     this.phase = 0
-    this.skip(headAt ?? at, at)
+    this.leaveOut(headAt ?? at, at)
     if (length === 0) this.feed(headOf(binary, 0, fromClient))
     return at
   }
 
   /** Feeds another frame, and drops this one. */
   private instead(frame: Buffer, headAt: number | undefined, at: number): number {
-    this.skip(headAt ?? at, at)
+    this.leaveOut(headAt ?? at, at)
     this.feed(frame)
     this.what = "drop"
     return at
