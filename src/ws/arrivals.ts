@@ -93,12 +93,12 @@ export class Arrivals {
     arrival.arriving?.stay()
   }
 
-  /** It asks for a WebSocket. */
-  take(socket: net.Socket): Arriving | "refused" | undefined {
+  /** It asks for a WebSocket. `undefined`: it was refused something before, or is gone. */
+  take(socket: net.Socket): Arriving | undefined {
     const own = this.socketOf(socket)
     const arrival = own && this.arrivals.get(own)
-    if (arrival?.refused) return "refused"
-    if (own !== undefined) this.arrivals.delete(own)
-    return arrival?.arriving
+    if (own === undefined || arrival === undefined || arrival.refused) return undefined
+    this.arrivals.delete(own)
+    return arrival.arriving
   }
 }

@@ -123,15 +123,17 @@ export const listen = (
     const onUpgrade: HttpServer.OnUpgrade = (request, socket, head) => {
       const { host, origin } = request.headers
       const page = origin && printable(origin)
+      const arrival = arrivals?.take(socket)
+      // It was refused, or is gone, and has its event.
+      if (arrivals !== undefined && arrival === undefined) return void socket.destroySoon()
       const { remoteAddress } = socket
       if (remoteAddress === undefined && !isLocal(server)) {
+        arrival?.gone()
         told.onVanished()
         return void socket.destroy()
       }
       const peer = remoteAddress === undefined ? undefined : plainIp(remoteAddress)
       const source = sourceOf(peer, request.headers, options.trustedProxies)
-      const arrival = arrivals?.take(socket)
-      if (arrival === "refused") return void socket.destroySoon()
       const forbidden = refusal(rules, { host, origin })
       if (forbidden !== undefined) {
         arrival?.gone()

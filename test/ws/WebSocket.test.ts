@@ -10,7 +10,7 @@ import type { Connection } from "../../src/Connection.ts"
 import type { ConnectionError } from "../../src/ConnectionError.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import { echo, pattern, readAll, sameBytes, served, turns, until } from "../support/servers.ts"
-import { connect, portOf, serve } from "./plain.ts"
+import { connect, portOf, serve, upgrade } from "./plain.ts"
 import { multiserver } from "./support.ts"
 
 /** How a pull or a write fails, as words. */
@@ -23,17 +23,6 @@ const failure = (effect: Effect.Effect<unknown, ConnectionError | Cause.Done>): 
       return "code" in reason ? `${reason._tag}(${reason.code})` : reason._tag
     }
   })
-
-/** An upgrade as it stands on the wire. */
-const upgrade = [
-  "GET / HTTP/1.1",
-  "Host: localhost",
-  "Connection: Upgrade",
-  "Upgrade: websocket",
-  "Sec-WebSocket-Version: 13",
-  "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
-  "\r\n"
-].join("\r\n")
 
 /** Both ends: ours, dialed, and a plain one. */
 const dialed = (options: { readonly autoPong?: boolean } = {}) =>
@@ -314,7 +303,7 @@ describe("a ws", () => {
       const [address] = yield* served("ws://127.0.0.1:0", () => Effect.void)
       // Nothing is sent, so that what it reads is all that comes: our Close, and then the end.
       const ended = Effect.callback<void>((resume) => {
-        const socket = net.connect(portOf(address), "127.0.0.1", () => socket.write(upgrade))
+        const socket = net.connect(portOf(address), "127.0.0.1", () => socket.write(upgrade()))
         socket.on("error", () => {}).on("end", () => resume(Effect.void))
         socket.resume()
         return Effect.sync(() => socket.destroy())

@@ -18,7 +18,7 @@ import { Arrivals } from "../../src/ws/arrivals.ts"
 import * as WebSocket from "../../src/ws/WebSocket.ts"
 import * as Wire from "../fuzz/websocketWire.ts"
 import { echo, limits, pattern, recorder, served, turns, until } from "../support/servers.ts"
-import { connect, portOf, status } from "./plain.ts"
+import { connect, portOf, status, upgrade } from "./plain.ts"
 
 const file = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url))
 const credentials = { key: file("server.key"), cert: file("server.crt") }
@@ -108,7 +108,7 @@ describe.each(["ws", "wss"])("a %s port", (scheme) => {
             "",
             ""
           ].join("\r\n")
-        const upgrade = (target: string, ...lines: ReadonlyArray<string>) => says(asks(target, ...lines))
+        const asked = (target: string, ...lines: ReadonlyArray<string>) => says(asks(target, ...lines))
         const plain = "GET /here HTTP/1.1\r\nHost: localhost\r\n\r\n"
         const version = "Sec-WebSocket-Version: 13"
         const key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
@@ -116,10 +116,10 @@ describe.each(["ws", "wss"])("a %s port", (scheme) => {
           [says(plain), { PlainHttp: 1 }],
           // A good one behind one that is refused, in one packet.
           [says(plain + asks("/here", version, key)), { PlainHttp: 1 }],
-          [upgrade("/elsewhere", version, key), { UnknownPath: 1 }],
-          [upgrade("/here", version, "Sec-WebSocket-Key: short"), { PeerMisbehaved: 1 }],
-          [upgrade("/here", "Sec-WebSocket-Version: 99", key), { PeerMisbehaved: 1 }],
-          [upgrade("/here", version, key, "Origin: https://page.example"), { Origin: 1 }],
+          [asked("/elsewhere", version, key), { UnknownPath: 1 }],
+          [asked("/here", version, "Sec-WebSocket-Key: short"), { PeerMisbehaved: 1 }],
+          [asked("/here", "Sec-WebSocket-Version: 99", key), { PeerMisbehaved: 1 }],
+          [asked("/here", version, key, "Origin: https://page.example"), { Origin: 1 }],
           [says("no HTTP at all\r\n\r\n"), { BadRequest: 1 }],
           [says("GET /here HT", true), { BadRequest: 1 }]
         ]
@@ -141,6 +141,33 @@ describe.each(["ws", "wss"])("a %s port", (scheme) => {
     },
     60_000
   )
+
+  it.live("has one event for each that asks for a WebSocket and is reset at once", () => {
+    const events: Array<Events.Event> = []
+    const count = 40
+    return Effect.gen(function* () {
+      const [address] = yield* served(`${scheme}://127.0.0.1:0`, echo)
+      const asksAndResets = Effect.callback<void>((resume) => {
+        const socket = tcp(portOf(address))
+        socket.on("close", () => resume(Effect.void))
+        const ask = (stream: net.Socket) => {
+          stream.on("error", () => {}).write(upgrade())
+          // When the request is on its way.
+          setImmediate(() => socket.resetAndDestroy())
+        }
+        if (scheme === "ws") socket.once("connect", () => ask(socket))
+        else {
+          const secure = tls.connect({ socket, rejectUnauthorized: false }, () => ask(secure))
+        }
+      })
+      for (let i = 0; i < count; i++) yield* asksAndResets
+      // What came to a WebSocket is told as connected, and as closed.
+      const ended = () => events.filter(({ event }) => event !== "connected")
+      yield* until(() => ended().length >= count)
+      yield* turns
+      assert.lengthOf(ended(), count)
+    }).pipe(Effect.scoped, Effect.provide(speaking({}, events)))
+  })
 })
 
 describe("two sockets that come from the same port, one after the other", () => {
@@ -219,21 +246,12 @@ describe("a ws whose socket outlives its connection", () => {
       const [address] = yield* served("ws://127.0.0.1:0", echo)
       const port = portOf(address)
       const text = Wire.encode({ fin: true, rsv: 0, opcode: Wire.opcodes.text, masked: true, payload: pattern(3) })
-      const head = [
-        "GET / HTTP/1.1",
-        "Host: localhost",
-        "Connection: Upgrade",
-        "Upgrade: websocket",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
-        "\r\n"
-      ].join("\r\n")
       const violators: Array<net.Socket> = []
       for (let i = 0; i < 20; i++) {
         const socket = tcp(port)
         violators.push(socket)
         // It never answers the Close that says so.
-        socket.resume().write(Buffer.concat([Buffer.from(head), text]))
+        socket.resume().write(Buffer.concat([Buffer.from(upgrade()), text]))
         yield* until(() => (tags(events).ProtocolViolation ?? 0) > i)
       }
       yield* turns

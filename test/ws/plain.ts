@@ -10,6 +10,18 @@ import type * as Address from "../../src/Address.ts"
 export const portOf = (address: Address.Address | undefined): number =>
   address?.transport._tag === "ws" || address?.transport._tag === "wss" ? address.transport.port : 0
 
+/** An upgrade as it stands on the wire. */
+export const upgrade = (path = "/"): string =>
+  [
+    `GET ${path} HTTP/1.1`,
+    "Host: localhost",
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+    "\r\n"
+  ].join("\r\n")
+
 /** What a plain WebSocket hears. */
 export interface Plain {
   readonly ws: WebSocket

@@ -6,24 +6,14 @@ import * as Queue from "effect/Queue"
 import type { Connection } from "../../src/Connection.ts"
 import * as Wire from "../fuzz/websocketWire.ts"
 import { pattern, served, turns, until } from "../support/servers.ts"
-import { portOf } from "./plain.ts"
+import { portOf, upgrade } from "./plain.ts"
 import { multiserver } from "./support.ts"
-
-const upgrade = [
-  "GET / HTTP/1.1",
-  "Host: localhost",
-  "Connection: Upgrade",
-  "Upgrade: websocket",
-  "Sec-WebSocket-Version: 13",
-  "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
-  "\r\n"
-].join("\r\n")
 
 /** A TCP socket that has asked for a WebSocket and been answered. */
 const raw = (port: number) =>
   Effect.acquireRelease(
     Effect.callback<net.Socket>((resume) => {
-      const socket = net.connect(port, "127.0.0.1", () => socket.write(upgrade))
+      const socket = net.connect(port, "127.0.0.1", () => socket.write(upgrade()))
       socket.on("error", () => {}).once("data", () => resume(Effect.succeed(socket)))
     }),
     (socket) => Effect.sync(() => void socket.destroy())
