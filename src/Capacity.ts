@@ -1,6 +1,6 @@
 /**
- * How many connections a Multiserver may have. Dialed and accepted ones share the number. A dial is not refused, because
- * this process has asked for it: newcomers have less room meanwhile (`DialPlaces`).
+ * How many connections a Multiserver may have. Dialed and accepted ones share the number. A dial is not refused,
+ * because this process has asked for it: newcomers have less room meanwhile (`DialPlaces`).
  */
 
 export class Capacity {

@@ -214,8 +214,8 @@ export const toLink = (connection: Connection): Effect.Effect<Link.Link, never, 
   })
 
 /**
- * Ends a connection at once, without a goodbye. One that somebody has wrapped ends only with the scope of what it is
- * over.
+ * Ends a connection at once, without a goodbye. A connection that is wrapped by code of your own (a plain object with
+ * the same methods) can't be ended so: it ends with the scope of the connection inside.
  */
 export const destroy = (connection: Connection): Effect.Effect<void> =>
   Effect.sync(() => {
@@ -226,7 +226,8 @@ export const destroy = (connection: Connection): Effect.Effect<void> =>
 
 /**
  * Fails when the connection breaks, also when nobody reads or writes; what only a reader notices is as with `closed`.
- * Otherwise it waits for ever, and so it does after a clean end. It does not wait for what has arrived before: whoever still reads hears of a break behind that.
+ * Otherwise it waits for ever, and so it does after a clean end. It does not wait for what has arrived before: whoever
+ * still reads hears of a break behind that.
  */
 export const broken = (connection: Connection): Effect.Effect<never, ConnectionError> =>
   Effect.flatMap(connection.closed, ({ tag }) =>

@@ -11,7 +11,10 @@ export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported"
   spoken: Schema.Array(Schema.String)
 }) {
   override get message(): string {
-    return `the stack ${this.stack} is not spoken here, only ${this.spoken.join(", ")}; add it to Multiserver.layer([...])`
+    return (
+      `the stack ${this.stack} is not spoken here, only ${this.spoken.join(", ")}; add it to ` +
+      "Multiserver.layer([...])"
+    )
   }
   get isRetryable(): boolean {
     return false

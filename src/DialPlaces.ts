@@ -94,7 +94,7 @@ export const uncounted = (): (() => void) => nothing
 
 const nothing = (): void => {}
 
-/** The place of one dial. A connection keeps it, so it is small. */
+/** The place of one dial. It stays small, because each connection that was dialed keeps its place until it ends. */
 export class DialPlace {
   private readonly places: DialPlaces
   private readonly opensSocket: boolean

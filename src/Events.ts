@@ -60,15 +60,18 @@ export interface HandshakeFailed extends Common, Pick<Account, "bytesRead" | "by
   readonly error: HandshakeError
 }
 
-/** A newcomer was turned away before a handshake: before its first byte was read, or for what it asked of an HTTP server. */
+/**
+ * A newcomer was turned away before a handshake: before its first byte was read, or for what it asked of an HTTP
+ * server.
+ */
 export interface Refused {
   readonly event: "refused"
   readonly stack: string
   /** The IP that it came from. */
   readonly source: string | undefined
   /**
-   * `TooManyConnections`, `TooManyFromSource`, `TooFast` (of one source): see `Limits`. `Origin`, `Host`, `ProxyHeader`,
-   * `PlainHttp`, `UnknownPath`, `BadRequest`: see `Transport.TurnedAway`.
+   * `TooManyConnections`, `TooManyFromSource`, `TooFast` (of one source): see `Limits`. `Origin`, `Host`,
+   * `ProxyHeader`, `PlainHttp`, `UnknownPath`, `BadRequest`: see `Transport.TurnedAway`.
    */
   readonly tag: Exceeded | "DeniedByPolicy" | "Draining" | TurnedAway
   /** The web page that it said it was. */

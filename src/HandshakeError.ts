@@ -15,7 +15,10 @@ export class PeerMisbehaved extends Schema.TaggedError<PeerMisbehaved>()("PeerMi
 /** The peer uses another app key, or doesn't speak this protocol. */
 export class WrongNetwork extends Schema.TaggedError<WrongNetwork>()("WrongNetwork", {}) {
   override get message(): string {
-    return "the peer is of another network (its app key is not ours), dialed another key or stack, or speaks another protocol"
+    return (
+      "the peer is of another network (its app key is not ours), dialed another key or stack, or speaks " +
+      "another protocol"
+    )
   }
   get isRetryable(): boolean {
     return false

@@ -12,7 +12,10 @@ export class NetworkError extends Schema.TaggedError<NetworkError>("effect-multi
   text: Schema.String
 }) {
   override get message(): string {
-    return `${JSON.stringify(this.text.slice(0, 60))} is no IP network: write 203.0.113.0/24, 2001:db8::/32 or one IP, with no bits after the prefix`
+    return (
+      `${JSON.stringify(this.text.slice(0, 60))} is no IP network: write 203.0.113.0/24, 2001:db8::/32 or one ` +
+      "IP, with no bits after the prefix"
+    )
   }
 }
 

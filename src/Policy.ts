@@ -70,9 +70,9 @@ export interface Lists {
 
 export interface Options {
   /**
-   * Which IPs may be dialed, as written or as their names resolve. An address that leads to no IP, such as one of a unix
-   * socket or an onion service, is denied when there is an allow list, and when the deny list has all that it may lead
-   * to: loopback, if its transport reaches this device only.
+   * Which IPs may be dialed, as written or as their names resolve. An address that leads to no IP, such as one of a
+   * unix socket or an onion service, is denied when there is an allow list, and when the deny list has all that it may
+   * lead to: loopback, if its transport reaches this device only.
    */
   readonly dial?: Lists & {
     /**
@@ -139,8 +139,8 @@ const local = parsed("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0
 const everything = parsed("0.0.0.0/0", "::/0")
 
 /**
- * Which reaches may be dialed where a dial leads to no IP. None is in an allow list. A deny list has this device when it
- * has loopback, and what reaches further when nothing of it is left.
+ * Which reaches may be dialed where a dial leads to no IP. None is in an allow list. A deny list has this device when
+ * it has loopback, and what reaches further when nothing of it is left.
  */
 const reachesOf = ({ allow, deny }: Compiled, onlyPublic: boolean): Readonly<Record<Reach, boolean>> => {
   const near = allow === undefined && !onlyPublic

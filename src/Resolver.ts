@@ -19,8 +19,8 @@ export type Question = Effect.Effect<ReadonlyArray<string>, NameNotFound>
 export type Resolve = (host: string) => Arr.NonEmptyReadonlyArray<Question>
 
 /**
- * The application's resolver: `Layer.succeed(Resolver.Resolver, (host) => [question])`. By default `undefined`, which is
- * the system's.
+ * The application's resolver: `Layer.succeed(Resolver.Resolver, (host) => [question])`. By default `undefined`, which
+ * is the system's.
  */
 export const Resolver: Context.Reference<Resolve | undefined> = Context.Reference<Resolve | undefined>(
   "effect-multiserver/Resolver",

@@ -166,7 +166,9 @@ export interface Shape {
   readonly listen: (section: Section) => Result.Result<Listen, string>
   /** How many connections the system has room for, of all transports together. */
   readonly room: () => number
-  /** Whether its connections are sockets of this process, which are bounded in number: then a dial waits for a place. */
+  /**
+   * Whether its connections are sockets of this process, which are bounded in number: then a dial waits for a place.
+   */
   readonly opensSockets: boolean
 }
 

@@ -1,9 +1,12 @@
 /**
- * Text from outside as it may be shown on a terminal or in a log: without what a terminal obeys, and without what hides
- * how it reads. Error messages are made with it, and everything that the command prints.
+ * Makes text from outside safe to show on a terminal or in a log. Escape sequences, which a terminal would obey, and
+ * characters that change the order or the lines of a text are escaped. Error messages use this, and so does everything
+ * that the command prints.
  */
 
-/** Controls (escape sequences begin with one), format characters (bidirectional ones), line separators, half characters. */
+/**
+ * Controls (escape sequences begin with one), format characters (bidirectional ones), line separators, half characters.
+ */
 const unsafe = /[\p{C}\p{Zl}\p{Zp}]/gu
 
 const escaped = (character: string): string => `\\u{${character.codePointAt(0)?.toString(16)}}`

@@ -11,7 +11,10 @@ import * as Schema from "effect/Schema"
 /** The file is readable by others, so the key has to be counted as known to them. */
 export class Exposed extends Schema.TaggedError<Exposed>()("Exposed", { mode: Schema.String }) {
   override get message(): string {
-    return `its mode is ${this.mode}, group or others can get at it: run chmod 600 on it, or make a new key if they have`
+    return (
+      `its mode is ${this.mode}, group or others can get at it: run chmod 600 on it, or make a new key if they ` +
+      "have"
+    )
   }
   get isRetryable(): boolean {
     return false

@@ -36,6 +36,13 @@ describe("the source", () => {
     assert.deepStrictEqual(long, [])
   })
 
+  it("has no line of more than 120 columns", () => {
+    const wide = files.flatMap(({ file, text }) =>
+      text.split("\n").flatMap((line, i) => (line.length > 120 ? [`${file}:${i + 1}`] : []))
+    )
+    assert.deepStrictEqual(wide, [])
+  })
+
   it("has nothing mutable in a module but bounded pools", () => {
     const isMutable = (line: string): boolean =>
       /^(export )?let /.test(line) ||

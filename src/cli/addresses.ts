@@ -95,5 +95,7 @@ export const given = (
 /** Said when `exposed`. */
 export const exposedWarning = {
   event: "warning",
-  message: `a seed or token on the command line can be read by every user of this machine: use --address-file or ${variable}`
+  message:
+    "a seed or token on the command line can be read by every user of this machine: use --address-file or " +
+    `${variable}`
 } as const

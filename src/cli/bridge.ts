@@ -44,7 +44,9 @@ export const bridge = Command.make("bridge", {
   once: Flag.Boolean("once").pipe(Flag.withDescription("Stop after one connection"), Flag.withDefault(false))
 }).pipe(
   Command.withDescription(
-    "Listen, and relay each connection to a peer that is dialed for it, both ways until both have ended. What breaks one side breaks the other: what is truncated stays so. SIGINT and SIGTERM let connections finish; a second one ends at once."
+    "Listen, and relay each connection to a peer that is dialed for it, both ways until both have ended. " +
+      "What breaks one side breaks the other: what is truncated stays so. SIGINT and SIGTERM let connections " +
+      "finish; a second one ends at once."
   ),
   Command.withShortDescription("Relay between two stacks"),
   Command.withExamples([

@@ -35,7 +35,8 @@ export const connect = Command.make("connect", {
   ...Pipe.flags
 }).pipe(
   Command.withDescription(
-    "Dial a peer: stdin goes to it and what it sends to stdout. The end of stdin ends this side; reading goes on until the peer's goodbye."
+    "Dial a peer: stdin goes to it and what it sends to stdout. The end of stdin ends this side; reading " +
+      "goes on until the peer's goodbye."
   ),
   Command.withShortDescription("Dial a peer: stdin to it, and what it sends to stdout"),
   Command.withExamples([

@@ -77,8 +77,8 @@ export const readValue = (file: string): Effect.Effect<string, LocalError, Needs
   Effect.map(given(file) ?? opened(file), (text) => text.trim())
 
 /**
- * Whether it is one of the files that systemd made for this service alone. They may have modes that others could read by
- * elsewhere, and an owner that is not this user: who gets into their directory decides.
+ * Whether it is one of the files that systemd made for this service alone. They may have modes that others could read
+ * by elsewhere, and an owner that is not this user: who gets into their directory decides.
  */
 const isCredential = (file: string): Effect.Effect<boolean, LocalError> =>
   Config.String("CREDENTIALS_DIRECTORY").pipe(
@@ -113,6 +113,7 @@ export const keepStdin = (command: string, input: Input): Effect.Effect<void, Us
     return file !== undefined && Option.exists(file, isStdin) ? [flags[name]] : []
   })
   if (flag === undefined) return Effect.void
-  const message = `${flag}: stdin is what ${command} sends to its peer; open the file as a descriptor: ${flag} /dev/fd/3 3<FILE`
+  const message =
+    `${flag}: stdin is what ${command} sends to its peer; ` + `open the file as a descriptor: ${flag} /dev/fd/3 3<FILE`
   return Effect.fail(new UsageError({ kind: "Conflict", message }))
 }

@@ -13,7 +13,8 @@ export const flags = {
   keyFile: Flag.String("key-file").pipe(
     Flag.withMetavar("FILE"),
     Flag.withDescription(
-      "The secret file to speak as (see keygen); - is stdin, /dev/fd/N an open descriptor. Without it, a new key that is forgotten at the end"
+      "The secret file to speak as (see keygen); - is stdin, /dev/fd/N an open descriptor. Without it, a new " +
+        "key that is forgotten at the end"
     ),
     Flag.optional
   ),

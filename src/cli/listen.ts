@@ -41,7 +41,8 @@ export const listen = Command.make("listen", {
   )
 }).pipe(
   Command.withDescription(
-    "Listen on addresses. One peer is bridged to stdin and stdout, or with --echo many are served. SIGINT and SIGTERM let connections finish; a second one ends at once."
+    "Listen on addresses. One peer is bridged to stdin and stdout, or with --echo many are served. SIGINT " +
+      "and SIGTERM let connections finish; a second one ends at once."
   ),
   Command.withShortDescription("Bridge one peer to stdin and stdout, or echo many"),
   Command.withExamples([

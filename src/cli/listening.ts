@@ -14,6 +14,7 @@ import * as Addresses from "./addresses.ts"
 import * as Allowed from "./allowed.ts"
 import { type Event, fromLibrary, Reporter, report } from "./events.ts"
 import { Signalled } from "./exit.ts"
+import * as Hosts from "./hosts.ts"
 import * as Keys from "./keys.ts"
 import * as Origins from "./origins.ts"
 import { quieted } from "./repeats.ts"
@@ -32,14 +33,16 @@ export const flags = {
   origin: Flag.String("origin").pipe(
     Flag.withMetavar("ORIGIN"),
     Flag.withDescription(
-      "Let pages of this origin in over ws and wss; can be repeated. Without it, all where the stack authenticates, and otherwise none"
+      "Let pages of this origin in over ws and wss; can be repeated. Without it, all where the stack " +
+        "authenticates, and otherwise none"
     ),
     Flag.atLeast(0)
   ),
   host: Flag.String("host").pipe(
     Flag.withMetavar("NAME"),
     Flag.withDescription(
-      "Let clients call a ws or wss listener by this name, as behind a proxy; can be repeated. Without it, any where the stack authenticates, and otherwise on loopback those of loopback"
+      "Let clients call a ws or wss listener by this name, as behind a proxy; can be repeated. Without it, " +
+        "any where the stack authenticates, and otherwise on loopback those of loopback"
     ),
     Flag.atLeast(0)
   ),
@@ -107,7 +110,9 @@ const leadsTo =
 const unusedWarning = (host: string) =>
   ({
     event: "warning",
-    message: `--external ${host} leads to nothing that is listened on: listen on all interfaces, as with 0.0.0.0, or say the whole address that leads here, as in --external ${Stacks.exampleExternal}`
+    message:
+      `--external ${host} leads to nothing that is listened on: listen on all interfaces, as with 0.0.0.0, or ` +
+      `say the whole address that leads here, as in --external ${Stacks.exampleExternal}`
   }) as const
 
 /** What there is to serve, and how its handlers dial. */
@@ -130,7 +135,7 @@ export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed,
     const allowed = yield* Allowed.parse(input.allow, addresses)
     const { hosts: externalHosts } = yield* Effect.fromResult(External.parse(input.external))
     const origins = yield* Origins.parse(input.origin)
-    const hosts = yield* Origins.parseHosts(input.host)
+    const hosts = yield* Hosts.parse(input.host)
     const credentials = yield* Tls.shown(input)
     const appKey = yield* Keys.appKey(input, settings.appKey)
     const { limits, policy, trustedProxies } = settings

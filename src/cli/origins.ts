@@ -1,4 +1,4 @@
-/** Web pages, named by their origins, and the names by which clients call a listener. */
+/** Web pages, named by their origins. */
 import * as Effect from "effect/Effect"
 import { UsageError } from "./exit.ts"
 
@@ -14,19 +14,5 @@ export const parse = <const Texts extends ReadonlyArray<string>>(texts: Texts): 
         new UsageError({
           kind: "BadValue",
           message: "--origin takes an origin as browsers write it, such as https://app.example, without a path"
-        })
-      )
-
-/** HOST or [IPv6], as in the Host header of a request, without a port. */
-const isHost = (text: string): boolean => /^([^\s/?#@:[\]]+|\[[0-9a-f:.]+\])$/i.test(text)
-
-/** The names of hosts. */
-export const parseHosts = (texts: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>, UsageError> =>
-  texts.every(isHost)
-    ? Effect.succeed(texts)
-    : Effect.fail(
-        new UsageError({
-          kind: "BadValue",
-          message: "--host takes a host by which clients call this server, such as app.example or [::1], without a port"
         })
       )

@@ -101,7 +101,8 @@ export const probe = Command.make("probe", {
   ...Dialing.ownFlags
 }).pipe(
   Command.withDescription(
-    "Dial each address, say how long each step took and who is there, and close with a goodbye. With --race, all are one dial, as connect --race makes it."
+    "Dial each address, say how long each step took and who is there, and close with a goodbye. With --race, " +
+      "all are one dial, as connect --race makes it."
   ),
   Command.withShortDescription("See who answers at an address, and how fast"),
   Command.withExamples([

@@ -9,7 +9,8 @@ import { UsageError } from "./exit.ts"
 export const flag = Flag.String("proxy").pipe(
   Flag.withMetavar("URL"),
   Flag.withDescription(
-    "Reach ws and wss through this HTTP proxy, such as http://proxy.example:3128; env takes it from HTTPS_PROXY and HTTP_PROXY, but for the hosts of NO_PROXY. Without it, they are dialed directly"
+    "Reach ws and wss through this HTTP proxy, such as http://proxy.example:3128; env takes it from " +
+      "HTTPS_PROXY and HTTP_PROXY, but for the hosts of NO_PROXY. Without it, they are dialed directly"
   ),
   Flag.optional
 )
@@ -26,7 +27,8 @@ export const parse = (given: Option.Option<string>): Effect.Effect<HttpProxy.Pro
     ? Effect.succeed({ ws: proxy.success, wss: proxy.success })
     : Effect.fail(
         wrong(
-          "--proxy: every user of this machine can read a password there; put the URL in HTTPS_PROXY, and take --proxy env"
+          "--proxy: every user of this machine can read a password there; put the URL in HTTPS_PROXY, and " +
+            "take --proxy env"
         )
       )
 }

@@ -15,7 +15,8 @@ const flushed = (done: () => void): void => {
 
 /**
  * Runs an effect that succeeds with the exit code. At the first signal whoever waits for it finishes, and otherwise the
- * effect is interrupted; what it has to finish is bounded by its own deadlines. The second one ends the process at once.
+ * effect is interrupted; what it has to finish is bounded by its own deadlines. The second one ends the process at
+ * once.
  */
 export const run = <E>(program: Effect.Effect<number, E>): void => {
   const told = new Signals.Told()

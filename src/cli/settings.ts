@@ -35,7 +35,8 @@ const refuseSecret = Effect.flatMap(Effect.option(Config.String(secret)), (text)
     ? Effect.void
     : Effect.fail(
         unusable(
-          `${secret}: the command takes no key from a variable, which every child process inherits; use --key-file with a file, with - for stdin, or with /dev/fd/N for a descriptor`
+          `${secret}: the command takes no key from a variable, which every child process inherits; use ` +
+            "--key-file with a file, with - for stdin, or with /dev/fd/N for a descriptor"
         )
       )
 )

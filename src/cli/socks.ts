@@ -9,7 +9,8 @@ import { UsageError } from "./exit.ts"
 export const flag = Flag.String("socks").pipe(
   Flag.withMetavar("HOST:PORT"),
   Flag.withDescription(
-    "Reach onion services through this SOCKS5 proxy, HOST:PORT or unix:PATH; can be repeated, to try them in order. Without it, Tor's on this machine: 127.0.0.1:9050, then 9150"
+    "Reach onion services through this SOCKS5 proxy, HOST:PORT or unix:PATH; can be repeated, to try them in " +
+      "order. Without it, Tor's on this machine: 127.0.0.1:9050, then 9150"
   ),
   Flag.atLeast(0)
 )

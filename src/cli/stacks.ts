@@ -64,7 +64,9 @@ export const isOpen = ({ transforms, transport }: Address.Address): boolean =>
 export const openWarning = (address: Address.Address) =>
   ({
     event: "warning",
-    message: `${address} is not encrypted: anybody on the way can read and change what is said; with ${proving.map((each) => `~${each}`).join(" or ")} nobody can`
+    message:
+      `${address} is not encrypted: anybody on the way can read and change what is said; with ` +
+      `${proving.map((each) => `~${each}`).join(" or ")} nobody can`
   }) as const
 
 // -----------------------------------------------------------------------------

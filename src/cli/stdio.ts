@@ -27,7 +27,8 @@ export const flags = {
   linger: Flag.String("linger").pipe(
     Flag.withMetavar("DURATION"),
     Flag.withDescription(
-      "After the end of stdin, how long the peer may be silent before the connection is ended, such as 5s; 0 ends it at once. Without it, the peer's end is waited for"
+      "After the end of stdin, how long the peer may be silent before the connection is ended, such as 5s; 0 " +
+        "ends it at once. Without it, the peer's end is waited for"
     ),
     Flag.optional
   )
@@ -103,7 +104,8 @@ const reminding = "2 seconds"
 const reminder = {
   event: "warning",
   message:
-    "stdin has ended, and this stack can't say so to the peer: waiting until the peer ends the connection. --linger 5s ends it when the peer has been silent for so long"
+    "stdin has ended, and this stack can't say so to the peer: waiting until the peer ends the connection. " +
+    "--linger 5s ends it when the peer has been silent for so long"
 } as const
 
 /**

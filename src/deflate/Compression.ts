@@ -2,10 +2,10 @@
  * Compression as a transform: a pair of `node:zlib` streams, one for each direction, over any connection. `deflate` is
  * one, and `examples/zstd.ts` another. For Node only. What compression gives away: docs/deflate.md.
  *
- * What is written in one tick is one batch, compressed and flushed at once, so that nothing waits for a write that may
- * never come. Decompressing goes no further than somebody pulls. The end is the format's own, then that of the
- * connection below; the end below without the format's is `Truncated`. Half close is that of the connection below.
- * Streams are made when first used and destroyed with the scope.
+ * What is written in one tick is one batch. It is compressed and flushed at once, so that nothing waits for a write
+ * that may never come. Input is decompressed only as fast as somebody pulls. A stream ends with the format's own end,
+ * and then the connection below ends; when that ends without the format's end, the stream is `Truncated`. It has a half
+ * close if the connection below has one. The zlib streams are made when first used and destroyed with the scope.
  */
 import { isReadonlyArrayNonEmpty } from "effect/Array"
 import * as Cause from "effect/Cause"

@@ -32,7 +32,7 @@ export interface Options<E, R> {
   readonly appKey?: AppKey
   /**
    * Whether a peer may come in. Runs once, within the handshake's deadline; when it fails or dies, the peer is refused.
-   * By default every peer that passes the handshake may.
+   * By default every peer that passes the handshake gets in.
    */
   readonly authorize?: (applicant: Applicant) => Effect.Effect<Verdict, E, R>
 }
@@ -49,9 +49,9 @@ export const withoutToken = <E, R>({ authorize, ...options }: Options<E, R>): Op
     : { ...options, authorize: (applicant) => authorize({ ...applicant, token: Option.none() }) }
 
 /**
- * Gives the value that `authorize` gave. A failure or defect in it is as much a refusal as a `false`; only an
- * interruption stays one. Without one nothing is asked: providing its context would make two maps, of which the
- * connection keeps one.
+ * Runs `authorize` and gives its value. A failure or a defect refuses the peer, as `false` does; only an interruption
+ * stays what it is. Where there is no `authorize`, nothing is run: providing its context would make two maps, and the
+ * connection would keep one of them.
  */
 export const decide = <A extends { readonly publicKey: PublicKey }, E, R>(
   authorize: ((applicant: A) => Effect.Effect<Verdict, E, R>) | undefined,

@@ -1,6 +1,6 @@
 /**
- * `noise`: mutual authentication by the same Ed25519 keys as shs, through Noise's XKpsk0 handshake, for peers of one app
- * key who mean the same stack, and large sealed frames.
+ * `noise`: mutual authentication by the same Ed25519 keys as shs, through Noise's XKpsk0 handshake, for peers of one
+ * app key who mean the same stack, and large sealed frames.
  *
  * The dialer has to know the listener's key; the listener learns the dialer's, with the token of the address where
  * there is one, and asks `authorize` whether to let it in. Specification: docs/noise.md. Known limits: no post-quantum
@@ -41,7 +41,7 @@ export interface Options<E = never, R = never> {
   readonly appKey?: AppKey
   /**
    * Whether a peer may come in, and a value that its connection then carries. Runs once, within the handshake's
-   * deadline; when it fails or dies, the peer is refused. By default every peer that passes the handshake may.
+   * deadline; when it fails or dies, the peer is refused. By default every peer that passes the handshake gets in.
    */
   readonly authorize?: (applicant: Applicant) => Effect.Effect<Verdict, E, R>
 }

@@ -62,7 +62,9 @@ export class Protocol {
   readonly pattern: Pattern
   readonly hash: Hash
   readonly hkdf: Hkdf
-  /** Whether there are pre-shared secrets. Then ephemeral keys, which make every handshake another one, are mixed too. */
+  /**
+   * Whether there are pre-shared secrets. Then ephemeral keys, which make every handshake another one, are mixed too.
+   */
   readonly preShared: boolean
   /** The hash of its name, with which each handshake begins. */
   readonly initial: Uint8Array

@@ -31,7 +31,7 @@ export interface Local {
   readonly primitives: Primitives["Service"]
   /** The app key, as the handshake takes it. */
   readonly psk: Uint8Array
-  /** The names of the sections that are agreed on, from `noise` upwards: `noise~deflate`. */
+  /** The names of the sections from `noise` upwards, which must be the same on both sides: `noise~deflate`. */
   readonly sections: string
   readonly identity: KeyPair
   readonly protocol: Noise.Protocol

@@ -39,7 +39,7 @@ export interface Options<E = never, R = never> {
   readonly appKey?: AppKey
   /**
    * Whether a peer may come in, and a value that its connection then carries. Runs once, within the handshake's
-   * deadline; when it fails or dies, the peer is refused. By default every peer that passes the handshake may.
+   * deadline; when it fails or dies, the peer is refused. By default every peer that passes the handshake gets in.
    */
   readonly authorize?: (applicant: Applicant) => Effect.Effect<Verdict, E, R>
   /** The longest box body that is read, 4096 to 65535 bytes. By default 4096, the most that peers send. */

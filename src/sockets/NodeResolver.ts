@@ -36,7 +36,7 @@ export type Ask = (
 
 const askSystem: Ask = (host, answer) => dns.lookup(host, { all: true }, (error, found) => answer(error, found ?? []))
 
-/** How many look-ups libuv runs at once: those that may be slow have half of its threads. */
+/** The number of look-ups that libuv runs at once. It gives work that may be slow half of its threads. */
 const threadsForLookups = (): number => {
   const threads = Number(process.env.UV_THREADPOOL_SIZE ?? 4)
   return Number.isInteger(threads) && threads > 0 ? (Math.min(threads, 1024) + 1) >> 1 : 2

@@ -1,19 +1,15 @@
 /** What an IP or a host name says about how far it reaches. */
 import * as os from "node:os"
 import * as NetAddress from "effect/net/NetAddress"
-import * as Result from "effect/Result"
+import { parseIp } from "../Networks.ts"
 import { type Reach, within } from "../Transport.ts"
 
 /** An IP as it is written elsewhere: without the mapping of IPv4 into IPv6. */
 export const plainIp = (ip: string): string => (/^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(ip) ? ip.slice(7) : ip)
 
-/** The IP that a host is, IPv4 as such when it is mapped into IPv6; `undefined` of a name. */
-const ipOf = (host: string): NetAddress.IpAddress | undefined =>
-  Result.getOrUndefined(NetAddress.ipFromString(plainIp(host).replace(/%.*$/, "")))
-
 /** The wildcard that a host is, however it is written (`::0`): binding it binds every interface. */
 const wildcardOf = (host: string): "0.0.0.0" | "::" | undefined => {
-  const ip = ipOf(host)
+  const ip = parseIp(host)
   if (ip === undefined || !NetAddress.isUnspecified(ip)) return undefined
   return NetAddress.isIpv4Address(ip) ? "0.0.0.0" : "::"
 }
@@ -23,7 +19,7 @@ export const isWildcard = (host: string): boolean => wildcardOf(host) !== undefi
 
 /** An IPv6 that means nothing without an interface, and that nobody elsewhere can name: `fe80::1%eth0`. */
 const isZoned = (host: string): boolean => {
-  const ip = ipOf(host)
+  const ip = parseIp(host)
   return ip !== undefined && NetAddress.isIpv6Address(ip) && NetAddress.isLinkLocal(ip)
 }
 
@@ -37,7 +33,7 @@ const classify = (ip: NetAddress.IpAddress): Reach => {
 export const reachOf = (host: string): Reach => {
   if (host === "localhost") return "device"
   if (isWildcard(host)) return "public"
-  const ip = ipOf(host)
+  const ip = parseIp(host)
   return ip === undefined ? "public" : classify(ip)
 }
 

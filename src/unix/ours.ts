@@ -53,8 +53,8 @@ const byDescriptor = (file: string): Effect.Effect<string | undefined, Failure, 
   })
 
 /**
- * A path that leads to this very socket, as long as the scope; `undefined` when it is another user's, or when it can't
- * be known that it stays ours.
+ * A path that leads to this socket and to no other, as long as the scope is open. `undefined` when the socket is
+ * another user's, or when another user could put a socket in its place.
  */
 export const pathToOurs = (file: string): Effect.Effect<string | undefined, Failure, Scope.Scope> =>
   Effect.suspend(() =>

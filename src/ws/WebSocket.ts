@@ -45,9 +45,9 @@ export interface Options {
    */
   readonly origins?: Origins
   /**
-   * The names by which clients may call this server, or `any`. By default any, but on a loopback address where nothing
-   * in the stack authenticates only those of loopback, so that no page gets here by a name of its own that has become
-   * 127.0.0.1.
+   * The host names by which clients may call this server, or `any`. By default `any`. On a loopback address, in a stack
+   * that authenticates nobody, the default is `loopback`: a web page could otherwise let its own name resolve to
+   * 127.0.0.1, and connect under it.
    */
   readonly hosts?: "any" | "loopback" | ReadonlyArray<string>
   /** The origin that a dial shows. By default none, as is right for what is no page. */

@@ -4,8 +4,8 @@ import * as NetAddress from "effect/net/NetAddress"
 import { contains, type Networks, parseIp } from "../Networks.ts"
 
 /**
- * `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::7` and `[2001:db8::7]:4711`: proxies write all of them. Written anew, so
- * that one IP is one source however it was spelled, and with whatever zone: that means nothing on this machine.
+ * `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::7` and `[2001:db8::7]:4711`: proxies write all of them. Written anew,
+ * so that one IP is one source however it was spelled, and with whatever zone: that means nothing on this machine.
  */
 const ipOf = (hop: string): string | undefined => {
   const bracketed = /^\[([^\]]*)\](?::\d+)?$/.exec(hop)

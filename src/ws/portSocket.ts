@@ -22,7 +22,8 @@ export const socketOptions = (authenticates: boolean, longest: number) => {
     // A message in pieces of 16 KiB, or of 64 bytes of TCP, is odd enough; smaller ones are there to fill memory.
     maxFragments: Math.max(128, Math.ceil(maxPayload / (16 * 1024))),
     maxBufferedChunks: Math.max(2048, Math.ceil(maxPayload / 64)),
-    // More pings at once than this end a connection here (`intake.ts`). In `ws` the number is there for who never reads.
+    // More pings at once than this end a connection here (`intake.ts`). In `ws` the number is there for who never
+    // reads.
     maxPendingAutoPongs: 1024,
     // Text ends the connection whatever it says.
     skipUTF8Validation: true,

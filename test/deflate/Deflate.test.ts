@@ -147,6 +147,20 @@ describe.each(stacks)("deflate over %s", (target) => {
   )
 })
 
+/** How much arrives until the clean end. */
+const lengthUntilEnd = (connection: Connection.Connection) =>
+  Effect.gen(function* () {
+    let total = 0
+    const all = connection.pull.pipe(
+      Effect.map((chunks) => {
+        for (const { length } of chunks) total += length
+      }),
+      Effect.forever({ disableYield: true })
+    )
+    assert.strictEqual(yield* failure(all), "Done")
+    return total
+  })
+
 describe("deflate", () => {
   it.live("is raw deflate on the wire: a peer made of zlib alone in another process understands it", () =>
     Effect.gen(function* () {
@@ -285,15 +299,7 @@ describe("deflate", () => {
           .write(new Uint8Array(40 << 20))
           .pipe(Effect.andThen(Effect.repeat(near.write(megabyte), { times: 87 })), Effect.andThen(near.end))
         yield* Effect.forkChild(writing)
-        let total = 0
-        const all = far.pull.pipe(
-          Effect.map((chunks) => {
-            for (const { length } of chunks) total += length
-          }),
-          Effect.forever({ disableYield: true })
-        )
-        assert.strictEqual(yield* failure(all), "Done")
-        assert.strictEqual(total, 128 << 20)
+        assert.strictEqual(yield* lengthUntilEnd(far), 128 << 20)
       }).pipe(Effect.provide(multiserver()))
   )
 
@@ -302,15 +308,7 @@ describe("deflate", () => {
       const [near, far] = yield* pair("memory:m~deflate")
       const chunk = new Uint8Array(1 << 20)
       yield* Effect.forkChild(Effect.andThen(Effect.repeat(near.write(chunk), { times: 63 }), near.end))
-      let total = 0
-      const all = far.pull.pipe(
-        Effect.map((chunks) => {
-          for (const { length } of chunks) total += length
-        }),
-        Effect.forever({ disableYield: true })
-      )
-      assert.strictEqual(yield* failure(all), "Done")
-      assert.strictEqual(total, 64 << 20)
+      assert.strictEqual(yield* lengthUntilEnd(far), 64 << 20)
       // The bytes by which a batch is known come one by one.
       const { far: reader, wire } = yield* wiretapped
       const batch = open(new Uint8Array(6 << 20))
