@@ -136,11 +136,8 @@ export class DialPlace {
     if (this.opensSocket) this.places.connected()
   }
 
-  /**
-   * Gives everything back; after that it can't be taken any more. A second time does nothing. A function of its own,
-   * because one that is made where the dial is would keep all that the dial knows.
-   */
-  readonly leave = (): void => {
+  /** Gives everything back; after that it can't be taken any more. A second time does nothing. */
+  leave(): void {
     this.connected()
     if (this.state === "open") this.places.exit()
     this.state = "left"

@@ -8,7 +8,6 @@ import * as Address from "../Address.ts"
 import type * as Connection from "../Connection.ts"
 import { DialError, DialTimedOut, Unsupported } from "../DialError.ts"
 import type { Timeouts } from "../Dialer.ts"
-import * as Limits from "../Limits.ts"
 import * as Multiserver from "../Multiserver.ts"
 import * as Durations from "./durations.ts"
 import { type LocalError, UsageError } from "./exit.ts"
@@ -66,19 +65,12 @@ export type Dial = (
 ) => Effect.Effect<Connection.Connection, Address.AddressError | DialError, Multiserver.Multiserver | Scope.Scope>
 
 /**
- * The times of one attempt, where its share of what was asked for is more than it has by itself. Addresses that are
- * dialed one after another share the time, so that a silent one does not take that of the others.
+ * What each step of an attempt may take, where that is more than it has by itself. Addresses that are dialed one after
+ * another share the time, so that a silent one does not take that of the others.
  */
-const timeoutsOf = (duration: Duration.Duration, addresses: Address.MultiAddress, race: boolean): Timeouts => {
-  const share = Duration.toMillis(duration) / (race ? 1 : addresses.length)
-  const longer = (than: Duration.Input) => share > Duration.toMillis(than)
-  const connect = addresses.some(({ transport }) => transport._tag === "onion") ? "60 seconds" : "6 seconds"
-  return {
-    ...(longer(connect) && { connect: share }),
-    ...(longer(Limits.defaults.lookup) && { lookup: share }),
-    ...(longer(Limits.defaults.handshake) && { handshake: share })
-  }
-}
+const shareOf = (duration: Duration.Duration, addresses: Address.MultiAddress, race: boolean): Timeouts => ({
+  atLeast: Duration.toMillis(duration) / (race ? 1 : addresses.length)
+})
 
 const parsed = (text: string) => Durations.parse("--timeout", text, 1)
 
@@ -86,7 +78,7 @@ export const dial = ({ race, timeout }: Input): Effect.Effect<Dial, UsageError> 
   Effect.map(Effect.transposeOption(Option.map(timeout, parsed)), (asked): Dial => {
     const duration = Option.getOrElse(asked, () => Duration.seconds(30))
     return (addresses) => {
-      const timeouts = Option.isSome(asked) ? timeoutsOf(duration, addresses, race) : {}
+      const timeouts = Option.isSome(asked) ? shareOf(duration, addresses, race) : {}
       return Effect.timeoutOrElse(Multiserver.dial(addresses, { plan: race ? "race" : "inOrder", timeouts }), {
         duration,
         orElse: () => {

@@ -1,6 +1,7 @@
 /** What a handshake does with a port: reads of exact length and small writes. What it doesn't read stays here. */
 import * as Effect from "effect/Effect"
 import { type ConnectionReason, type PortFailure, Truncated } from "../ConnectionError.ts"
+import { maxFruitless } from "../fruitless.ts"
 import type { Leaving, Link } from "../Link.ts"
 import type { Port, PortListener } from "../Port.ts"
 
@@ -11,12 +12,6 @@ export interface Wire {
   /** The bytes are the wire's from now on. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, ConnectionReason>
 }
-
-/**
- * How often a port is looked at that calls back each time, with nothing to take, before the rest of the process has its
- * turn.
- */
-const maxFruitless = 100
 
 /** A read that waits. */
 interface Request {

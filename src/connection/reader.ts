@@ -5,6 +5,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
 import { type ConnectionError, Defect, draining, type PortFailure } from "../ConnectionError.ts"
+import { maxFruitless } from "../fruitless.ts"
 import type { Leaving } from "../Link.ts"
 import type { Chunks, Port } from "../Port.ts"
 
@@ -20,12 +21,6 @@ type State = "open" | "draining" | { readonly shut: PortFailure }
  */
 // biome-ignore lint/suspicious/noConfusingVoidType: most return nothing
 export type Use<E, R> = (chunk: Uint8Array) => Effect.Effect<unknown, E, R> | void
-
-/**
- * How often a port is looked at that calls back each time, with nothing to take, before the rest of the process has its
- * turn.
- */
-const maxFruitless = 100
 
 type Outcome = Pull.Pull<Chunks, ConnectionError>
 

@@ -88,14 +88,14 @@ export const attempt = (
     const { opensSockets } = stack.transport
     const place = places.place(opensSockets)
     const help = { lookingUp: deadline.lookingUp, spare: opensSockets ? places.spare : uncounted }
-    const connecting = Effect.suspend(() => {
+    const connecting = () => {
       deadline.begin("connect")
       return connect(help)
-    })
+    }
     const placed = Effect.suspend(() => {
-      if (place.take()) return connecting
+      if (place.take()) return connecting()
       deadline.begin("place")
-      return Effect.andThen(place.taken, connecting)
+      return Effect.flatMap(place.taken, connecting)
     })
     const open = Effect.flatMap(placed, (transport) => {
       connectMillis = Math.round(monotonicMillis(clock) - started)
@@ -109,7 +109,7 @@ export const attempt = (
       )
     })
     const opened = Effect.map(Effect.raceFirst(open, deadline.passed), (link): Lifetime.Opened => {
-      link.leaving.whenLeft(place.leave)
+      link.leaving.leaveWith(place)
       return { connection: Connection.onTop(link, deadlines), leaving: link.leaving }
     })
     const died = (cause: unknown): Effect.Effect<void> => {
@@ -127,7 +127,7 @@ export const attempt = (
     )
     return inOwnScope(
       Effect.map(observed, ({ connection }) => connection),
-      place.leave
+      () => place.leave()
     )
   })
 

@@ -63,14 +63,21 @@ export interface Timeouts {
   readonly connect?: Duration.Input
   /** All handshakes together. By default `Limits.handshake`. */
   readonly handshake?: Duration.Input
+  /** What each of these gets that would have less by default. */
+  readonly atLeast?: Duration.Input
 }
 
-const timesOf = ({ limits }: Environment, { transport }: Stack.Stack, asked: Timeouts): Times => ({
-  place: Duration.toMillis(limits.dialWait),
-  lookup: Duration.toMillis(asked.lookup ?? limits.lookup),
-  connect: Duration.toMillis(asked.connect ?? transport.connectTimeout),
-  handshake: Duration.toMillis(asked.handshake ?? limits.handshake)
-})
+const timesOf = ({ limits }: Environment, { transport }: Stack.Stack, asked: Timeouts): Times => {
+  const least = Duration.toMillis(asked.atLeast ?? 0)
+  const millis = (own: Duration.Input | undefined, otherwise: Duration.Input) =>
+    own === undefined ? Math.max(Duration.toMillis(otherwise), least) : Duration.toMillis(own)
+  return {
+    place: Duration.toMillis(limits.dialWait),
+    lookup: millis(asked.lookup, limits.lookup),
+    connect: millis(asked.connect, transport.connectTimeout),
+    handshake: millis(asked.handshake, limits.handshake)
+  }
+}
 
 /** The candidate for one address, or why there is none. */
 const candidateFor = (

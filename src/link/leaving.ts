@@ -59,6 +59,11 @@ interface Writing extends Direction {
 
 const consumed = new LocallyClosed({ why: "consumed" })
 
+/** Who has something that goes when the stack has been left. An object, because a function for each would cost more. */
+export interface Tenant {
+  readonly leave: () => void
+}
+
 type State = "opening" | "open" | "leaving" | "left"
 
 export class Leaving implements PortListener {
@@ -81,8 +86,8 @@ export class Leaving implements PortListener {
   /** Whether to read on before closing, so that a peer that still sends gets no reset. */
   private outlasts = false
   private whoWaits: Array<() => void> | undefined
-  /** Runs when everything is let go of. */
-  private onLeft: (() => void) | undefined
+  /** Leaves when everything is let go of. */
+  private tenant: Tenant | undefined
 
   constructor(port: Port) {
     this.port = port
@@ -134,16 +139,18 @@ export class Leaving implements PortListener {
     this.state = "opening"
   }
 
-  /** Runs this when it has left, or now when it has already. */
-  whenLeft(run: () => void): void {
-    const { onLeft } = this
-    if (this.state === "left") run()
-    else if (onLeft === undefined) this.onLeft = run
+  /** The tenant leaves when the stack has been left, or now when it has been already. */
+  leaveWith(tenant: Tenant): void {
+    const first = this.tenant
+    if (this.state === "left") tenant.leave()
+    else if (first === undefined) this.tenant = tenant
     else {
-      // A connection that is the transport of another one has two who wait.
-      this.onLeft = () => {
-        onLeft()
-        run()
+      // A connection that is the transport of another one has two.
+      this.tenant = {
+        leave: () => {
+          first.leave()
+          tenant.leave()
+        }
       }
     }
   }
@@ -327,17 +334,17 @@ export class Leaving implements PortListener {
 
   /** Everything that the stack held goes, after the goodbye. */
   private letGo(exit: Exit.Exit<unknown, unknown>, tag?: Tag): Effect.Effect<void> {
-    const { laid, onLeft } = this
+    const { laid, tenant } = this
     this.tag = tag ?? this.tag
     this.state = "left"
     this.lookForEnd()
     // Mostly nothing was acquired in it.
     const closed = laid && Scope.closeUnsafe(laid, exit)
     if (closed === undefined) {
-      onLeft?.()
+      tenant?.leave()
       return Effect.void
     }
-    return onLeft === undefined ? closed : Effect.ensuring(closed, Effect.sync(onLeft))
+    return tenant === undefined ? closed : Effect.ensuring(closed, Effect.sync(() => tenant.leave()))
   }
 }
 

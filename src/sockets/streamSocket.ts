@@ -66,18 +66,17 @@ export const opened =
 export const connected = <E>(connecting: Connecting<E>): Effect.Effect<net.Socket, E, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) => Effect.tap(connecting(restore), inScope))
 
-/** The link over a connected socket. `source` is the IP that it comes from, where it has one. */
+/** The link over a connected socket, which is read from now on. `source` is the IP that it comes from, if it has one. */
 export const overSocket = (
   socket: net.Socket,
   transport: Address.Section,
   { rooms }: Reading,
   source?: string,
   read?: StaticRead
-): Effect.Effect<Link.Link, never, Scope.Scope> =>
-  Effect.suspend(() => {
-    const remote = makeUnchecked(Address.Address, { transport, transforms: [] })
-    return Link.make(new SocketPort(socket, rooms, read), { remote, peer: anonymous, source })
-  })
+): Effect.Effect<Link.Link, never, Scope.Scope> => {
+  const remote = makeUnchecked(Address.Address, { transport, transforms: [] })
+  return Link.make(new SocketPort(socket, rooms, read), { remote, peer: anonymous, source })
+}
 
 /** Opens a socket of a dial, paused, by a call that is given how it reads. */
 export type Opening = (open: (options: { readonly onread?: net.OnReadOpts }) => net.Socket) => net.Socket
