@@ -12,8 +12,8 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
-    // Many tests wait for processes of theirs: two files at a time are no more than two cores can do.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Many tests wait for processes of theirs, so that one file more than there are cores keeps these busy.
+    maxWorkers: availableParallelism() + 1,
     // Bounds for what hangs. Nothing is decided by them on a machine that is busy with something else.
     testTimeout: 300_000,
     hookTimeout: 300_000,

@@ -6,23 +6,14 @@ import * as fs from "node:fs"
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { bundle } from "../support/bundle.ts"
-import { type Scenario, stacksOf } from "./scenario.ts"
+import { quickStacksOf } from "./scenario.ts"
 import { scenarios } from "./scenarios/index.ts"
-import { partsOf, type StackName, stacks, webSockets } from "./world.ts"
 
 /** Only what hangs takes as long, however busy the machine is. */
 const slow = 600_000
 
-/** Over wss only what is tried on WebSockets alone: of the rest, TLS changes nothing but how long it takes. */
-const isTried = (scenario: Scenario, stack: StackName): boolean => {
-  const all = stacksOf(scenario)
-  if (!all.includes(stack)) return false
-  const transports = all.map((each) => partsOf(each).transport)
-  return partsOf(stack).transport !== "wss" || !transports.includes("net")
-}
-
 /** All that anything is tried on. */
-const tried = [...new Set<StackName>([...stacks, ...webSockets, ...scenarios.flatMap(stacksOf)])]
+const tried = [...new Set(scenarios.flatMap(quickStacksOf))]
 
 beforeAll(async () => {
   process.env.HOSTILE_PROGRAMS = await bundle("hostile", {
@@ -31,11 +22,11 @@ beforeAll(async () => {
   })
 })
 
-for (const stack of tried.filter((stack) => scenarios.some((scenario) => isTried(scenario, stack)))) {
+for (const stack of tried) {
   describe.concurrent(`a server and a client on ${stack} answer`, () => {
     for (const scenario of scenarios) {
       const { name, run, threat } = scenario
-      if (!isTried(scenario, stack)) continue
+      if (!quickStacksOf(scenario).includes(stack)) continue
       it.live(
         `${name}: ${threat}`,
         () =>

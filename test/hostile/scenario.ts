@@ -17,6 +17,8 @@ export interface Scenario {
   readonly once?: true
   /** The stacks that it is tried on, when its promise depends on the transport. By default the encrypting ones over net. */
   readonly over?: ReadonlyArray<StackName>
+  /** One of them, on which it is tried in the quick size too, besides the first: where it could end in another way. */
+  readonly second?: StackName
   readonly run: (stack: StackName, size: Size) => Effect.Effect<Verdict, never, Scope.Scope>
 }
 
@@ -26,6 +28,12 @@ export const everywhere: ReadonlyArray<StackName> = [...stacks, ...webSockets]
 /** The same for what comes before any handshake: either protocol does. */
 export const beforeHandshakes: ReadonlyArray<StackName> = ["net~shs", "ws~noise", "wss~shs"]
 
-/** What a scenario is tried on. */
+/** What a scenario is tried on in the full size. */
 export const stacksOf = ({ once, over = stacks }: Scenario): ReadonlyArray<StackName> =>
   once ? over.slice(0, 1) : over
+
+/** And in the quick size. */
+export const quickStacksOf = (scenario: Scenario): ReadonlyArray<StackName> => {
+  const [first] = stacksOf(scenario)
+  return [first, scenario.second].filter((stack) => stack !== undefined)
+}

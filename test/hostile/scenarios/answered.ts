@@ -42,6 +42,7 @@ const answered = (
   answer: "who was answered makes room as who was silent does, and an honest newcomer is not the first to",
   promise,
   over: beforeHandshakes,
+  ...(many ? {} : { second: "ws~noise" as const }),
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()

@@ -50,6 +50,7 @@ const servers: Scenario = {
   promise:
     "each of 1,152 flips, 290 cuts and 44 other kinds, over ws 11 more of what HTTP can do, ends typed in our client, which lives",
   over: everywhere,
+  second: "wss~noise",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -99,6 +100,7 @@ const interrupted: Scenario = {
   answer: "an attempt has a scope of its own; interrupting it destroys the socket at once",
   promise: "1,000 interrupted dials leave nothing",
   over: everywhere,
+  second: "ws~shs",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()

@@ -82,6 +82,7 @@ const silence: Scenario = {
   answer: "1,024 may be pending; when it is full a newcomer gets in, and the oldest that has said nothing makes room",
   promise: "honest p99 under 500 ms with 5,000 silent sockets",
   over: beforeHandshakes,
+  second: "ws~noise",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -130,6 +131,7 @@ const idle: Scenario = {
   answer: "they cost a file descriptor and some memory each, up to the caps on connections, in all and per source",
   promise: "honest p99 under 500 ms with 1,000 idle authenticated connections",
   over: everywhere,
+  second: "wss~noise",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -169,6 +171,7 @@ const stalled: Scenario = {
   answer: "a full peer is not read from: at most 256 KiB wait in both directions together, over ws 640 KiB",
   promise: "honest p99 under 500 ms with 20 stalled readers",
   over: everywhere,
+  second: "ws~shs",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -207,6 +210,7 @@ const tiny: Scenario = {
   answer: "a turn for everybody after a bounded number of packets; answers are joined before they are sealed",
   promise: "honest p99 under 500 ms with two flooders of 1-byte boxes",
   over: everywhere,
+  second: "net~noise",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -236,6 +240,7 @@ const descriptors: Scenario = {
   answer: "connections are capped at the soft limit less 64; at the cap, one that is pending makes room",
   promise: "under `ulimit -n 256`, the honest is served during 400 silent sockets",
   over: beforeHandshakes,
+  second: "ws~noise",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -257,6 +262,7 @@ const full: Scenario = {
   answer: "newcomers above the cap are closed at once and counted; the process goes on, and so does who is in",
   promise: "under `ulimit -n 256`, 300 that authenticate get 192 places; when they leave, the honest is served",
   over: everywhere,
+  second: "ws~shs",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()

@@ -37,6 +37,7 @@ const drip: Scenario = {
   answer: "one deadline of 10 s over the whole handshake, whatever arrives",
   promise: "200 of 200 connections that drip are closed within 11 s",
   over: everywhere,
+  second: "wss~noise",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -59,6 +60,7 @@ const garbage: Scenario = {
   threat: "what is no handshake: other protocols, too much, too little, another network's hello",
   answer: "the first message is proved before anything is answered or computed; every failure closes, and says nothing",
   promise: "0 bytes answered to garbage, 18 kinds of it",
+  second: "net~noise",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -79,6 +81,7 @@ const cuts: Scenario = {
   answer: "an end or a reset at any byte ends the handshake at once, with one event",
   promise: "a FIN at any byte of the handshake is noticed within 100 ms, a RST too",
   over: everywhere,
+  second: "net~noise",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -109,6 +112,7 @@ const flips: Scenario = {
   promise:
     "each of 1,408 bits of the messages, and over ws each bit of their frames' heads, flipped: refused, 0 bytes answered",
   over: everywhere,
+  second: "net~noise",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -140,6 +144,7 @@ const replays: Scenario = {
   threat: "what an honest peer has said is said again, or what the server says is said back to it",
   answer: "fresh ephemeral keys on both sides are part of every signature and key",
   promise: "0 of 150 replays and reflections accepted",
+  second: "net~noise",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -160,6 +165,7 @@ const degenerate: Scenario = {
   threat: "points of small order, keys that are no point, signatures that verify for the careless",
   answer: "one module owns the primitives; a shared secret of zeros and every invalid point are a value, and a refusal",
   promise: "26 of 26 kinds refused; the process lives",
+  second: "net~noise",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()

@@ -21,6 +21,7 @@ const cycles: Scenario = {
   answer: "a connection lives in one scope, and all that it has goes with it",
   promise: "5,000 connect-handshake-echo-goodbye cycles with no failure, and memory flat",
   over: everywhere,
+  second: "ws~shs",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -62,6 +63,7 @@ const resets: Scenario = {
   answer: "the socket belongs to its connection's scope from the moment it is accepted",
   promise: "1,500 resets leave file descriptors as they were",
   over: everywhere,
+  second: "wss~noise",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -117,6 +119,7 @@ const deaf: Scenario = {
     "unfinished handshakes are ended at once; who takes nothing is destroyed at the grace time, with an event that says so",
   promise: "SIGTERM with 5 deaf peers and 20 silent sockets: exit 0 within 8 s, an event for each",
   over: everywhere,
+  second: "ws~shs",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()

@@ -148,6 +148,7 @@ const answered: Scenario = {
   threat: "newcomers that say a valid hello, which can be recorded, and then nothing are taken for honest ones",
   answer: "the oldest of the silent or of the answered makes room, whichever are more",
   promise,
+  second: "net~noise",
   run: run(true)
 }
 

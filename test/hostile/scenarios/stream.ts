@@ -29,6 +29,7 @@ const damage: Scenario = {
   answer: "every packet is authenticated under a counter, and only a sealed goodbye is an end",
   promise: "all 9 kinds of damage, and 7 of a hostile peer's, end typed; none looks like a clean end",
   over: everywhere,
+  second: "net~noise",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()

@@ -64,6 +64,7 @@ const refused: Scenario = {
   answer: "a request that is refused is the last one of its connection, and has an event with its reason",
   promise: "14 kinds of request that is refused, with others behind it: none is let in, and none stays",
   over: webSockets,
+  second: "wss~noise",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -157,6 +158,7 @@ const closes: Scenario = {
   answer: "after a Close either way a connection has a second, in which nothing more is kept of what comes",
   promise: "16 kinds of Close, before the handshake and after it, end typed within 3 s",
   over: webSockets,
+  second: "wss~noise",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -192,6 +194,7 @@ const large: Scenario = {
   answer: "what waits of all connections together has a bound",
   promise: "64 connections on bare ws, each with an unread message of 16 MiB, make the process at most 256 MiB larger",
   over: ["ws", "wss"],
+  second: "wss",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
