@@ -1,6 +1,6 @@
 /**
  * Flips each bit of the client's messages, and over ws of the frames that they are in: one for each connection. Counts what is answered
- * after the message.
+ * after the message. Bits that only say that more is to come are counted apart: the message is there whole, and no byte of it is another.
  */
 import { connect, inTime, partLengths, protocolOf, run, shake, times, transportOf } from "../wire.mjs"
 
@@ -10,29 +10,40 @@ const flipped = (message, bit) => {
   return out
 }
 
+/** Whether the bit of a short frame says only that more is to come: it is not the last of its message, or it is longer. */
+const goesOn = (frame, bit) => bit === 7 || (bit >> 3 === 1 && (bit & 7) < 7 && flipped(frame, bit)[1] > frame[1])
+
 run(async ({ step, target }) => {
+  const isNet = transportOf(target.stack) === "net"
   const [challenge] = protocolOf(target.stack).lengths.server
   const parts = partLengths(target)
-  const [first, second] = transportOf(target.stack) === "net" ? parts : parts.slice(1)
+  const [first, second] = isNet ? parts : parts.slice(1)
   const bits = []
   for (let bit = 0; bit < (first + second) * 8; bit += step) bits.push(bit)
   const wrong = []
   let answered = 0
   let refused = 0
+  let whole = 0
   await times(bits.length, 16, async (i) => {
     const bit = bits[i]
     const raw = await connect(target)
     const inFirst = bit < first * 8
+    let isWhole = false
     await shake(raw, target, (bytes, number) => {
       const here = inFirst === (number === 0)
-      raw.send(here ? flipped(bytes, inFirst ? bit : bit - first * 8) : bytes)
+      const own = inFirst ? bit : bit - first * 8
+      if (here && !isNet) isWhole = goesOn(bytes, own)
+      raw.send(here ? flipped(bytes, own) : bytes)
       return !here
     })
     await inTime(raw.closed)
-    answered += raw.received - (inFirst ? 0 : challenge)
-    if (raw.over === undefined) wrong.push(bit)
-    else refused++
+    if (isWhole) whole++
+    else {
+      answered += raw.received - (inFirst ? 0 : challenge)
+      if (raw.over === undefined) wrong.push(bit)
+      else refused++
+    }
     raw.destroy()
   })
-  return { connections: bits.length, refused, answered, wrong }
+  return { connections: bits.length, refused, whole, answered, wrong }
 })
