@@ -6,7 +6,7 @@ import { Effect, Layer } from "effect"
 import { type Connection, Multiserver, Net, WebSocket } from "effect-multiserver/node"
 
 // var ms = MultiServer([net({port: 1234}), ws({port: 2345})])
-export const Live = Multiserver.layer(["net", "ws"]).pipe(Layer.provide([Net.layer, WebSocket.layer()]))
+export const Live = Multiserver.layer(["net", "ws"]).pipe(Layer.provide([Net.layer(), WebSocket.layer()]))
 
 // var close = ms.server(function (stream) { ... })          The scope closes it.
 export const server = <E, R>(onConnection: (connection: Connection.Connection) => Effect.Effect<unknown, E, R>) =>

@@ -162,7 +162,7 @@ const demo = Effect.gen(function* () {
   let said = ""
   const onEvent: Events.Sink = (event) =>
     Effect.sync(() => {
-      if (event.event === "handshake-failed") said = event.error.message
+      if (event._tag === "HandshakeFailed") said = event.error.message
     })
   const listener = yield* Multiserver.listen(["net:127.0.0.1:0~shs", "memory:demo~shs"]).pipe(
     Effect.provide(speaking(server, { authorize }).pipe(Layer.provide(Layer.succeed(Events.Events, onEvent))))
@@ -189,7 +189,7 @@ const demo = Effect.gen(function* () {
 
 demo.pipe(
   Effect.scoped,
-  Effect.provide([Net.layer, Memory.layer, Sodium.layer, NodeServices.layer]),
+  Effect.provide([Net.layer(), Memory.layer(), Sodium.layer, NodeServices.layer]),
   Effect.timeout("20 seconds"),
   NodeRuntime.runMain
 )

@@ -14,10 +14,6 @@ const program = Effect.gen(function* () {
   yield* connection.end
   const answer = yield* Connection.stream(connection).pipe(Stream.decodeText, Stream.mkString)
   yield* Console.log(`${connection.remote} says ${answer}`)
-}).pipe(
-  Effect.scoped,
-  Effect.timeout("10 seconds"),
-  Effect.retry({ times: 3, while: (e) => "isRetryable" in e && e.isRetryable })
-)
+}).pipe(Effect.scoped, Effect.timeout("10 seconds"), Effect.retry({ times: 3, while: Multiserver.isRetryable }))
 
 await Effect.runPromise(Effect.provide(program, Live))

@@ -58,7 +58,7 @@ const friend = (text: string) =>
 /** Each with an identity of their own. */
 const as = (authorize: Shs.Options["authorize"]) =>
   Multiserver.layer(["net~shs"]).pipe(
-    Layer.provide([Net.layer, Shs.layer(authorize === undefined ? {} : { authorize })]),
+    Layer.provide([Net.layer(), Shs.layer(authorize === undefined ? {} : { authorize })]),
     Layer.provideMerge(Layer.fresh(Identity.layerEphemeral)),
     Layer.provideMerge(Sodium.layer)
   )

@@ -55,7 +55,7 @@ const shs2 = Layer.effect(
 
 // var ms = MultiServer([[net({port: 3333}), shs({keys, appKey, auth})], [net({port: 4444}), shs2({keys, appKey, auth})]])
 export const Live = Multiserver.layer(["net~shs", "net~shs2"]).pipe(
-  Layer.provide([Net.layer, Shs.layer({ appKey, authorize: () => Effect.succeed(true) }), shs2])
+  Layer.provide([Net.layer(), Shs.layer({ appKey, authorize: () => Effect.succeed(true) }), shs2])
 )
 
 // ms.server(function (stream) { console.log('connection from', stream.address) })

@@ -32,7 +32,7 @@ const serving = (target: Multiserver.Target) =>
 
 const speaks = (options: Shs.Options = {}) =>
   Multiserver.layer(["memory~shs", "net~shs"]).pipe(
-    Layer.provide([Net.layer, Shs.layer(options)]),
+    Layer.provide([Net.layer(), Shs.layer(options)]),
     Layer.provideMerge(Layer.fresh(Identity.layerEphemeral)),
     Layer.provide(Sodium.layer)
   )
@@ -41,7 +41,7 @@ it.effect("greets over an encrypted connection, without a socket", () =>
   Effect.gen(function* () {
     const addresses = yield* serving("memory:greeter~shs")
     assert.strictEqual(yield* ask(addresses, "Ada"), "hello Ada")
-  }).pipe(Effect.provide(speaks().pipe(Layer.provide(Memory.layer))))
+  }).pipe(Effect.provide(speaks().pipe(Layer.provide(Memory.layer()))))
 )
 
 // Two identities in one space of names: both are built over the same `Memory.layer`, which the test provides once.
@@ -60,7 +60,7 @@ it.effect("lets in who is on the list, and nobody else", () =>
     assert.strictEqual(yield* Effect.provide(ask(addresses, "Ada"), friend), "hello Ada")
     const error = yield* Effect.flip(Effect.provide(ask(addresses, "Eve"), stranger))
     assert.strictEqual(error._tag, "DialError")
-  }).pipe(Effect.provide(Memory.layer))
+  }).pipe(Effect.provide(Memory.layer()))
 )
 
 // Time passes when the test says so: a retry that waits for an hour takes no time.
@@ -73,14 +73,14 @@ it.effect("dials again when the server comes back", () =>
     )
     const gone: ReadonlyArray<Address.Address> = yield* target
     const asked = yield* ask(gone, "Ada").pipe(
-      Effect.retry({ schedule: Schedule.spaced("1 hour"), while: (error) => error.isRetryable }),
+      Effect.retry({ schedule: Schedule.spaced("1 hour"), while: Multiserver.isRetryable }),
       Effect.forkChild
     )
     yield* TestClock.adjust(Duration.hours(3))
     yield* serving("memory:greeter~shs")
     yield* TestClock.adjust(Duration.hours(1))
     assert.strictEqual(yield* Fiber.join(asked), "hello Ada")
-  }).pipe(Effect.provide(speaks().pipe(Layer.provide(Memory.layer))))
+  }).pipe(Effect.provide(speaks().pipe(Layer.provide(Memory.layer()))))
 )
 
 // A network that does harm: this one cuts each connection somewhere in its first 100 bytes.
@@ -94,7 +94,7 @@ it.effect("a cut connection is a typed error, and never half an answer", () =>
     Effect.provide(
       speaks().pipe(
         Layer.provide(Chaos.layer("memory", { seed: 1, harm: { what: "cut", within: 100 } })),
-        Layer.provide(Memory.layer)
+        Layer.provide(Memory.layer())
       )
     )
   )

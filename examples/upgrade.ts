@@ -66,16 +66,16 @@ const makeServer = Effect.gen(function* () {
 
 /** A peer of today speaks both, and takes noise where it is offered: an order of its policy, not of each dial. */
 const today = Multiserver.layer(["net~noise", "net~shs"]).pipe(
-  Layer.provide([Net.layer, Shs.layer(), Noise.layer()]),
+  Layer.provide([Net.layer(), Shs.layer(), Noise.layer()]),
   Layer.provide(Policy.layer({ order: Policy.prefer("noise", "shs") })),
   Layer.provide(
     Events.layer((event) =>
-      event.event === "fallback" ? Console.log(`fallback from ${event.from} to ${event.to}: ${event.tag}`) : Effect.void
+      event._tag === "Fallback" ? Console.log(`fallback from ${event.from} to ${event.to}: ${event.tag}`) : Effect.void
     )
   )
 )
 /** One of tomorrow has dropped shs: it never speaks it again, whatever it is offered. */
-const tomorrow = Multiserver.layer(["net~noise"]).pipe(Layer.provide([Net.layer, Noise.layer()]))
+const tomorrow = Multiserver.layer(["net~noise"]).pipe(Layer.provide([Net.layer(), Noise.layer()]))
 
 const stackOf = (peer: Connection.Connection) => peer.remote.stack
 /** Says something and waits until it has come back. */

@@ -105,7 +105,7 @@ const gone = Effect.promise(async () => {
 })
 
 const speaking = Multiserver.layer(["net~shs"]).pipe(
-  Layer.provide([Net.layer, Shs.layer()]),
+  Layer.provide([Net.layer(), Shs.layer()]),
   Layer.provide(Identity.layerEphemeral),
   Layer.provide(Sodium.layer)
 )

@@ -6,11 +6,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
+import { NodeInspectSymbol } from "effect/Inspectable"
+import * as Predicate from "effect/Predicate"
 import type * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
-import type { Address } from "./Address.ts"
+import { type Address, format } from "./Address.ts"
 import * as Codec from "./Codec.ts"
 import type { ConnectionError } from "./ConnectionError.ts"
 import { type Effects, EffectsPort } from "./connection/effects.ts"
@@ -70,6 +72,11 @@ export interface Connection {
    */
   readonly binding: Uint8Array | undefined
 }
+
+const TypeId = "~effect-multiserver/Connection"
+
+/** Whether it is a connection that this package has made. */
+export const isConnection = (value: unknown): value is Connection => Predicate.hasProperty(value, TypeId)
 
 // Effects that hold an object instead of a closure over it: 64 bytes less each, which an idle connection keeps.
 
@@ -143,6 +150,22 @@ class Made implements Connection {
     this.authorized = link.authorized
     this.binding = link.binding
     leaving.open(link.remote, reader, writer, deadlines)
+  }
+
+  get [TypeId](): typeof TypeId {
+    return TypeId
+  }
+  private get state(): "open" | "closed" {
+    return this.#reader.leaving.isOver ? "closed" : "open"
+  }
+  toString(): string {
+    return `Connection(${format(this.remote)}, ${this.state})`
+  }
+  toJSON(): unknown {
+    return { _id: "Connection", remote: format(this.remote), state: this.state }
+  }
+  [NodeInspectSymbol](): string {
+    return this.toString()
   }
 
   static leaving(connection: Connection): Link.Leaving | undefined {

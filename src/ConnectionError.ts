@@ -1,6 +1,7 @@
 /** Why an open connection failed: one tagged error with a closed set of reasons. */
 import * as Schema from "effect/Schema"
 import { oneLine, printable } from "./printable.ts"
+import { cause } from "./schema/cause.ts"
 
 /** The stream ended without the goodbye that says that all was said. */
 export class Truncated extends Schema.TaggedError<Truncated>()("Truncated", {}) {
@@ -20,8 +21,8 @@ export class Tampered extends Schema.TaggedError<Tampered>()("Tampered", {}) {
     return false
   }
 }
-/** The operating system reports the connection broken; `code` is its word for it. */
-export class Reset extends Schema.TaggedError<Reset>()("Reset", { code: Schema.String }) {
+/** The operating system reports the connection broken; `code` is its word for it, and `cause` its error. */
+export class Reset extends Schema.TaggedError<Reset>()("Reset", { code: Schema.String, cause }) {
   override get message(): string {
     return `the connection was broken off (${this.code})`
   }
@@ -41,7 +42,7 @@ export class ProtocolViolation extends Schema.TaggedError<ProtocolViolation>()("
   }
 }
 /** The peer stopped answering, or did not take what was left to send in time. */
-export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", {}) {
+export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", { cause }) {
   override get message(): string {
     return "the peer stopped answering"
   }

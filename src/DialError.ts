@@ -3,6 +3,7 @@ import * as Schema from "effect/Schema"
 import { HandshakeError } from "./HandshakeError.ts"
 import { isOfTheMoment } from "./httpStatus.ts"
 import { oneLine, printable } from "./printable.ts"
+import { cause } from "./schema/cause.ts"
 
 /** The address's stack isn't among those that this Multiserver speaks. */
 export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported", {
@@ -61,7 +62,9 @@ export class NameNotFound extends Schema.TaggedError<NameNotFound>()("NameNotFou
    * `ENOTFOUND`: there is no such name. `ENODATA`: it has no IP. `EAI_AGAIN`, `ETIMEOUT`, `ESERVFAIL` and the like: the
    * resolver, or whom it asked, did not answer.
    */
-  code: Schema.String
+  code: Schema.String,
+  /** The resolver's error. */
+  cause
 }) {
   override get message(): string {
     return `the name ${this.host} was not found (${this.code})`
@@ -72,7 +75,10 @@ export class NameNotFound extends Schema.TaggedError<NameNotFound>()("NameNotFou
 }
 
 /** Nothing listens there. */
-export class Refused extends Schema.TaggedError<Refused>()("Refused", {}) {
+export class Refused extends Schema.TaggedError<Refused>()("Refused", {
+  /** The system's error. */
+  cause
+}) {
   override get message(): string {
     return "connection refused: nothing listens there, or it is full"
   }
@@ -105,7 +111,9 @@ const advice = ({ location, status }: typeof HttpAnswer.Type): string => {
 export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", {
   code: Schema.String,
   /** What an HTTP server answered, whose texts are made safe to print. */
-  http: Schema.optionalKey(HttpAnswer)
+  http: Schema.optionalKey(HttpAnswer),
+  /** The system's error. */
+  cause
 }) {
   override get message(): string {
     return this.http === undefined
@@ -121,7 +129,9 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
 /** A proxy on the way is absent, refuses, or can't reach the host. */
 export class Proxy extends Schema.TaggedError<Proxy>()("Proxy", {
   detail: Schema.String,
-  isRetryable: Schema.Boolean
+  isRetryable: Schema.Boolean,
+  /** The system's error, or why the proxy itself could not be reached. */
+  cause
 }) {
   override get message(): string {
     return `proxy: ${printable(this.detail)}`
@@ -159,7 +169,12 @@ export class DialTimedOut extends Schema.TaggedError<DialTimedOut>()("TimedOut",
 const broken = /^(ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN|EHOSTDOWN)$/
 
 /** TLS could not be set up. */
-export class Tls extends Schema.TaggedError<Tls>()("Tls", { code: Schema.String, detail: Schema.String }) {
+export class Tls extends Schema.TaggedError<Tls>()("Tls", {
+  code: Schema.String,
+  detail: Schema.String,
+  /** The system's error. What speaks of a certificate is in `detail` only, where it is made safe to print. */
+  cause
+}) {
   override get message(): string {
     return `TLS: ${printable(this.detail)} (${printable(this.code)})`
   }

@@ -6,15 +6,17 @@
  * attempt that succeeds is the connection. Nothing is left of an attempt that failed or was interrupted.
  */
 import * as Arr from "effect/Array"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { format, type MultiAddress } from "./Address.ts"
 import type * as Connection from "./Connection.ts"
-import { AllFailed, type Attempt, type AttemptReason, DialError } from "./DialError.ts"
+import { AllFailed, type Attempt, type AttemptReason, DialError, DialTimedOut } from "./DialError.ts"
 import { attempt, fallback } from "./dial/attempt.ts"
 import { type Candidate, type DialPlan, planDial, type Timeouts } from "./dial/plan.ts"
 import { race } from "./dial/race.ts"
 import type { Environment } from "./Environment.ts"
+import { inOwnScope } from "./inOwnScope.ts"
 import { monotonicNow } from "./monotonic.ts"
 
 export type { DialPlan, Timeouts } from "./dial/plan.ts"
@@ -24,6 +26,8 @@ export interface DialOptions {
   readonly plan?: DialPlan
   /** For each attempt of this dial. */
   readonly timeouts?: Timeouts
+  /** For all attempts together. It fails with `TimedOut`, of the phase `dial`. By default there is no such limit. */
+  readonly timeout?: Duration.Input
 }
 
 /** One after another, until one succeeds. It fails when all have failed; `failed` has their reasons. */
@@ -54,23 +58,49 @@ const dialError = (
     : new DialError({ address: format(addresses), reason: new AllFailed({ attempts }) })
 }
 
+/** Fails with the reason when the time has passed. Nothing is left of a connection that came at that moment. */
+const within = <E, E2>(
+  timeout: Duration.Input,
+  tried: Effect.Effect<Connection.Connection, E, Scope.Scope>,
+  timedOut: (reason: DialTimedOut) => Effect.Effect<never, E2>
+): Effect.Effect<Connection.Connection, E | E2, Scope.Scope> =>
+  Effect.map(
+    inOwnScope(
+      Effect.timeoutOrElse(tried, {
+        duration: timeout,
+        orElse: () => timedOut(new DialTimedOut({ phase: "dial", millis: Duration.toMillis(timeout) }))
+      })
+    ),
+    ({ value }) => value
+  )
+
 /** Dials addresses of one peer. */
 export const dial = (
   environment: Environment,
   addresses: MultiAddress,
-  { plan: dialPlan = "inOrder", timeouts = {} }: DialOptions = {}
+  { plan: dialPlan = "inOrder", timeout, timeouts = {} }: DialOptions = {}
 ): Effect.Effect<Connection.Connection, DialError, Scope.Scope> =>
   Effect.flatMap(monotonicNow, (started) => {
     const { candidates, notTried } = planDial(environment, addresses, { plan: dialPlan, timeouts })
     const failed = [...notTried]
-    const fail = Effect.flatMap(monotonicNow, (now) => {
-      const error = dialError(addresses, notTried, failed.slice(notTried.length))
-      return Effect.andThen(
-        environment.emit({ event: "dial-failed", error, millis: Math.round(now - started) }),
-        Effect.fail(error)
+    const failWith = (error: DialError) =>
+      Effect.flatMap(monotonicNow, (now) =>
+        Effect.andThen(
+          environment.emit({ _tag: "DialFailed", error, millis: Math.round(now - started) }),
+          Effect.fail(error)
+        )
       )
-    })
+    const fail = Effect.suspend(() => failWith(dialError(addresses, notTried, failed.slice(notTried.length))))
     if (!Arr.isReadonlyArrayNonEmpty(candidates)) return fail
     const tryThem = dialPlan === "race" && candidates.length > 1 ? race : inOrder
-    return Effect.catch(tryThem(environment, candidates, failed), () => fail)
-  })
+    const tried = Effect.catch(tryThem(environment, candidates, failed), () => fail)
+    return timeout === undefined
+      ? tried
+      : within(timeout, tried, (reason) => failWith(new DialError({ address: format(addresses), reason })))
+  }).pipe(
+    environment.spanned({
+      name: "Multiserver.dial",
+      kind: "client",
+      attributes: () => ({ "multiserver.addresses": format(addresses) })
+    })
+  )

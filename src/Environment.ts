@@ -13,6 +13,7 @@ import type { CloseDeadlines } from "./Link.ts"
 import type { PolicyRules } from "./Policy.ts"
 import type { Resolve } from "./Resolver.ts"
 import type { Stack } from "./Stack.ts"
+import type { Spanned } from "./spans.ts"
 
 export interface Environment {
   /** What is spoken, by name. */
@@ -23,6 +24,8 @@ export interface Environment {
   /** Never fails. */
   readonly emit: Events.Sink
   readonly report: Report
+  /** Around dials and what is accepted, where there is a tracer. */
+  readonly spanned: Spanned
   readonly capacity: Capacity
   /** For dials, of that capacity. */
   readonly places: DialPlaces

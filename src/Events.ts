@@ -1,106 +1,160 @@
 /**
- * One record for what happens to each connection: opened, and how it ended, `closed` or `handshake-failed`. A reference
- * that by default does nothing; `metrics` and the command's `--json` are made from it. Read where a Multiserver layer
- * is built.
+ * One record for what happens to each connection: opened, and how it ended, `Closed` or `HandshakeFailed`. A reference
+ * that by default does nothing; `log`, `metrics` and the command's `--json` are made from it. Read where a Multiserver
+ * layer is built.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as LogLevel from "effect/LogLevel"
 import * as Metric from "effect/Metric"
-import type { Account } from "./Connection.ts"
-import type { Attempt, DialError } from "./DialError.ts"
+import * as PubSub from "effect/PubSub"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { Attempt, DialError } from "./DialError.ts"
 import { guardedEffect } from "./guarded.ts"
-import type { HandshakeError } from "./HandshakeError.ts"
-import type { Exceeded } from "./Limits.ts"
-import type { TurnedAway } from "./Transport.ts"
+import { HandshakeError } from "./HandshakeError.ts"
+import { oneLine } from "./printable.ts"
 
-interface Common {
+// -----------------------------------------------------------------------------
+// what is said
+// -----------------------------------------------------------------------------
+
+const maybeText = Schema.optional(Schema.String)
+
+const common = {
   /** Whether this side dialed or listened. */
-  readonly role: "dial" | "listen"
+  role: Schema.Literals(["dial", "listen"]),
   /** The address of the other end, as text without a seed. */
-  readonly remote: string
+  remote: Schema.String,
   /** The names of the protocols: `net~shs`. */
-  readonly stack: string
+  stack: Schema.String,
   /**
    * The IP that a newcomer came from, behind a proxy that is trusted as it says. `undefined` where there is none, and
    * of a dial.
    */
-  readonly source: string | undefined
+  source: maybeText,
   /** Milliseconds since the connection was accepted or its dial began. */
-  readonly millis: number
+  millis: Schema.Number
 }
+
+/** Plaintext of an open connection; of a handshake, what it has carried. */
+const bytes = { bytesRead: Schema.Number, bytesWritten: Schema.Number }
 
 /** All handshakes are done. */
-export interface Connected extends Common {
-  readonly event: "connected"
+export const Connected = Schema.TaggedStruct("Connected", {
+  ...common,
   /** The peer's public key, base64, when it was proved. */
-  readonly peer: string | undefined
+  peer: maybeText,
   /** Of a dial: how many of its `millis` its transport took to connect. The rest is handshakes. */
-  readonly connectMillis: number | undefined
+  connectMillis: Schema.optional(Schema.Number),
   /** Of a WebSocket that a web page opened: the page's origin, as its browser says. */
-  readonly origin: string | undefined
+  origin: maybeText,
   /** Of a dial: the addresses that had failed before this one won, and why. */
-  readonly failed: ReadonlyArray<Attempt>
-}
+  failed: Schema.Array(Attempt)
+})
+export interface Connected extends Schema.Schema.Type<typeof Connected> {}
 
 /** The connection's scope is closed. */
-export interface Closed extends Common, Account {
-  readonly event: "closed"
-  readonly phase: "open"
-  readonly peer: string | undefined
-}
+export const Closed = Schema.TaggedStruct("Closed", {
+  ...common,
+  ...bytes,
+  phase: Schema.Literal("open"),
+  peer: maybeText,
+  /** `end`: both sides have ended. `closed`: this side has left. Otherwise why it failed. */
+  tag: Schema.Literals([
+    "end",
+    "closed",
+    "Truncated",
+    "Tampered",
+    "Reset",
+    "ProtocolViolation",
+    "TimedOut",
+    "LocallyClosed",
+    "Defect"
+  ])
+})
+export interface Closed extends Schema.Schema.Type<typeof Closed> {}
 
 /** An accepted connection did not get through its handshakes. */
-export interface HandshakeFailed extends Common, Pick<Account, "bytesRead" | "bytesWritten"> {
-  readonly event: "handshake-failed"
+export const HandshakeFailed = Schema.TaggedStruct("HandshakeFailed", {
+  ...common,
+  ...bytes,
   /** The protocol whose handshake it was, and the message that was waited for or examined. */
-  readonly protocol: string
-  readonly phase: string
-  readonly tag: HandshakeError["reason"]["_tag"]
-  readonly error: HandshakeError
-}
+  protocol: Schema.String,
+  phase: Schema.String,
+  tag: Schema.Literals([
+    "PeerMisbehaved",
+    "WrongNetwork",
+    "WrongPeer",
+    "NotAuthorized",
+    "Rejected",
+    "TimedOut",
+    "Displaced",
+    "Draining",
+    "Defect"
+  ]),
+  error: HandshakeError
+})
+export interface HandshakeFailed extends Schema.Schema.Type<typeof HandshakeFailed> {}
 
 /**
  * A newcomer was turned away before a handshake: before its first byte was read, or for what it asked of an HTTP
  * server.
  */
-export interface Refused {
-  readonly event: "refused"
-  readonly stack: string
+export const Refused = Schema.TaggedStruct("Refused", {
+  stack: Schema.String,
   /** The IP that it came from. */
-  readonly source: string | undefined
+  source: maybeText,
   /**
    * `TooManyConnections`, `TooManyFromSource`, `TooFast` (of one source): see `Limits`. `Origin`, `Host`,
    * `ProxyHeader`, `PlainHttp`, `UnknownPath`, `BadRequest`: see `Transport.TurnedAway`.
    */
-  readonly tag: Exceeded | "DeniedByPolicy" | "Draining" | TurnedAway
+  tag: Schema.Literals([
+    "TooManyConnections",
+    "TooManyFromSource",
+    "TooFast",
+    "DeniedByPolicy",
+    "Draining",
+    "Origin",
+    "Host",
+    "ProxyHeader",
+    "PlainHttp",
+    "UnknownPath",
+    "BadRequest"
+  ]),
   /** The web page that it said it was. */
-  readonly origin: string | undefined
+  origin: maybeText,
   /**
    * How many this stands for: more than 1 when they come faster than they are heard of. They may be of other sources.
    */
-  readonly count: number
-}
+  count: Schema.Number
+})
+export interface Refused extends Schema.Schema.Type<typeof Refused> {}
 
 /** A dial failed, with the reasons of each address that was tried. */
-export interface DialFailed {
-  readonly event: "dial-failed"
-  readonly error: DialError
-  readonly millis: number
-}
+export const DialFailed = Schema.TaggedStruct("DialFailed", { error: DialError, millis: Schema.Number })
+export interface DialFailed extends Schema.Schema.Type<typeof DialFailed> {}
 
 /** A dial goes on to another address of the peer, because one has failed. */
-export interface Fallback {
-  readonly event: "fallback"
+export const Fallback = Schema.TaggedStruct("Fallback", {
   /** The stacks of the address that failed and of the one that is tried now. */
-  readonly from: string
-  readonly to: string
+  from: Schema.String,
+  to: Schema.String,
   /** The address that failed, as text without a seed. */
-  readonly address: string
-  readonly tag: Attempt["reason"]["_tag"]
-}
+  address: Schema.String,
+  /** The reason for which it failed. */
+  tag: Schema.String
+})
+export interface Fallback extends Schema.Schema.Type<typeof Fallback> {}
 
+/** What is told of connections. Encodes as JSON with `Schema.toCodecJson(Events.Event)`. */
+export const Event = Schema.Union([Connected, Closed, HandshakeFailed, Refused, DialFailed, Fallback])
 export type Event = Connected | Closed | HandshakeFailed | Refused | DialFailed | Fallback
+
+// -----------------------------------------------------------------------------
+// who hears it
+// -----------------------------------------------------------------------------
 
 /**
  * Hears each event. What it fails with is logged and ends nothing else. Connections wait for it, so it should not take
@@ -111,15 +165,96 @@ export type Sink = (event: Event) => Effect.Effect<void>
 /** Hears nothing: the default. */
 export const nobody: Sink = () => Effect.void
 
+/** The sink of a Multiserver. */
 export const Events: Context.Reference<Sink> = Context.Reference("effect-multiserver/Events", {
   defaultValue: () => nobody
 })
 
-/** Hears events where a Multiserver is made; each sink hears all. */
+/** Tells events where a Multiserver is made. Each of the sinks hears all of them. */
 export const layer = (...sinks: ReadonlyArray<Sink>): Layer.Layer<never> => {
   const guarded = sinks.map((sink) => guardedEffect("a sink of events failed", sink))
   return Layer.succeed(Events, (event) => Effect.forEach(guarded, (sink) => sink(event), { discard: true }))
 }
+
+// -----------------------------------------------------------------------------
+// the log
+// -----------------------------------------------------------------------------
+
+/** Repeated ones are said as one. */
+const timesOf = (count: number): string => (count === 1 ? "" : ` (${count} times)`)
+
+/** One event as a person reads it, on one line that is safe to print. */
+export const line = (event: Event): string => {
+  switch (event._tag) {
+    case "Connected":
+      return oneLine(`connected with ${event.remote} in ${event.millis} ms`)
+    case "Closed": {
+      const { bytesRead, bytesWritten, millis, remote, tag } = event
+      return oneLine(`closed ${remote} after ${millis} ms: ${tag}, ${bytesRead} bytes in, ${bytesWritten} bytes out`)
+    }
+    case "HandshakeFailed":
+      return oneLine(`refused ${event.remote || (event.source ?? event.stack)}: ${event.error.message}`)
+    case "Refused":
+      return oneLine(`refused ${event.source ?? event.stack}: ${event.tag}${timesOf(event.count)}`)
+    case "DialFailed":
+      return oneLine(event.error.message)
+    case "Fallback":
+      return oneLine(`${event.address} failed (${event.tag}): going on from ${event.from} to ${event.to}`)
+  }
+}
+
+/**
+ * What peers and the network do is ordinary. A limit that is reached, a dial that fails and another protocol than the
+ * first one want somebody's attention, and so does a peer that breaks the protocol. A defect is a fault of a program.
+ */
+const levelOf = (event: Event): LogLevel.Severity => {
+  switch (event._tag) {
+    case "Connected":
+      return "Info"
+    case "Closed":
+      if (event.tag === "Defect") return "Error"
+      return event.tag === "Tampered" || event.tag === "ProtocolViolation" ? "Warn" : "Info"
+    case "HandshakeFailed":
+      return event.tag === "Defect" ? "Error" : "Info"
+    case "Refused":
+    case "DialFailed":
+    case "Fallback":
+      return "Warn"
+  }
+}
+
+/** Logs each event on one line: `Events.layer(Events.log, Events.metrics)`. */
+export const log: Sink = (event) => Effect.logWithLevel(levelOf(event))(line(event))
+
+/** Logs each event on one line, with the loggers of the program. */
+export const layerLog: Layer.Layer<never> = layer(log)
+
+// -----------------------------------------------------------------------------
+// the stream
+// -----------------------------------------------------------------------------
+
+/** Where `stream` hears events from. */
+export class Hub extends Context.Service<Hub, PubSub.PubSub<Event>>()("effect-multiserver/Events/Hub") {}
+
+/**
+ * Makes the events of a Multiserver a stream too. Other sinks hear them as well. No connection waits for a slow reader:
+ * of what it has not read, the last `capacity` events are kept (by default 1,024).
+ */
+export const layerStream = (
+  { capacity = 1024 }: { readonly capacity?: number } = {},
+  ...sinks: ReadonlyArray<Sink>
+): Layer.Layer<Hub> =>
+  Layer.unwrap(
+    Effect.map(PubSub.sliding<Event>(capacity), (hub) =>
+      Layer.merge(
+        Layer.succeed(Hub, hub),
+        layer((event) => Effect.asVoid(PubSub.publish(hub, event)), ...sinks)
+      )
+    )
+  )
+
+/** The events from now on. Each run of it hears all of them. */
+export const stream: Stream.Stream<Event, never, Hub> = Stream.unwrap(Effect.map(Hub, (hub) => Stream.fromPubSub(hub)))
 
 // -----------------------------------------------------------------------------
 // metrics
@@ -141,19 +276,19 @@ const duration = Metric.histogram("multiserver_connection_millis", {
 /** Counts events in Effect's metrics: `Events.layer(Events.metrics)`. */
 export const metrics: Sink = (event) => {
   const tagged = (attributes: Record<string, string>, by = 1) =>
-    Metric.update(Metric.withAttributes(events, { event: event.event, ...attributes }), by)
-  switch (event.event) {
-    case "connected":
+    Metric.update(Metric.withAttributes(events, { event: event._tag, ...attributes }), by)
+  switch (event._tag) {
+    case "Connected":
       return tagged({ role: event.role, stack: event.stack })
-    case "handshake-failed":
+    case "HandshakeFailed":
       return tagged({ role: event.role, stack: event.stack, tag: event.tag })
-    case "refused":
+    case "Refused":
       return tagged({ role: "listen", stack: event.stack, tag: event.tag }, event.count)
-    case "fallback":
+    case "Fallback":
       return tagged({ role: "dial", stack: event.to, from: event.from, tag: event.tag })
-    case "dial-failed":
+    case "DialFailed":
       return tagged({ role: "dial", tag: event.error.reason._tag })
-    case "closed": {
+    case "Closed": {
       const labels = { role: event.role, stack: event.stack }
       return Effect.all(
         [

@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as FileSystem from "effect/FileSystem"
+import { NodeInspectSymbol } from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
@@ -66,10 +67,27 @@ export class IdentityError extends Schema.TaggedError<IdentityError>("effect-mul
 // key pairs
 // -----------------------------------------------------------------------------
 
-const fromSecretKey = (secretKey: Uint8Array): KeyPair => ({
-  publicKey: uncheckedPublicKey(secretKey.slice(32)),
-  secretKey: Redacted.make(secretKey, { label: "secret key" })
-})
+/** Prints as its public key. */
+class Pair implements KeyPair {
+  readonly publicKey: PublicKey
+  readonly secretKey: SecretKey
+
+  constructor(secretKey: Uint8Array) {
+    this.publicKey = uncheckedPublicKey(secretKey.slice(32))
+    this.secretKey = Redacted.make(secretKey, { label: "secret key" })
+  }
+  toString(): string {
+    return `KeyPair(${formatPublicKey(this.publicKey)})`
+  }
+  toJSON(): unknown {
+    return { _id: "KeyPair", publicKey: formatPublicKey(this.publicKey) }
+  }
+  [NodeInspectSymbol](): string {
+    return this.toString()
+  }
+}
+
+const fromSecretKey = (secretKey: Uint8Array): KeyPair => new Pair(secretKey)
 
 /** Reads the text of a secret key: base64 of 64 bytes, with or without SSB's trailing `.ed25519`. */
 const parseSecretKey = (text: string): Uint8Array | undefined => decodeExactly(text.replace(/\.ed25519$/, ""), 64)

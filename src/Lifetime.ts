@@ -72,13 +72,13 @@ export const observe = <E, R>(
       }
       const account = begun.leaving.account()
       return Effect.flatMap(fields(begun.connection), (common) =>
-        emit({ event: "closed", phase: "open", ...common, ...account })
+        emit({ _tag: "Closed", phase: "open", ...common, ...account })
       )
     })
     begun = yield* opened
     yield* Effect.flatMap(fields(begun.connection), (common) =>
       emit({
-        event: "connected",
+        _tag: "Connected",
         ...common,
         connectMillis: connectMillis?.(),
         origin: origin && printable(origin),

@@ -1,10 +1,11 @@
-/** Why an address can't be listened on, or its listener can't run. */
+/** Why an address can't be listened on, or its listener can't run. `cause` is the system's error. */
 import * as Schema from "effect/Schema"
 import { Insecure, Unsupported } from "./DialError.ts"
 import { oneLine } from "./printable.ts"
+import { cause } from "./schema/cause.ts"
 
 /** Somebody listens there already. */
-export class AddressInUse extends Schema.TaggedError<AddressInUse>()("AddressInUse", {}) {
+export class AddressInUse extends Schema.TaggedError<AddressInUse>()("AddressInUse", { cause }) {
   override get message(): string {
     return "somebody listens there already; take another one, or port 0 for any that is free"
   }
@@ -15,7 +16,8 @@ export class AddressInUse extends Schema.TaggedError<AddressInUse>()("AddressInU
 
 /** The host is none of this machine's. `code` is the system's word. */
 export class AddressNotAvailable extends Schema.TaggedError<AddressNotAvailable>()("AddressNotAvailable", {
-  code: Schema.String
+  code: Schema.String,
+  cause
 }) {
   override get message(): string {
     return `not an address of this machine (${this.code})`
@@ -27,7 +29,8 @@ export class AddressNotAvailable extends Schema.TaggedError<AddressNotAvailable>
 
 /** The system doesn't allow it. `code` is its word. */
 export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("PermissionDenied", {
-  code: Schema.String
+  code: Schema.String,
+  cause
 }) {
   override get message(): string {
     return `not permitted (${this.code}); ports below 1024 need a privilege`
@@ -38,7 +41,10 @@ export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("Pe
 }
 
 /** The address is one to dial, or its transport can't listen. */
-export class NotListenable extends Schema.TaggedError<NotListenable>()("NotListenable", { detail: Schema.String }) {
+export class NotListenable extends Schema.TaggedError<NotListenable>()("NotListenable", {
+  detail: Schema.String,
+  cause
+}) {
   override get message(): string {
     return `not an address to listen on: ${this.detail}`
   }
@@ -50,7 +56,8 @@ export class NotListenable extends Schema.TaggedError<NotListenable>()("NotListe
 /** A reason of a transport's own: what it listens on is no socket of this machine, and could not be had. */
 export class BindFailed extends Schema.TaggedError<BindFailed>()("BindFailed", {
   detail: Schema.String,
-  isRetryable: Schema.Boolean
+  isRetryable: Schema.Boolean,
+  cause
 }) {
   override get message(): string {
     return this.detail

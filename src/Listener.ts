@@ -11,6 +11,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
+import { NodeInspectSymbol } from "effect/Inspectable"
+import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -51,6 +53,12 @@ export interface Listener {
   readonly run: <E, R>(handler: Handler<E, R>) => Effect.Effect<never, ListenError, Exclude<R, Scope.Scope>>
 }
 
+const TypeId = "~effect-multiserver/Listener"
+
+/** Whether it is a listener of this package. */
+export const isListener = (value: unknown): value is Listener => Predicate.hasProperty(value, TypeId)
+
+/** What `Multiserver.listen` takes besides its addresses. */
 export interface ListenOptions {
   /**
    * From where it may be reached: an address that names all interfaces (`0.0.0.0`, `::`) binds only those of these
@@ -112,20 +120,12 @@ const listen = (
     inOwnScope,
     Effect.map(({ scope, value: { bound, elsewhere, roster, serving } }): Listener => {
       const whole = { address: format(addresses), roster, serving, scope }
-      const addressesFrom = (scopes: Scopes = "device") => advertised(bound, scopes, external.hosts, elsewhere)
-      return {
-        addresses: addressesFrom,
-        addressChanges: (scopes) =>
-          Stream.fromEffectSchedule(
-            Effect.sync(() => addressesFrom(scopes)),
-            Schedule.spaced(interfacePoll)
-          ).pipe(Stream.changesWith((a, b) => a.map(format).join(";") === b.map(format).join(";"))),
-        draining: roster.draining.await,
-        run: <E, R>(handler: Handler<E, R>) =>
-          Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) =>
-            runOnce(whole, withContext(handler, context))
-          )
-      }
+      return new Bound(whole, (scopes = "device") => advertised(bound, scopes, external.hosts, elsewhere))
+    }),
+    environment.spanned({
+      name: "Multiserver.listen",
+      kind: "server",
+      attributes: () => ({ "multiserver.addresses": format(addresses) })
     })
   )
 
@@ -135,6 +135,48 @@ interface Whole {
   readonly roster: Roster
   readonly serving: Serving
   readonly scope: Scope.Closeable
+}
+
+const texts = (addresses: ReadonlyArray<Address>): string => addresses.map(format).join(";")
+
+/** A listener as its user has it. */
+class Bound implements Listener {
+  readonly addresses: Listener["addresses"]
+  readonly addressChanges: Listener["addressChanges"]
+  readonly draining: Listener["draining"]
+  readonly run: Listener["run"]
+  readonly #roster: Roster
+
+  constructor(whole: Whole, addresses: Listener["addresses"]) {
+    this.#roster = whole.roster
+    this.addresses = addresses
+    this.addressChanges = (scopes) =>
+      Stream.fromEffectSchedule(
+        Effect.sync(() => addresses(scopes)),
+        Schedule.spaced(interfacePoll)
+      ).pipe(Stream.changesWith((a, b) => texts(a) === texts(b)))
+    this.draining = whole.roster.draining.await
+    this.run = <E, R>(handler: Handler<E, R>) =>
+      Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) =>
+        runOnce(whole, withContext(handler, context))
+      )
+  }
+
+  get [TypeId](): typeof TypeId {
+    return TypeId
+  }
+  private get state(): "bound" | "draining" {
+    return this.#roster.stopping ? "draining" : "bound"
+  }
+  toString(): string {
+    return `Listener(${texts(this.addresses())}, ${this.state})`
+  }
+  toJSON(): unknown {
+    return { _id: "Listener", addresses: this.addresses().map(format), state: this.state }
+  }
+  [NodeInspectSymbol](): string {
+    return this.toString()
+  }
 }
 
 /** Gives the connections to a handler, unless another one has them. However this ends, the listener stops with it. */

@@ -27,6 +27,11 @@ import * as Listener from "./Listener.ts"
 import { Policy } from "./Policy.ts"
 import { Resolver } from "./Resolver.ts"
 import * as Stack from "./Stack.ts"
+import { makeSpanned } from "./spans.ts"
+
+export type { DialOptions, DialPlan, Timeouts } from "./Dialer.ts"
+export type { Handler, Listener, ListenOptions } from "./Listener.ts"
+export { isRetryable } from "./retryable.ts"
 
 /** Addresses as text or decoded, one or several. */
 export type Target = string | Address.Address | ReadonlyArray<string | Address.Address>
@@ -76,7 +81,8 @@ const withAddresses = <A, E, R>(
 
 /**
  * A Multiserver that speaks these stacks. It requires their protocols, each as its layer: `Transport<"net">` and
- * `Transform<"shs">` for `["net~shs"]`. `Policy`, `Limits`, `Events` and `Resolver` are read here.
+ * `Transform<"shs">` for `["net~shs"]`. `Policy`, `Limits`, `Events` and `Resolver` are read here, and whether there
+ * is a `Tracer`.
  */
 export const layer = <const Names extends string>(
   names: ReadonlyArray<Names>
@@ -97,6 +103,7 @@ export const layer = <const Names extends string>(
         limits,
         emit: sink === nobody ? nobody : guardedEffect("a sink of events failed", sink),
         report,
+        spanned: yield* makeSpanned,
         capacity,
         places: new DialPlaces(capacity, { most: limits.dials, room }),
         resolve: yield* Resolver,
@@ -117,7 +124,7 @@ export const layer = <const Names extends string>(
 
 /**
  * A connection with the peer that the addresses are of, as long as the scope. Addresses are tried in order, each with
- * its own deadlines (connect 6 s, then handshakes 10 s); all together are the caller's `Effect.timeout`.
+ * its own deadlines (connect 6 s, then handshakes 10 s). `timeout` bounds all of them together.
  */
 export const dial = (
   target: Target,
@@ -135,13 +142,15 @@ export const listen = (
 /** Listens, and gives each connection to the handler until interrupted. */
 export const serve = <E, R>(
   target: Target,
-  handler: Listener.Handler<E, R>
+  handler: Listener.Handler<E, R>,
+  options?: Listener.ListenOptions
 ): Effect.Effect<never, Address.AddressError | ListenError, Multiserver | Exclude<R, Scope.Scope>> =>
-  Effect.scoped(Effect.flatMap(listen(target), (listener) => listener.run(handler)))
+  Effect.scoped(Effect.flatMap(listen(target, options), (listener) => listener.run(handler)))
 
 /** `serve` as a layer to launch: bound when it is built, drained when it is released. */
 export const layerServer = <E, R>(
   target: Target,
-  handler: Listener.Handler<E, R>
+  handler: Listener.Handler<E, R>,
+  options?: Listener.ListenOptions
 ): Layer.Layer<never, Address.AddressError | ListenError, Multiserver | Exclude<R, Scope.Scope>> =>
-  Layer.effectDiscard(Effect.flatMap(listen(target), (listener) => Effect.forkScoped(listener.run(handler))))
+  Layer.effectDiscard(Effect.flatMap(listen(target, options), (listener) => Effect.forkScoped(listener.run(handler))))

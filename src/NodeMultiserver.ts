@@ -31,9 +31,9 @@ export const layer = <E = never, R = never>(
 ): Layer.Layer<Multiserver.Multiserver, never, Identity | R> =>
   Multiserver.layer(stacks).pipe(
     Layer.provide([
-      Net.layerWith(options.net ?? {}),
-      Memory.layer,
-      Unix.layer,
+      Net.layer(options.net ?? {}),
+      Memory.layer(),
+      Unix.layer(),
       WebSocket.layer(options.webSocket),
       WebSocket.layerSecure(options.webSocket),
       Onion.layer(options.onion),

@@ -106,7 +106,7 @@ const copied = Layer.effect(
         )
     })
   })
-).pipe(Layer.provide(Memory.layer))
+).pipe(Layer.provide(Memory.layer()))
 
 describe.each(stacks)("a connection over %s", (target) => {
   it.live("makes the writer of a peer that doesn't read wait, with little in memory", () =>

@@ -162,7 +162,7 @@ describe("a name with a black hole, an IP that refuses and one that answers", ()
           [refuses, good, hole]
         ]) {
           const resolver = Layer.succeed(Resolver, () => [Effect.succeed(order)])
-          const layer = Multiserver.layer(["net"]).pipe(Layer.provide(Net.layer), Layer.provide(resolver))
+          const layer = Multiserver.layer(["net"]).pipe(Layer.provide(Net.layer()), Layer.provide(resolver))
           yield* Effect.gen(function* () {
             // Longer than the test may take, so that no deadline decides.
             const { remote } = yield* Multiserver.dial(`net:name.example:${port}`, { timeouts: { connect: "1 hour" } })

@@ -112,8 +112,8 @@ describe("dial plans", () => {
     Effect.gen(function* () {
       const { outcome, events } = yield* dial([address("a", "x", "0"), address("b", "1000", "500")], "inOrder")
       assert.strictEqual(outcome, "7500 b")
-      const connected = events.find((event) => event.event === "connected")
-      assert.deepStrictEqual(connected?.event === "connected" ? connected.failed.map((each) => each.reason._tag) : [], [
+      const connected = events.find((event) => event._tag === "Connected")
+      assert.deepStrictEqual(connected?._tag === "Connected" ? connected.failed.map((each) => each.reason._tag) : [], [
         "TimedOut"
       ])
     })
@@ -264,8 +264,8 @@ describe("somebody sets the machine's clock", () => {
           passed += 50
         }
         const said = events.flatMap((event) => {
-          if (event.event === "dial-failed") return [event.millis]
-          return event.event === "connected" ? [event.millis, event.connectMillis] : []
+          if (event._tag === "DialFailed") return [event.millis]
+          return event._tag === "Connected" ? [event.millis, event.connectMillis] : []
         })
         return { passed, said }
       }).pipe(Effect.provide(layer.pipe(Layer.provide(recorder(events)))), Effect.provideService(Clock.Clock, clock))
@@ -323,8 +323,8 @@ describe("a dial where nothing can be tried", () => {
       assert.strictEqual(error._tag, "DialError")
       if (error._tag !== "DialError") return []
       assert.deepStrictEqual(
-        events.map(({ event }) => event),
-        ["dial-failed"]
+        events.map(({ _tag }) => _tag),
+        ["DialFailed"]
       )
       const { reason } = error
       const attempts = reason._tag === "AllFailed" ? reason.attempts : [{ address: error.address, reason }]

@@ -9,7 +9,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as Address from "../src/Address.ts"
-import { DialError } from "../src/DialError.ts"
+import { DialError, Refused } from "../src/DialError.ts"
 import type * as Events from "../src/Events.ts"
 import { formatPublicKey, PublicKey } from "../src/Identity.ts"
 import * as Multiserver from "../src/Multiserver.ts"
@@ -132,6 +132,39 @@ describe("dial", () => {
       assert.strictEqual(back.message, error.message)
       assert.strictEqual(back.isRetryable, error.isRetryable)
     }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.effect("gives up on all addresses together when its own timeout has passed, with one event", () =>
+    Effect.gen(function* () {
+      const opened: Array<string> = []
+      const slow = Transport.layer("slow", {
+        section: Address.section("slow", Schema.String),
+        reach: () => "device",
+        dial: () =>
+          Effect.acquireRelease(
+            Effect.sync(() => void opened.push("open")),
+            () => Effect.sync(() => void opened.pop())
+          ).pipe(Effect.andThen(Effect.sleep("4 seconds")), Effect.andThen(Effect.fail(new Refused())))
+      })
+      const events: Array<Events.Event> = []
+      const layer = Multiserver.layer(["slow"]).pipe(Layer.provide([slow, recorder(events)]))
+      yield* Effect.gen(function* () {
+        for (const plan of ["inOrder", "race"] as const) {
+          const dial = Multiserver.dial("slow;slow;slow", { plan, timeout: "3 seconds" })
+          const fiber = yield* Effect.forkChild(Effect.flip(dial))
+          yield* TestClock.adjust("2999 millis")
+          assert.isUndefined(fiber.pollUnsafe())
+          yield* TestClock.adjust("1 millis")
+          const { reason } = yield* Fiber.join(fiber)
+          assert.isTrue(reason._tag === "TimedOut" && reason.phase === "dial" && reason.millis === 3000, plan)
+          assert.deepStrictEqual(opened, [], plan)
+        }
+        assert.deepStrictEqual(
+          events.map(({ _tag }) => _tag),
+          ["DialFailed", "DialFailed"]
+        )
+      }).pipe(Effect.scoped, Effect.provide(layer))
+    })
   )
 
   it.effect("gives up on a transport that does not connect within 6 seconds", () =>
@@ -267,13 +300,13 @@ describe("dial", () => {
         )
         yield* Effect.flip(Multiserver.dial("memory:nobody"))
       }).pipe(Effect.provide(multiserver().pipe(Layer.provide(recorder(events)))))
-      const own = events.filter((event) => event.event === "dial-failed" || ("role" in event && event.role === "dial"))
+      const own = events.filter((event) => event._tag === "DialFailed" || ("role" in event && event.role === "dial"))
       assert.deepStrictEqual(
-        own.map((event) => event.event),
-        ["connected", "closed", "dial-failed"]
+        own.map((event) => event._tag),
+        ["Connected", "Closed", "DialFailed"]
       )
       const closed = own[1]
-      if (closed?.event !== "closed") return assert.fail("not closed")
+      if (closed?._tag !== "Closed") return assert.fail("not closed")
       assert.deepStrictEqual([closed.bytesRead, closed.bytesWritten, closed.tag], [10, 10, "end"])
       assert.strictEqual(closed.stack, "memory~shs")
       assert.match(closed.remote, /^memory:m~shs:/)

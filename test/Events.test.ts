@@ -51,16 +51,16 @@ describe("events", () => {
       yield* send(portOf(address), pattern(10))
       const ended = () =>
         events.filter(
-          (event) => event.event === "handshake-failed" || (event.event === "closed" && event.role === "listen")
+          (event) => event._tag === "HandshakeFailed" || (event._tag === "Closed" && event.role === "listen")
         )
       yield* until(() => ended().length >= 3)
       yield* turns
       const ends = ended()
       const common = { role: "listen", stack: "net~shs", source: "127.0.0.1" }
       const expected = [
-        { ...common, event: "closed", tag: "end", phase: "open", bytesRead: 1000, bytesWritten: 1000 },
-        { ...common, event: "handshake-failed", protocol: "shs", phase: "hello", bytesRead: 64, bytesWritten: 0 },
-        { ...common, event: "handshake-failed", protocol: "shs", phase: "hello", bytesRead: 10, bytesWritten: 0 }
+        { ...common, _tag: "Closed", tag: "end", phase: "open", bytesRead: 1000, bytesWritten: 1000 },
+        { ...common, _tag: "HandshakeFailed", protocol: "shs", phase: "hello", bytesRead: 64, bytesWritten: 0 },
+        { ...common, _tag: "HandshakeFailed", protocol: "shs", phase: "hello", bytesRead: 10, bytesWritten: 0 }
       ]
       assert.strictEqual(ends.length, 3)
       for (const [i, each] of expected.entries()) assert.deepInclude({ ...ends[i] }, each)
@@ -84,7 +84,7 @@ describe("events", () => {
         const [address] = yield* served(`${target}~shs`, echo)
         // It says goodbye and waits for nobody.
         yield* Effect.scoped(Multiserver.dial(address as Address.Address))
-        const closed = () => told.flatMap((event) => (event.event === "closed" ? [`${event.role} ${event.tag}`] : []))
+        const closed = () => told.flatMap((event) => (event._tag === "Closed" ? [`${event.role} ${event.tag}`] : []))
         yield* until(() => closed().length === 2)
         assert.deepStrictEqual(closed().sort(), ["dial closed", "listen end"])
       }).pipe(Effect.provide(layer))
@@ -113,9 +113,9 @@ describe("events", () => {
             : []
         )
       const listen = { role: "listen", stack: "net~shs" }
-      assert.deepStrictEqual(counted("multiserver_events", { ...listen, event: "closed", tag: "end" }), [2])
-      assert.deepStrictEqual(counted("multiserver_events", { ...listen, event: "handshake-failed" }), [2])
-      assert.deepStrictEqual(counted("multiserver_events", { ...listen, event: "refused", tag: "TooFast" }), [1])
+      assert.deepStrictEqual(counted("multiserver_events", { ...listen, event: "Closed", tag: "end" }), [2])
+      assert.deepStrictEqual(counted("multiserver_events", { ...listen, event: "HandshakeFailed" }), [2])
+      assert.deepStrictEqual(counted("multiserver_events", { ...listen, event: "Refused", tag: "TooFast" }), [1])
       assert.deepStrictEqual(counted("multiserver_bytes_read", listen), [2000])
       assert.isAtLeast(heard, 9)
     }).pipe(Effect.provide(speaking(Events.metrics, count)), Effect.provideService(Metric.MetricRegistry, new Map()))
@@ -146,7 +146,7 @@ describe("a sink that fails", () => {
         const heard: Array<string> = []
         const logged: Array<string> = []
         const counting: Events.Sink = (event) => {
-          heard.push(event.event)
+          heard.push(event._tag)
           return sink(event)
         }
         const logger = Logger.make(({ logLevel, message }) => {
@@ -159,16 +159,16 @@ describe("a sink that fails", () => {
           yield* exchange(["memory:nobody", String(address)])
           yield* Effect.flip(Multiserver.dial("memory:nobody"))
           // The closed events of the listener's side come last.
-          yield* until(() => heard.filter((event) => event === "closed").length === 4)
+          yield* until(() => heard.filter((event) => event === "Closed").length === 4)
         }).pipe(
           Effect.provide(stacks.pipe(Layer.provide(Layer.succeed(Events.Events, counting)))),
           Effect.provide(Logger.layer([logger]))
         )
         assert.deepStrictEqual(heard.toSorted(), [
-          ...Array.from({ length: 4 }, () => "closed"),
-          ...Array.from({ length: 4 }, () => "connected"),
-          "dial-failed",
-          "fallback"
+          ...Array.from({ length: 4 }, () => "Closed"),
+          ...Array.from({ length: 4 }, () => "Connected"),
+          "DialFailed",
+          "Fallback"
         ])
         assert.strictEqual(logged.length, heard.length)
         assert.include(logged[0], "sink")
@@ -179,8 +179,8 @@ describe("a sink that fails", () => {
       Effect.gen(function* () {
         let refused = 0
         const counting: Events.Sink = (event) => {
-          if (event.event === "refused") refused += event.count
-          return event.event === "refused" ? sink(event) : Effect.void
+          if (event._tag === "Refused") refused += event.count
+          return event._tag === "Refused" ? sink(event) : Effect.void
         }
         yield* Effect.gen(function* () {
           yield* served("memory:m", echo)
@@ -198,12 +198,12 @@ describe("a sink that fails", () => {
     it.live(`keeps nothing from the other sinks: it ${how}`, () =>
       Effect.gen(function* () {
         const heard: Array<string> = []
-        const good: Events.Sink = (event) => Effect.sync(() => void heard.push(event.event))
+        const good: Events.Sink = (event) => Effect.sync(() => void heard.push(event._tag))
         yield* Effect.flip(Multiserver.dial("memory:nobody")).pipe(
           Effect.provide(stacks.pipe(Layer.provide(Events.layer(sink, good)))),
           Effect.provide(Logger.layer([]))
         )
-        assert.deepStrictEqual(heard, ["dial-failed"])
+        assert.deepStrictEqual(heard, ["DialFailed"])
       })
     )
   }
@@ -213,7 +213,7 @@ describe("a sink that fails", () => {
       const logged: Array<unknown> = []
       const heard = yield* Deferred.make<void>()
       const sink: Events.Sink = (event) =>
-        event.event === "connected" && event.role === "dial"
+        event._tag === "Connected" && event.role === "dial"
           ? Effect.andThen(Deferred.succeed(heard, undefined), Effect.never)
           : Effect.void
       yield* Effect.gen(function* () {

@@ -106,8 +106,8 @@ const closed = (socket: net.Socket) =>
     else socket.once("close", () => resume(Effect.void))
   })
 
-const tags = (events: ReadonlyArray<Events.Event>, kind: "refused" | "handshake-failed") =>
-  events.flatMap((event) => (event.event === kind ? [event.tag] : []))
+const tags = (events: ReadonlyArray<Events.Event>, kind: "Refused" | "HandshakeFailed") =>
+  events.flatMap((event) => (event._tag === kind ? [event.tag] : []))
 
 describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("one source over %s", (target) => {
   it.live("has so many connections, and the next when one has gone", () => {
@@ -118,14 +118,14 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("one source over 
       const scope = yield* Scope.make()
       const all = yield* Effect.replicateEffect(Multiserver.dial(own), 2)
       yield* Scope.provide(Multiserver.dial(own), scope)
-      yield* until(() => events.filter((event) => event.event === "connected").length === 6)
+      yield* until(() => events.filter((event) => event._tag === "Connected").length === 6)
       yield* Effect.flip(exchange(own))
-      assert.deepStrictEqual(tags(events, "refused"), ["TooManyFromSource"])
+      assert.deepStrictEqual(tags(events, "Refused"), ["TooManyFromSource"])
       yield* Scope.close(scope, Exit.void)
-      yield* until(() => events.filter((event) => event.event === "closed").length === 2)
+      yield* until(() => events.filter((event) => event._tag === "Closed").length === 2)
       yield* exchange(own)
       for (const connection of all) yield* connection.write(pattern(1))
-      assert.deepStrictEqual(tags(events, "handshake-failed"), [])
+      assert.deepStrictEqual(tags(events, "HandshakeFailed"), [])
     }).pipe(Effect.provide(limited({ exemptLoopback: false, sourceConnections: 3 }, { events })))
   })
 
@@ -140,8 +140,8 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("one source over 
       }
       yield* exchange(address as Address.Address)
       yield* closed(all[0] as net.Socket)
-      assert.deepStrictEqual(tags(events, "handshake-failed"), ["Displaced"])
-      assert.deepStrictEqual(tags(events, "refused"), [])
+      assert.deepStrictEqual(tags(events, "HandshakeFailed"), ["Displaced"])
+      assert.deepStrictEqual(tags(events, "Refused"), [])
       assert.isTrue(all.slice(1).every((socket) => !socket.destroyed))
     }).pipe(Effect.provide(limited({ exemptLoopback: false, sourceConnections: 3 }, { events })))
   })
@@ -154,9 +154,9 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("one source over 
       yield* exchange(address as Address.Address)
       yield* closed(yield* silent(address))
       yield* turns
-      assert.deepStrictEqual(tags(events, "refused"), ["TooFast"])
-      const [refused] = events.filter((event) => event.event === "refused")
-      assert.strictEqual(refused?.event === "refused" ? refused.source : "", "127.0.0.1")
+      assert.deepStrictEqual(tags(events, "Refused"), ["TooFast"])
+      const [refused] = events.filter((event) => event._tag === "Refused")
+      assert.strictEqual(refused?._tag === "Refused" ? refused.source : "", "127.0.0.1")
       yield* TestClock.adjust("1 second")
       yield* exchange(address as Address.Address)
     }).pipe(Effect.provide(limited({ exemptLoopback: false, sourceRate: 1 }, { events })))
@@ -172,7 +172,7 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("one source over 
         yield* closed(socket)
         yield* turns
       }
-      assert.deepStrictEqual(tags(events, "refused"), [])
+      assert.deepStrictEqual(tags(events, "Refused"), [])
       const rude = yield* silent(address)
       rude.end("GET")
       yield* closed(rude)
@@ -181,7 +181,7 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("one source over 
       yield* turns
       // Over ws, half a request is told as one.
       const half = target.startsWith("ws") ? ["BadRequest"] : []
-      assert.deepStrictEqual(tags(events, "refused"), [...half, "TooFast"])
+      assert.deepStrictEqual(tags(events, "Refused"), [...half, "TooFast"])
     }).pipe(Effect.provide(limited({ exemptLoopback: false, sourceRate: 1 }, { events })))
   })
 
@@ -214,10 +214,10 @@ describe("a source that is no IP", () => {
       // The first has a connection in the making, so that the second of its source takes its place.
       assert.isTrue(onAccepted(Effect.never, one))
       assert.isTrue(onAccepted(Effect.never, one))
-      yield* until(() => tags(events, "handshake-failed").length === 1)
+      yield* until(() => tags(events, "HandshakeFailed").length === 1)
       assert.isTrue(onAccepted(Effect.never, other))
-      assert.deepStrictEqual(tags(events, "handshake-failed"), ["Displaced"])
-      assert.isTrue(events.every((event) => event.event === "handshake-failed" && event.source === one))
+      assert.deepStrictEqual(tags(events, "HandshakeFailed"), ["Displaced"])
+      assert.isTrue(events.every((event) => event._tag === "HandshakeFailed" && event.source === one))
     }).pipe(
       Effect.provide(
         Multiserver.layer(["through"]).pipe(
@@ -240,8 +240,8 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("many silent sock
       // The first 20 filled the queue of 10, and only an honest one that found it full took another's place.
       const ended = all.filter((socket) => socket.destroyed).length
       assert.isAtLeast(ended, 11)
-      assert.deepStrictEqual(tags(events, "handshake-failed"), Array(ended).fill("Displaced"))
-      assert.deepStrictEqual(tags(events, "refused"), [])
+      assert.deepStrictEqual(tags(events, "HandshakeFailed"), Array(ended).fill("Displaced"))
+      assert.deepStrictEqual(tags(events, "Refused"), [])
     }).pipe(Effect.provide(limited({ pendingHandshakes: 10 }, { events })))
   })
 
@@ -261,8 +261,8 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("many silent sock
         yield* Deferred.succeed(gate, true)
         yield* Fiber.join(honest)
       }).pipe(Effect.provide(live))
-      assert.isAtLeast(tags(events, "handshake-failed").length, 50)
-      assert.isTrue(events.every((event) => event.event !== "handshake-failed" || event.bytesWritten === 0))
+      assert.isAtLeast(tags(events, "HandshakeFailed").length, 50)
+      assert.isTrue(events.every((event) => event._tag !== "HandshakeFailed" || event.bytesWritten === 0))
     })
   })
 
@@ -273,9 +273,9 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("many silent sock
       const all = [yield* silent(address), yield* silent(address)]
       yield* Effect.forEach(all, closed)
       yield* turns
-      assert.deepStrictEqual(tags(events, "handshake-failed"), ["TimedOut", "TimedOut"])
+      assert.deepStrictEqual(tags(events, "HandshakeFailed"), ["TimedOut", "TimedOut"])
       for (const event of events) {
-        if (event.event !== "handshake-failed") continue
+        if (event._tag !== "HandshakeFailed") continue
         assert.include(event, {
           protocol: "shs",
           phase: "deadline",
@@ -331,7 +331,7 @@ describe.each(["net:127.0.0.1:0~shs", "ws://127.0.0.1:0~shs"])("many silent sock
       ]
       yield* turns
       yield* closed(yield* silent(address))
-      assert.deepStrictEqual(tags(events, "refused"), ["TooManyConnections"])
+      assert.deepStrictEqual(tags(events, "Refused"), ["TooManyConnections"])
       for (const connection of [first, second]) {
         yield* Effect.andThen(connection.write(pattern(10)), connection.end)
         assert.strictEqual((yield* readAll(connection)).length, 10)
@@ -392,11 +392,11 @@ describe("a ws listener's other visitors", () => {
       )
       yield* until(() => answer.includes("101 Switching"))
       yield* turns
-      assert.deepStrictEqual(tags(events, "handshake-failed"), [])
+      assert.deepStrictEqual(tags(events, "HandshakeFailed"), [])
       yield* TestClock.adjust("200 millis")
       yield* closed(socket)
       yield* turns
-      assert.deepStrictEqual(tags(events, "handshake-failed"), ["TimedOut"])
+      assert.deepStrictEqual(tags(events, "HandshakeFailed"), ["TimedOut"])
     }).pipe(Effect.provide(limited({ handshake: Duration.millis(200) }, { events, ws: { handler } })))
   })
 })
@@ -498,7 +498,7 @@ describe("in virtual time, over memory", () => {
       assert.strictEqual(yield* Deferred.await(outcome), "TimedOut")
       const error = yield* Effect.flip(connection.write(pattern(1)))
       assert.strictEqual(error.reason._tag, "TimedOut")
-      const ends = events.flatMap((event) => (event.event === "closed" ? [[event.role, event.tag]] : []))
+      const ends = events.flatMap((event) => (event._tag === "Closed" ? [[event.role, event.tag]] : []))
       assert.deepStrictEqual(ends, [["listen", "TimedOut"]])
     }).pipe(Effect.provide(limited({ idle: Duration.minutes(1) }, { events })))
   })
@@ -526,12 +526,12 @@ describe("in virtual time, over memory", () => {
       // A client that says a byte a second.
       const connection = yield* Multiserver.dial("memory:m")
       for (let i = 0; i < 10; i++) {
-        assert.deepStrictEqual(tags(events, "handshake-failed"), [], `${i} s`)
+        assert.deepStrictEqual(tags(events, "HandshakeFailed"), [], `${i} s`)
         yield* connection.write(pattern(1))
         yield* TestClock.adjust("1 second")
         yield* turns
       }
-      assert.deepStrictEqual(tags(events, "handshake-failed"), ["TimedOut"])
+      assert.deepStrictEqual(tags(events, "HandshakeFailed"), ["TimedOut"])
       const error = yield* Fiber.join(dial)
       assert.strictEqual(error.reason._tag, "TimedOut")
     }).pipe(Effect.provide(limited({ handshake: Limits.defaults.handshake }, { events })))
@@ -569,7 +569,7 @@ describe("refusals", () => {
           Layer.succeed(reference, (event) =>
             Effect.andThen(
               Deferred.await(gate),
-              Effect.sync(() => void (event.event === "refused" && heard.push(event)))
+              Effect.sync(() => void (event._tag === "Refused" && heard.push(event)))
             )
           )
         ])

@@ -353,8 +353,8 @@ describe("what a transport is told", () => {
       assert.isTrue(onAccepted?.(Effect.fail(error), "somebody's key"))
       yield* until(() => events.length > 0)
       const [event] = events
-      assert.strictEqual(event?.event === "handshake-failed" && event.error, error)
-      assert.strictEqual(event?.event === "handshake-failed" && event.source, "somebody's key")
+      assert.strictEqual(event?._tag === "HandshakeFailed" && event.error, error)
+      assert.strictEqual(event?._tag === "HandshakeFailed" && event.source, "somebody's key")
       const [one] = duplexes()
       onAccepted?.(fromDuplex(one, { remote: at("odd"), source: "another key" }), "another key")
       assert.strictEqual(yield* Deferred.await(served), "another key")
@@ -408,9 +408,9 @@ describe("closed", () => {
       const connection = yield* Multiserver.dial(String(address))
       yield* Effect.forkChild(Effect.andThen(connection.write(pattern(10)), connection.end))
       yield* readAll(connection)
-      yield* until(() => events.some((event) => event.event === "closed" && event.role === "listen"))
-      const closed = events.find((event) => event.event === "closed")
-      assert.strictEqual(closed?.event === "closed" && closed.tag, "end")
+      yield* until(() => events.some((event) => event._tag === "Closed" && event.role === "listen"))
+      const closed = events.find((event) => event._tag === "Closed")
+      assert.strictEqual(closed?._tag === "Closed" && closed.tag, "end")
     }).pipe(Effect.provide(multiserver().pipe(Layer.provide(recorder(events)))))
   })
 

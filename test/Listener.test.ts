@@ -313,7 +313,7 @@ describe("serve", () => {
         yield* Fiber.join(sending)
         yield* connection.end
         const closed = () =>
-          events.flatMap((event) => (event.event === "closed" && event.role === "listen" ? [event.tag] : []))
+          events.flatMap((event) => (event._tag === "Closed" && event.role === "listen" ? [event.tag] : []))
         yield* Effect.sleep("10 millis").pipe(Effect.repeat({ until: () => closed().length > 0 }))
         assert.deepStrictEqual(closed(), ["end"])
       }).pipe(Effect.scoped, Effect.provide(multiserver().pipe(Layer.provide(recorder(events)))))
@@ -356,7 +356,7 @@ describe("serve", () => {
           assert.isTrue(error._tag === "DialError" && error.reason._tag === "HandshakeError")
           assert.match(error.message, /hung up after we authenticated/)
           assert.isFalse(error.isRetryable)
-          const failures = () => events.filter((event) => event.event === "handshake-failed")
+          const failures = () => events.filter((event) => event._tag === "HandshakeFailed")
           yield* Effect.repeat(Effect.sleep(1), { until: () => failures().length > i })
           const refusals = failures()
           assert.strictEqual(refusals.length, i + 1)
@@ -385,8 +385,8 @@ describe("serve", () => {
         for (let i = 0; i < 20; i++) yield* turn
         yield* Fiber.join(dial)
         assert.isTrue(interrupted)
-        const failed = events.find((event) => event.event === "handshake-failed")
-        assert.strictEqual(failed?.event === "handshake-failed" ? failed.tag : "", "TimedOut")
+        const failed = events.find((event) => event._tag === "HandshakeFailed")
+        assert.strictEqual(failed?._tag === "HandshakeFailed" ? failed.tag : "", "TimedOut")
       }).pipe(Effect.provide(multiserver({ authorize: () => never }).pipe(Layer.provide(recorder(events)))))
     })
   )
@@ -414,12 +414,12 @@ describe("serve", () => {
         yield* Effect.repeat(Effect.sleep(1), { until: () => !idle.connecting })
         yield* exchange(address as Address.Address)
         yield* Effect.repeat(Effect.sleep(1), {
-          until: () => idle.destroyed && events.some((event) => event.event === "handshake-failed")
+          until: () => idle.destroyed && events.some((event) => event._tag === "HandshakeFailed")
         })
         const tags = events.flatMap((event) =>
-          event.event === "refused" || event.event === "handshake-failed" ? [`${event.event} ${event.tag}`] : []
+          event._tag === "Refused" || event._tag === "HandshakeFailed" ? [`${event._tag} ${event.tag}`] : []
         )
-        assert.deepStrictEqual(tags, ["refused DeniedByPolicy", "handshake-failed Displaced"])
+        assert.deepStrictEqual(tags, ["Refused DeniedByPolicy", "HandshakeFailed Displaced"])
       }).pipe(Effect.provide(layer))
     })
   )
@@ -598,7 +598,7 @@ describe("a transport of somebody else's", () => {
       )
       assert.deepStrictEqual(ended, ["first", "second", "third", "fourth", "fifth"])
       assert.deepStrictEqual(
-        events.map((event) => event.event === "handshake-failed" && event.tag),
+        events.map((event) => event._tag === "HandshakeFailed" && event.tag),
         ["TimedOut", "TimedOut", "TimedOut", "Draining", "Draining"]
       )
       assert.strictEqual(logged.length, 5)

@@ -36,7 +36,7 @@ const exchange = (address: Multiserver.Target) =>
 
 const speaking = (rules: Policy.PolicyRules, shs: Shs.Options = {}) =>
   Multiserver.layer(["net", "net~shs", "memory"]).pipe(
-    Layer.provide([Net.layer, Memory.layer, Shs.layer(shs), Layer.succeed(Policy.Policy, rules)]),
+    Layer.provide([Net.layer(), Memory.layer(), Shs.layer(shs), Layer.succeed(Policy.Policy, rules)]),
     Layer.provide(Identity.layerEphemeral),
     Layer.provide(Sodium.layer),
     Layer.provide(recorder([]))
@@ -199,10 +199,10 @@ describe("rules", () => {
       })
       const live = Multiserver.layer(["net", "unix", "onion", "memory", "device", "local", "public", "proxied"]).pipe(
         Layer.provide([
-          Net.layer,
-          Unix.layer,
+          Net.layer(),
+          Unix.layer(),
           Onion.layer({ proxies: [{ host: "127.0.0.1", port: 1 }] }),
-          Memory.layer
+          Memory.layer()
         ]),
         Layer.provide([reaching("device"), reaching("local"), reaching("public"), proxied]),
         Layer.provide(Layer.succeed(Policy.Policy, rules))
@@ -357,7 +357,7 @@ describe("allowed keys", () => {
       }).pipe(
         Effect.provide(
           Multiserver.layer(["net~shs"]).pipe(
-            Layer.provide([Net.layer, Shs.layer({ authorize: keys.authorize })]),
+            Layer.provide([Net.layer(), Shs.layer({ authorize: keys.authorize })]),
             Layer.provideMerge(Identity.layerEphemeral),
             Layer.provide(Sodium.layer)
           )
@@ -444,13 +444,13 @@ describe("a policy that throws, or answers what is no answer", () => {
             mayConnect: (source, at) => current(source, at)
           }
           const layer = Multiserver.layer(["net", "memory"]).pipe(
-            Layer.provide([Net.layer, Memory.layer, Layer.succeed(Policy.Policy, rules), recorder(events)])
+            Layer.provide([Net.layer(), Memory.layer(), Layer.succeed(Policy.Policy, rules), recorder(events)])
           )
           yield* Effect.gen(function* () {
             const [address] = yield* served(target, echo)
             assert.isTrue(Result.isFailure(yield* Effect.result(exchange(address as Address.Address))))
-            yield* Effect.repeat(turn, { until: () => events.some(({ event }) => event === "refused") })
-            const refusals = events.filter((event) => event.event === "refused")
+            yield* Effect.repeat(turn, { until: () => events.some(({ _tag }) => _tag === "Refused") })
+            const refusals = events.filter((event) => event._tag === "Refused")
             assert.deepStrictEqual(
               refusals.map(({ tag }) => tag),
               ["DeniedByPolicy"]

@@ -46,15 +46,15 @@ const setup = (name: (typeof names)[number]) =>
         yield* Effect.sleep(0).pipe(
           Effect.repeat({
             until: () =>
-              events.some((event) => "role" in event && event.role === "listen" && event.event !== "connected")
+              events.some((event) => "role" in event && event.role === "listen" && event._tag !== "Connected")
           })
         )
         const server = events.filter(
-          (event) => "role" in event && event.role === "listen" && event.event !== "connected"
+          (event) => "role" in event && event.role === "listen" && event._tag !== "Connected"
         )
         return {
           outcome,
-          server: server.map((event) => ("tag" in event ? `${event.event}:${event.tag}` : event.event))
+          server: server.map((event) => ("tag" in event ? `${event._tag}:${event.tag}` : event._tag))
         }
       })
     return exchange
@@ -79,7 +79,7 @@ const honest = (exchange: Exchange) =>
     const bytes = pattern(100_000)
     const { outcome, server } = yield* exchange({}, bytes)
     assert.isTrue(Result.isSuccess(outcome) && sameBytes(outcome.success, bytes))
-    assert.deepStrictEqual(server, ["closed:end"])
+    assert.deepStrictEqual(server, ["Closed:end"])
   })
 
 describe.each(names)("%s with somebody in the middle", (name) => {
@@ -95,7 +95,7 @@ describe.each(names)("%s with somebody in the middle", (name) => {
         const outcome = yield* exchange({ toServer: { at, what: "flip" } })
         assert.strictEqual(clientReason(outcome), at < hello ? "Rejected(hello)" : "Rejected(auth)", `byte ${at}`)
         const tag = at < hello ? "WrongNetwork" : "PeerMisbehaved"
-        assert.deepStrictEqual(outcome.server, [`handshake-failed:${tag}`], `byte ${at}`)
+        assert.deepStrictEqual(outcome.server, [`HandshakeFailed:${tag}`], `byte ${at}`)
       }
       yield* honest(exchange)
     })
@@ -108,7 +108,7 @@ describe.each(names)("%s with somebody in the middle", (name) => {
         const outcome = yield* exchange({ toClient: { at, what: "flip" } })
         assert.strictEqual(clientReason(outcome), at < challenge ? "WrongNetwork" : "PeerMisbehaved", `byte ${at}`)
         // With its accept sent, the server is done: that the client vanished shows on the connection.
-        const tag = at < challenge ? "handshake-failed:Rejected" : "closed:Reset"
+        const tag = at < challenge ? "HandshakeFailed:Rejected" : "Closed:Reset"
         assert.deepStrictEqual(outcome.server, [tag], `byte ${at}`)
       }
       yield* honest(exchange)
@@ -121,7 +121,7 @@ describe.each(names)("%s with somebody in the middle", (name) => {
         const exchange = yield* setup(name)
         for (let at = 0; at < clientBytes; at++) {
           const outcome = yield* exchange({ toServer: { at, what } })
-          assert.deepStrictEqual(outcome.server, ["handshake-failed:Rejected"], `byte ${at}`)
+          assert.deepStrictEqual(outcome.server, ["HandshakeFailed:Rejected"], `byte ${at}`)
           // An end right behind the hello closes the connection before the client can authenticate.
           const authenticated = at > hello || (at === hello && what === "reset")
           assert.strictEqual(clientReason(outcome), authenticated ? "Rejected(auth)" : "Rejected(hello)", `byte ${at}`)
@@ -148,7 +148,7 @@ describe.each(names)("%s with somebody in the middle", (name) => {
       const exchange = yield* setup(name)
       for (let at = 0; at < streamBytes; at++) {
         const toServer = yield* exchange({ toServer: { at: clientBytes + at, what: "flip" } })
-        assert.deepStrictEqual(toServer.server, ["closed:Tampered"], `byte ${at}`)
+        assert.deepStrictEqual(toServer.server, ["Closed:Tampered"], `byte ${at}`)
         const toClient = yield* exchange({ toClient: { at: serverBytes + at, what: "flip" } })
         assert.strictEqual(clientReason(toClient), "connection Tampered", `byte ${at}`)
       }
@@ -161,7 +161,7 @@ describe.each(names)("%s with somebody in the middle", (name) => {
       const exchange = yield* setup(name)
       for (let at = 0; at < streamBytes; at++) {
         const toServer = yield* exchange({ toServer: { at: clientBytes + at, what: "end" } })
-        assert.deepStrictEqual(toServer.server, ["closed:Truncated"], `byte ${at}`)
+        assert.deepStrictEqual(toServer.server, ["Closed:Truncated"], `byte ${at}`)
         const toClient = yield* exchange({ toClient: { at: serverBytes + at, what: "end" } })
         assert.strictEqual(clientReason(toClient), "connection Truncated", `byte ${at}`)
       }

@@ -111,8 +111,8 @@ const exchange = (stack: string, options: Chaos.Options) =>
     const rough = { ...options, onHarm: (done: Chaos.Done) => void harms.push(done) }
     const layer = Multiserver.layer(names).pipe(
       Layer.provide([
-        Chaos.layer("memory", rough).pipe(Layer.provide(Memory.layer)),
-        Chaos.layer("net", rough).pipe(Layer.provide(Net.layer)),
+        Chaos.layer("memory", rough).pipe(Layer.provide(Memory.layer())),
+        Chaos.layer("net", rough).pipe(Layer.provide(Net.layer())),
         Shs.layer(),
         Noise.layer(),
         Noauth.layer(),
@@ -122,7 +122,7 @@ const exchange = (stack: string, options: Chaos.Options) =>
       Layer.provide(Sodium.layer)
     )
     const ends = () =>
-      events.filter((event) => "role" in event && event.role === "listen" && event.event !== "connected")
+      events.filter((event) => "role" in event && event.role === "listen" && event._tag !== "Connected")
     return yield* Effect.gen(function* () {
       let listener: Side | undefined
       const target = stack.replace(/^net/, "net:127.0.0.1:0").replace(/^memory/, "memory:m")

@@ -150,7 +150,7 @@ describe("while the machine's clock is set back and forth", () => {
       assert.strictEqual(error._tag, "DialError")
       assertLasted(took, limit, "the upgrade")
       for (const event of events) {
-        if (event.event !== "dial-failed") continue
+        if (event._tag !== "DialFailed") continue
         assert.isAtLeast(event.millis, limit - tolerance)
         assert.isBelow(event.millis, day / 2)
       }
@@ -174,7 +174,7 @@ describe("while the machine's clock is set back and forth", () => {
         const [took] = yield* timed(closing(socket))
         assertLasted(took, limit, `handshake after ${JSON.stringify(first)}`)
       }
-      const failed = events.flatMap((event) => (event.event === "handshake-failed" ? [event] : []))
+      const failed = events.flatMap((event) => (event._tag === "HandshakeFailed" ? [event] : []))
       assert.isAtLeast(failed.length, 2)
       for (const { millis } of failed) {
         assert.isAtLeast(millis, limit - tolerance)

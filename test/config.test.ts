@@ -24,7 +24,7 @@ describe("configuration", () => {
     Effect.gen(function* () {
       const appKey = Shs.configAppKey()
       const live = Layer.unwrap(Effect.map(appKey, (appKey) => Shs.layer({ appKey }))).pipe(
-        Layer.merge(Memory.layer),
+        Layer.merge(Memory.layer()),
         (protocols) => Multiserver.layer(["memory~shs"]).pipe(Layer.provide(protocols)),
         Layer.provide(Limits.layerConfig),
         Layer.provide(Identity.layerConfig()),

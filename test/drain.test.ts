@@ -81,7 +81,7 @@ const dialed = (address: Address.Address) =>
 
 const ends = (events: ReadonlyArray<Events.Event>) =>
   events.flatMap((event) =>
-    (event.event === "closed" && event.role === "listen") || event.event === "handshake-failed" ? [event.tag] : []
+    (event._tag === "Closed" && event.role === "listen") || event._tag === "HandshakeFailed" ? [event.tag] : []
   )
 
 describe.each([
@@ -190,7 +190,7 @@ describe("a listener that stops", () => {
       const listener = yield* Multiserver.listen("net:127.0.0.1:0~shs").pipe(Scope.provide(scope))
       yield* Effect.forkChild(listener.run(() => Effect.never))
       yield* Multiserver.dial(listener.addresses()[0] as Address.Address)
-      const serving = () => events.some((event) => event.event === "connected" && event.role === "listen")
+      const serving = () => events.some((event) => event._tag === "Connected" && event.role === "listen")
       yield* Effect.repeat(Effect.sleep(1), { until: serving })
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual(ends(events), ["LocallyClosed"])

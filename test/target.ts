@@ -2,7 +2,7 @@
  * An echo server on `net~shs` with default limits, for attackers that know nothing of it but its address: `node test/target.ts`.
  *
  * Its first line on stdout is `{"host","port","publicKey","appKey","pid"}`, keys in base64. With `EVENTS=FILE` in its environment it
- * appends `{"event","tag"}` for each connection that ended, as a line: `closed` or `handshake-failed`, and `end` is the tag of a clean
+ * appends `{"event","tag"}` for each connection that ended, as a line: `Closed` or `HandshakeFailed`, and `end` is the tag of a clean
  * goodbye. It echoes, and answers a goodbye with its own once everything owed is sent. SIGTERM drains it, and it exits with 0.
  * `STACK` names another stack, over net, ws or wss; `TLS` is a folder with what wss listens with.
  */
@@ -36,9 +36,9 @@ const events = file === undefined ? undefined : fs.openSync(file, "a")
 
 const record: Events.Sink = (event) =>
   Effect.sync(() => {
-    if (event.event === "refused") count(refused, event.tag, event.count)
-    if (events === undefined || (event.event !== "closed" && event.event !== "handshake-failed")) return
-    fs.writeSync(events, `${JSON.stringify({ event: event.event, tag: event.tag })}\n`)
+    if (event._tag === "Refused") count(refused, event.tag, event.count)
+    if (events === undefined || (event._tag !== "Closed" && event._tag !== "HandshakeFailed")) return
+    fs.writeSync(events, `${JSON.stringify({ event: event._tag, tag: event.tag })}\n`)
   })
 
 const echo = (connection: Connection.Connection): Effect.Effect<void, ConnectionError> =>

@@ -34,14 +34,14 @@ describe("types", () => {
 
   it("a stack whose protocol is not provided does not compile", () => {
     // @ts-expect-error shs is missing
-    given(Multiserver.layer(["net~shs"]).pipe(Layer.provide(Net.layer)))
+    given(Multiserver.layer(["net~shs"]).pipe(Layer.provide(Net.layer())))
     // @ts-expect-error the transport is missing
-    given(Multiserver.layer(["ws"]).pipe(Layer.provide(Net.layer)))
+    given(Multiserver.layer(["ws"]).pipe(Layer.provide(Net.layer())))
     // @ts-expect-error shs needs an identity and the primitives
-    given(Multiserver.layer(["net~shs"]).pipe(Layer.provide([Net.layer, Shs.layer()])))
+    given(Multiserver.layer(["net~shs"]).pipe(Layer.provide([Net.layer(), Shs.layer()])))
     // @ts-expect-error a list that is only known at run time names no protocols to require
-    given(Multiserver.layer(["net"] as Array<string>).pipe(Layer.provide(Net.layer)))
-    given(Multiserver.layer(["net"]).pipe(Layer.provide(Net.layer)))
+    given(Multiserver.layer(["net"] as Array<string>).pipe(Layer.provide(Net.layer())))
+    given(Multiserver.layer(["net"]).pipe(Layer.provide(Net.layer())))
   })
 
   it("a secret key is nothing that a public key can be taken for", () => {

@@ -26,7 +26,7 @@ import { echo, pattern, readAll, sameBytes } from "./support/servers.ts"
 const appKey = Redacted.make(appKeyBytes)
 
 const live = Multiserver.layer(["net~shs", "net~noise"]).pipe(
-  Layer.provide([Net.layer, Shs.layer({ appKey }), Noise.layer({ appKey })]),
+  Layer.provide([Net.layer(), Shs.layer({ appKey }), Noise.layer({ appKey })]),
   Layer.provide(Layer.succeed(Policy.Policy, { ...Policy.allowAll, order: Policy.prefer("noise", "shs") })),
   Layer.provide(Identity.layerEphemeral),
   Layer.provide(Sodium.layer)
@@ -137,10 +137,10 @@ describe("an upgrade", () => {
       yield* Effect.gen(function* () {
         const connection = yield* Multiserver.dial(both)
         assert.strictEqual(connection.remote.stack, "net~shs")
-        const fallbacks = events.filter((event) => event.event === "fallback")
+        const fallbacks = events.filter((event) => event._tag === "Fallback")
         const address = String(noise.address)
         assert.deepStrictEqual(fallbacks, [
-          { event: "fallback", from: "net~noise", to: "net~shs", address, tag: "Refused" }
+          { _tag: "Fallback", from: "net~noise", to: "net~shs", address, tag: "Refused" }
         ])
         // Alone, it is refused, whatever listens with shs.
         const alone = yield* Effect.flip(Multiserver.dial(noise.address))
@@ -168,7 +168,7 @@ const bundled = async (transforms: ReadonlyArray<"Shs" | "Noise">) => {
     import { Effect, Layer } from "effect"
     import { Identity, Multiserver, Net, ${transforms.join(", ")}, Sodium } from "${root}src/node.ts"
     const live = Multiserver.layer([${stacks}]).pipe(
-      Layer.provide([Net.layer, ${transforms.map((name) => `${name}.layer()`).join(", ")}]),
+      Layer.provide([Net.layer(), ${transforms.map((name) => `${name}.layer()`).join(", ")}]),
       Layer.provide(Identity.layerEphemeral),
       Layer.provide(Sodium.layer)
     )

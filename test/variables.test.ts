@@ -205,7 +205,7 @@ describe("an empty variable", () => {
 describe("MULTISERVER_DIAL_DENY_PRIVATE", () => {
   it.live("keeps dials out of this machine, under Effect's default provider", () =>
     Effect.gen(function* () {
-      const live = Multiserver.layer(["net"]).pipe(Layer.provide([Net.layer, Policy.layerConfig]), Layer.fresh)
+      const live = Multiserver.layer(["net"]).pipe(Layer.provide([Net.layer(), Policy.layerConfig]), Layer.fresh)
       const dial = Effect.flip(Effect.scoped(Effect.provide(Multiserver.dial("net:127.0.0.1:1"), live)))
       const reason = (env: Env) =>
         Effect.map(byDefault(env, dial), (error) => (error._tag === "DialError" ? error.reason._tag : error._tag))

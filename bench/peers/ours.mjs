@@ -10,14 +10,16 @@ const [Address, Connection, Identity, Multiserver, Net, Shs, Sodium, WebSocket] 
 
 const places = { net: "net:127.0.0.1:0", ws: "ws://127.0.0.1:0" }
 
+/** A layer that takes options, or none yet in an older build. */
+const given = (layer) => (typeof layer === "function" ? layer() : layer)
+
 const noise = async () => {
   if (!has("noise/Noise")) throw new Error("this build has no noise")
-  const { layer } = await own("noise/Noise")
-  return typeof layer === "function" ? layer() : layer
+  return given((await own("noise/Noise")).layer)
 }
 
 const multiserver = async (stack) => {
-  const protocols = [Net.layer, WebSocket.layer(), Shs.layer()]
+  const protocols = [Net, WebSocket, Shs].map(({ layer }) => given(layer))
   if (stack.endsWith("~noise")) protocols.push(await noise())
   return Multiserver.layer([stack]).pipe(
     Layer.provide(Layer.mergeAll(...protocols)),

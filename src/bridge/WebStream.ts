@@ -112,7 +112,7 @@ export const fromWebStreams = (
         try: run,
         catch: (error) => {
           const code = error instanceof Error ? error.name : "UNKNOWN"
-          return new ConnectionError({ remote, reason: new Reset({ code }) })
+          return new ConnectionError({ remote, reason: new Reset({ code, cause: error }) })
         }
       })
     return fromEffects({

@@ -92,7 +92,7 @@ export class DuplexPort implements Port {
   // ---- failing and leaving ----
 
   private readonly onError = (error: NodeJS.ErrnoException): void => {
-    this.fail(new Reset({ code: error.code ?? "UNKNOWN" }))
+    this.fail(new Reset({ code: error.code ?? "UNKNOWN", cause: error }))
   }
 
   private readonly onClose = (): void => {

@@ -50,5 +50,5 @@ export const toReason = (error: Socket.SocketError): ConnectionReason => {
   if (own !== undefined) return own.reason
   const cause = causeOf(error)
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "UNKNOWN"
-  return new Reset({ code })
+  return new Reset({ code, cause: error })
 }

@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
 import type * as Connection from "../Connection.ts"
-import { DialError, DialTimedOut, Unsupported } from "../DialError.ts"
+import { DialError, Unsupported } from "../DialError.ts"
 import type { Timeouts } from "../Dialer.ts"
 import * as Multiserver from "../Multiserver.ts"
 import * as Durations from "./durations.ts"
@@ -79,13 +79,7 @@ export const dial = ({ race, timeout }: Input): Effect.Effect<Dial, UsageError> 
     const duration = Option.getOrElse(asked, () => Duration.seconds(30))
     return (addresses) => {
       const timeouts = Option.isSome(asked) ? shareOf(duration, addresses, race) : {}
-      return Effect.timeoutOrElse(Multiserver.dial(addresses, { plan: race ? "race" : "inOrder", timeouts }), {
-        duration,
-        orElse: () => {
-          const reason = new DialTimedOut({ phase: "dial", millis: Duration.toMillis(duration) })
-          return Effect.fail(new DialError({ address: Address.format(addresses), reason }))
-        }
-      })
+      return Multiserver.dial(addresses, { plan: race ? "race" : "inOrder", timeout: duration, timeouts })
     }
   })
 

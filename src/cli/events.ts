@@ -86,22 +86,22 @@ export type Event =
 
 /** The library's events. A failed dial is said once, as the command's error. */
 export const fromLibrary = (event: Events.Event): Event | undefined => {
-  switch (event.event) {
-    case "connected":
-    case "closed": {
+  switch (event._tag) {
+    case "Connected":
+    case "Closed": {
       const { millis, peer = null, remote: address, role, source = null, stack } = event
       const common = { role, address, peer, stack, source, millis }
-      if (event.event === "connected") return { event: "connected", ...common }
+      if (event._tag === "Connected") return { event: "connected", ...common }
       const { bytesRead, bytesWritten, tag: reason } = event
       return { event: "closed", ...common, bytesRead, bytesWritten, reason }
     }
-    case "handshake-failed": {
+    case "HandshakeFailed": {
       const { bytesRead, bytesWritten, error, millis, phase, protocol, remote, role, source = null, stack, tag } = event
       const common = { role, address: remote, stack, source, millis }
       const what = { protocol, phase, bytesRead, bytesWritten, reason: tag, message: error.message }
       return { event: "handshake-failed", ...common, ...what, count: 1 }
     }
-    case "refused":
+    case "Refused":
       return {
         event: "refused",
         source: event.source ?? null,
@@ -109,11 +109,11 @@ export const fromLibrary = (event: Events.Event): Event | undefined => {
         reason: event.tag,
         count: event.count
       }
-    case "fallback": {
+    case "Fallback": {
       const { address, from, tag: reason, to } = event
       return { event: "fallback", address, from, to, reason }
     }
-    case "dial-failed":
+    case "DialFailed":
       return undefined
   }
 }

@@ -85,7 +85,7 @@ const held = Effect.gen(function* () {
   const sink: Events.Sink = (event) =>
     Effect.suspend(() => {
       // A connection that ends otherwise has lost what one side had still to say.
-      if (stopping.begun && event.event === "closed" && !orderly.includes(event.tag)) stopping.hasCut = true
+      if (stopping.begun && event._tag === "Closed" && !orderly.includes(event.tag)) stopping.hasCut = true
       const own = fromLibrary(event)
       if (own === undefined) return Effect.void
       if (early === undefined) return say(own)

@@ -125,7 +125,7 @@ export const probe = Command.make("probe", {
       const opened: Opened = new Map()
       const events: Events.Sink = (event) =>
         Effect.sync(() => {
-          if (event.event === "connected") opened.set(event.remote, event)
+          if (event._tag === "Connected") opened.set(event.remote, event)
         })
       const targets = input.race ? [addresses] : addresses.map((each): Address.MultiAddress => [each])
       const errors = yield* Effect.forEach(targets, probeOne(dial, opened)).pipe(

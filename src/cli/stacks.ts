@@ -115,8 +115,8 @@ export const layer = ({
 }: Options): Layer.Layer<Multiserver.Multiserver, never, Identity | Primitives> =>
   Multiserver.layer(stacks).pipe(
     Layer.provide([
-      Net.layerWith({ trustedProxies }),
-      Unix.layer,
+      Net.layer({ trustedProxies }),
+      Unix.layer(),
       Onion.layer(onion),
       WebSocket.layer({ ...web, trustedProxies }),
       WebSocket.layerSecure({ ...web, trustedProxies }),

@@ -12,6 +12,7 @@ import { inOwnScope } from "../inOwnScope.ts"
 import * as Lifetime from "../Lifetime.ts"
 import type { Link } from "../Link.ts"
 import { monotonicMillis } from "../monotonic.ts"
+import { handshakeSpan } from "../spans.ts"
 import type { Candidate, Times } from "./plan.ts"
 
 /** The deadline of an attempt, by the monotonic clock. Each phase has its own, and one fiber watches them all. */
@@ -76,7 +77,7 @@ export interface Opened {
  * interrupted, closing that scope takes everything back: the socket is destroyed at once, at whatever message it was.
  */
 export const attempt = (
-  { deadlines, emit, limits, places }: Environment,
+  { deadlines, emit, limits, places, spanned }: Environment,
   { address, connect, stack, times, upgrade }: Candidate,
   failed: ReadonlyArray<Attempt>,
   turn: Turn = atOnce
@@ -105,7 +106,7 @@ export const attempt = (
         Effect.suspend(() => {
           deadline.begin("handshake")
           return upgrade(transport)
-        })
+        }).pipe(handshakeSpan(spanned, stack.name, "client"))
       )
     })
     const opened = Effect.map(Effect.raceFirst(open, deadline.passed), (link): Lifetime.Opened => {
@@ -119,7 +120,7 @@ export const attempt = (
         reason: new HandshakeDefect({ cause })
       })
       const error = new DialError({ address: format(address), reason })
-      return emit({ event: "dial-failed", error, millis: Math.round(monotonicMillis(clock) - started) })
+      return emit({ _tag: "DialFailed", error, millis: Math.round(monotonicMillis(clock) - started) })
     }
     const observed = Lifetime.observe(
       { emit, idle: limits.idle, role: "dial", stack: stack.name, failed, connectMillis: () => connectMillis, died },
@@ -129,7 +130,13 @@ export const attempt = (
       Effect.map(observed, ({ connection }) => connection),
       () => place.leave()
     )
-  })
+  }).pipe(
+    spanned({
+      name: "Multiserver.attempt",
+      kind: "client",
+      attributes: () => ({ "multiserver.address": format(address), "multiserver.stack": stack.name })
+    })
+  )
 
 /** Emits that another address, if there is one, takes the place of one that has failed. */
 export const fallback = (
@@ -140,4 +147,4 @@ export const fallback = (
 ): Effect.Effect<void> =>
   next === undefined
     ? Effect.void
-    : emit({ event: "fallback", from: stack.name, to: next.stack.name, address: format(address), tag })
+    : emit({ _tag: "Fallback", from: stack.name, to: next.stack.name, address: format(address), tag })

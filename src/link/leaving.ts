@@ -8,7 +8,6 @@
  *    └────────────────────── its scope closes ──────────────────────^
  * ```
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -24,8 +23,9 @@ import {
 } from "../ConnectionError.ts"
 import type { Port, PortListener } from "../Port.ts"
 import type { CloseDeadlines } from "./closeDeadlines.ts"
-import { destroyAll, part, type Tag } from "./parting.ts"
+import { destroyAll, part, type Tag, tagOfExit } from "./parting.ts"
 import { type Patience, readOn } from "./readOn.ts"
+import { both, type Tenant } from "./tenant.ts"
 
 /** How a connection went; final when its scope is closed. */
 export interface Account {
@@ -58,11 +58,6 @@ interface Writing extends Direction {
 }
 
 const consumed = new LocallyClosed({ why: "consumed" })
-
-/** Who has something that goes when the stack has been left. An object, because a function for each would cost more. */
-export interface Tenant {
-  readonly leave: () => void
-}
 
 type State = "opening" | "open" | "leaving" | "left"
 
@@ -141,18 +136,9 @@ export class Leaving implements PortListener {
 
   /** The tenant leaves when the stack has been left, or now when it has been already. */
   leaveWith(tenant: Tenant): void {
-    const first = this.tenant
     if (this.state === "left") tenant.leave()
-    else if (first === undefined) this.tenant = tenant
-    else {
-      // A connection that is the transport of another one has two.
-      this.tenant = {
-        leave: () => {
-          first.leave()
-          tenant.leave()
-        }
-      }
-    }
+    // A connection that is the transport of another one has two.
+    else this.tenant = this.tenant === undefined ? tenant : both(this.tenant, tenant)
   }
 
   // ---- hearing from the port ----
@@ -204,7 +190,7 @@ export class Leaving implements PortListener {
   }
 
   /** Whether nothing can be read or written any more. */
-  private get isOver(): boolean {
+  get isOver(): boolean {
     if (this.state === "left" || this.failure !== undefined) return true
     return this.writer?.finished === true && this.reader?.finished === true
   }
@@ -344,12 +330,11 @@ export class Leaving implements PortListener {
       tenant?.leave()
       return Effect.void
     }
-    return tenant === undefined ? closed : Effect.ensuring(closed, Effect.sync(() => tenant.leave()))
+    return tenant === undefined
+      ? closed
+      : Effect.ensuring(
+          closed,
+          Effect.sync(() => tenant.leave())
+        )
   }
 }
-
-/**
- * How a connection went that its user has broken off: because its code threw, or because it failed or was interrupted.
- */
-const tagOfExit = (exit: Exit.Exit<unknown, unknown>): Tag =>
-  Exit.isFailure(exit) && Cause.hasDies(exit.cause) ? "Defect" : "LocallyClosed"

@@ -2,7 +2,9 @@
  * How the ports of a stack are left after success: each is ended, drained and closed, the upper one before the one that
  * it stands on.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { type ConnectionReason, Defect } from "../ConnectionError.ts"
 import type { Port } from "../Port.ts"
@@ -13,6 +15,12 @@ import { lookMillis, readOn } from "./readOn.ts"
  * protocol's or that of whoever used it. Otherwise the reason for which it failed.
  */
 export type Tag = "end" | "closed" | ConnectionReason["_tag"] | Defect["_tag"]
+
+/**
+ * How a connection went that its user has broken off: because its code threw, or because it failed or was interrupted.
+ */
+export const tagOfExit = (exit: Exit.Exit<unknown, unknown>): Tag =>
+  Exit.isFailure(exit) && Cause.hasDies(exit.cause) ? "Defect" : "LocallyClosed"
 
 /** Destroys every port of a stack, also when one of them throws. Answers what was thrown. */
 export const destroyAll = (top: Port): Defect | undefined => {

@@ -119,7 +119,7 @@ export class Arrivals {
     source: string | undefined,
     origin: string | undefined
   ): void {
-    this.refusals.add({ event: "refused", stack: stack.name, source, origin: origin && printable(origin), tag })
+    this.refusals.add({ _tag: "Refused", stack: stack.name, source, origin: origin && printable(origin), tag })
   }
 
   /** Emits that a newcomer was gone before it could be asked who it is. */

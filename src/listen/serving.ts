@@ -12,6 +12,7 @@ import type { Environment } from "../Environment.ts"
 import { HandshakeDefect, HandshakeError } from "../HandshakeError.ts"
 import * as Lifetime from "../Lifetime.ts"
 import type { Link } from "../Link.ts"
+import { handshakeSpan } from "../spans.ts"
 import type { Admission } from "./admission.ts"
 import { type Arrival, endedError, protocolOf } from "./arrival.ts"
 import { sayGoodbye } from "./drain.ts"
@@ -53,7 +54,14 @@ export class Serving {
    * runs. So each part is composed when it runs, and an open connection does not keep its handshakes.
    */
   live(arrival: Arrival): Effect.Effect<void> {
-    return Effect.suspend(() => this.opened(arrival)).pipe(Effect.scoped, Effect.catchCause(logUnhandled))
+    const { binding, source } = arrival
+    const span = this.environment.spanned({
+      name: "Multiserver.serve",
+      kind: "server",
+      root: true,
+      attributes: () => ({ "multiserver.stack": binding.stack.name, "client.address": source })
+    })
+    return Effect.suspend(() => this.opened(arrival)).pipe(span, Effect.scoped, Effect.catchCause(logUnhandled))
   }
 
   private opened(arrival: Arrival): Effect.Effect<void, unknown, Scope.Scope> {
@@ -84,7 +92,7 @@ export class Serving {
       const { place } = arrival
       arrival.link = link
       if (place !== undefined) link.leaving.onAnswer = () => this.admission.answered(place)
-      return binding.upgrade(link)
+      return binding.upgrade(link).pipe(handshakeSpan(this.environment.spanned, binding.stack.name, "server"))
     }).pipe(
       Effect.onExit((exit) => {
         if (arrival.link !== undefined) arrival.link.leaving.onAnswer = undefined
@@ -126,7 +134,7 @@ export class Serving {
       return Effect.andThen(
         Effect.logDebug("a handshake failed").pipe(Effect.annotateLogs({ remote, stack, error: error.message })),
         this.environment.emit({
-          event: "handshake-failed",
+          _tag: "HandshakeFailed",
           role: "listen",
           stack,
           source,

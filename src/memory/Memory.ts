@@ -46,7 +46,6 @@ const make = (listeners: Listeners, turns: Turns): Transport.Shape =>
       )
   })
 
-/** A new space of names. */
-export const layer: Layer.Layer<Transport.Transport<"memory">> = Layer.sync(Transport.Transport("memory"), () =>
-  make(new Map(), new Turns())
-)
+/** A new space of names: Multiservers dial each other that are built over the same layer. */
+export const layer = (): Layer.Layer<Transport.Transport<"memory">> =>
+  Layer.sync(Transport.Transport("memory"), () => make(new Map(), new Turns()))

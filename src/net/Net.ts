@@ -91,8 +91,8 @@ const listen = (
 const advertised = (host: string, port: number): Address.Section =>
   host.endsWith(".onion") ? new Address.Onion({ host, port }) : new Address.Net({ host, port })
 
-/** TCP, with options for who listens behind proxies. */
-export const layerWith = (options: Options): Layer.Layer<Transport.Transport<"net">> =>
+/** TCP. Listens behind proxies with the options that name them. */
+export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"net">> =>
   Layer.effect(
     Transport.Transport("net"),
     Effect.map(reading, (reading) =>
@@ -111,6 +111,3 @@ export const layerWith = (options: Options): Layer.Layer<Transport.Transport<"ne
       })
     )
   )
-
-/** TCP. */
-export const layer: Layer.Layer<Transport.Transport<"net">> = layerWith({})

@@ -137,7 +137,8 @@ const through = (
   connected(
     opened(
       () => net.connect({ ...place, noDelay: true, keepAlive: true, allowHalfOpen: true }),
-      (error) => new Proxy({ detail: `no proxy at ${placeText(place)} (${codeOf(error)})`, isRetryable: true })
+      (error) =>
+        new Proxy({ detail: `no proxy at ${placeText(place)} (${codeOf(error)})`, isRetryable: true, cause: error })
     )
   ).pipe(
     Effect.tap((socket) => exchange(socket, place, section, isolate)),

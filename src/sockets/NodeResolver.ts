@@ -13,7 +13,8 @@ import * as Schema from "effect/Schema"
 import { NameNotFound } from "../DialError.ts"
 import { type Question, type Resolve, Resolver } from "../Resolver.ts"
 
-const notFound = (host: string, { code = "UNKNOWN" }: NodeJS.ErrnoException) => new NameNotFound({ host, code })
+const notFound = (host: string, cause: NodeJS.ErrnoException) =>
+  new NameNotFound({ host, code: cause.code ?? "UNKNOWN", cause })
 
 // -----------------------------------------------------------------------------
 // the system's

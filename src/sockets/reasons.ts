@@ -15,14 +15,14 @@ export const dialReason = (error: NodeJS.ErrnoException, host: string): Transpor
   const code = codeOf(error)
   switch (code) {
     case "ECONNREFUSED":
-      return new Refused()
+      return new Refused({ cause: error })
     case "ENOTFOUND":
     case "EAI_AGAIN":
     case "EAI_FAIL":
     case "EAI_NODATA":
-      return new NameNotFound({ host, code })
+      return new NameNotFound({ host, code, cause: error })
     default:
-      return new Unreachable({ code })
+      return new Unreachable({ code, cause: error })
   }
 }
 
@@ -30,15 +30,15 @@ export const bindReason = (error: NodeJS.ErrnoException): BindReason => {
   const code = codeOf(error)
   switch (code) {
     case "EADDRINUSE":
-      return new AddressInUse()
+      return new AddressInUse({ cause: error })
     case "EACCES":
     case "EPERM":
-      return new PermissionDenied({ code })
+      return new PermissionDenied({ code, cause: error })
     case "EADDRNOTAVAIL":
     case "ENOTFOUND":
     case "EAI_AGAIN":
-      return new AddressNotAvailable({ code })
+      return new AddressNotAvailable({ code, cause: error })
     default:
-      return new NotListenable({ detail: code })
+      return new NotListenable({ detail: code, cause: error })
   }
 }

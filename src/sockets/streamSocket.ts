@@ -66,7 +66,7 @@ export const opened =
 export const connected = <E>(connecting: Connecting<E>): Effect.Effect<net.Socket, E, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) => Effect.tap(connecting(restore), inScope))
 
-/** The link over a connected socket, which is read from now on. `source` is the IP that it comes from, if it has one. */
+/** The link over a connected socket, which is its port's from now on. `source`: the IP that it comes from, if any. */
 export const overSocket = (
   socket: net.Socket,
   transport: Address.Section,

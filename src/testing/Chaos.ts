@@ -5,7 +5,8 @@
  * ```ts
  * const harm = { what: "flip", within: 1000 } as const
  * const rough = Chaos.layer("memory", { seed: 7, delay: "20 millis", split: 100, harm })
- * const Live = Multiserver.layer(["memory~mine"]).pipe(Layer.provide([rough.pipe(Layer.provide(Memory.layer)), mine]))
+ * const below = rough.pipe(Layer.provide(Memory.layer()))
+ * const Live = Multiserver.layer(["memory~mine"]).pipe(Layer.provide([below, mine]))
  * ```
  *
  * It sits at the dialer's end and has both directions in its hands. Delays are of the fiber's clock: under `TestClock`

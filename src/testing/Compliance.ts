@@ -19,7 +19,7 @@ import * as Limits from "../Limits.ts"
 import type * as Multiserver from "../Multiserver.ts"
 import { aborts } from "./compliance/aborts.ts"
 import { carries } from "./compliance/carries.ts"
-import type { Claim } from "./compliance/clause.ts"
+import { type Claim, Patience } from "./compliance/clause.ts"
 import { ends } from "./compliance/ends.ts"
 
 export { Broken } from "./compliance/clause.ts"
@@ -28,6 +28,11 @@ export { Broken } from "./compliance/clause.ts"
 export interface Subject<E> extends Claim {
   /** A Multiserver that speaks the target's stack. Built once for each check. */
   readonly layer: Layer.Layer<Multiserver.Multiserver, E>
+  /**
+   * How long a check waits for one step, such as a dial or the end of a stream, before it fails with what it waited
+   * for. By default 20 seconds.
+   */
+  readonly patience?: Duration.Input
 }
 
 /** One clause of the contract. */
@@ -37,12 +42,12 @@ export interface Check {
 }
 
 /** All checks for a stack. */
-export const suite = <E>(subject: Subject<E>): ReadonlyArray<Check> =>
+export const suite = <E>({ patience, ...subject }: Subject<E>): ReadonlyArray<Check> =>
   [...carries(subject), ...ends(subject), ...aborts(subject)].map(({ name, run }) => ({
     name,
     run: run.pipe(
       Effect.scoped,
       Effect.provide(subject.layer.pipe(Layer.provide(Limits.layer({ grace: Duration.millis(50) })))),
-      Effect.timeout("90 seconds")
+      patience === undefined ? (run) => run : Effect.provideService(Patience, Duration.fromInputUnsafe(patience))
     )
   }))

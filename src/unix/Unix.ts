@@ -34,8 +34,12 @@ const tooLong = (path: string): string | undefined =>
 // -----------------------------------------------------------------------------
 
 /** `EAGAIN`: whoever listens has as many waiting as it takes. */
-const dialReason = ({ code = "UNKNOWN" }: NodeJS.ErrnoException): TransportReason =>
-  code === "ENOENT" || code === "ECONNREFUSED" || code === "EAGAIN" ? new Refused() : new Unreachable({ code })
+const dialReason = (cause: NodeJS.ErrnoException): TransportReason => {
+  const { code = "UNKNOWN" } = cause
+  return code === "ENOENT" || code === "ECONNREFUSED" || code === "EAGAIN"
+    ? new Refused({ cause })
+    : new Unreachable({ code, cause })
+}
 
 /** The path by which a socket is dialed. Where nothing proves who is behind it, it has to be this user's own. */
 const pathTo = (path: string, authenticates: boolean): Effect.Effect<string, TransportReason, Scope.Scope> =>
@@ -78,20 +82,21 @@ const dial = (
 // listening
 // -----------------------------------------------------------------------------
 
-const bindReason = ({ code = "UNKNOWN" }: NodeJS.ErrnoException): BindReason => {
+const bindReason = (cause: NodeJS.ErrnoException): BindReason => {
+  const { code = "UNKNOWN" } = cause
   switch (code) {
     case "EEXIST":
     case "EADDRINUSE":
-      return new AddressInUse()
+      return new AddressInUse({ cause })
     case "EACCES":
     case "EPERM":
     case "EROFS":
-      return new PermissionDenied({ code })
+      return new PermissionDenied({ code, cause })
     case "ENOENT":
     case "ENOTDIR":
-      return new NotListenable({ detail: "the directory of the socket does not exist" })
+      return new NotListenable({ detail: "the directory of the socket does not exist", cause })
     default:
-      return new NotListenable({ detail: code })
+      return new NotListenable({ detail: code, cause })
   }
 }
 
@@ -206,18 +211,19 @@ const listen = (
   })
 
 /** Unix sockets. */
-export const layer: Layer.Layer<Transport.Transport<"unix">> = Layer.effect(
-  Transport.Transport("unix"),
-  Effect.map(reading, (reading) =>
-    Transport.make({
-      section: Schema.toType(Address.Unix),
-      cost: 1,
-      reach: () => "device",
-      trusted: true,
-      room: fdRoom,
-      notDialable: (section) => tooLong(section.path),
-      dial: (section, options) => dial(section, options, reading),
-      listen: (section, onAccepted) => listen(section, onAccepted, reading)
-    })
+export const layer = (): Layer.Layer<Transport.Transport<"unix">> =>
+  Layer.effect(
+    Transport.Transport("unix"),
+    Effect.map(reading, (reading) =>
+      Transport.make({
+        section: Schema.toType(Address.Unix),
+        cost: 1,
+        reach: () => "device",
+        trusted: true,
+        room: fdRoom,
+        notDialable: (section) => tooLong(section.path),
+        dial: (section, options) => dial(section, options, reading),
+        listen: (section, onAccepted) => listen(section, onAccepted, reading)
+      })
+    )
   )
-)

@@ -175,11 +175,11 @@ const refusal = (proxy: HttpProxy, to: Destination, status: number): Proxy => {
   return new Proxy({ detail, isRetryable: mayChange(status) })
 }
 
-const broke = (proxy: HttpProxy, to: Destination, code: string): Proxy => {
+const broke = (proxy: HttpProxy, to: Destination, code: string, cause?: Error): Proxy => {
   const isHttp = !code.startsWith("HPE_")
   const why = isHttp ? "it hung up" : `its answer is no HTTP, or longer than ${maxAnswer} bytes`
   const detail = `the HTTP proxy ${hostPort(proxy)} did not connect to ${hostPort(to)}: ${why} (${code})`
-  return new Proxy({ detail, isRetryable: isHttp })
+  return new Proxy({ detail, isRetryable: isHttp, ...(cause && { cause }) })
 }
 
 /** Asks the proxy, over a socket that is connected to it. Afterwards the socket leads to the host. */
@@ -206,7 +206,7 @@ const exchange = (socket: net.Socket, proxy: HttpProxy, to: Destination): Effect
       if (head.length > 0) socket.unshift(head)
       resume(Effect.succeed(socket))
     })
-    request.on("error", (error) => resume(Effect.fail(broke(proxy, to, codeOf(error)))))
+    request.on("error", (error) => resume(Effect.fail(broke(proxy, to, codeOf(error), error))))
     request.end()
     return Effect.sync(() => void request.destroy())
   })
@@ -224,8 +224,12 @@ export const through =
     const toProxy = toHost(proxy.host, { ...told, permits: () => true }, (ip) => open({ host: ip, port: proxy.port }))
     return toProxy(restore).pipe(
       Effect.mapError(
-        ({ isRetryable, message }) =>
-          new Proxy({ detail: `no HTTP proxy at ${hostPort(proxy)}: ${message}`, isRetryable })
+        (cause) =>
+          new Proxy({
+            detail: `no HTTP proxy at ${hostPort(proxy)}: ${cause.message}`,
+            isRetryable: cause.isRetryable,
+            cause
+          })
       ),
       Effect.flatMap((socket) => ownedBy(socket, restore(exchange(socket, proxy, to))))
     )

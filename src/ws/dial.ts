@@ -85,7 +85,7 @@ export const dial = (
     const reasonOf = (error: NodeJS.ErrnoException): TransportReason => {
       if (inTls || isTls(error)) return tlsError(error)
       const known = error.code !== undefined || error instanceof AggregateError
-      return known ? dialReason(error, host) : new Unreachable({ code: "WS_HANDSHAKE" })
+      return known ? dialReason(error, host) : new Unreachable({ code: "WS_HANDSHAKE", cause: error })
     }
     /** In the step that opens it: what happens before the fiber goes on is not missed. */
     const hear = (socket: net.Socket, ws: PortSocket): void => {

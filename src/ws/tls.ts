@@ -66,7 +66,7 @@ const read = (pem: Pem): Effect.Effect<Buffer, Tls> =>
           resume(
             error === null
               ? Effect.succeed(content)
-              : Effect.fail(new Tls({ code: error.code ?? "UNKNOWN", detail: `can't read ${pem}` }))
+              : Effect.fail(new Tls({ code: error.code ?? "UNKNOWN", detail: `can't read ${pem}`, cause: error }))
           )
         )
       )

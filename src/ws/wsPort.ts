@@ -270,7 +270,7 @@ export class WsPort implements Port {
   private readonly onError = (error: NodeJS.ErrnoException): void => {
     // `ws` has sent a Close that says the same.
     if (error.code?.startsWith("WS_ERR_")) this.violated(undefined, error.message)
-    else this.fail(new Reset({ code: error.code ?? "UNKNOWN" }))
+    else this.fail(new Reset({ code: error.code ?? "UNKNOWN", cause: error }))
   }
 
   private violated(code: number | undefined, detail: string): void {
@@ -280,7 +280,7 @@ export class WsPort implements Port {
   }
 
   private readonly onSocketError = (error: NodeJS.ErrnoException): void => {
-    if (error.code === "ETIMEDOUT") this.fail(new TimedOut())
+    if (error.code === "ETIMEDOUT") this.fail(new TimedOut({ cause: error }))
   }
 
   private readonly onClose = (code: number): void => {

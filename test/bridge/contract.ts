@@ -154,7 +154,7 @@ export const contract = (
             return yield* readAll(connection)
           })
           assert.isTrue(sameBytes(yield* Effect.scoped(echoed), pattern(10)))
-          const over = ({ event }: Events.Event) => event === "closed"
+          const over = ({ _tag }: Events.Event) => _tag === "Closed"
           yield* until(() => events.filter(over).length === 2 * i)
         }
       }).pipe(Effect.provide(twoAtOnce(events)))

@@ -90,7 +90,10 @@ const arrives = (length, cut) =>
       yield* Multiserver.dial("memory:m~cut")
       const { bytes, sum } = yield* Deferred.await(arrived)
       stdout.write(`${length} bytes, cut at ${cut}: ${bytes}, ${sum === 7 * length ? "as sent" : "others"}\n`)
-    }).pipe(Effect.scoped, Effect.provide(Multiserver.layer(["memory~cut"]).pipe(Layer.provide([Memory.layer, layer]))))
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Multiserver.layer(["memory~cut"]).pipe(Layer.provide([Memory.layer(), layer])))
+    )
   })
 
 for (const [length, cut] of [

@@ -366,7 +366,7 @@ describe("a handler that only waits for `closed`", () => {
             }).pipe(Effect.scoped)
             for (let done = false; !done; ) {
               const event = yield* Queue.take(events)
-              if (event.event !== "closed" || event.role !== "listen") continue
+              if (event._tag !== "Closed" || event.role !== "listen") continue
               assert.strictEqual(event.tag, "end")
               done = true
             }

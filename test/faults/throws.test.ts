@@ -263,7 +263,7 @@ const isEarly = ({ place, position }: Case): boolean =>
 /** Whether this is what the fault of one side has to become. */
 const tells = (event: Events.Event, subject: Case): boolean => {
   if (!("tag" in event) || String(event.tag) !== "Defect") return false
-  return isEarly(subject) ? event.event === "handshake-failed" : event.event === "closed" && event.role === subject.role
+  return isEarly(subject) ? event._tag === "HandshakeFailed" : event._tag === "Closed" && event.role === subject.role
 }
 
 const protocolsOf = (faults: Faults, events: Queue.Queue<Events.Event>) =>
@@ -488,7 +488,7 @@ describe.each(Object.entries(misuses))("%s", (name, misuse) => {
           throws = false
           for (let told = false; !told; ) {
             const event = yield* Queue.take(events)
-            if (event.event !== "closed" || event.role !== "listen") continue
+            if (event._tag !== "Closed" || event.role !== "listen") continue
             assert.strictEqual(String(event.tag), "Defect")
             told = true
           }

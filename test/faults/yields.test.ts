@@ -62,7 +62,7 @@ const stacks = [
 const layer = Multiserver.layer(stacks).pipe(
   Layer.provide([
     protocols(),
-    Unix.layer,
+    Unix.layer(),
     WebSocket.layer(),
     WebSocket.layerSecure({
       credentials: { key: fixture("server.key"), cert: fixture("server.crt") },

@@ -127,7 +127,7 @@ const open = async (): Promise<World> => {
   const emit: Events.Sink = (event) =>
     Effect.sync(() => {
       world.events.push(event)
-      if ("role" in event && event.event !== "connected") world.plan?.closed()
+      if ("role" in event && event._tag !== "Connected") world.plan?.closed()
     })
   const layer = Multiserver.layer(["ws", "ws~nothing"]).pipe(
     Layer.provide([WebSocket.layer({ server, maxMessage }), nothing, Layer.succeed(Events.Events, emit)])
@@ -289,7 +289,7 @@ const toListener = async (random: Random, { input, saw }: Notes): Promise<number
   check(sent.status === "HTTP/1.1 101", () => `answered ${sent.status}`)
   checkRead(seen, reading, !plan?.echo && end === "FIN")
   checkAnswers(sent.rest, reading)
-  const events = place.events.map(({ event }) => event).join()
+  const events = place.events.map(({ _tag }) => _tag).join()
   check(events === "connected,closed", () => `the events ${events}`)
   saw(`listener: ${plan?.echo || end === "reset" ? "echo or reset" : seen.ending}`)
   return 1 + reading.frames

@@ -35,7 +35,7 @@ export const multiserver = (appKey: AppKey) =>
     ...(["ws", "ws~shs", "ws~noise", "wss", "wss~shs", "wss~noise"] as const)
   ]).pipe(
     Layer.provide([
-      Net.layer,
+      Net.layer(),
       WebSocket.layer(),
       WebSocket.layerSecure(secure(process.env)),
       Shs.layer({ appKey }),

@@ -217,7 +217,7 @@ const Greeting = Schema.Struct({
 })
 
 const EndEvent = Schema.fromJsonString(
-  Schema.Struct({ event: Schema.Literals(["closed", "handshake-failed"]), tag: Schema.String })
+  Schema.Struct({ event: Schema.Literals(["Closed", "HandshakeFailed"]), tag: Schema.String })
 )
 
 /** How many connections ended how: by tag, a failed handshake's with `handshake ` before it. */
@@ -274,7 +274,7 @@ export const startTarget = (stack: string, options: TargetOptions = {}): Effect.
         const tags: Record<string, number> = {}
         for (const line of fs.readFileSync(events, "utf8").split("\n").slice(0, -1)) {
           const { event, tag } = Schema.decodeUnknownSync(EndEvent)(line)
-          const name = event === "closed" ? tag : `handshake ${tag}`
+          const name = event === "Closed" ? tag : `handshake ${tag}`
           tags[name] = (tags[name] ?? 0) + 1
         }
         return tags

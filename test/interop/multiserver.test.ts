@@ -27,7 +27,7 @@ describe.each(["net~shs", "net"] as const)("%s", (stack) => {
           assert.strictEqual(remote, secret ? us.publicKey : null)
         }).pipe(
           Effect.scoped,
-          Effect.andThen(Effect.andThen(us.next("connected"), us.next("closed"))),
+          Effect.andThen(Effect.andThen(us.next("Connected"), us.next("Closed"))),
           Effect.map(({ bytesRead, bytesWritten, tag }) =>
             assert.deepStrictEqual([tag, bytesRead, bytesWritten], ["end", size, size])
           )
@@ -49,8 +49,8 @@ describe.each(["net~shs", "net"] as const)("%s", (stack) => {
           assert.strictEqual(sent.bytes, bytes)
           assert.deepStrictEqual({ error, received }, { error: null, received: sent })
           assert.strictEqual(remote, secret ? us.publicKey : null)
-          yield* us.next("connected")
-          const { bytesRead, bytesWritten, tag } = yield* us.next("closed")
+          yield* us.next("Connected")
+          const { bytesRead, bytesWritten, tag } = yield* us.next("Closed")
           assert.deepStrictEqual([tag, bytesRead, bytesWritten], ["end", bytes, bytes])
         })
       const whole = yield* us.serve(stack, replyWhole)

@@ -32,8 +32,8 @@ describe("a server of ours", () => {
       yield* dial(address)
       const { error, received, sent } = yield* next("exchanged")
       assert.deepStrictEqual({ error, received }, { error: null, received: sent })
-      yield* us.next("connected")
-      assert.strictEqual((yield* us.next("closed")).tag, "end")
+      yield* us.next("Connected")
+      assert.strictEqual((yield* us.next("Closed")).tag, "end")
     })
     return { address, dial, next, servesTheNext, us }
   })
@@ -49,7 +49,7 @@ describe("a server of ours", () => {
       for (const [tag, attempt] of turnedAway) {
         yield* attempt
         yield* next("failed")
-        assert.strictEqual((yield* us.next("handshake-failed")).tag, tag)
+        assert.strictEqual((yield* us.next("HandshakeFailed")).tag, tag)
         yield* servesTheNext
       }
     })
@@ -73,7 +73,7 @@ describe("a server of ours", () => {
       const { address, servesTheNext, us } = yield* setup
       for (const hello of smallOrderHellos) {
         assert.strictEqual((yield* send(address, hello)).length, 0)
-        assert.strictEqual((yield* us.next("handshake-failed")).tag, "PeerMisbehaved")
+        assert.strictEqual((yield* us.next("HandshakeFailed")).tag, "PeerMisbehaved")
         yield* servesTheNext
       }
     })
@@ -89,7 +89,7 @@ describe("a dial of ours", () => {
     const fails = (target: string, reason: string) =>
       Effect.gen(function* () {
         assert.strictEqual(yield* refusal(us.dial(target)), reason)
-        yield* us.next("dial-failed")
+        yield* us.next("DialFailed")
       })
     /** Nothing else has happened, and npm multiserver is reached. */
     const reachesTheNext = Effect.gen(function* () {
@@ -97,8 +97,8 @@ describe("a dial of ours", () => {
       const echo = yield* Effect.scoped(Effect.flatMap(us.dial(address), (connection) => exchange(connection, body)))
       assert.isTrue(sameBytes(echo, body))
       yield* next("exchanged")
-      yield* us.next("connected")
-      assert.strictEqual((yield* us.next("closed")).tag, "end")
+      yield* us.next("Connected")
+      assert.strictEqual((yield* us.next("Closed")).tag, "end")
     })
     return { address, reachesTheNext, fails, next, serve }
   })

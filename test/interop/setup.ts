@@ -15,7 +15,7 @@ import * as Multiserver from "../../src/Multiserver.ts"
 import type * as Shs from "../../src/shs/Shs.ts"
 import * as ChildPeer from "../support/childPeer.ts"
 import { primitives } from "../support/primitives.ts"
-import { multiserver, pattern, readAll, served } from "../support/servers.ts"
+import { expectEvent, multiserver, pattern, readAll, served } from "../support/servers.ts"
 import { base64 } from "../support/vectors.ts"
 
 // -----------------------------------------------------------------------------
@@ -95,7 +95,7 @@ export const ours = (authorize: NonNullable<Shs.Options["authorize"]> = () => Ef
           Effect.map(format)
         ),
       /** The next event, which has to be of this kind. */
-      next: <const E extends Events.Event["event"]>(event: E) => ChildPeer.expectNext(events, event)
+      next: <const Tag extends Events.Event["_tag"]>(tag: Tag) => expectEvent(events, tag)
     }
   })
 

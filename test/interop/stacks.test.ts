@@ -16,7 +16,7 @@ import { pattern, protocols, sameBytes, served } from "../support/servers.ts"
 import { appKeyBytes, exchange, replyWhole, sizes, theirs, total } from "./setup.ts"
 
 const layer = Multiserver.layer(["net~noauth", "unix~shs", "unix~noauth"]).pipe(
-  Layer.provide([protocols({ appKey: Redacted.make(appKeyBytes) }), Unix.layer, Noauth.layer()])
+  Layer.provide([protocols({ appKey: Redacted.make(appKeyBytes) }), Unix.layer(), Noauth.layer()])
 )
 
 const directory = Effect.acquireRelease(

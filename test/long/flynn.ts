@@ -83,7 +83,7 @@ const program = (binary: string, sections: string) => {
 
 const layer = (options: Noise.Options) =>
   Multiserver.layer(["net~noise"]).pipe(
-    Layer.provide([Net.layer, Noise.layer({ appKey: Redacted.make(appKey), ...options })]),
+    Layer.provide([Net.layer(), Noise.layer({ appKey: Redacted.make(appKey), ...options })]),
     Layer.provide([Layer.succeed(Identity.Identity, own), Sodium.layer])
   )
 

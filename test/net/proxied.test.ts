@@ -88,7 +88,7 @@ const proxies = Result.getOrThrow(Networks.parse(["127.0.0.1"]))
 
 const behindProxy = (events: Array<Events.Event>, limits: Partial<Limits.LimitValues> = {}) =>
   Multiserver.layer(["net~shs", "net"]).pipe(
-    Layer.provide([Net.layerWith({ trustedProxies: proxies }), Shs.layer()]),
+    Layer.provide([Net.layer({ trustedProxies: proxies }), Shs.layer()]),
     Layer.provide(Identity.layerEphemeral),
     Layer.provide(Sodium.layer),
     Layer.provide([Limits.layer({ ...patient, ...limits }), recorder(events)])
@@ -148,7 +148,7 @@ const sends = (address: Address.Address | undefined, bytes: Uint8Array, end = fa
 
 const listened = (events: ReadonlyArray<Events.Event>) =>
   events.flatMap((event) =>
-    event.event === "connected" && event.role === "listen" ? [[event.source, event.remote.replace(/~.*/, "")]] : []
+    event._tag === "Connected" && event.role === "listen" ? [[event.source, event.remote.replace(/~.*/, "")]] : []
   )
 
 describe("a net listener behind a proxy", () => {
@@ -178,7 +178,7 @@ describe("a net listener behind a proxy", () => {
       for (; last <= 5; last++) yield* Multiserver.dial(through(address, port))
       last = 3
       yield* Effect.flip(Multiserver.dial(through(address, port)))
-      const refused = events.flatMap((event) => (event.event === "refused" ? [[event.tag, event.source]] : []))
+      const refused = events.flatMap((event) => (event._tag === "Refused" ? [[event.tag, event.source]] : []))
       assert.deepStrictEqual(refused, [["TooManyFromSource", "203.0.113.3"]])
     }).pipe(Effect.provide(behindProxy(events, { sourceConnections: 1, exemptLoopback: false })))
   })
@@ -190,7 +190,7 @@ describe("a net listener behind a proxy", () => {
       const { port } = yield* proxy(portOf(address), () => line("PROXY UNKNOWN"))
       yield* Multiserver.dial(through(address, port))
       yield* Effect.flip(Multiserver.dial(through(address, port)))
-      const refused = events.flatMap((event) => (event.event === "refused" ? [[event.tag, event.source]] : []))
+      const refused = events.flatMap((event) => (event._tag === "Refused" ? [[event.tag, event.source]] : []))
       assert.deepStrictEqual(refused, [["TooManyFromSource", "127.0.0.1"]])
     }).pipe(Effect.provide(behindProxy(events, { sourceConnections: 1, exemptLoopback: false })))
   })
@@ -202,7 +202,7 @@ describe("a net listener behind a proxy", () => {
       for (const [, bytes] of bad) yield* sends(address, bytes)
       yield* sends(address, Buffer.from("PROXY TCP4 203"), true)
       yield* turns
-      const refused = events.flatMap((event) => (event.event === "refused" ? [event.tag] : []))
+      const refused = events.flatMap((event) => (event._tag === "Refused" ? [event.tag] : []))
       assert.deepStrictEqual(refused, Array(bad.length + 1).fill("ProxyHeader"))
       // A proxy that looks whether we live, and says nothing.
       yield* sends(address, new Uint8Array(0), true)
@@ -212,7 +212,7 @@ describe("a net listener behind a proxy", () => {
       yield* Fiber.join(late)
       yield* turns
       assert.deepStrictEqual(
-        events.flatMap((event) => (event.event === "handshake-failed" ? [event.tag] : [])),
+        events.flatMap((event) => (event._tag === "HandshakeFailed" ? [event.tag] : [])),
         ["TimedOut"]
       )
       assert.strictEqual(events.length, bad.length + 2)

@@ -11,7 +11,7 @@ import { pair, pattern, readAll, sameBytes } from "../support/servers.ts"
 
 const multiserver = (options: Noauth.Options = {}) =>
   Multiserver.layer(["net~noauth", "memory~noauth", "net"]).pipe(
-    Layer.provide([Net.layer, Memory.layer, Noauth.layer(options)]),
+    Layer.provide([Net.layer(), Memory.layer(), Noauth.layer(options)]),
     // The far ends of pairs don't finish by themselves.
     Layer.provide(Limits.layer({ grace: Duration.millis(50) }))
   )

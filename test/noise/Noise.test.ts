@@ -24,9 +24,8 @@ import * as Noise from "../../src/noise/Noise.ts"
 import { codec } from "../../src/noise/NoiseFrames.ts"
 import * as Profile from "../../src/noise/NoiseProfile.ts"
 import * as Shs from "../../src/shs/Shs.ts"
-import { expectNext } from "../support/childPeer.ts"
 import { primitives } from "../support/primitives.ts"
-import { echo, pattern, readAll, sameBytes, served, turns, until } from "../support/servers.ts"
+import { echo, expectEvent, pattern, readAll, sameBytes, served, turns, until } from "../support/servers.ts"
 import { base64 } from "../support/vectors.ts"
 
 const identityOf = (n: number) => Identity.fromSeed(primitives, Redacted.make(pattern(32, n)))
@@ -37,7 +36,7 @@ const somebody = <E = never, R = never>(who: number, options: Noise.Options<E, R
     const events = yield* Queue.unbounded<Events.Event>()
     const context = yield* Layer.build(
       Multiserver.layer(["net~noise", "memory~noise", "net~shs", "net~noise~deflate", "net~shs~deflate"]).pipe(
-        Layer.provide([Net.layer, Memory.layer, Noise.layer(options), Shs.layer(), Deflate.layer()]),
+        Layer.provide([Net.layer(), Memory.layer(), Noise.layer(options), Shs.layer(), Deflate.layer()]),
         Layer.provide([
           Layer.succeed(Identity.Identity, identityOf(who)),
           Events.layer((event) => Effect.asVoid(Queue.offer(events, event))),
@@ -45,7 +44,7 @@ const somebody = <E = never, R = never>(who: number, options: Noise.Options<E, R
         ])
       )
     )
-    return { context, next: <const E extends Events.Event["event"]>(event: E) => expectNext(events, event) }
+    return { context, next: <const Tag extends Events.Event["_tag"]>(tag: Tag) => expectEvent(events, tag) }
   })
 
 const first = ([address]: ReadonlyArray<Address.Address>): Address.Address => address ?? assert.fail("no address")
@@ -103,8 +102,8 @@ describe("noise", () => {
             assert.isTrue(Cause.isDone(yield* Effect.flip(connection.pull)))
           })
         )
-        const { event, tag } = yield* near.next("connected").pipe(Effect.andThen(near.next("closed")))
-        assert.deepStrictEqual([event, tag], ["closed", "end"])
+        const { _tag, tag } = yield* near.next("Connected").pipe(Effect.andThen(near.next("Closed")))
+        assert.deepStrictEqual([_tag, tag], ["Closed", "end"])
       }
     })
   )
@@ -212,8 +211,8 @@ describe("noise", () => {
       const address = first(yield* served("net:127.0.0.1:0~noise", readAll).pipe(Effect.provide(far.context)))
       const why = yield* refusal(Effect.scoped(Multiserver.dial(address))).pipe(Effect.provide(near.context))
       assert.strictEqual(why, "Rejected(auth)")
-      assert.isFalse((yield* near.next("dial-failed")).error.isRetryable)
-      const { error, protocol } = yield* far.next("handshake-failed")
+      assert.isFalse((yield* near.next("DialFailed")).error.isRetryable)
+      const { error, protocol } = yield* far.next("HandshakeFailed")
       assert.strictEqual(protocol, "noise")
       const publicKey = Identity.formatPublicKey(identityOf(1).publicKey)
       assert.deepInclude(error.reason, { _tag: "NotAuthorized", publicKey, failed })
@@ -227,8 +226,8 @@ describe("noise", () => {
       const address = first(yield* served("net:127.0.0.1:0~noise", readAll).pipe(Effect.provide(far.context)))
       const why = yield* refusal(Effect.scoped(Multiserver.dial(address))).pipe(Effect.provide(near.context))
       assert.strictEqual(why, "Rejected(hello)")
-      assert.isTrue((yield* near.next("dial-failed")).error.isRetryable)
-      assert.strictEqual((yield* far.next("handshake-failed")).tag, "WrongNetwork")
+      assert.isTrue((yield* near.next("DialFailed")).error.isRetryable)
+      assert.strictEqual((yield* far.next("HandshakeFailed")).tag, "WrongNetwork")
     })
   )
 
@@ -243,8 +242,8 @@ describe("noise", () => {
       for (const address of led) {
         const dial = Effect.scoped(Multiserver.dial(address))
         assert.strictEqual(yield* refusal(dial).pipe(Effect.provide(near.context)), "Rejected(hello)")
-        assert.include((yield* near.next("dial-failed")).error.message, "serves another stack")
-        const { error, tag } = yield* far.next("handshake-failed")
+        assert.include((yield* near.next("DialFailed")).error.message, "serves another stack")
+        const { error, tag } = yield* far.next("HandshakeFailed")
         assert.strictEqual(tag, "WrongNetwork")
         assert.include(error.message, "dialed another key or stack")
       }
@@ -286,7 +285,7 @@ describe("noise", () => {
       const another = `${place}~noise:${Identity.formatPublicKey(identityOf(3).publicKey)}`
       const dial = Effect.scoped(Multiserver.dial(another))
       assert.strictEqual(yield* refusal(dial).pipe(Effect.provide(near.context)), "Rejected(hello)")
-      const { message } = (yield* near.next("dial-failed")).error
+      const { message } = (yield* near.next("DialFailed")).error
       assert.include(message, "after our hello: it does not hold the key of the address, is of another network")
     })
   )
@@ -296,7 +295,7 @@ describe("noise", () => {
       const [near, far] = [yield* somebody(1), yield* somebody(2, { authorize: () => Effect.succeed(false) })]
       const address = first(yield* served("net:127.0.0.1:0~noise", readAll).pipe(Effect.provide(far.context)))
       yield* refusal(Effect.scoped(Multiserver.dial(address))).pipe(Effect.provide(near.context))
-      const { message } = (yield* near.next("dial-failed")).error
+      const { message } = (yield* near.next("DialFailed")).error
       assert.match(message, /hung up after we authenticated: it refuses our key$/)
     })
   )
@@ -394,7 +393,7 @@ describe("noise", () => {
       const other = String(address).replace("~noise:", "~shs:")
       const why = yield* refusal(Effect.scoped(Multiserver.dial(other))).pipe(Effect.provide(near.context))
       assert.strictEqual(why, "Rejected(hello)")
-      assert.strictEqual((yield* far.next("handshake-failed")).tag, "WrongNetwork")
+      assert.strictEqual((yield* far.next("HandshakeFailed")).tag, "WrongNetwork")
     })
   )
 

@@ -33,7 +33,7 @@ const [own, other] = [identityOf(21), identityOf(22)]
 
 const ours = (options: Noise.Options) =>
   Multiserver.layer(["net~noise"]).pipe(
-    Layer.provide([Net.layer, Noise.layer({ appKey: Redacted.make(appKey), ...options })]),
+    Layer.provide([Net.layer(), Noise.layer({ appKey: Redacted.make(appKey), ...options })]),
     Layer.provide([Layer.succeed(Identity.Identity, own), Sodium.layer])
   )
 

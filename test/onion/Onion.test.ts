@@ -211,7 +211,7 @@ describe("onion", () => {
         () => Effect.sync(() => hook.disable())
       )
       const lookup = Multiserver.dial("net:localhost:1").pipe(
-        Effect.provide(Multiserver.layer(["net"]).pipe(Layer.provide(Net.layer)))
+        Effect.provide(Multiserver.layer(["net"]).pipe(Layer.provide(Net.layer())))
       )
       yield* Effect.flip(lookup)
       assert.include(requests.splice(0), "GETADDRINFOREQWRAP", "the account has lookups in it")

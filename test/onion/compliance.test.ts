@@ -47,7 +47,7 @@ const layer = Layer.effect(
   Effect.gen(function* () {
     const { port } = (yield* proxy).address() as net.AddressInfo
     const dialing = yield* Layer.build(Onion.layer({ proxies: [{ host: "127.0.0.1", port }] }))
-    const listening = yield* Layer.build(Net.layer)
+    const listening = yield* Layer.build(Net.layer())
     const behind = Result.getOrThrow(
       Context.get(listening, Transport.Transport("net")).listen(new Address.Net({ host: "127.0.0.1", port: 0 }))
     )
@@ -65,7 +65,8 @@ describe("onion~shs", () => {
     target: `onion:${host}:0~shs`,
     layer: Multiserver.layer(["onion~shs"]).pipe(Layer.provide([layer, protocols()])),
     authenticates: true,
-    halfClose: true
+    halfClose: true,
+    patience: "5 minutes" as const
   }
   for (const { name, run } of Compliance.suite(subject)) it.live(name, () => run)
 })

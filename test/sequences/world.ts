@@ -126,18 +126,18 @@ const turns = async (times: number): Promise<void> => {
 
 /** An event as a line: what it is, whose, and how it went. */
 const line = (event: Events.Event): string => {
-  switch (event.event) {
-    case "connected":
+  switch (event._tag) {
+    case "Connected":
       return `connected ${event.role} ${event.stack}`
-    case "closed":
+    case "Closed":
       return `closed ${event.role} ${event.stack} ${event.tag}`
-    case "handshake-failed":
+    case "HandshakeFailed":
       return `handshake-failed ${event.stack} ${event.tag}`
-    case "refused":
+    case "Refused":
       return Array.from({ length: event.count }, () => `refused ${event.stack} ${event.tag}`).join("\n")
-    case "dial-failed":
+    case "DialFailed":
       return `dial-failed ${event.error.reason._tag}`
-    case "fallback":
+    case "Fallback":
       return "fallback"
   }
 }
@@ -246,8 +246,8 @@ export class World {
     const options = { upgradeTimeout: hours, ping: hours, handler }
     const credentials = { key: fixture("server.key"), cert: fixture("server.crt") }
     const protocols = Layer.mergeAll(
-      Net.layer,
-      Unix.layer,
+      Net.layer(),
+      Unix.layer(),
       WebSocket.layer(options),
       WebSocket.layerSecure({ ...options, credentials, ca: fixture("ca.crt") }),
       Shs.layer()
@@ -272,7 +272,7 @@ export class World {
     )
     const layer = Multiserver.layer(stacks).pipe(
       Layer.provide(protocols),
-      Layer.provideMerge(Memory.layer),
+      Layer.provideMerge(Memory.layer()),
       Layer.provide(Identity.layerEphemeral),
       Layer.provide(Sodium.layer),
       Layer.provideMerge(environment)

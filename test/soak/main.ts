@@ -72,8 +72,8 @@ const dialers = (harm?: Chaos.Harm) =>
   Multiserver.layer(["net~shs"]).pipe(
     Layer.provide([
       harm === undefined
-        ? Net.layer
-        : Chaos.layer("net", { seed, delay: 20, split: 3000, harm }).pipe(Layer.provide(Net.layer)),
+        ? Net.layer()
+        : Chaos.layer("net", { seed, delay: 20, split: 3000, harm }).pipe(Layer.provide(Net.layer())),
       Shs.layer({ appKey: Redacted.make(appKeyBytes) })
     ]),
     Layer.provide(Identity.layerEphemeral),

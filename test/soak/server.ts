@@ -31,7 +31,7 @@ const ends: Record<string, number> = {}
 const emit: Events.Sink = (event) =>
   Effect.sync(() => {
     if (!("tag" in event)) return
-    const end = `${event.event}:${event.tag}`
+    const end = `${event._tag}:${event.tag}`
     ends[end] = (ends[end] ?? 0) + 1
   })
 
@@ -49,7 +49,7 @@ const echo = (connection: Connection) =>
   )
 
 const Live = Multiserver.layer(["net~shs"]).pipe(
-  Layer.provide([Net.layer, Shs.layer({ appKey: Redacted.make(appKeyBytes) })]),
+  Layer.provide([Net.layer(), Shs.layer({ appKey: Redacted.make(appKeyBytes) })]),
   Layer.provide([Identity.layerEphemeral, Layer.succeed(Events.Events, emit)]),
   Layer.provide(Sodium.layer)
 )

@@ -85,7 +85,7 @@ const listening = Effect.acquireRelease(
   (server) => Effect.sync(() => server.close())
 ).pipe(Effect.map((server) => (server.address() as tcp.AddressInfo).port))
 
-const net = Multiserver.layer(["net"]).pipe(Layer.provide(Net.layer))
+const net = Multiserver.layer(["net"]).pipe(Layer.provide(Net.layer()))
 
 describe("a dial of a name whose servers never answer", () => {
   const never = system(2)

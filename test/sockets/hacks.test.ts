@@ -16,7 +16,7 @@ const off = Layer.mergeAll(
 )
 
 const live = Multiserver.layer(["net", "net~shs", "net~noise"]).pipe(
-  Layer.provide([Net.layer.pipe(Layer.provide(off)), Shs.layer(), Noise.layer()]),
+  Layer.provide([Net.layer().pipe(Layer.provide(off)), Shs.layer(), Noise.layer()]),
   Layer.provide(Identity.layerEphemeral),
   Layer.provide(Sodium.layer)
 )

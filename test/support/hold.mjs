@@ -39,5 +39,7 @@ createInterface({ input: process.stdin }).on("line", () => {
   say({ rss: process.memoryUsage.rss(), written })
 })
 
-const Live = Multiserver.layer(["net", "unix", "ws"]).pipe(Layer.provide([Net.layer, Unix.layer, WebSocket.layer()]))
+const Live = Multiserver.layer(["net", "unix", "ws"]).pipe(
+  Layer.provide([Net.layer(), Unix.layer(), WebSocket.layer()])
+)
 Effect.runFork((role === "listen" ? listen : dial).pipe(Effect.scoped, Effect.provide(Live)))

@@ -40,7 +40,7 @@ await Effect.runPromise(
   Effect.all(
     Array.from({ length: Number(dials) }, () => dial),
     { concurrency: "unbounded", discard: true }
-  ).pipe(Effect.provide(Multiserver.layer(["net"]).pipe(Layer.provide(Net.layer))))
+  ).pipe(Effect.provide(Multiserver.layer(["net"]).pipe(Layer.provide(Net.layer()))))
 )
 clearInterval(watch)
 console.log(JSON.stringify({ outcomes, files }))

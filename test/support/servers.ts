@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import type * as Connection from "../../src/Connection.ts"
 import type { ConnectionError } from "../../src/ConnectionError.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
@@ -18,7 +19,7 @@ import * as Shs from "../../src/shs/Shs.ts"
 
 /** `net`, `memory`, `shs` and `noise`, with a new identity. */
 export const protocols = <E = never, R = never>(options: Shs.Options<E, R> = {}) =>
-  Layer.mergeAll(Net.layer, Memory.layer, Shs.layer(options), Noise.layer(options)).pipe(
+  Layer.mergeAll(Net.layer(), Memory.layer(), Shs.layer(options), Noise.layer(options)).pipe(
     Layer.provideMerge(Identity.layerEphemeral),
     Layer.provide(Sodium.layer)
   )
@@ -36,6 +37,20 @@ export const multiserver = <E = never, R = never>(options: Shs.Options<E, R> = {
     Layer.provideMerge(protocols(options)),
     Layer.provide(Layer.succeed(Limits.Limits, { ...Limits.defaults, grace: Duration.millis(50) }))
   )
+
+/** The next event, which has to be of this kind: one too many is as wrong as one too few. */
+export const expectEvent = <const Tag extends Events.Event["_tag"]>(
+  events: Queue.Dequeue<Events.Event>,
+  tag: Tag
+): Effect.Effect<Extract<Events.Event, { readonly _tag: Tag }>> =>
+  Effect.flatMap(Queue.take(events), (event) =>
+    isTagged(event, tag) ? Effect.succeed(event) : Effect.die(new Error(`not ${tag}: ${JSON.stringify(event)}`))
+  )
+
+const isTagged = <const Tag extends Events.Event["_tag"]>(
+  event: Events.Event,
+  tag: Tag
+): event is Extract<Events.Event, { readonly _tag: Tag }> => event._tag === tag
 
 /** Collects events. */
 export const recorder = (events: Array<Events.Event>) =>

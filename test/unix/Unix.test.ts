@@ -17,7 +17,7 @@ import * as Unix from "../../src/unix/Unix.ts"
 import { echo, pair, pattern, protocols, readAll, sameBytes, served } from "../support/servers.ts"
 
 const layer = Multiserver.layer(["unix~shs", "unix~noise", "unix~noauth", "unix"]).pipe(
-  Layer.provide([protocols(), Unix.layer, Noauth.layer()])
+  Layer.provide([protocols(), Unix.layer(), Noauth.layer()])
 )
 
 const directory = Effect.acquireRelease(
@@ -47,7 +47,8 @@ const compliance = fs.mkdtempSync(path.join(os.tmpdir(), "ms-unix-c-"))
 afterAll(() => fs.rmSync(compliance, { recursive: true, force: true }))
 describe.each(["unix~shs", "unix~noise", "unix~noauth", "unix"])("%s", (stack) => {
   const target = stack.replace("unix", `unix:${compliance}/socket`)
-  const subject = { target, layer, authenticates: /~(shs|noise)$/.test(stack), halfClose: true }
+  const authenticates = /~(shs|noise)$/.test(stack)
+  const subject = { target, layer, authenticates, halfClose: true, patience: "5 minutes" } as const
   for (const { name, run } of Compliance.suite(subject)) it.live(name, () => run)
 })
 

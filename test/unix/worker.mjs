@@ -6,5 +6,5 @@ import * as Multiserver from "../../dist/Multiserver.js"
 import * as Unix from "../../dist/unix/Unix.js"
 
 const listen = Effect.flip(Effect.scoped(Multiserver.listen(`unix:${workerData}`)))
-const layer = Multiserver.layer(["unix"]).pipe(Layer.provide(Unix.layer))
+const layer = Multiserver.layer(["unix"]).pipe(Layer.provide(Unix.layer()))
 parentPort.postMessage(await Effect.runPromise(Effect.map(Effect.provide(listen, layer), (error) => error.message)))

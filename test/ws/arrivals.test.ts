@@ -162,7 +162,7 @@ describe.each(["ws", "wss"])("a %s port", (scheme) => {
       })
       for (let i = 0; i < count; i++) yield* asksAndResets
       // What came to a WebSocket is told as connected, and as closed.
-      const ended = () => events.filter(({ event }) => event !== "connected")
+      const ended = () => events.filter(({ _tag }) => _tag !== "Connected")
       yield* until(() => ended().length >= count)
       yield* turns
       assert.lengthOf(ended(), count)
@@ -287,7 +287,7 @@ describe("a ws listener on somebody's server on a unix socket", () => {
         ws.send(pattern(10))
         yield* Effect.promise(() => answered)
       }).pipe(Effect.scoped, Effect.provide(speaking({ ...options, server }, events)))
-      return events.flatMap((event) => (event.event === "connected" ? [event.source] : []))
+      return events.flatMap((event) => (event._tag === "Connected" ? [event.source] : []))
     }).pipe(Effect.scoped)
   }
 

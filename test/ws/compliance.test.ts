@@ -11,5 +11,6 @@ const subjects = [
 ]
 
 describe.each(subjects)("a connection over $target", (subject) => {
-  for (const { name, run } of Compliance.suite({ ...subject, layer: multiserver() })) it.live(name, () => run)
+  for (const { name, run } of Compliance.suite({ ...subject, layer: multiserver(), patience: "5 minutes" }))
+    it.live(name, () => run)
 })

@@ -14,7 +14,7 @@ import type * as Listener from "../../src/Listener.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import { appKeyBytes, exchange, exchangeInTurn, identity, replyWhole, sizes, total } from "../interop/setup.ts"
 import * as ChildPeer from "../support/childPeer.ts"
-import { echo, pattern, sameBytes, served } from "../support/servers.ts"
+import { echo, expectEvent, pattern, sameBytes, served } from "../support/servers.ts"
 import { base64 } from "../support/vectors.ts"
 import { multiserver } from "./support.ts"
 
@@ -63,7 +63,7 @@ const ours = Effect.gen(function* () {
         Effect.map(format)
       ),
     /** The next connection's end. */
-    closed: Effect.andThen(ChildPeer.expectNext(events, "connected"), ChildPeer.expectNext(events, "closed"))
+    closed: Effect.andThen(expectEvent(events, "Connected"), expectEvent(events, "Closed"))
   }
 })
 

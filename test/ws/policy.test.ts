@@ -38,7 +38,7 @@ describe("policy", () => {
       yield* connection.end
       yield* Effect.flip(connection.pull)
       const connected = events.flatMap((event) =>
-        event.event === "connected" && event.role === "listen"
+        event._tag === "Connected" && event.role === "listen"
           ? [[event.origin, event.remote.includes("page.example")]]
           : []
       )
@@ -55,7 +55,7 @@ describe("policy", () => {
       yield* Effect.flip(Multiserver.dial(address as NonNullable<typeof address>))
       const origin = "https://page.example"
       assert.deepStrictEqual(events[0], {
-        event: "refused",
+        _tag: "Refused",
         stack: "ws",
         source: "127.0.0.1",
         origin,
@@ -73,7 +73,7 @@ describe("policy", () => {
       const [address] = yield* served("ws://127.0.0.1:0", echo)
       assert.strictEqual(yield* status(portOf(address)), 503)
       assert.deepStrictEqual(events, [
-        { event: "refused", stack: "ws", source: "127.0.0.1", origin: undefined, tag: "DeniedByPolicy", count: 1 }
+        { _tag: "Refused", stack: "ws", source: "127.0.0.1", origin: undefined, tag: "DeniedByPolicy", count: 1 }
       ])
     }).pipe(Effect.provide(speaking({ mayConnect: () => false }, events)))
   })

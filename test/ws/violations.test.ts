@@ -58,7 +58,7 @@ const opened = (url: string): Effect.Effect<Plain, never, Scope.Scope> =>
 const failures = Effect.map(Queue.unbounded<HandshakeError>(), (failed) => ({
   failed,
   layer: Events.layer((event) =>
-    event.event === "handshake-failed" ? Effect.asVoid(Queue.offer(failed, event.error)) : Effect.void
+    event._tag === "HandshakeFailed" ? Effect.asVoid(Queue.offer(failed, event.error)) : Effect.void
   )
 }))
 

@@ -6,21 +6,21 @@ import type { Address } from "../../Address.ts"
 import { type Connection, forEachChunk, forward } from "../../Connection.ts"
 import type { ConnectionError } from "../../ConnectionError.ts"
 import * as Multiserver from "../../Multiserver.ts"
-import { type Claim, type Clause, clause, expect, expectBytes } from "./clause.ts"
-import { join, pair, pattern, readAll, serve } from "./session.ts"
+import { type Broken, type Claim, type Clause, clause, expect, expectBytes, soon } from "./clause.ts"
+import { dial, expectRead, join, pair, pattern, readAll, serve } from "./session.ts"
 
 export const carries = ({ target }: Claim): ReadonlyArray<Clause> => {
   const oneWay = (write: (near: Connection) => Effect.Effect<void, ConnectionError>, expected: Uint8Array) =>
     Effect.gen(function* () {
       const [near, far] = yield* pair(target)
       yield* Effect.forkChild(Effect.andThen(write(near), near.end))
-      yield* expectBytes(yield* readAll(far), expected)
+      yield* expectRead(far, expected)
     })
   const otherWay = (expected: Uint8Array) =>
     Effect.gen(function* () {
       const [near, far] = yield* pair(target)
       yield* Effect.forkChild(Effect.andThen(far.write(expected), far.end))
-      yield* expectBytes(yield* readAll(near), expected)
+      yield* expectRead(near, expected)
     })
 
   const sizes = [0, 1, 4095, 4096, 4097, 65_535, 65_536, 3 << 20]
@@ -88,7 +88,7 @@ export const carries = ({ target }: Claim): ReadonlyArray<Clause> => {
         })
       )
       yield* Effect.sleep("50 millis")
-      yield* expectBytes(yield* readAll(far), sent)
+      yield* expectRead(far, sent)
     })
   )
 
@@ -99,7 +99,7 @@ export const carries = ({ target }: Claim): ReadonlyArray<Clause> => {
       yield* Effect.forkChild(Effect.andThen(near.write(pattern(1 << 20)), near.end))
       const chunks: Array<Uint8Array> = []
       let waiting = false
-      yield* forEachChunk(far, (chunk) => {
+      const borrowed = forEachChunk(far, (chunk) => {
         chunks.push(waiting ? new Uint8Array(0) : new Uint8Array(chunk))
         chunk.fill(0)
         if (chunks.length % 5 !== 0) return undefined
@@ -111,6 +111,7 @@ export const carries = ({ target }: Claim): ReadonlyArray<Clause> => {
           })
         )
       })
+      yield* soon("all chunks to be lent, and the clean end", borrowed, () => `${chunks.length} chunks`)
       yield* expectBytes(join(chunks), pattern(1 << 20))
     })
   )
@@ -119,7 +120,7 @@ export const carries = ({ target }: Claim): ReadonlyArray<Clause> => {
     "is forwarded to another connection, whose reader is slow",
     Effect.gen(function* () {
       const own = yield* Deferred.make<Address>()
-      const arrived = yield* Deferred.make<Uint8Array, ConnectionError>()
+      const arrived = yield* Deferred.make<Uint8Array, ConnectionError | Broken>()
       const context = yield* Effect.context<Multiserver.Multiserver>()
       let isFirst = true
       const address = yield* serve(target, (connection) => {
@@ -132,9 +133,10 @@ export const carries = ({ target }: Claim): ReadonlyArray<Clause> => {
         )
       })
       yield* Deferred.succeed(own, address)
-      const near = yield* Multiserver.dial(address)
+      const near = yield* dial(address)
       yield* Effect.forkChild(Effect.andThen(near.write(pattern(3 << 20)), near.end))
-      yield* expectBytes(yield* Deferred.await(arrived), pattern(3 << 20))
+      const read = yield* soon("what was forwarded to be read", Deferred.await(arrived))
+      yield* expectBytes(read, pattern(3 << 20))
     })
   )
 

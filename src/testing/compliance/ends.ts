@@ -2,9 +2,8 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { ConnectionError } from "../../ConnectionError.ts"
-import * as Multiserver from "../../Multiserver.ts"
-import { type Claim, type Clause, clause, expect, expectBytes } from "./clause.ts"
-import { ending, pair, pattern, readAll, serve } from "./session.ts"
+import { type Broken, type Claim, type Clause, clause, expect, expectBytes, soon } from "./clause.ts"
+import { dial, ending, expectRead, pair, pattern, readAll, serve } from "./session.ts"
 
 export const ends = ({ halfClose, target }: Claim): ReadonlyArray<Clause> => {
   const goesOn = (who: "dialer" | "listener") =>
@@ -15,9 +14,9 @@ export const ends = ({ halfClose, target }: Claim): ReadonlyArray<Clause> => {
         const [first, second] = who === "dialer" ? [near, far] : [far, near]
         yield* expect(first.halfClose, "a half close", "none")
         yield* Effect.forkChild(Effect.andThen(first.write(pattern(10)), first.end))
-        yield* expectBytes(yield* readAll(second), pattern(10))
+        yield* expectRead(second, pattern(10))
         yield* Effect.forkChild(Effect.andThen(second.write(pattern(200_000)), second.end))
-        yield* expectBytes(yield* readAll(first), pattern(200_000))
+        yield* expectRead(first, pattern(200_000))
       })
     )
   const ownEnd = halfClose
@@ -30,7 +29,7 @@ export const ends = ({ halfClose, target }: Claim): ReadonlyArray<Clause> => {
             yield* expect(!near.halfClose && !far.halfClose, "no half close", "one")
             yield* near.write(pattern(1000))
             yield* near.end
-            yield* expectBytes(yield* readAll(far), pattern(1000))
+            yield* expectRead(far, pattern(1000))
           })
         )
       ]
@@ -43,19 +42,18 @@ export const ends = ({ halfClose, target }: Claim): ReadonlyArray<Clause> => {
       yield* near.end
       const late = yield* ending(near.write(pattern(1)))
       yield* expect(late === "LocallyClosed", "LocallyClosed", late)
-      yield* expectBytes(yield* readAll(far), new Uint8Array(0))
+      yield* expectRead(far, new Uint8Array(0))
     })
   )
 
   const leaves = clause(
     "says goodbye when its scope closes after success, behind everything that was written",
     Effect.gen(function* () {
-      const received = yield* Deferred.make<Uint8Array, ConnectionError>()
+      const received = yield* Deferred.make<Uint8Array, ConnectionError | Broken>()
       const address = yield* serve(target, (connection) => Deferred.into(readAll(connection), received))
-      yield* Effect.scoped(
-        Effect.flatMap(Multiserver.dial(address), (connection) => connection.write(pattern(100_000)))
-      )
-      yield* expectBytes(yield* Deferred.await(received), pattern(100_000))
+      yield* Effect.scoped(Effect.flatMap(dial(address), (connection) => connection.write(pattern(100_000))))
+      const read = yield* soon("100000 bytes and a goodbye from who has left", Deferred.await(received))
+      yield* expectBytes(read, pattern(100_000))
     })
   )
 

@@ -7,7 +7,7 @@ import type { Address } from "../../Address.ts"
 import type { Connection } from "../../Connection.ts"
 import type { ConnectionError } from "../../ConnectionError.ts"
 import * as Multiserver from "../../Multiserver.ts"
-import { expect } from "./clause.ts"
+import { type Broken, expect, expectBytes, soon } from "./clause.ts"
 
 /** Bytes that can be made again, each one telling where it stands. */
 export const pattern = (length: number, seed = 1): Uint8Array => {
@@ -30,25 +30,47 @@ export const join = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
   return out
 }
 
-/** Everything until the clean end. */
-export const readAll = (connection: Connection): Effect.Effect<Uint8Array, ConnectionError> =>
+/** Everything until the clean end. `expected` says what is waited for. */
+export const readAll = (
+  connection: Connection,
+  expected = "a clean end"
+): Effect.Effect<Uint8Array, ConnectionError | Broken> =>
   Effect.suspend(() => {
     const chunks: Array<Uint8Array> = []
-    return connection.pull.pipe(
+    let received = 0
+    const read = connection.pull.pipe(
       Effect.map((batch) => {
-        chunks.push(...batch)
+        for (const chunk of batch) {
+          chunks.push(chunk)
+          received += chunk.length
+        }
       }),
       Effect.forever({ disableYield: true }),
       Effect.catchIf(Cause.isDone, () => Effect.sync(() => join(chunks)))
     )
+    return soon(expected, read, () => `${received} bytes and no end`)
   })
 
+/** Reads until the clean end just these bytes. */
+export const expectRead = (
+  connection: Connection,
+  expected: Uint8Array
+): Effect.Effect<void, ConnectionError | Broken> =>
+  Effect.flatMap(readAll(connection, `${expected.length} bytes and a clean end`), (actual) =>
+    expectBytes(actual, expected)
+  )
+
 /** How a pull or write ends, as a word. */
-export const ending = (effect: Effect.Effect<unknown, ConnectionError | Cause.Done>): Effect.Effect<string> =>
-  Effect.match(effect, {
-    onSuccess: () => "success",
-    onFailure: (error) => (Cause.isDone(error) ? "the clean end" : error.reason._tag)
-  })
+export const ending = (effect: Effect.Effect<unknown, ConnectionError | Cause.Done>): Effect.Effect<string, Broken> =>
+  soon(
+    "a pull or a write to end",
+    Effect.match(effect, {
+      onSuccess: () => "success",
+      onFailure: (error) => (Cause.isDone(error) ? "the clean end" : error.reason._tag)
+    })
+  )
+
+export const dial = (address: Address) => soon("a dial to connect", Multiserver.dial(address))
 
 /** Both ends of one connection; the listener's stays open as long as the scope. */
 export const pair = (target: string) =>
@@ -57,13 +79,13 @@ export const pair = (target: string) =>
     const address = yield* serve(target, (connection) =>
       Effect.andThen(Deferred.succeed(accepted, connection), Effect.never)
     )
-    const near = yield* Multiserver.dial(address)
-    return [near, yield* Deferred.await(accepted)] as const
+    const near = yield* dial(address)
+    return [near, yield* soon("a connection that is dialed to be accepted", Deferred.await(accepted))] as const
   })
 
 export const serve = <E>(target: string, handler: (connection: Connection) => Effect.Effect<unknown, E, Scope.Scope>) =>
   Effect.gen(function* () {
-    const listener = yield* Multiserver.listen(target)
+    const listener = yield* soon("a listener to be bound", Multiserver.listen(target))
     yield* Effect.forkScoped(listener.run(handler))
     const [address] = listener.addresses()
     return address === undefined ? yield* expect(false, "an address to dial", "none") : address

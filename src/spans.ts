@@ -1,0 +1,46 @@
+/**
+ * Spans around what takes time and can fail: a dial, each of its attempts, handshakes, a listen, and the life of a
+ * connection that was accepted. None for a frame, a read or a write.
+ */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
+import type * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
+
+/** Of OpenTelemetry's conventions where they have one, and otherwise of `multiserver`. Nothing secret. */
+export type Attributes = Readonly<Record<string, string | number | undefined>>
+
+interface Span {
+  readonly name: `Multiserver.${"dial" | "attempt" | "handshake" | "listen" | "serve"}`
+  readonly kind: Tracer.SpanKind
+  /** A trace of its own: what a listener accepts is no part of what started the listener. */
+  readonly root?: true
+  /** Asked only when there is a span. */
+  readonly attributes: () => Attributes
+}
+
+/** Puts a span around an effect, or leaves it as it is. */
+export type Spanned = (
+  span: Span
+) => <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) => Effect.Effect<A, E, Scope.Scope>
+
+const spanned: Spanned =
+  ({ attributes, kind, name, root = false }) =>
+  (effect) =>
+    Effect.suspend(() => Effect.withSpan(effect, name, { attributes: attributes(), kind, root }))
+
+/** The span of all handshakes of one connection. */
+export const handshakeSpan = (spanned: Spanned, stack: string, kind: "client" | "server") =>
+  spanned({ name: "Multiserver.handshake", kind, attributes: () => ({ "multiserver.stack": stack }) })
+
+const unspanned: Spanned = () => identity
+
+/**
+ * Whether there are spans is decided where a Multiserver is made: there are when its layer is given a `Tracer`. Without
+ * one nobody would see a span, and none is made.
+ */
+export const makeSpanned: Effect.Effect<Spanned> = Effect.map(
+  Effect.context<never>(),
+  ({ mapUnsafe }: Context.Context<never>) => (mapUnsafe.has(Tracer.Tracer.key) ? spanned : unspanned)
+)
