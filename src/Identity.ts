@@ -77,7 +77,7 @@ class Pair implements KeyPair {
     this.secretKey = Redacted.make(secretKey, { label: "secret key" })
   }
   toString(): string {
-    return `KeyPair(${formatPublicKey(this.publicKey)})`
+    return `KeyPair(${formatPublicKey(this.publicKey)}, ${this.secretKey})`
   }
   toJSON(): unknown {
     return { _id: "KeyPair", publicKey: formatPublicKey(this.publicKey) }

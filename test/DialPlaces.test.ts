@@ -136,41 +136,37 @@ describe("dials of black holes", () => {
         const { files, outcomes } = JSON.parse(said)
         assert.deepStrictEqual(outcomes, { "TimedOut connect": 400 })
         assert.isAbove(files, 10)
-      }),
-    60_000
+      })
   )
 })
 
 describe("a name with a black hole, an IP that refuses and one that answers", () => {
-  it.live.runIf(process.platform === "linux")(
-    "is reached, in whatever order they are",
-    () =>
-      Effect.gen(function* () {
-        const port = yield* blackHole
-        const server = net.createServer((socket) => socket.on("error", () => {}))
-        yield* Effect.acquireRelease(
-          Effect.callback<void>((resume) => void server.listen(port, "127.0.0.2", () => resume(Effect.void))),
-          () => Effect.sync(() => server.close())
-        )
-        const [hole, good, refuses] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
-        for (const order of [
-          [hole, good, refuses],
-          [hole, refuses, good],
-          [good, hole, refuses],
-          [good, refuses, hole],
-          [refuses, hole, good],
-          [refuses, good, hole]
-        ]) {
-          const resolver = Layer.succeed(Resolver, () => [Effect.succeed(order)])
-          const layer = Multiserver.layer(["net"]).pipe(Layer.provide(Net.layer()), Layer.provide(resolver))
-          yield* Effect.gen(function* () {
-            // Longer than the test may take, so that no deadline decides.
-            const { remote } = yield* Multiserver.dial(`net:name.example:${port}`, { timeouts: { connect: "1 hour" } })
-            assert.strictEqual(String(remote), `net:127.0.0.2:${port}`)
-          }).pipe(Effect.scoped, Effect.provide(layer))
-        }
-      }),
-    60_000
+  it.live.runIf(process.platform === "linux")("is reached, in whatever order they are", () =>
+    Effect.gen(function* () {
+      const port = yield* blackHole
+      const server = net.createServer((socket) => socket.on("error", () => {}))
+      yield* Effect.acquireRelease(
+        Effect.callback<void>((resume) => void server.listen(port, "127.0.0.2", () => resume(Effect.void))),
+        () => Effect.sync(() => server.close())
+      )
+      const [hole, good, refuses] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+      for (const order of [
+        [hole, good, refuses],
+        [hole, refuses, good],
+        [good, hole, refuses],
+        [good, refuses, hole],
+        [refuses, hole, good],
+        [refuses, good, hole]
+      ]) {
+        const resolver = Layer.succeed(Resolver, () => [Effect.succeed(order)])
+        const layer = Multiserver.layer(["net"]).pipe(Layer.provide(Net.layer()), Layer.provide(resolver))
+        yield* Effect.gen(function* () {
+          // Longer than the test may take, so that no deadline decides.
+          const { remote } = yield* Multiserver.dial(`net:name.example:${port}`, { timeouts: { connect: "1 hour" } })
+          assert.strictEqual(String(remote), `net:127.0.0.2:${port}`)
+        }).pipe(Effect.scoped, Effect.provide(layer))
+      }
+    })
   )
 })
 

@@ -77,17 +77,25 @@ describe("text from outside", () => {
 
   it.live("a certificate's name is so on the terminal", () =>
     Effect.gen(function* () {
-      const odd = (name: string) => fileURLToPath(new URL(`./fixtures/tls/odd.${name}`, import.meta.url))
+      const evilFile = (name: string) => fileURLToPath(new URL(`./fixtures/tls/evil.${name}`, import.meta.url))
       const target = "wss://localhost:0~shs"
       const { address } = yield* listenInside(
         target,
         "--tls-key",
-        yield* privateCopy(odd("key")),
+        yield* privateCopy(evilFile("key")),
         "--tls-cert",
-        odd("crt")
+        evilFile("crt")
       )
       for (const json of [[], ["--json"]]) {
-        const { code, stderr } = yield* inside(["connect", ...json, "--timeout", "1h", "--tls-ca", odd("crt"), address])
+        const { code, stderr } = yield* inside([
+          "connect",
+          ...json,
+          "--timeout",
+          "1h",
+          "--tls-ca",
+          evilFile("crt"),
+          address
+        ])
         assert.strictEqual(code, 5)
         assert.notMatch(stderr.replaceAll("\n", ""), harmful)
         assert.include(stderr, "owned")

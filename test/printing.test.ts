@@ -51,7 +51,7 @@ describe("values print as what they are:", () => {
   it("a key pair, with its public key only", () => {
     const pair = fromSeed(primitives, Redacted.make(pattern(32)))
     const text = formatPublicKey(pair.publicKey)
-    prints(pair, `KeyPair(${text})`)
+    prints(pair, `KeyPair(${text}, <redacted:secret key>)`)
     assert.deepStrictEqual(JSON.parse(JSON.stringify(pair)), { _id: "KeyPair", publicKey: text })
   })
 })

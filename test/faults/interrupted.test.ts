@@ -111,67 +111,54 @@ const interrupted = (
 
 describe.each(Object.entries(moments))("a write that is interrupted %s", (_, when) => {
   for (const [name, write] of Object.entries(writes)) {
-    it.live(
-      `fails the connection when its bytes were not copied: ${name}`,
-      () =>
-        Effect.gen(function* () {
-          for (const operations of sweep) {
-            yield* Effect.gen(function* () {
-              const port = new SlowPort(false)
-              const connection = yield* opened(port)
-              const parked = yield* Effect.forkChild(wordOf(connection.pull), { startImmediately: true })
-              const exit = yield* interrupted(port, write(connection), when, operations)
-              // Were the connection to stand, the next write would be through soon.
-              port.offered = () => queueMicrotask(() => port.drain())
-              assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause), `${operations}: ${exit}`)
-              assert.strictEqual(
-                yield* wordOf(connection.write(chunk())),
-                "LocallyClosed(interrupted)",
-                `${operations}`
-              )
-              assert.strictEqual(yield* wordOf(connection.pull), "LocallyClosed(interrupted)", `${operations}`)
-              assert.strictEqual(yield* Fiber.join(parked), "LocallyClosed(interrupted)", `${operations}`)
-              assert.isAbove(port.destroyed, 0, `${operations}`)
-            }).pipe(Effect.scoped)
-          }
-        }),
-      60_000
-    )
-  }
-
-  it.live(
-    "leaves the connection as it is when all of its bytes were copied, and nothing waits",
-    () =>
+    it.live(`fails the connection when its bytes were not copied: ${name}`, () =>
       Effect.gen(function* () {
         for (const operations of sweep) {
           yield* Effect.gen(function* () {
-            const port = new SlowPort(true)
+            const port = new SlowPort(false)
             const connection = yield* opened(port)
-            yield* interrupted(port, connection.write(chunk()), when, operations)
-            assert.strictEqual(yield* wordOf(connection.write(chunk())), "success", `${operations}`)
-            assert.strictEqual(port.destroyed, 0, `${operations}`)
-            port.drain()
+            const parked = yield* Effect.forkChild(wordOf(connection.pull), { startImmediately: true })
+            const exit = yield* interrupted(port, write(connection), when, operations)
+            // Were the connection to stand, the next write would be through soon.
+            port.offered = () => queueMicrotask(() => port.drain())
+            assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause), `${operations}: ${exit}`)
+            assert.strictEqual(yield* wordOf(connection.write(chunk())), "LocallyClosed(interrupted)", `${operations}`)
+            assert.strictEqual(yield* wordOf(connection.pull), "LocallyClosed(interrupted)", `${operations}`)
+            assert.strictEqual(yield* Fiber.join(parked), "LocallyClosed(interrupted)", `${operations}`)
+            assert.isAbove(port.destroyed, 0, `${operations}`)
           }).pipe(Effect.scoped)
         }
-      }),
-    60_000
+      })
+    )
+  }
+
+  it.live("leaves the connection as it is when all of its bytes were copied, and nothing waits", () =>
+    Effect.gen(function* () {
+      for (const operations of sweep) {
+        yield* Effect.gen(function* () {
+          const port = new SlowPort(true)
+          const connection = yield* opened(port)
+          yield* interrupted(port, connection.write(chunk()), when, operations)
+          assert.strictEqual(yield* wordOf(connection.write(chunk())), "success", `${operations}`)
+          assert.strictEqual(port.destroyed, 0, `${operations}`)
+          port.drain()
+        }).pipe(Effect.scoped)
+      }
+    })
   )
 
-  it.live(
-    "leaves the connection as it is when it waits behind others, and nothing was offered",
-    () =>
-      Effect.gen(function* () {
-        const port = new SlowPort(false)
-        const connection = yield* opened(port)
-        const first = yield* Effect.forkChild(connection.write(chunk()), { startImmediately: true })
-        const second = yield* Effect.forkChild(connection.write(chunk()), { startImmediately: true })
-        when(() => second.interruptUnsafe())
-        yield* Fiber.await(second)
-        assert.strictEqual(port.pending, chunk().length)
-        port.drain()
-        yield* Fiber.join(first)
-        assert.strictEqual(port.destroyed, 0)
-      }).pipe(Effect.scoped),
-    60_000
+  it.live("leaves the connection as it is when it waits behind others, and nothing was offered", () =>
+    Effect.gen(function* () {
+      const port = new SlowPort(false)
+      const connection = yield* opened(port)
+      const first = yield* Effect.forkChild(connection.write(chunk()), { startImmediately: true })
+      const second = yield* Effect.forkChild(connection.write(chunk()), { startImmediately: true })
+      when(() => second.interruptUnsafe())
+      yield* Fiber.await(second)
+      assert.strictEqual(port.pending, chunk().length)
+      port.drain()
+      yield* Fiber.join(first)
+      assert.strictEqual(port.destroyed, 0)
+    }).pipe(Effect.scoped)
   )
 })

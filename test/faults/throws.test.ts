@@ -496,7 +496,6 @@ describe.each(Object.entries(misuses))("%s", (name, misuse) => {
           yield* echoes(yield* Multiserver.dial(address))
           assert.deepStrictEqual(thrown, [])
         }).pipe(Effect.provide(context))
-      }),
-    60_000
+      })
   )
 })

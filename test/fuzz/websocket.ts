@@ -290,7 +290,7 @@ const toListener = async (random: Random, { input, saw }: Notes): Promise<number
   checkRead(seen, reading, !plan?.echo && end === "FIN")
   checkAnswers(sent.rest, reading)
   const events = place.events.map(({ _tag }) => _tag).join()
-  check(events === "connected,closed", () => `the events ${events}`)
+  check(events === "Connected,Closed", () => `the events ${events}`)
   saw(`listener: ${plan?.echo || end === "reset" ? "echo or reset" : seen.ending}`)
   return 1 + reading.frames
 }

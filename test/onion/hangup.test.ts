@@ -19,26 +19,23 @@ const proxy = (hangUp: (socket: net.Socket) => void) =>
   )
 
 describe("a dial of onion", () => {
-  it.live.each(["end", "destroy", "resetAndDestroy"] as const)(
-    "hears that the proxy hangs up by %s",
-    (how) =>
-      Effect.gen(function* () {
-        const server = yield* proxy((socket) => socket[how]())
-        const { port } = server.address() as net.AddressInfo
-        for (const operations of sweep) {
-          const error = yield* Multiserver.dial(`onion:${"b".repeat(56)}.onion:80`).pipe(
-            Effect.scoped,
-            Effect.flip,
-            Effect.provideService(Scheduler.MaxOpsBeforeYield, operations),
-            Effect.provide(
-              Multiserver.layer(["onion"]).pipe(
-                Layer.provide(Onion.layer({ proxies: [{ host: "127.0.0.1", port }], timeout: "10 seconds" }))
-              )
+  it.live.each(["end", "destroy", "resetAndDestroy"] as const)("hears that the proxy hangs up by %s", (how) =>
+    Effect.gen(function* () {
+      const server = yield* proxy((socket) => socket[how]())
+      const { port } = server.address() as net.AddressInfo
+      for (const operations of sweep) {
+        const error = yield* Multiserver.dial(`onion:${"b".repeat(56)}.onion:80`).pipe(
+          Effect.scoped,
+          Effect.flip,
+          Effect.provideService(Scheduler.MaxOpsBeforeYield, operations),
+          Effect.provide(
+            Multiserver.layer(["onion"]).pipe(
+              Layer.provide(Onion.layer({ proxies: [{ host: "127.0.0.1", port }], timeout: "10 seconds" }))
             )
           )
-          assert.strictEqual(error._tag === "DialError" ? error.reason._tag : error._tag, "Proxy", `${operations}`)
-        }
-      }),
-    60_000
+        )
+        assert.strictEqual(error._tag === "DialError" ? error.reason._tag : error._tag, "Proxy", `${operations}`)
+      }
+    })
   )
 })

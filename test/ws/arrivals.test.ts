@@ -76,71 +76,66 @@ describe.each(["ws", "wss"])("a %s port", (scheme) => {
         ws.send(pattern(10))
         yield* Effect.promise(() => answered)
       }).pipe(Effect.scoped, Effect.provide(speaking({ handler }, events, { connections: 2 })))
-    },
-    60_000
+    }
   )
 
-  it.live(
-    "has one event for each that asks for something else, with its reason",
-    () => {
-      const events: Array<Events.Event> = []
-      return Effect.gen(function* () {
-        const [address] = yield* served(`${scheme}://127.0.0.1:0/here`, echo)
-        const port = portOf(address)
-        /** Says something, and leaves when it is told to or when the server does. */
-        const says = (text: string, leaves = false) =>
-          Effect.callback<void>((resume) => {
-            const open = (stream: net.Socket) => (leaves ? stream.end(text) : stream.write(text))
-            const socket: net.Socket =
-              scheme === "ws"
-                ? net.connect(port, "127.0.0.1", () => open(socket))
-                : tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false }, () => open(socket))
-            socket.on("error", () => {}).on("close", () => resume(Effect.void))
-            socket.resume()
-          })
-        const asks = (target: string, ...lines: ReadonlyArray<string>) =>
-          [
-            `GET ${target} HTTP/1.1`,
-            "Host: localhost",
-            "Connection: Upgrade",
-            "Upgrade: websocket",
-            ...lines,
-            "",
-            ""
-          ].join("\r\n")
-        const asked = (target: string, ...lines: ReadonlyArray<string>) => says(asks(target, ...lines))
-        const plain = "GET /here HTTP/1.1\r\nHost: localhost\r\n\r\n"
-        const version = "Sec-WebSocket-Version: 13"
-        const key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
-        const cases: ReadonlyArray<readonly [Effect.Effect<void>, Record<string, number>]> = [
-          [says(plain), { PlainHttp: 1 }],
-          // A good one behind one that is refused, in one packet.
-          [says(plain + asks("/here", version, key)), { PlainHttp: 1 }],
-          [asked("/elsewhere", version, key), { UnknownPath: 1 }],
-          [asked("/here", version, "Sec-WebSocket-Key: short"), { PeerMisbehaved: 1 }],
-          [asked("/here", "Sec-WebSocket-Version: 99", key), { PeerMisbehaved: 1 }],
-          [asked("/here", version, key, "Origin: https://page.example"), { Origin: 1 }],
-          [says("no HTTP at all\r\n\r\n"), { BadRequest: 1 }],
-          [says("GET /here HT", true), { BadRequest: 1 }]
-        ]
-        for (const [act, expected] of cases) {
-          events.length = 0
-          yield* act
-          yield* until(() => events.length > 0)
-          yield* turns
-          assert.deepStrictEqual(tags(events), expected)
-        }
-        // One that says nothing at all.
+  it.live("has one event for each that asks for something else, with its reason", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const [address] = yield* served(`${scheme}://127.0.0.1:0/here`, echo)
+      const port = portOf(address)
+      /** Says something, and leaves when it is told to or when the server does. */
+      const says = (text: string, leaves = false) =>
+        Effect.callback<void>((resume) => {
+          const open = (stream: net.Socket) => (leaves ? stream.end(text) : stream.write(text))
+          const socket: net.Socket =
+            scheme === "ws"
+              ? net.connect(port, "127.0.0.1", () => open(socket))
+              : tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false }, () => open(socket))
+          socket.on("error", () => {}).on("close", () => resume(Effect.void))
+          socket.resume()
+        })
+      const asks = (target: string, ...lines: ReadonlyArray<string>) =>
+        [
+          `GET ${target} HTTP/1.1`,
+          "Host: localhost",
+          "Connection: Upgrade",
+          "Upgrade: websocket",
+          ...lines,
+          "",
+          ""
+        ].join("\r\n")
+      const asked = (target: string, ...lines: ReadonlyArray<string>) => says(asks(target, ...lines))
+      const plain = "GET /here HTTP/1.1\r\nHost: localhost\r\n\r\n"
+      const version = "Sec-WebSocket-Version: 13"
+      const key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
+      const cases: ReadonlyArray<readonly [Effect.Effect<void>, Record<string, number>]> = [
+        [says(plain), { PlainHttp: 1 }],
+        // A good one behind one that is refused, in one packet.
+        [says(plain + asks("/here", version, key)), { PlainHttp: 1 }],
+        [asked("/elsewhere", version, key), { UnknownPath: 1 }],
+        [asked("/here", version, "Sec-WebSocket-Key: short"), { PeerMisbehaved: 1 }],
+        [asked("/here", "Sec-WebSocket-Version: 99", key), { PeerMisbehaved: 1 }],
+        [asked("/here", version, key, "Origin: https://page.example"), { Origin: 1 }],
+        [says("no HTTP at all\r\n\r\n"), { BadRequest: 1 }],
+        [says("GET /here HT", true), { BadRequest: 1 }]
+      ]
+      for (const [act, expected] of cases) {
         events.length = 0
-        const silent = tcp(port)
-        silent.once("connect", () => silent.end())
+        yield* act
         yield* until(() => events.length > 0)
         yield* turns
-        assert.deepStrictEqual(tags(events), { Rejected: 1 })
-      }).pipe(Effect.scoped, Effect.provide(speaking({}, events)))
-    },
-    60_000
-  )
+        assert.deepStrictEqual(tags(events), expected)
+      }
+      // One that says nothing at all.
+      events.length = 0
+      const silent = tcp(port)
+      silent.once("connect", () => silent.end())
+      yield* until(() => events.length > 0)
+      yield* turns
+      assert.deepStrictEqual(tags(events), { Rejected: 1 })
+    }).pipe(Effect.scoped, Effect.provide(speaking({}, events)))
+  })
 
   it.live("has one event for each that asks for a WebSocket and is reset at once", () => {
     const events: Array<Events.Event> = []

@@ -11,26 +11,23 @@ import { multiserver } from "./support.ts"
 const sweep = Array.from({ length: 18 }, (_, i) => i + 3)
 
 describe("a dial of ws", () => {
-  it.live(
-    "hears that it is open, or that it failed, wherever its fiber lets others run",
-    () =>
-      Effect.gen(function* () {
-        const [address] = yield* served("ws://127.0.0.1:0", () => Effect.never)
-        for (const operations of sweep) {
-          const dial = (target: string) =>
-            Multiserver.dial(target).pipe(
-              Effect.scoped,
-              Effect.match({
-                onSuccess: () => "open",
-                onFailure: (error) => (error._tag === "DialError" ? error.reason._tag : error._tag)
-              }),
-              Effect.provideService(Scheduler.MaxOpsBeforeYield, operations)
-            )
-          assert.strictEqual(yield* dial(String(address)), "open", `${operations} operations`)
-          assert.strictEqual(yield* dial(`ws://127.0.0.1:${portOf(address)}/nowhere`), "Unreachable", `${operations}`)
-          assert.strictEqual(yield* dial("ws://127.0.0.1:1"), "Refused", `${operations}`)
-        }
-      }).pipe(Effect.provide(multiserver())),
-    60_000
+  it.live("hears that it is open, or that it failed, wherever its fiber lets others run", () =>
+    Effect.gen(function* () {
+      const [address] = yield* served("ws://127.0.0.1:0", () => Effect.never)
+      for (const operations of sweep) {
+        const dial = (target: string) =>
+          Multiserver.dial(target).pipe(
+            Effect.scoped,
+            Effect.match({
+              onSuccess: () => "open",
+              onFailure: (error) => (error._tag === "DialError" ? error.reason._tag : error._tag)
+            }),
+            Effect.provideService(Scheduler.MaxOpsBeforeYield, operations)
+          )
+        assert.strictEqual(yield* dial(String(address)), "open", `${operations} operations`)
+        assert.strictEqual(yield* dial(`ws://127.0.0.1:${portOf(address)}/nowhere`), "Unreachable", `${operations}`)
+        assert.strictEqual(yield* dial("ws://127.0.0.1:1"), "Refused", `${operations}`)
+      }
+    }).pipe(Effect.provide(multiserver()))
   )
 })

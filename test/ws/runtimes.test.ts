@@ -28,15 +28,11 @@ const printed = (runtime: string) =>
   })
 
 describe("a WebSocket", () => {
-  it.live(
-    "hears and says the right thing under this Node",
-    () => Effect.map(outcomes, (heard) => assert.deepStrictEqual(heard, expected)),
-    60_000
+  it.live("hears and says the right thing under this Node", () =>
+    Effect.map(outcomes, (heard) => assert.deepStrictEqual(heard, expected))
   )
 
-  it.live.skipIf(!bun)(
-    "hears and says the same under Bun",
-    () => Effect.map(printed(bun ?? ""), (text) => assert.deepStrictEqual(JSON.parse(text), expected)),
-    60_000
+  it.live.skipIf(!bun)("hears and says the same under Bun", () =>
+    Effect.map(printed(bun ?? ""), (text) => assert.deepStrictEqual(JSON.parse(text), expected))
   )
 })
