@@ -4,7 +4,7 @@
  *
  * V8 counts the calls of each function (precise coverage). The counts are reset after a first dial, so that the loading
  * of modules, the building of layers and the binding of the listener are not in them. CONTRIBUTING.md has the walks
- * through these files: four ordered lists in a section "The four walks". An item is the file that its first backticks
+ * through these files: ordered lists in a section "The walks". An item is the file that its first backticks
  * name. An executed file that is on none of them is a leaf. A walk that names a file which does not exist fails.
  *
  * `--functions` prints the functions of each file too, `--json` everything for a program.
@@ -50,12 +50,12 @@ const section = (markdown: string, title: string): ReadonlyArray<string> => {
   return end < 0 ? rest : rest.slice(0, end)
 }
 
-/** The ordered lists of "The four walks". A list's title is the heading above it, or else the last line of text. */
+/** The ordered lists of "The walks". A list's title is the heading above it, or else the last line of text. */
 const parseWalks = (markdown: string): ReadonlyArray<Walk> => {
   const walks: Array<{ title: string; files: Array<string> }> = []
   let title = ""
   let headed = false
-  for (const line of section(markdown, "The four walks")) {
+  for (const line of section(markdown, "The walks")) {
     const [, number, item] = /^(\d+)[.)]\s+(.*)$/.exec(line) ?? []
     if (item !== undefined) {
       if (number === "1") walks.push({ title, files: [] })
@@ -178,7 +178,7 @@ const print = () => {
   console.log(`A net~shs dial with an echo and a close runs code in ${files.length} files, both sides.`)
   console.log("The number is how many functions of the file ran; - means none in this dial.\n")
   for (const { file } of files) console.log(`${row(file)}${walksOf(file)}`)
-  if (walks.length === 0) return console.log('\nCONTRIBUTING.md has no section "The four walks" yet.')
+  if (walks.length === 0) return console.log('\nCONTRIBUTING.md has no section "The walks" yet.')
   for (const walk of walks) console.log(`\n${walk.title}\n${walk.files.map(row).join("\n")}`)
   console.log(`\nLeaves: on no walk\n${leaves.map(({ file }) => row(file)).join("\n")}`)
 }

@@ -1,4 +1,4 @@
-/** What CONTRIBUTING.md says of the four walks, and what it says that they answer. */
+/** What CONTRIBUTING.md says of the walks, and what it says that they answer. */
 import { execFile } from "node:child_process"
 import * as net from "node:net"
 import { fileURLToPath } from "node:url"
@@ -30,23 +30,67 @@ const walked = Effect.callback<string>((resume) => {
   )
 }).pipe(Effect.flatMap(Schema.decodeUnknownEffect(Schema.fromJsonString(Walked))))
 
-describe("the four walks", () => {
-  it.live(
-    "are short, name files that are there, and all of them but what a listener plans and drains run in one dial",
-    () =>
-      Effect.gen(function* () {
-        const { files, missing, walks } = yield* walked
-        assert.deepStrictEqual(missing, [])
-        assert.deepStrictEqual(
-          walks.map(({ title }) => title),
-          ["A dial", "A listener", "A chunk comes in", "A chunk goes out"]
-        )
-        const lengths = walks.map((walk) => walk.files.length)
-        for (const [i, most] of [8, 8, 6, 6].entries()) assert.isAtMost(lengths[i] ?? 99, most, walks[i]?.title)
-        const executed = new Set(files.map(({ file }) => file))
-        const unexecuted = new Set(walks.flatMap((walk) => walk.files).filter((file) => !executed.has(file)))
-        assert.deepStrictEqual([...unexecuted].sort(), ["listen/bindings.ts", "listen/drain.ts"])
-      })
+/** What a dial with an echo executes besides: each is a leaf, whose name says all. */
+const leaves = [
+  "Address.ts",
+  "Capacity.ts",
+  "Codec.ts",
+  "DialPlaces.ts",
+  "Lifetime.ts",
+  "Multiserver.ts",
+  "Networks.ts",
+  "Policy.ts",
+  "Transform.ts",
+  "Transport.ts",
+  "address/section.ts",
+  "codec/stage.ts",
+  "codec/wire.ts",
+  "crypto/Sodium.ts",
+  "crypto/scratch.ts",
+  "guarded.ts",
+  "handshake/authorize.ts",
+  "handshake/convertedKeys.ts",
+  "handshake/errors.ts",
+  "handshake/secrets.ts",
+  "inOwnScope.ts",
+  "listen/admission.ts",
+  "listen/arrival.ts",
+  "listen/pendingHandshakes.ts",
+  "listen/sources.ts",
+  "monotonic.ts",
+  "schema/makeUnchecked.ts",
+  "shs/ShsHandshake.ts",
+  "sockets/garbage.ts",
+  "sockets/heapBlock.ts",
+  "sockets/ip.ts",
+  "sockets/rooms.ts",
+  "sockets/staticRead.ts",
+  "sockets/toHost.ts",
+  "spans.ts"
+]
+
+describe("the walks", () => {
+  it.live("are short, name files that are there, and have all that one dial runs but the leaves", () =>
+    Effect.gen(function* () {
+      const { files, missing, walks } = yield* walked
+      assert.deepStrictEqual(missing, [])
+      assert.deepStrictEqual(
+        walks.map(({ title }) => title),
+        ["A dial", "A listener", "A chunk comes in", "A chunk goes out", "A connection is left"]
+      )
+      const lengths = walks.map((walk) => walk.files.length)
+      for (const [i, most] of [8, 8, 6, 6, 4].entries()) assert.isAtMost(lengths[i] ?? 99, most, walks[i]?.title)
+      const executed = new Set(files.map(({ file }) => file))
+      const walkedOn = new Set(walks.flatMap((walk) => walk.files))
+      const unexecuted = [...walkedOn].filter((file) => !executed.has(file))
+      assert.deepStrictEqual(unexecuted.sort(), ["link/readOn.ts", "listen/bindings.ts", "listen/drain.ts"])
+      // Garbage is made now and then only.
+      const rest = [...executed].filter((file) => !walkedOn.has(file) && file !== "sockets/garbage.ts")
+      assert.deepStrictEqual(
+        rest.sort(),
+        leaves.filter((file) => file !== "sockets/garbage.ts")
+      )
+    })
   )
 })
 
