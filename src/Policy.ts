@@ -7,6 +7,7 @@ import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Address } from "./Address.ts"
@@ -70,7 +71,8 @@ export interface Lists {
 
 export interface Options {
   /**
-   * Which IPs may be dialed, as written or as their names resolve. An address that leads to no IP, such as one of a
+   * Which IPs may be dialed, as written or as their names resolve; `0.0.0.0` and `::` lead to this device, so they are
+   * denied where loopback is. An address that leads to no IP, such as one of a
    * unix socket or an onion service, is denied when there is an allow list, and when the deny list has all that it may
    * lead to: loopback, if its transport reaches this device only.
    */
@@ -85,8 +87,8 @@ export interface Options {
   /** In which order addresses of a peer are dialed: `prefer("noise", "shs")`. By default as they are. */
   readonly order?: PolicyRules["order"]
   /**
-   * Which IPs may connect. Newcomers of unix sockets and memory have none, and may: they are this user's own. Where
-   * others have none, an allow list lets nobody in.
+   * Which IPs may connect. Newcomers of unix sockets and memory have none, and may: they are this user's own. Others
+   * that have none are denied when there is an allow list, and when the deny list has all that reaches the transport.
    */
   readonly accept?: Lists
 }
@@ -156,6 +158,12 @@ const permits = ({ allow, deny }: Compiled, ip: string, otherwise: (ip: string) 
 
 const anything = () => true
 
+/** Where a dial of an IP leads: the unspecified one (`0.0.0.0`, `::`) leads to this device. */
+const leadsTo = (ip: string): ReadonlyArray<string> => {
+  const address = Networks.parseIp(ip)
+  return address !== undefined && NetAddress.isUnspecified(address) ? [ip, "127.0.0.1", "::1"] : [ip]
+}
+
 const rulesOf = ({
   accept,
   dial,
@@ -164,11 +172,14 @@ const rulesOf = ({
   Result.map(Result.all({ accept: compile(accept), dial: compile(dial) }), (lists): PolicyRules => {
     const onlyPublic = dial?.denyPrivate === true
     const reaches = reachesOf(lists.dial, onlyPublic)
+    const accepts = reachesOf(lists.accept, false)
     return {
       mayDial: (_, { reach, toIps }) => toIps || reaches[reach],
-      mayDialIp: (ip) => permits(lists.dial, ip, onlyPublic ? isPublic : anything),
-      mayConnect: (source, { trusted }) =>
-        source === undefined ? trusted || lists.accept.allow === undefined : permits(lists.accept, source, anything),
+      mayDialIp: (ip) => leadsTo(ip).every((each) => permits(lists.dial, each, onlyPublic ? isPublic : anything)),
+      mayConnect: (source, { reach, trusted }) =>
+        source !== undefined && Networks.parseIp(source) !== undefined
+          ? permits(lists.accept, source, anything)
+          : (source === undefined && trusted) || accepts[reach],
       order
     }
   })

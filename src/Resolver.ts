@@ -14,7 +14,7 @@ export type Question = Effect.Effect<ReadonlyArray<string>, NameNotFound>
  * The questions to ask about a host name. They are asked at once, and a dial begins with the first answers: a resolver
  * that asks for IPv6 and for IPv4 gives two questions. What is no IP in an answer is left out.
  *
- * It is never asked about an IP, nor about an onion name. An interruption has to end a question.
+ * It is never asked about an IP, `localhost`, or an onion name. An interruption has to end a question.
  */
 export type Resolve = (host: string) => Arr.NonEmptyReadonlyArray<Question>
 

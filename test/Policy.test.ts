@@ -175,6 +175,36 @@ describe("rules", () => {
     })
   )
 
+  it.effect("deny the unspecified IP, which leads to this device, where loopback is denied or not allowed", () =>
+    Effect.gen(function* () {
+      const unspecified = ["0.0.0.0", "::", "::0", "::ffff:0.0.0.0"]
+      const may = (lists: Policy.Lists) =>
+        Effect.map(Policy.make({ dial: lists }), ({ rules }) =>
+          unspecified.map((ip) => rules.mayDialIp(ip, {} as Address.Address))
+        )
+      const none = unspecified.map(() => false)
+      assert.deepStrictEqual(yield* may({ deny: ["127.0.0.0/8"] }), none)
+      assert.deepStrictEqual(yield* may({ deny: ["::1"] }), none)
+      assert.deepStrictEqual(yield* may({ allow: ["0.0.0.0/8", "::/128"] }), none)
+      assert.notInclude(yield* may({ deny: ["10.0.0.0/8"] }), false)
+      assert.notInclude(yield* may({ allow: ["0.0.0.0/0", "::/0"] }), false)
+    })
+  )
+
+  it.effect("let nobody in who has no IP where all that reaches the transport is denied, but this user's own", () =>
+    Effect.gen(function* () {
+      const { rules } = yield* Policy.make({ accept: { deny: ["0.0.0.0/0", "::/0"] } })
+      for (const source of [undefined, "a key", "203.0.113.9", "::1"]) {
+        for (const reach of ["device", "local", "public"] as const) {
+          assert.isFalse(rules.mayConnect(source, { reach, trusted: false }), `${source} ${reach}`)
+        }
+      }
+      assert.isTrue(rules.mayConnect(undefined, { reach: "device", trusted: true }))
+      const { rules: some } = yield* Policy.make({ accept: { deny: ["203.0.113.0/24"] } })
+      assert.isTrue(some.mayConnect("a key", { reach: "public", trusted: false }))
+    })
+  )
+
   it.live("judge an address that leads to no IP by how far its transport reaches, whatever its name is", () =>
     Effect.gen(function* () {
       const { replace, rules } = yield* Policy.make({})

@@ -10,6 +10,7 @@ import { DeniedByPolicy, NameNotFound, type TransportReason } from "../DialError
 import { monotonicNow } from "../monotonic.ts"
 import type { Question } from "../Resolver.ts"
 import type { DialOptions } from "../Transport.ts"
+import { reachOf } from "./ip.ts"
 import { system } from "./NodeResolver.ts"
 import { dialReason } from "./reasons.ts"
 import { ignore } from "./socketPort.ts"
@@ -109,7 +110,9 @@ class Race {
 
   private answered(ips: ReadonlyArray<string>, question: number): void {
     this.questions--
-    const valid = ips.filter((ip) => net.isIP(ip) !== 0)
+    // `localhost` is this device, whatever a resolver says: what is over it may rely on that.
+    const isOf = (ip: string) => net.isIP(ip) !== 0 && (reachOf(this.host) !== "device" || reachOf(ip) === "device")
+    const valid = ips.filter(isOf)
     const allowed = valid.filter((ip) => this.options.permits(ip))
     this.forbidden.push(...valid.filter((ip) => !allowed.includes(ip)))
     if (valid.length === 0) this.unanswered.push(new NameNotFound({ host: this.host, code: "ENODATA" }))
@@ -143,7 +146,8 @@ class Race {
 
   /** Fails when every IP has failed. Whoever runs it calls `end` afterwards, whatever became of it. */
   readonly run: Effect.Effect<net.Socket, TransportReason> = Effect.suspend(() => {
-    const questions = (this.options.resolve ?? system)(this.host)
+    const { resolve = system } = this.options
+    const questions = (reachOf(this.host) === "device" ? system : resolve)(this.host)
     this.questions = questions.length
     const allAnswered = () => this.questions === 0
     const first = this.options.lookingUp(this.until(() => allAnswered() || !this.untried.isEmpty))

@@ -304,3 +304,38 @@ describe("the answers about a name", () => {
     })
   )
 })
+
+describe("localhost", () => {
+  it.live("is this device, and never asked of an application's resolver", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const opened: Array<string> = []
+      const server = yield* Effect.acquireRelease(
+        Effect.callback<net.Server>((resume) => {
+          const server = net.createServer((socket) => socket.on("error", () => {}).destroy())
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      )
+      const address = server.address()
+      const port = typeof address === "object" && address !== null ? address.port : 0
+      const told: ToHostOptions = {
+        permits: () => true,
+        lookingUp: (lookup) => lookup,
+        spare: () => () => {},
+        resolve: (host) => {
+          asked.push(host)
+          return [Effect.succeed(["203.0.113.9"])]
+        }
+      }
+      const open = (ip: string) => {
+        opened.push(ip)
+        return net.connect(port, ip)
+      }
+      const socket = yield* Effect.uninterruptibleMask((restore) => toHost("localhost", told, open)(restore))
+      socket.destroy()
+      assert.deepStrictEqual(asked, [])
+      assert.notInclude(opened, "203.0.113.9")
+    })
+  )
+})
