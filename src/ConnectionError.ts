@@ -54,7 +54,7 @@ export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", { cause
 export class LocallyClosed extends Schema.TaggedError<LocallyClosed>()("LocallyClosed", {
   /**
    * `closed`: its scope was closed. `draining`: its listener stops, so finish what you owe and return. `ended`: a write
-   * after `end`. `consumed`: a transform works on it. `interrupted`: a write was interrupted when part of it was
+   * after `end`. `consumed`: a transport was made of it. `interrupted`: a write was interrupted when part of it was
    * accepted.
    */
   why: Schema.Literals(["closed", "draining", "ended", "consumed", "interrupted"])

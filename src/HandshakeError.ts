@@ -25,7 +25,7 @@ export class WrongNetwork extends Schema.TaggedError<WrongNetwork>()("WrongNetwo
   }
 }
 
-/** The peer proved to be somebody else than the address says. */
+/** The peer proved to be somebody else than the address says: for protocols in which who answers shows its key. */
 export class WrongPeer extends Schema.TaggedError<WrongPeer>()("WrongPeer", {}) {
   override get message(): string {
     return "the peer does not hold the key that the address names"

@@ -254,7 +254,7 @@ export const layerConfig: Layer.Layer<never, Config.ConfigError | Networks.Netwo
 // lists of keys
 // -----------------------------------------------------------------------------
 
-/** One of the keys is none. Which one it is is said by its place, because it may be something secret. */
+/** One of the keys does not parse. The error names its place in the list, because the text may be something secret. */
 export class KeyError extends Schema.TaggedError<KeyError>("effect-multiserver/KeyError")("KeyError", {
   /** Its place in the list, from 0. */
   index: Schema.Number

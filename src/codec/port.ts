@@ -155,7 +155,7 @@ export class CodecPort implements Port, PortListener {
         this.fail(new Tampered())
         return
       case "violation":
-        this.fail(new ProtocolViolation({ detail: "a frame longer than this side reads" }))
+        this.fail(new ProtocolViolation({ detail: "a frame that is longer than this side reads, or one more than a key is for" }))
         return
     }
   }

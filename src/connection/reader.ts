@@ -219,8 +219,8 @@ export class Reader {
   }
 
   /**
-   * For who reads next: what comes from `from` on. Nothing of it is moved, because a borrower may pause at each of
-   * many.
+   * Keeps the chunks from `from` on for whoever reads next. They stay where they are, because a borrower may pause at
+   * each of many.
    */
   private keep(chunks: Chunks, from: number, areLent: boolean): void {
     if (from === chunks.length || this.isShut) return

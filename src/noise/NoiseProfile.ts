@@ -102,7 +102,7 @@ const misbehaved = (detail: string): Failure => ({ _tag: "misbehaved", detail })
 /** A message that does not open is `forged`; a point of small order is never honest. */
 const step = <A>(result: Result.Result<A, Noise.Failure>, forged: Failure): Step<A> =>
   Result.mapError(result, (failure) =>
-    failure === "forged" ? forged : misbehaved("a key of its is a point of small order")
+    failure === "forged" ? forged : misbehaved("its key is a point of small order")
   )
 
 const nothing = new Uint8Array(0)

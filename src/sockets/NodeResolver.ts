@@ -111,7 +111,7 @@ export interface DnsOptions {
   readonly tries?: number
 }
 
-/** What was given as a DNS server is none. */
+/** One of the DNS servers is no IP, with or without a port. */
 export class BadDnsServer extends Schema.TaggedError<BadDnsServer>("effect-multiserver/BadDnsServer")("BadDnsServer", {
   servers: Schema.Array(Schema.String),
   cause: Schema.Defect()

@@ -46,7 +46,7 @@ export interface Proxies {
   readonly except?: Exceptions | undefined
 }
 
-/** What was given as a proxy is none. It is not repeated, because it may hold a password. */
+/** The proxy's URL does not parse. The error does not repeat it, because it may hold a password. */
 export class BadProxy extends Schema.TaggedError<BadProxy>("effect-multiserver/BadProxy")("BadProxy", {
   detail: Schema.String
 }) {
