@@ -22,7 +22,18 @@ import { memoryPair } from "../src/memory/memoryPort.ts"
 import type { Port } from "../src/Port.ts"
 import * as Transform from "../src/Transform.ts"
 import * as Transport from "../src/Transport.ts"
-import { echo, multiserver, pair, pattern, protocols, readAll, sameBytes, served, turn } from "./support/servers.ts"
+import {
+  echo,
+  multiserver,
+  pair,
+  pattern,
+  protocols,
+  readAll,
+  sameBytes,
+  served,
+  turn,
+  turns
+} from "./support/servers.ts"
 
 const stacks = ["net:127.0.0.1:0~shs", "memory:m~shs", "net:127.0.0.1:0", "memory:m"]
 
@@ -168,7 +179,7 @@ describe.each(stacks)("a connection over %s", (target) => {
       yield* stall(near)
       assert.isTrue(Option.isNone(yield* Effect.timeoutOption(near.write(pattern(10)), "20 millis")))
       const reader = yield* Effect.forkChild(Effect.forever(far.pull, { disableYield: true }))
-      yield* Effect.sleep("50 millis")
+      yield* turns
       assert.isUndefined(reader.pollUnsafe())
     }).pipe(Effect.provide(multiserver()))
   )

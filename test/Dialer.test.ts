@@ -16,7 +16,18 @@ import * as Multiserver from "../src/Multiserver.ts"
 import * as Policy from "../src/Policy.ts"
 import * as Transport from "../src/Transport.ts"
 import { primitives } from "./support/primitives.ts"
-import { echo, multiserver, pattern, protocols, readAll, recorder, sameBytes, served, turn } from "./support/servers.ts"
+import {
+  echo,
+  multiserver,
+  pattern,
+  protocols,
+  readAll,
+  recorder,
+  sameBytes,
+  served,
+  turn,
+  turns
+} from "./support/servers.ts"
 
 const somebody = formatPublicKey(PublicKey.make(primitives.ed25519KeyPair(pattern(32)).publicKey))
 
@@ -221,7 +232,7 @@ describe("dial", () => {
         startImmediately: true
       })
       yield* Fiber.interrupt(early)
-      yield* Effect.sleep("20 millis")
+      yield* turns
       assert.strictEqual(sockets.size, 0)
     }).pipe(Effect.provide(multiserver()))
   )

@@ -27,7 +27,18 @@ import * as Policy from "../src/Policy.ts"
 import { reachOf } from "../src/sockets/ip.ts"
 import * as Transport from "../src/Transport.ts"
 import * as WebSocket from "../src/ws/WebSocket.ts"
-import { echo, multiserver, pattern, protocols, readAll, recorder, sameBytes, served, turn } from "./support/servers.ts"
+import {
+  echo,
+  multiserver,
+  pattern,
+  protocols,
+  readAll,
+  recorder,
+  sameBytes,
+  served,
+  turn,
+  turns
+} from "./support/servers.ts"
 
 /** With WebSockets too. */
 const web = Multiserver.layer(["net", "net~shs", "ws~shs"]).pipe(Layer.provide([protocols(), WebSocket.layer()]))
@@ -442,7 +453,7 @@ describe("serve", () => {
         const dial = yield* Effect.forkChild(
           Effect.scoped(Effect.andThen(Multiserver.dial(address as Address.Address), Effect.never))
         )
-        yield* Effect.sleep("50 millis")
+        yield* turns
         yield* Fiber.interrupt(dial)
         yield* Effect.repeat(Effect.sleep("50 millis"), { until: () => lines.length > 2 })
       }).pipe(Effect.provide(multiserver()), Effect.provide([logger, Layer.succeed(References.MinimumLogLevel, "All")]))
@@ -533,7 +544,7 @@ describe("draining", () => {
       socket.on("close", () => Deferred.doneUnsafe(closed, Effect.void))
       socket.resume()
       const waiting = yield* Multiserver.dial(address as Address.Address)
-      yield* Effect.sleep("50 millis")
+      yield* turns
       yield* Scope.close(scope, Exit.void)
       yield* Deferred.await(closed)
       assert.include(["Truncated", "Reset"], reason(yield* Effect.flip(waiting.pull)))

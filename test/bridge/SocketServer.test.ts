@@ -20,7 +20,7 @@ import * as BridgeServer from "../../src/bridge/SocketServer.ts"
 import * as Connection from "../../src/Connection.ts"
 import { ListenError } from "../../src/ListenError.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
-import { multiserver, pattern, readAll, sameBytes } from "../support/servers.ts"
+import { multiserver, pattern, readAll, sameBytes, turns } from "../support/servers.ts"
 import { reasonOf } from "./contract.ts"
 
 class Add extends Rpc.make("Add", { payload: { a: Schema.Int, b: Schema.Int }, success: Schema.Int }) {}
@@ -90,9 +90,9 @@ describe.each(["memory:m~shs", "net:127.0.0.1:0~shs"])("effect/rpc over %s", (ta
         const [address] = yield* serveGroup(target)
         const connection = yield* Multiserver.dial(address as Address)
         yield* connection.write(pattern(10))
-        yield* Effect.sleep("50 millis")
+        yield* turns
         yield* Connection.destroy(connection)
-        yield* Effect.sleep("50 millis")
+        yield* turns
       }).pipe(Effect.provide(multiserver()), Effect.provide(Logger.layer([logger])))
       assert.deepStrictEqual(logged, [])
     })

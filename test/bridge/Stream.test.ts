@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import type { Address } from "../../src/Address.ts"
 import * as Connection from "../../src/Connection.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
-import { echo, multiserver, pair, pattern, readAll, sameBytes, served } from "../support/servers.ts"
+import { echo, multiserver, pair, pattern, readAll, sameBytes, served, turns } from "../support/servers.ts"
 import { cuts, reasonOf } from "./contract.ts"
 
 const collect = (connection: Connection.Connection) =>
@@ -82,7 +82,7 @@ describe.each(["memory:m~shs", "net:127.0.0.1:0~shs"])("a stream and a sink over
       assert.strictEqual(yield* Effect.flip(Stream.run(source, Connection.sink(near))), "the disk is broken")
       assert.strictEqual((yield* far.pull)[0].length, 10)
       const ended = yield* Effect.forkChild(readAll(far), { startImmediately: true })
-      yield* Effect.sleep("50 millis")
+      yield* turns
       assert.isUndefined(ended.pollUnsafe())
     }).pipe(Effect.provide(multiserver()))
   )
