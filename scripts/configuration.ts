@@ -7,8 +7,8 @@ const file = new URL("../docs/configuration.md", import.meta.url)
 const begin = "<!-- variables: written by scripts/configuration.ts -->"
 const end = "<!-- /variables -->"
 
-const row = ({ byDefault, commands, form, layer, name, what }: Variable): string => {
-  const readers = [...commands.map((command) => `\`${command}\``), ...(layer === "" ? [] : [layer])]
+const row = ({ byDefault, commands, form, name, readBy, what }: Variable): string => {
+  const readers = [...commands.map((command) => `\`${command}\``), ...(readBy === undefined ? [] : [`\`${readBy}\``])]
   return `| \`${name}\` | ${what} | ${forms[form]} | ${byDefault} | ${readers.join(", ")} |`
 }
 

@@ -113,7 +113,7 @@ export const config: Config.Config<LimitValues> = Config.all({
 export const layerConfig: Layer.Layer<never, Config.ConfigError> = Layer.effect(
   Limits,
   Effect.andThen(
-    check(({ layer }) => layer === variables.handshake.layer),
+    check(({ readBy }) => readBy === "Limits.layerConfig"),
     config
   )
 )

@@ -245,7 +245,7 @@ export const config: Config.Config<Options> = Config.all({
 /** `config` as a layer. It also fails when a variable `MULTISERVER_*` is set that nobody knows, or is empty. */
 export const layerConfig: Layer.Layer<never, Config.ConfigError | Networks.NetworkError> = Layer.unwrap(
   Effect.andThen(
-    check(({ layer }) => layer === variables.dialAllow.layer),
+    check(({ readBy }) => readBy === "Policy.layerConfig"),
     Effect.map(config, layer)
   )
 )

@@ -21,7 +21,8 @@ const owners: Readonly<Record<string, ReadonlyArray<string>>> = {
   connection: ["Connection.ts"],
   link: ["Link.ts"],
   codec: ["Codec.ts"],
-  lifetime: ["Lifetime.ts"]
+  lifetime: ["Lifetime.ts"],
+  variables: ["variables.ts"]
 }
 
 /** What a file imports from within `src`. */

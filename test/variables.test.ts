@@ -195,7 +195,7 @@ describe("an empty variable", () => {
           if (result._tag === "Success") continue
           assert.include(String(result.failure), `${name}: it is empty`)
         }
-        const layer = layers.find(([layer]) => variable.layer.includes(`${layer}.`))?.[1]
+        const layer = layers.find(([layer]) => variable.readBy?.startsWith(`${layer}.`))?.[1]
         if (layer !== undefined) yield* Effect.flip(byDefault({ [name]: "" }, layer))
       }
     })

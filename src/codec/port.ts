@@ -155,7 +155,11 @@ export class CodecPort implements Port, PortListener {
         this.fail(new Tampered())
         return
       case "violation":
-        this.fail(new ProtocolViolation({ detail: "a frame that is longer than this side reads, or one more than a key is for" }))
+        this.fail(
+          new ProtocolViolation({
+            detail: "a frame that is longer than this side reads, or one more than a key is for"
+          })
+        )
         return
     }
   }

@@ -1,0 +1,73 @@
+/** Finds the variables of the environment that nobody knows, or that are empty. */
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import { printable } from "../printable.ts"
+import { invalid } from "./read.ts"
+import { all, named, type Variable } from "./table.ts"
+
+/** A variable of the environment that begins as ours do. */
+interface Found {
+  readonly name: string
+  /** Set, but to nothing: for Effect's provider it is not there. */
+  readonly isEmpty: boolean
+}
+
+const prefix = "MULTISERVER"
+
+/** On Windows names mean the same in any case, but are read in one. So another case is a name that nobody knows. */
+const isOurs = (name: string): boolean => name.toUpperCase().startsWith(`${prefix}_`)
+
+/** Effect's provider of the environment has names as paths, cut at each `_`. */
+const foundBelow = (
+  provider: ConfigProvider.ConfigProvider,
+  path: ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<Found>, ConfigProvider.SourceError> =>
+  Effect.flatMap(provider.load(path), (node) => {
+    const name = path.join("_")
+    if (node === undefined) return Effect.succeed([{ name, isEmpty: true }])
+    const own = node.value !== undefined && path.length > 1 ? [{ name, isEmpty: false }] : []
+    if (node._tag === "Value") return Effect.succeed(own)
+    if (node._tag === "Array") return Effect.succeed([...own, { name: `${name}_${node.length - 1}`, isEmpty: false }])
+    return Effect.map(
+      Effect.forEach(node.keys, (key) => foundBelow(provider, [...path, key])),
+      (below) => [...own, ...below.flat()]
+    )
+  })
+
+/** The variables that begin as ours do, of a provider that can list what it has. */
+const found: Effect.Effect<ReadonlyArray<Found>, Config.ConfigError> = Effect.gen(function* () {
+  const provider = yield* ConfigProvider.ConfigProvider
+  const root = yield* provider.load([])
+  const keys = root?._tag === "Record" ? [...root.keys] : []
+  const below = keys.includes(prefix) ? yield* foundBelow(provider, [prefix]) : []
+  const whole = yield* Effect.forEach(keys.filter(isOurs), (name) =>
+    Effect.map(provider.load([name]), (node): Found => ({ name, isEmpty: node === undefined }))
+  )
+  // Of another provider than the environment's, what is below a key is not what its whole name is.
+  const unread = yield* Effect.filter(below, ({ isEmpty, name }) =>
+    Effect.map(provider.load([name]), (node) => !isEmpty && node === undefined)
+  )
+  // The first parts of names in another case, and objects of this name: nothing is read there.
+  const others = yield* Effect.filter(
+    keys.filter((key) => key !== prefix && key.toUpperCase() === prefix),
+    (name) => Effect.map(provider.load([name]), (node) => node?._tag !== "Value")
+  )
+  const elsewhere = [...unread.map(({ name }) => name.replace("_", ".")), ...others.map((name) => `${name}_*`)]
+  return [...elsewhere.map((name): Found => ({ name, isEmpty: false })), ...below, ...whole]
+}).pipe(Effect.mapError((error) => new Config.ConfigError(error)))
+
+/** Fails when a variable is set that nobody knows, or one of these is empty. */
+export const check = (reads: (variable: Variable) => boolean): Effect.Effect<void, Config.ConfigError> =>
+  Effect.flatMap(found, (names) => {
+    const unknown = names.find(({ name }) => named(name) === undefined)
+    if (unknown !== undefined) {
+      const name = printable(unknown.name, 80)
+      return Effect.fail(
+        invalid(`${name}: there is no such variable; docs/configuration.md lists those that there are`)
+      )
+    }
+    const empty = names.find(({ isEmpty, name }) => isEmpty && all.some((each) => each.name === name && reads(each)))
+    if (empty === undefined) return Effect.void
+    return Effect.fail(invalid(`${empty.name}: it is empty; unset it, or give it a value`))
+  })

@@ -1,0 +1,221 @@
+/** Each variable that there is: its name, how it is written, what it says, and who reads it. */
+
+/** How a variable is written. */
+export const forms = {
+  duration: "a duration such as `10 seconds` or `5 minutes`, or `Infinity`",
+  count: "a whole number above 0",
+  boolean: "`true` or `false`",
+  networks: "IP networks separated by commas, such as `10.0.0.0/8, 2001:db8::/32, 203.0.113.7`",
+  appKey: "base64 of a 32-byte app key",
+  secret: "base64 of a 32-byte seed or of a 64-byte secret key",
+  address: "an address, or several of the same peer joined by `;`"
+} as const
+
+/** The commands of `multiserver`. */
+export type Command = "keygen" | "listen" | "connect" | "bridge" | "probe" | "address"
+
+/** What reads variables in a program. */
+export type ReadBy =
+  | "Limits.layerConfig"
+  | "Policy.layerConfig"
+  | "Identity.layerConfig"
+  | "AppKey.configAppKey"
+  | "Networks.configTrustedProxies"
+
+/** One variable. */
+export interface Variable {
+  readonly name: string
+  readonly form: keyof typeof forms
+  /** What it says. */
+  readonly what: string
+  /** What holds where it is not set, in the same form where there is one. */
+  readonly byDefault: string
+  /** What reads it in a program. */
+  readonly readBy: ReadBy | undefined
+  /** Which commands read it. Others do not look at it. */
+  readonly commands: ReadonlyArray<Command>
+}
+
+const speaking = ["listen", "connect", "bridge", "probe"] as const
+const listening = ["listen", "bridge"] as const
+const dialing = ["connect", "bridge", "probe"] as const
+const limits = "Limits.layerConfig"
+const policy = "Policy.layerConfig"
+
+/** Each variable that there is. */
+export const variables = {
+  address: {
+    name: "MULTISERVER_ADDRESS",
+    form: "address",
+    what: "the address of a command that is given none; `bridge` dials it",
+    byDefault: "none",
+    readBy: undefined,
+    commands: ["listen", "connect", "bridge", "probe", "address"]
+  },
+  secret: {
+    name: "MULTISERVER_SECRET",
+    form: "secret",
+    what: "the identity of a program. The command refuses it: every child process inherits a variable",
+    byDefault: "none",
+    readBy: "Identity.layerConfig",
+    commands: []
+  },
+  appKey: {
+    name: "MULTISERVER_APP_KEY",
+    form: "appKey",
+    what: "the key of the network; `--app-key` and `--app-key-file` come before it",
+    byDefault: "Secure Scuttlebutt's main network",
+    readBy: "AppKey.configAppKey",
+    commands: speaking
+  },
+  dialAllow: {
+    name: "MULTISERVER_DIAL_ALLOW",
+    form: "networks",
+    what: "the only networks that may be dialed",
+    byDefault: "all",
+    readBy: policy,
+    commands: dialing
+  },
+  dialDeny: {
+    name: "MULTISERVER_DIAL_DENY",
+    form: "networks",
+    what: "networks that may not be dialed",
+    byDefault: "none",
+    readBy: policy,
+    commands: dialing
+  },
+  dialDenyPrivate: {
+    name: "MULTISERVER_DIAL_DENY_PRIVATE",
+    form: "boolean",
+    what: "whether only what is public may be dialed",
+    byDefault: "`false`",
+    readBy: policy,
+    commands: dialing
+  },
+  acceptAllow: {
+    name: "MULTISERVER_ACCEPT_ALLOW",
+    form: "networks",
+    what: "the only networks that may connect",
+    byDefault: "all",
+    readBy: policy,
+    commands: listening
+  },
+  acceptDeny: {
+    name: "MULTISERVER_ACCEPT_DENY",
+    form: "networks",
+    what: "networks that may not connect",
+    byDefault: "none",
+    readBy: policy,
+    commands: listening
+  },
+  trustedProxies: {
+    name: "MULTISERVER_TRUSTED_PROXIES",
+    form: "networks",
+    what: "the proxies that are trusted to say who connects",
+    byDefault: "none",
+    readBy: "Networks.configTrustedProxies",
+    commands: listening
+  },
+  handshake: {
+    name: "MULTISERVER_HANDSHAKE",
+    form: "duration",
+    what: "how long all handshakes of a connection may take together",
+    byDefault: "`10 seconds`",
+    readBy: limits,
+    commands: speaking
+  },
+  close: {
+    name: "MULTISERVER_CLOSE",
+    form: "duration",
+    what: "how long connections that close wait for the kernel to take what is pending",
+    byDefault: "`1 second`",
+    readBy: limits,
+    commands: speaking
+  },
+  grace: {
+    name: "MULTISERVER_GRACE",
+    form: "duration",
+    what: "how long the handlers of a listener that stops may go on",
+    byDefault: "`5 seconds`",
+    readBy: limits,
+    commands: listening
+  },
+  idle: {
+    name: "MULTISERVER_IDLE",
+    form: "duration",
+    what: "after how long without a byte in either direction a connection fails",
+    byDefault: "`Infinity`",
+    readBy: limits,
+    commands: speaking
+  },
+  lookup: {
+    name: "MULTISERVER_LOOKUP",
+    form: "duration",
+    what: "how long the look-up of a host name may take",
+    byDefault: "`5 seconds`",
+    readBy: limits,
+    commands: dialing
+  },
+  dialWait: {
+    name: "MULTISERVER_DIAL_WAIT",
+    form: "duration",
+    what: "how long a dial waits for a place, while as many connect as may",
+    byDefault: "`30 seconds`",
+    readBy: limits,
+    commands: dialing
+  },
+  dials: {
+    name: "MULTISERVER_DIALS",
+    form: "count",
+    what: "how many dials may connect at once; more wait",
+    byDefault: "`160`",
+    readBy: limits,
+    commands: dialing
+  },
+  pendingHandshakes: {
+    name: "MULTISERVER_PENDING_HANDSHAKES",
+    form: "count",
+    what: "how many accepted connections may be in their handshakes; above it, one of them makes room",
+    byDefault: "`1024`",
+    readBy: limits,
+    commands: listening
+  },
+  connections: {
+    name: "MULTISERVER_CONNECTIONS",
+    form: "count",
+    what: "how many connections there may be",
+    byDefault: "as many as there are file descriptors for",
+    readBy: limits,
+    commands: listening
+  },
+  sourceConnections: {
+    name: "MULTISERVER_SOURCE_CONNECTIONS",
+    form: "count",
+    what: "how many accepted connections one source may have",
+    byDefault: "`64`",
+    readBy: limits,
+    commands: listening
+  },
+  sourceRate: {
+    name: "MULTISERVER_SOURCE_RATE",
+    form: "count",
+    what: "how many newcomers that say something one source may send in a second",
+    byDefault: "`250`",
+    readBy: limits,
+    commands: listening
+  },
+  exemptLoopback: {
+    name: "MULTISERVER_EXEMPT_LOOPBACK",
+    form: "boolean",
+    what: "whether the two limits on sources leave out loopback",
+    byDefault: "`true`",
+    readBy: limits,
+    commands: listening
+  }
+} as const satisfies Record<string, Variable>
+
+/** The same as a list. */
+export const all: ReadonlyArray<Variable> = Object.values(variables)
+
+/** The variable of this name. */
+export const named = (name: string): Variable | undefined => all.find((variable) => variable.name === name)
