@@ -12,10 +12,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import { NodeInspectSymbol } from "effect/Inspectable"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import { type Address, format, type MultiAddress } from "./Address.ts"
 import type * as Connection from "./Connection.ts"
 import { Crowded } from "./Crowded.ts"
@@ -29,6 +31,7 @@ import { advertised, type Binding, bindingsFor, elsewhereFor, type Scopes } from
 import { drain } from "./listen/drain.ts"
 import { Roster } from "./listen/roster.ts"
 import { type Serve, Serving } from "./listen/serving.ts"
+import { parentOf, type Spanned } from "./spans.ts"
 
 export type { Scopes } from "./listen/bindings.ts"
 
@@ -119,7 +122,7 @@ const listen = (
   }).pipe(
     inOwnScope,
     Effect.map(({ scope, value: { bound, elsewhere, roster, serving } }): Listener => {
-      const whole = { address: format(addresses), roster, serving, scope }
+      const whole = { address: format(addresses), roster, serving, scope, spanned: environment.spanned }
       return new Bound(whole, (scopes = "device") => advertised(bound, scopes, external.hosts, elsewhere))
     }),
     environment.spanned({
@@ -135,6 +138,7 @@ interface Whole {
   readonly roster: Roster
   readonly serving: Serving
   readonly scope: Scope.Closeable
+  readonly spanned: Spanned
 }
 
 const texts = (addresses: ReadonlyArray<Address>): string => addresses.map(format).join(";")
@@ -158,7 +162,7 @@ class Bound implements Listener {
     this.draining = whole.roster.draining.await
     this.run = <E, R>(handler: Handler<E, R>) =>
       Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) =>
-        runOnce(whole, withContext(handler, context))
+        runOnce(whole, withContext(handler, context, whole.spanned))
       )
   }
 
@@ -207,9 +211,11 @@ const bind = (binding: Binding, arrivals: Arrivals) =>
  * nothing to restore: the connection's fiber gets its context back when its scope closes.
  */
 const withContext =
-  <E, R>(handler: Handler<E, R>, context: Context.Context<Exclude<R, Scope.Scope>>): Serve =>
+  <E, R>(handler: Handler<E, R>, context: Context.Context<Exclude<R, Scope.Scope>>, spanned: Spanned): Serve =>
   (connection) =>
     Effect.withFiber((fiber) => {
-      fiber.setContext(Context.add(context, Scope.Scope, Context.getUnsafe(fiber.context, Scope.Scope)))
+      const own = Context.add(context, Scope.Scope, Context.getUnsafe(fiber.context, Scope.Scope))
+      const parent = parentOf(spanned, fiber.context)
+      fiber.setContext(Option.isNone(parent) ? own : Context.add(own, Tracer.ParentSpan, parent.value))
       return handler(connection) as Effect.Effect<unknown, E, Scope.Scope>
     })

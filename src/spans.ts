@@ -2,9 +2,10 @@
  * Spans around what takes time and can fail: a dial, each of its attempts, handshakes, a listen, and the life of a
  * connection that was accepted. None for a frame, a read or a write.
  */
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 
@@ -25,10 +26,19 @@ export type Spanned = (
   span: Span
 ) => <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) => Effect.Effect<A, E, Scope.Scope>
 
+/** A span ends with an exit that a tracer sees. What was made is not in it: a link has keys. */
 const spanned: Spanned =
   ({ attributes, kind, name, root = false }) =>
-  (effect) =>
-    Effect.suspend(() => Effect.withSpan(effect, name, { attributes: attributes(), kind, root }))
+  <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) =>
+    Effect.suspend(() => {
+      let made: Option.Option<A> = Option.none()
+      const run = Effect.map(effect, (value) => {
+        made = Option.some(value)
+      })
+      return Effect.map(Effect.withSpan(run, name, { attributes: attributes(), kind, root }), () =>
+        Option.getOrThrow(made)
+      )
+    })
 
 /** The span of all handshakes of one connection. */
 export const handshakeSpan = (spanned: Spanned, stack: string, kind: "client" | "server") =>
@@ -44,3 +54,7 @@ export const makeSpanned: Effect.Effect<Spanned> = Effect.map(
   Effect.context<never>(),
   ({ mapUnsafe }: Context.Context<never>) => (mapUnsafe.has(Tracer.Tracer.key) ? spanned : unspanned)
 )
+
+/** The span around what runs now, where there are spans. */
+export const parentOf = (spanned: Spanned, context: Context.Context<never>): Option.Option<Tracer.AnySpan> =>
+  spanned === unspanned ? Option.none() : Context.getOption(context, Tracer.ParentSpan)
