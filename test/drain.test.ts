@@ -2,6 +2,7 @@
 import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,6 +13,7 @@ import type * as Address from "../src/Address.ts"
 import * as Connection from "../src/Connection.ts"
 import type * as Events from "../src/Events.ts"
 import * as Limits from "../src/Limits.ts"
+import type * as Listener from "../src/Listener.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as WebSocket from "../src/ws/WebSocket.ts"
 import { echo, pattern, protocols, recorder, sameBytes, turn } from "./support/servers.ts"
@@ -30,7 +32,7 @@ const borrowing = (connection: Connection.Connection) =>
   )
 
 /** A listener that the test drains. */
-const listening = (target: string, handler = echo) =>
+const listening = (target: string, handler: Listener.Handler<unknown, never> = echo) =>
   Effect.gen(function* () {
     const scope = yield* Scope.make()
     const listener = yield* Multiserver.listen(target).pipe(Scope.provide(scope))
@@ -140,6 +142,25 @@ describe("a listener that stops", () => {
       yield* Fiber.interrupt(flood)
       assert.deepStrictEqual(ends(events).toSorted(), ["TimedOut", "closed"])
     }).pipe(Effect.provide(draining("5 seconds", events)))
+  })
+
+  it.live("cuts off the connection of a handler that can't be interrupted, and waits for the handler", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { address, drain } = yield* listening("net:127.0.0.1:0~shs", () =>
+        Effect.uninterruptible(Deferred.await(gate))
+      )
+      const connection = yield* Multiserver.dial(address)
+      const reading = yield* Effect.forkChild(Effect.flip(connection.pull))
+      const stopping = yield* Effect.forkChild(drain)
+      const error = yield* Fiber.join(reading)
+      assert.isTrue(error._tag === "ConnectionError" && ["Truncated", "Reset"].includes(error.reason._tag), error._tag)
+      assert.isUndefined(stopping.pollUnsafe())
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(stopping)
+      assert.deepStrictEqual(ends(events), ["LocallyClosed"])
+    }).pipe(Effect.provide(draining("50 millis", events)))
   })
 
   it.live("is not held up beyond the grace time by a peer that hears the goodbye and goes on sending", () => {

@@ -31,10 +31,12 @@ const stop = (roster: Roster): void => {
 
 /**
  * The grace time is over. Where the peer does not read, the connection's event says so, and does not blame the handler.
+ * The others are destroyed here too: a handler that can't be interrupted would keep its connection as long as it likes.
  */
 const giveUp = ({ served }: Roster): void => {
   for (const leaving of served) {
     if (leaving.stalled) leaving.expire()
+    else leaving.destroy()
   }
 }
 
