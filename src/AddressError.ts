@@ -112,6 +112,7 @@ export const AddressReason = Schema.Union([
   MissingSection,
   TooLong
 ])
+/** Why a text is no address. */
 export type AddressReason = typeof AddressReason.Type
 
 /** Text that is no address. It never holds the text itself, which may hold a seed or token. */

@@ -33,6 +33,7 @@ export type { Chunks } from "./Port.ts"
 // what a user holds
 // -----------------------------------------------------------------------------
 
+/** A live byte stream with a peer, as long as the scope in which it was opened. */
 export interface Connection {
   /**
    * What has arrived, as soon as there is some. The clean end is `Cause.Done`. The bytes are the caller's. A pull that

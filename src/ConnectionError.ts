@@ -74,6 +74,7 @@ export const locallyClosed = new LocallyClosed({ why: "closed" })
 export const draining = new LocallyClosed({ why: "draining" })
 
 const ConnectionReason = Schema.Union([Truncated, Tampered, Reset, ProtocolViolation, TimedOut, LocallyClosed])
+/** Why an open connection failed. */
 export type ConnectionReason = typeof ConnectionReason.Type
 
 /**

@@ -21,6 +21,7 @@ import { monotonicNow } from "./monotonic.ts"
 
 export type { DialPlan, Timeouts } from "./dial/plan.ts"
 
+/** What `Multiserver.dial` takes besides the addresses. */
 export interface DialOptions {
   /** By default `inOrder`. */
   readonly plan?: DialPlan

@@ -139,6 +139,7 @@ const HandshakeReason = Schema.Union([
   HandshakeDraining,
   HandshakeDefect
 ])
+/** Why a handshake failed. */
 export type HandshakeReason = typeof HandshakeReason.Type
 
 /** A transform's handshake failed. */

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { check, readBoolean, readCount, readDuration, variables } from "./variables.ts"
 
+/** How much, how many and how long. */
 export interface LimitValues {
   /** For all handshakes of a connection together, from the open transport (dial) or from accept (serve). */
   readonly handshake: Duration.Duration
@@ -45,6 +46,7 @@ export interface LimitValues {
   readonly exemptLoopback: boolean
 }
 
+/** What holds where nothing else is said. */
 export const defaults: LimitValues = {
   // What libp2p gives an upgrade. In total, not per read: a peer that drips bytes gains nothing.
   handshake: Duration.seconds(10),
@@ -82,6 +84,7 @@ export const defaults: LimitValues = {
  */
 export type Exceeded = "TooManyConnections" | "TooManyFromSource" | "TooFast"
 
+/** The limits of a Multiserver, read where its layer is built. By default `defaults`. */
 export const Limits: Context.Reference<LimitValues> = Context.Reference("effect-multiserver/Limits", {
   defaultValue: () => defaults
 })

@@ -24,6 +24,7 @@ export interface Networks {
   readonly networks: ReadonlyArray<IpNetwork.IpNetwork>
 }
 
+/** No network. */
 export const empty: Networks = { networks: [] }
 
 /** An IP without its zone, and IPv4 as such when it is mapped into IPv6. */

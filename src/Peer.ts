@@ -4,6 +4,7 @@ import { PublicKey } from "./Identity.ts"
 
 /** Nothing is known of who is at the other end. */
 export class Anonymous extends Schema.TaggedClass<Anonymous>()("Anonymous", {}) {}
+/** A peer of which nothing is known. */
 export const anonymous = new Anonymous()
 /** The other end has proved that it holds the secret half of this key. */
 export class Authenticated extends Schema.TaggedClass<Authenticated>()("Authenticated", { publicKey: PublicKey }) {}

@@ -16,6 +16,7 @@ import * as Networks from "./Networks.ts"
 import type { Below, Destination, Reach } from "./Transport.ts"
 import { check, readBoolean, readBy, type Variable, variables } from "./variables.ts"
 
+/** What is asked before something is dialed or let in. A rule that throws denies. */
 export interface PolicyRules {
   /** Before anything is done for an address. `to` is where its transport says that a dial leads. */
   readonly mayDial: (address: Address, to: Destination) => boolean
@@ -53,6 +54,7 @@ export const prefer =
     return understood.toSorted((a, b) => rank(a) - rank(b))
   }
 
+/** The rules of a Multiserver, read where its layer is built. By default everything is allowed. */
 export const Policy: Context.Reference<PolicyRules> = Context.Reference("effect-multiserver/Policy", {
   defaultValue: () => allowAll
 })
@@ -69,6 +71,7 @@ export interface Lists {
   readonly allow?: ReadonlyArray<string>
 }
 
+/** Lists of networks, and an order of protocols. */
 export interface Options {
   /**
    * Which IPs may be dialed, as written or as their names resolve; `0.0.0.0` and `::` lead to this device, so they are

@@ -17,6 +17,7 @@ import { inOwnScope } from "../inOwnScope.ts"
 import type { Link } from "../Link.ts"
 import { isCleanEnd, toReason } from "./socketErrors.ts"
 
+/** Who and where the other end is, and what is known of the stream. */
 export interface Options {
   /** Where the other end is. */
   readonly remote: Address

@@ -20,8 +20,11 @@ import * as View from "./view.ts"
 
 /** Not yet (`null`, `false`), over (`true`), or broken. */
 export type End = Error | boolean | null
+/** Hears the next value, or the end. */
 export type Callback<A> = (end: End, data?: A) => void
+/** Gives values one after another, each when it is asked for. */
 export type Source<A> = (abort: End, callback: Callback<A>) => void
+/** Takes all values of a source. */
 export type Sink<A> = (source: Source<A>) => void
 
 /** The fields of a multiserver stream. */

@@ -26,6 +26,7 @@ export interface Sealer {
   readonly sealEnd: (stage: Uint8Array, offset: number) => void
 }
 
+/** Both directions of a codec. */
 export interface Codec {
   readonly sealer: Sealer
   readonly opener: Opener

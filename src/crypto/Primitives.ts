@@ -16,6 +16,7 @@ export interface KeyPairBytes {
   readonly secretKey: Uint8Array
 }
 
+/** The cryptographic primitives that the protocols are made of. `Sodium.layer` gives them on Node. */
 export class Primitives extends Context.Service<
   Primitives,
   {

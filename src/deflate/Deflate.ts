@@ -17,6 +17,7 @@ import * as Address from "../Address.ts"
 import * as Transform from "../Transform.ts"
 import * as Compression from "./Compression.ts"
 
+/** How what is sent is compressed. */
 export interface Options {
   /**
    * Whether what is sent may refer back to earlier batches. It makes small messages smaller, and lets whoever sees

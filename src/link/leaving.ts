@@ -61,6 +61,7 @@ const consumed = new LocallyClosed({ why: "consumed" })
 
 type State = "opening" | "open" | "leaving" | "left"
 
+/** Who ends a stack, and what it has carried: one for each connection. */
 export class Leaving implements PortListener {
   private state: State = "opening"
   private port: Port

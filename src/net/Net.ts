@@ -48,6 +48,7 @@ const dial = (
     reading
   )
 
+/** For who listens behind proxies. */
 export interface Options {
   /**
    * The proxies whose connections begin with a header of the PROXY protocol, version 1 or 2, that says whose they are;

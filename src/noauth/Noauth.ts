@@ -14,6 +14,7 @@ import { Trusted } from "../Peer.ts"
 import * as Transform from "../Transform.ts"
 import type { Below } from "../Transport.ts"
 
+/** Who is trusted without proof. */
 export interface Options {
   /** Whether everybody who can reach loopback is taken for this user. By default not. */
   readonly trustLoopback?: boolean

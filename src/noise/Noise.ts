@@ -36,6 +36,7 @@ export interface Applicant {
   readonly token: Option.Option<Redacted.Redacted<Uint8Array>>
 }
 
+/** The network, and who may come in. */
 export interface Options<E = never, R = never> {
   /** By default SSB's main network. */
   readonly appKey?: AppKey

@@ -27,6 +27,7 @@ import * as Transport from "../Transport.ts"
 /** Where a SOCKS5 proxy listens: over TCP, or on a unix socket as Tor's `SocksPort unix:/run/tor/socks` has it. */
 export type ProxyPlace = { readonly host: string; readonly port: number } | { readonly path: string }
 
+/** How Tor is reached. */
 export interface Options {
   /** Tried in order. By default those of Tor and of the Tor Browser: 127.0.0.1, ports 9050 and 9150. */
   readonly proxies?: readonly [ProxyPlace, ...ReadonlyArray<ProxyPlace>]

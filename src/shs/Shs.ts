@@ -34,6 +34,7 @@ export interface Applicant {
   readonly remote: Address.Address
 }
 
+/** The network, who may come in, and the longest box that is read. */
 export interface Options<E = never, R = never> {
   /** By default SSB's main network. */
   readonly appKey?: AppKey

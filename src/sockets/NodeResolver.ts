@@ -102,6 +102,7 @@ export const system: Resolve = new Lookups().resolve
 // DNS servers
 // -----------------------------------------------------------------------------
 
+/** Which DNS servers are asked, and for how long. */
 export interface DnsOptions {
   /** Whom to ask, in order: `192.0.2.53`, `192.0.2.53:5353`, `[2001:db8::53]:53`. By default the system's servers. */
   readonly servers?: ReadonlyArray<string>

@@ -26,6 +26,7 @@ import { ChaosPort } from "./chaos/port.ts"
 
 export type { Done, Harm } from "./chaos/harm.ts"
 
+/** What is done to the bytes that pass. */
 export interface Options {
   /** The same seed does the same to connections that are dialed in the same order. */
   readonly seed: number

@@ -34,6 +34,7 @@ import type { WsPort } from "./wsPort.ts"
 export type { Origins } from "./origin.ts"
 export { type Credentials, LiveCredentials, type Pem } from "./tls.ts"
 
+/** For dialing and listening over `ws`; each has a default. */
 export interface Options {
   /** Somebody's server that listens already, to share; it is never closed. By default each address has its own. */
   readonly server?: Server
@@ -85,6 +86,7 @@ export interface Options {
 /** Headers of an HTTP request, by their names. */
 export type Headers = Readonly<Record<string, string | Redacted.Redacted<string>>>
 
+/** The same over `wss`, with certificates. */
 export interface SecureOptions extends Options {
   /** To listen with. Those of `makeCredentials` can be replaced while it listens. */
   readonly credentials?: Credentials | LiveCredentials
