@@ -38,7 +38,7 @@ const inOrder = (
   failed: Array<Attempt>
 ): Effect.Effect<Connection.Connection, AttemptReason, Scope.Scope> =>
   attempt(environment, candidate, failed).pipe(
-    Effect.map(({ value }) => value),
+    Effect.map(({ value }) => value.connection),
     Effect.catch((reason) => {
       failed.push({ address: format(candidate.address), reason })
       if (!Arr.isArrayNonEmpty(rest)) return Effect.fail(reason)

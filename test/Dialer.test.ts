@@ -1,6 +1,8 @@
 import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -12,8 +14,11 @@ import * as Address from "../src/Address.ts"
 import { DialError, Refused } from "../src/DialError.ts"
 import type * as Events from "../src/Events.ts"
 import { formatPublicKey, PublicKey } from "../src/Identity.ts"
+import * as Limits from "../src/Limits.ts"
 import * as Multiserver from "../src/Multiserver.ts"
+import * as Memory from "../src/memory/Memory.ts"
 import * as Policy from "../src/Policy.ts"
+import * as Transform from "../src/Transform.ts"
 import * as Transport from "../src/Transport.ts"
 import { primitives } from "./support/primitives.ts"
 import {
@@ -195,6 +200,75 @@ describe("dial", () => {
         assert.isTrue(error.reason._tag === "TimedOut" && error.reason.phase === "connect")
       }).pipe(Effect.provide(layer))
     })
+  )
+
+  it.effect("ends the time to connect when it is over, also when the look-up before it had more time", () =>
+    Effect.gen(function* () {
+      const slow = Transform.layer("slow", {
+        section: Address.section("slow", Schema.Literal("")),
+        authenticates: false,
+        outbound: () => Effect.never,
+        inbound: Effect.succeed
+      })
+      const named = Transport.layer("named", {
+        section: Address.section("named", Schema.String),
+        reach: () => "device",
+        dial: (_, { lookingUp }) => Effect.andThen(lookingUp(Effect.sleep("2 seconds")), Effect.never)
+      })
+      const context = yield* Layer.build(
+        Multiserver.layer(["named", "memory~slow"]).pipe(Layer.provide([named, slow, Memory.layer()]))
+      )
+      const endsAfter = (millis: number, phase: string, dial: Effect.Effect<unknown, unknown>) =>
+        Effect.gen(function* () {
+          const fiber = yield* Effect.forkChild(Effect.flip(dial))
+          yield* TestClock.adjust(millis - 1)
+          assert.isUndefined(fiber.pollUnsafe(), phase)
+          yield* TestClock.adjust(1)
+          const error = yield* Fiber.join(fiber)
+          assert.isTrue(error instanceof DialError && error.reason._tag === "TimedOut" && error.reason.phase === phase)
+        })
+      const dial = (address: string, timeouts: Multiserver.Timeouts) =>
+        Effect.scoped(Multiserver.dial(address, { timeouts })).pipe(Effect.provide(context))
+      yield* endsAfter(3000, "connect", dial("named", { lookup: "10 seconds", connect: "1 second" }))
+      yield* endsAfter(1000, "lookup", dial("named", { lookup: "1 second", connect: "10 seconds" }))
+      yield* Effect.gen(function* () {
+        yield* served("memory:m~slow", echo)
+        yield* endsAfter(20_000, "handshake", dial("memory:m~slow", { connect: "1 second", handshake: "20 seconds" }))
+      }).pipe(Effect.provide(context))
+    })
+  )
+
+  it.live("sets a timer for each phase and no more, however short another phase may be", () =>
+    Effect.gen(function* () {
+      const { port } = yield* silent
+      const clock = yield* Clock.clockWith(Effect.succeed)
+      let timers = 0
+      const counting: Clock.Clock = {
+        currentTimeMillis: clock.currentTimeMillis,
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+        currentTimeNanos: clock.currentTimeNanos,
+        currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+        monotonicTimeNanos: clock.monotonicTimeNanos,
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+        sleep: (duration) => {
+          timers++
+          return clock.sleep(duration)
+        }
+      }
+      const error = yield* Multiserver.dial(`net:127.0.0.1:${port}~shs:${somebody}`, {
+        timeouts: { lookup: 0, handshake: "300 millis" }
+      }).pipe(Effect.flip, Effect.provideService(Clock.Clock, counting))
+      assert.isTrue(error.reason._tag === "TimedOut" && error.reason.phase === "handshake")
+      // One more where the system's timer rings a little early.
+      assert.isAtMost(timers, 3)
+    }).pipe(
+      Effect.provide(
+        Multiserver.layer(["net~shs"]).pipe(
+          Layer.provide(protocols()),
+          Layer.provide(Limits.layer({ dialWait: Duration.zero }))
+        )
+      )
+    )
   )
 
   it.effect("counts the handshake's deadline in total, however the peer drips", () =>

@@ -1,6 +1,10 @@
 /** One attempt of a dial: one address, with deadlines, a scope and events of its own. */
 import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
 import * as Connection from "../Connection.ts"
@@ -15,25 +19,36 @@ import { monotonicMillis } from "../monotonic.ts"
 import { handshakeSpan } from "../spans.ts"
 import type { Candidate, Times } from "./plan.ts"
 
-/** The deadline of an attempt, by the monotonic clock. Each phase has its own, and one fiber watches them all. */
+/** The deadline of an attempt, by the monotonic clock. Each phase has its own, and one timer runs for the earliest. */
 class Deadline {
   private phase: keyof Times = "connect"
   private millis = Number.POSITIVE_INFINITY
   private since = 0
+  /** When the timer rings. It runs on a fiber of its own, so that it can be set again. */
+  private ringsAt = Number.POSITIVE_INFINITY
+  private timer: Fiber.Fiber<void> | undefined
+  /** Ends the wait for the deadline. There is no timer before somebody waits, and none after `stop`. */
+  private end: ((failure: Effect.Effect<never, DialTimedOut>) => void) | undefined
   private readonly times: Times
-  private readonly shortest: number
   private readonly clock: Clock.Clock
+  private readonly context: Context.Context<never>
 
-  constructor(times: Times, clock: Clock.Clock) {
+  constructor(times: Times, clock: Clock.Clock, context: Context.Context<never>) {
     this.times = times
-    this.shortest = Math.min(times.place, times.lookup, times.connect, times.handshake)
     this.clock = clock
+    this.context = context
+  }
+
+  private get at(): number {
+    return this.since + this.millis
   }
 
   begin(phase: keyof Times): void {
     this.phase = phase
     this.millis = this.times[phase]
     this.since = monotonicMillis(this.clock)
+    // A timer that rings too early is set again when it rings. One that would ring too late is set again now.
+    if (this.at < this.ringsAt) this.setTimer()
   }
 
   /** From here until the handshakes begin, no time counts. */
@@ -47,16 +62,33 @@ class Deadline {
       return Effect.tap(lookup, () => Effect.sync(() => this.begin("connect")))
     })
 
-  /**
-   * Fails when the time is over. It never sleeps longer than the shortest phase may take, so it can't miss the deadline
-   * of one.
-   */
-  readonly passed: Effect.Effect<never, DialTimedOut> = Effect.suspend(() => {
-    const remaining = Math.ceil(this.since + this.millis - monotonicMillis(this.clock))
-    return remaining > 0
-      ? Effect.flatMap(Effect.sleep(Math.min(remaining, this.shortest)), () => this.passed)
-      : Effect.fail(new DialTimedOut({ phase: this.phase, millis: this.millis }))
+  /** Fails when the time is over. `stop` has to be called when nobody waits for it any more. */
+  readonly passed: Effect.Effect<never, DialTimedOut> = Effect.callback((resume) => {
+    this.end = resume
+    this.setTimer()
   })
+
+  stop(): void {
+    this.end = undefined
+    this.timer?.interruptUnsafe()
+  }
+
+  private setTimer(): void {
+    if (this.end === undefined) return
+    this.timer?.interruptUnsafe()
+    this.ringsAt = this.at
+    if (this.ringsAt === Number.POSITIVE_INFINITY) return
+    const remaining = Math.max(0, Math.ceil(this.ringsAt - monotonicMillis(this.clock)))
+    this.timer = Effect.runForkWith(this.context)(this.clock.sleep(Duration.millis(remaining)))
+    this.timer.addObserver((exit) => {
+      if (Exit.isSuccess(exit)) this.rung()
+    })
+  }
+
+  private rung(): void {
+    if (this.at > monotonicMillis(this.clock)) this.setTimer()
+    else this.end?.(Effect.fail(new DialTimedOut({ phase: this.phase, millis: this.millis })))
+  }
 }
 
 export type Handshake = Effect.Effect<Link, AttemptReason, Scope.Scope>
@@ -68,7 +100,7 @@ const atOnce: Turn = (handshake) => handshake
 
 /** An attempt that succeeded, and the scope that holds all of it. */
 export interface Opened {
-  readonly value: Connection.Connection
+  readonly value: Lifetime.Opened
   readonly scope: Scope.Closeable
 }
 
@@ -82,9 +114,10 @@ export const attempt = (
   failed: ReadonlyArray<Attempt>,
   turn: Turn = atOnce
 ): Effect.Effect<Opened, AttemptReason, Scope.Scope> =>
-  Clock.clockWith((clock) => {
+  Effect.withFiber<Opened, AttemptReason, Scope.Scope>((fiber) => {
+    const clock = fiber.getRef(Clock.Clock)
     const started = monotonicMillis(clock)
-    const deadline = new Deadline(times, clock)
+    const deadline = new Deadline(times, clock, fiber.context)
     let connectMillis = 0
     const { opensSockets } = stack.transport
     const place = places.place(opensSockets)
@@ -110,6 +143,7 @@ export const attempt = (
       )
     })
     const opened = Effect.map(Effect.raceFirst(open, deadline.passed), (link): Lifetime.Opened => {
+      deadline.stop()
       link.leaving.leaveWith(place)
       return { connection: Connection.onTop(link, deadlines), leaving: link.leaving }
     })
@@ -126,10 +160,10 @@ export const attempt = (
       { emit, idle: limits.idle, role: "dial", stack: stack.name, failed, connectMillis: () => connectMillis, died },
       opened
     )
-    return inOwnScope(
-      Effect.map(observed, ({ connection }) => connection),
-      () => place.leave()
-    )
+    return inOwnScope(observed, () => {
+      deadline.stop()
+      place.leave()
+    })
   }).pipe(
     spanned({
       name: "Multiserver.attempt",

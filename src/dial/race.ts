@@ -64,7 +64,7 @@ export const race = (
       )
     )
   }).pipe(
-    Effect.map(({ value }) => value),
+    Effect.map(({ value }) => value.connection),
     inOwnScope,
     Effect.map(({ value }) => value)
   )

@@ -82,8 +82,8 @@ const visitorCost = ({ stage, transport }: Visitor): Cost => {
   return cost(fds, runs ? 1 : 0, timers)
 }
 
-/** A dial that nobody answers: it and its deadline, and at the other end a server that is no part of this. */
-const waitingDialCost = cost(2, 3)
+/** A dial that nobody answers: it, its deadline and the timer of that; at the other end is a server of the test's. */
+const waitingDialCost = cost(2, 4)
 
 /** What a newcomer gets. */
 export type Welcome =
