@@ -20,7 +20,7 @@ type Listeners = Map<string, Transport.OnAccepted>
 const at = (name: string) => new Address.Address({ transport: new Address.Memory({ name }), transforms: [] })
 
 const take = (port: Port, name: string): Effect.Effect<Link.Link, never, Scope.Scope> =>
-  Effect.suspend(() => Link.make(port, { remote: at(name), peer: anonymous }))
+  Effect.uninterruptible(Effect.suspend(() => Link.make(port, { remote: at(name), peer: anonymous })))
 
 const make = (listeners: Listeners, turns: Turns): Transport.Shape =>
   Transport.make({
@@ -29,12 +29,15 @@ const make = (listeners: Listeners, turns: Turns): Transport.Shape =>
     trusted: true,
     cost: 0,
     dial: ({ name }) =>
-      Effect.suspend(() => {
-        const onAccepted = listeners.get(name)
-        if (onAccepted === undefined) return Effect.fail(new Refused())
-        const [near, far] = memoryPair(turns)
-        return onAccepted(take(far, `${name}-dialer`), undefined) ? take(near, name) : Effect.fail(new Refused())
-      }),
+      // Nothing can interrupt between the pair and its links, or an end would belong to nobody.
+      Effect.uninterruptible(
+        Effect.suspend(() => {
+          const onAccepted = listeners.get(name)
+          if (onAccepted === undefined) return Effect.fail(new Refused())
+          const [near, far] = memoryPair(turns)
+          return onAccepted(take(far, `${name}-dialer`), undefined) ? take(near, name) : Effect.fail(new Refused())
+        })
+      ),
     listen: ({ name }, onAccepted) =>
       Effect.acquireRelease(
         Effect.suspend(() => {
