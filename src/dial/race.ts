@@ -21,29 +21,33 @@ const handshakeTurn = "1 second"
  * All at once, staggered. The first that succeeds interrupts the others. It fails when all have failed; `failed` has
  * their reasons.
  *
- * The race has a scope of its own. When it is interrupted, that scope takes what an attempt has opened just before.
+ * The race has a scope of its own, and each attempt one within it, made before the attempt begins. An attempt that
+ * succeeds at the moment in which it is interrupted has left all that it opened there.
  */
 export const race = (
   environment: Environment,
   candidates: ReadonlyArray<Candidate>,
   failed: Array<Attempt>
 ): Effect.Effect<Connection.Connection, AttemptReason, Scope.Scope> =>
-  Effect.suspend(() => {
+  Effect.flatMap(Effect.scope, (all) => {
     const turn = takeTurns(candidates.length)
-    const lanes = candidates.map((candidate) => ({ candidate, gate: Latch.makeUnsafe(false) }))
+    const lanes = candidates.map((candidate) => ({
+      candidate,
+      gate: Latch.makeUnsafe(false),
+      scope: Scope.forkUnsafe(all)
+    }))
     lanes[0]?.gate.openUnsafe()
     let begun = 0
-    const won: Array<Scope.Closeable> = []
-    const racers = lanes.map(({ candidate, gate }, i) => {
+    const racers = lanes.map(({ candidate, gate, scope }, i) => {
       const next = lanes[i + 1]
       const beginNext = Effect.sync(() => next?.gate.openUnsafe())
       return Effect.gen(function* () {
         yield* gate.await
         begun = i
         yield* Effect.forkChild(Effect.delay(beginNext, stagger))
-        const own = yield* attempt(environment, candidate, failed, turn(hasSecret(candidate.address)))
-        won.push(own.scope)
-        return own
+        const own = attempt(environment, candidate, failed, turn(hasSecret(candidate.address)))
+        const { value } = yield* Scope.provide(own, scope)
+        return { connection: value.connection, scope }
       }).pipe(
         Effect.tapError((reason) =>
           Effect.suspend(() => {
@@ -56,15 +60,15 @@ export const race = (
         Effect.onError(() => beginNext)
       )
     })
-    return Effect.tap(Effect.raceAll(racers), ({ scope }) =>
+    return Effect.tap(Effect.raceAll(racers), (winner) =>
       // Two can succeed at the same moment. The one that lost is closed here.
       Effect.forEach(
-        won.filter((other) => other !== scope),
-        (other) => Scope.close(other, Exit.interrupt())
+        lanes.filter(({ scope }) => scope !== winner.scope),
+        ({ scope }) => Scope.close(scope, Exit.interrupt())
       )
     )
   }).pipe(
-    Effect.map(({ value }) => value.connection),
+    Effect.map(({ connection }) => connection),
     inOwnScope,
     Effect.map(({ value }) => value)
   )

@@ -10,14 +10,24 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Scheduler from "effect/Scheduler"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
+import * as Address from "../../src/Address.ts"
+import * as Limits from "../../src/Limits.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
+import * as Memory from "../../src/memory/Memory.ts"
 import * as Onion from "../../src/onion/Onion.ts"
+import * as Transform from "../../src/Transform.ts"
 import * as Unix from "../../src/unix/Unix.ts"
 import * as WebSocket from "../../src/ws/WebSocket.ts"
-import { protocols, turn } from "../support/servers.ts"
+import { protocols, turn, turns } from "../support/servers.ts"
 
 /** At 2, Effect itself makes no progress. */
 const sweep = Array.from({ length: 58 }, (_, i) => i + 3)
@@ -87,6 +97,13 @@ const transports: Readonly<
   }
 }
 
+/** Other work of a fiber, one operation after another. */
+const work = (operations: number): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    let left = operations
+    return Effect.whileLoop({ while: () => left-- > 0, body: () => Effect.void, step: () => {} })
+  })
+
 const same = (address: string): string => address
 
 describe.each(Object.entries(transports))("a dial over %s", (transport, { dialed = same, target }) => {
@@ -123,6 +140,78 @@ describe.each(Object.entries(transports))("a dial over %s", (transport, { dialed
         yield* Effect.timeoutOption(Effect.all(all, { concurrency: 20, discard: true }), bound)
         assert.deepStrictEqual([...silent], [])
       }).pipe(Effect.provide(layer)),
+    60_000
+  )
+})
+
+/** A race between two addresses whose handshakes end together, the second after so much more work. How many connections stay open. */
+const openAfterRace = (operations: number, later: number) =>
+  Effect.gen(function* () {
+    const both = Latch.makeUnsafe(false)
+    let handshaking = 0
+    let open = 0
+    const slow = Transform.layer("slow", {
+      section: Address.section("slow", Schema.Literal("")),
+      authenticates: false,
+      outbound: (link) =>
+        Effect.suspend(() => {
+          const isSecond = ++handshaking === 2
+          return both.await.pipe(Effect.andThen(work(isSecond ? later : 0)), Effect.as(link))
+        }),
+      inbound: Effect.succeed
+    })
+    return yield* Effect.gen(function* () {
+      const listener = yield* Multiserver.listen(["memory:a~slow", "memory:b~slow"])
+      yield* Effect.forkScoped(
+        listener.run(({ pull }) =>
+          Effect.suspend(() => {
+            open++
+            return Effect.ensuring(
+              Effect.exit(Effect.forever(pull)),
+              Effect.sync(() => open--)
+            )
+          })
+        )
+      )
+      const dial = Multiserver.dial(listener.addresses(), { plan: "race" }).pipe(
+        Effect.provideService(Scheduler.MaxOpsBeforeYield, operations)
+      )
+      // The scope of what was dialed stays open.
+      const scope = yield* Effect.scope
+      const fiber = yield* Effect.forkChild(Scope.provide(dial, scope))
+      // The second begins, and has its turn at the handshake after a second.
+      yield* Effect.andThen(turn, TestClock.adjust("250 millis")).pipe(
+        Effect.repeat({ until: () => handshaking === 2 })
+      )
+      both.openUnsafe()
+      yield* Fiber.join(fiber)
+      yield* turns
+      return open
+    }).pipe(
+      Effect.provide(
+        Multiserver.layer(["memory~slow"]).pipe(
+          Layer.provide([Memory.layer(), slow]),
+          Layer.provide(Limits.layer({ grace: Duration.zero }))
+        )
+      ),
+      Effect.scoped
+    )
+  })
+
+describe("a race that two addresses win at the same moment", () => {
+  it.effect(
+    "leaves one connection, however soon a fiber has to let others run",
+    () =>
+      Effect.gen(function* () {
+        const wrong: Array<string> = []
+        for (const operations of Array.from({ length: 38 }, (_, i) => i + 3)) {
+          for (let later = 0; later < 8; later++) {
+            const open = yield* openAfterRace(operations, later)
+            if (open !== 1) wrong.push(`${operations} operations, ${later} later: ${open} open`)
+          }
+        }
+        assert.deepStrictEqual(wrong, [])
+      }),
     60_000
   )
 })
