@@ -96,7 +96,9 @@ export const layer = <const Names extends string>(
       const stacks = new Map(names.map((name) => [name, Stack.resolve(context, name)]))
       const sink = yield* Events
       const report = yield* makeReport
-      const room = Math.min(...[...stacks.values()].map(({ transport }) => transport.room()))
+      // Each is asked once: many stacks have the same transport, and those over sockets ask the system the same.
+      const rooms = new Set([...stacks.values()].map(({ transport }) => transport.room))
+      const room = Math.min(...[...rooms].map((ask) => ask()))
       const capacity = new Capacity(limits.connections, room)
       const environment: Environment = {
         stacks,

@@ -14,6 +14,7 @@ import { DialPlaces } from "../src/DialPlaces.ts"
 import * as Limits from "../src/Limits.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Net from "../src/net/Net.ts"
+import * as Noauth from "../src/noauth/Noauth.ts"
 import { Resolver } from "../src/Resolver.ts"
 import * as Transport from "../src/Transport.ts"
 
@@ -58,6 +59,30 @@ const deaf = (room?: () => number) => {
 
 const multiserver = (own: ReturnType<typeof deaf>, limits: Partial<Limits.LimitValues> = {}) =>
   Multiserver.layer(["deaf"]).pipe(Layer.provide(own.layer), Layer.provide(Limits.layer(limits)))
+
+describe("the room for connections", () => {
+  it.effect("is asked for once, however many stacks and transports have the same", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const room = () => {
+        asked++
+        return 100
+      }
+      const other = Transport.layer("other", {
+        section: Address.section("other", Schema.String),
+        reach: () => "device",
+        room,
+        dial: () => Effect.never
+      })
+      yield* Layer.build(
+        Multiserver.layer(["deaf", "deaf~noauth", "other"]).pipe(
+          Layer.provide([deaf(room).layer, other, Noauth.layer()])
+        )
+      )
+      assert.strictEqual(asked, 1)
+    })
+  )
+})
 
 /** Which phase's time was over. */
 const phase = Effect.map(Effect.flip(Effect.scoped(Multiserver.dial("deaf"))), ({ reason }) =>
