@@ -1,8 +1,10 @@
 /**
  * How many dials may open sockets. A dial waits for a place while as many connect as may at once, or while the process
- * has no file descriptor for another socket: a process that runs out of them can't even read a file.
+ * has no file descriptor for another socket: a process that runs out of them can't even read a file. While its name is
+ * looked up, a dial has no place.
  */
 import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
 import type { Capacity } from "./Capacity.ts"
 
 /**
@@ -20,6 +22,8 @@ export interface Options {
 
 /** Of one Multiserver. */
 export class DialPlaces {
+  /** As many names may be looked up at once, beside those that connect. */
+  readonly lookups: Semaphore.Semaphore
   private readonly capacity: Capacity
   private readonly most: number
   private readonly room: number
@@ -29,6 +33,7 @@ export class DialPlaces {
   constructor(capacity: Capacity, { most, room }: Options) {
     this.capacity = capacity
     this.most = most
+    this.lookups = Semaphore.makeUnsafe(most)
     this.room = room + beyondRoom
     capacity.onGiven = () => this.advance()
   }
@@ -70,6 +75,12 @@ export class DialPlaces {
 
   exit(): void {
     this.capacity.give()
+  }
+
+  /** The same of who gives a place back before it has connected. */
+  giveBack(opensSocket: boolean): void {
+    this.capacity.give()
+    if (opensSocket) this.connected()
   }
 
   /** A place for a dial. One of a transport that opens no socket of its own is there at once. */
@@ -121,6 +132,13 @@ export class DialPlace {
       })
       return Effect.sync(takeBack)
     })
+  }
+
+  /** Gives it back before it has connected, to take it again later. */
+  giveBack(): void {
+    if (this.state !== "connecting") return
+    this.state = "before"
+    this.places.giveBack(this.opensSocket)
   }
 
   private begin(): void {

@@ -56,12 +56,6 @@ class Deadline {
     this.millis = Number.POSITIVE_INFINITY
   }
 
-  readonly lookingUp = <A, E, R>(lookup: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.suspend(() => {
-      this.begin("lookup")
-      return Effect.tap(lookup, () => Effect.sync(() => this.begin("connect")))
-    })
-
   /** Fails when the time is over. `stop` has to be called when nobody waits for it any more. */
   readonly passed: Effect.Effect<never, DialTimedOut> = Effect.callback((resume) => {
     this.end = resume
@@ -121,16 +115,28 @@ export const attempt = (
     let connectMillis = 0
     const { opensSockets } = stack.transport
     const place = places.place(opensSockets)
-    const help = { lookingUp: deadline.lookingUp, spare: opensSockets ? places.spare : uncounted }
-    const connecting = () => {
-      deadline.begin("connect")
-      return connect(help)
-    }
-    const placed = Effect.suspend(() => {
-      if (place.take()) return connecting()
+    const withPlace = <A, E, R>(next: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+      const begun = () => {
+        deadline.begin("connect")
+        return next()
+      }
+      if (place.take()) return begun()
       deadline.begin("place")
-      return Effect.flatMap(place.taken, connecting)
-    })
+      return Effect.flatMap(place.taken, begun)
+    }
+    // It needs no socket, so it keeps none from others: an IP never waits for a name.
+    const lookingUp = <A, E, R>(lookup: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      Effect.suspend(() => {
+        place.giveBack()
+        deadline.begin("place")
+        const asked = Effect.suspend(() => {
+          deadline.begin("lookup")
+          return lookup
+        })
+        return Effect.flatMap(places.lookups.withPermits(1)(asked), (found) => withPlace(() => Effect.succeed(found)))
+      })
+    const help = { lookingUp, spare: opensSockets ? places.spare : uncounted }
+    const placed = Effect.suspend(() => withPlace(() => connect(help)))
     const open = Effect.flatMap(placed, (transport) => {
       connectMillis = Math.round(monotonicMillis(clock) - started)
       place.connected()
