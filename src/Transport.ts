@@ -81,8 +81,9 @@ export interface ListenOptions extends StackOptions {
   /**
    * For a transport that has something to read before it knows who has come: a place from the moment of its accept,
    * with limits and deadline as any. `source` as in `OnAccepted`, `undefined` while it is not known. `end` is called to
-   * end it, at once; `hasSpoken` when it has left without being accepted, because who has said something counts for
-   * the rate of its source. `undefined`: there is no room, and the transport closes it at once.
+   * end it, at once. `hasSpoken` is asked at most once, when it leaves before its handshakes are done, because who has
+   * said something counts for the rate of its source. What either throws is logged, and harms nobody else. `undefined`:
+   * there is no room, and the transport closes it at once.
    */
   readonly onArriving: (source: string | undefined, end: () => void, hasSpoken?: () => boolean) => Arriving | undefined
   /**

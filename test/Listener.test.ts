@@ -616,6 +616,67 @@ describe("a transport of somebody else's", () => {
       assert.include(logged[0], "a transport's own fault")
     })
   )
+
+  it.effect(
+    "that throws when it is asked whether a newcomer has spoken takes no place, and no deadline of the others",
+    () =>
+      Effect.gen(function* () {
+        const events: Array<Events.Event> = []
+        const logged: Array<string> = []
+        const logger = Logger.make(({ cause, logLevel, message }) => {
+          if (logLevel === "Error") logged.push(`${message} ${Cause.pretty(cause)}`)
+        })
+        let arrive = (_end: () => void, _hasSpoken: () => boolean): Transport.Arriving | undefined => undefined
+        const odd = Transport.layer("odd", {
+          section: Address.section("odd", Schema.String),
+          reach: () => "device",
+          dial: () => Effect.never,
+          listen: (data, _, { onArriving }) => {
+            arrive = (end, hasSpoken) => onArriving("10.0.0.1", end, hasSpoken)
+            return Effect.succeed({ section: new Address.Opaque({ name: "odd", data: `:${data}` }) })
+          }
+        })
+        let asked = 0
+        const throwing = () => {
+          asked++
+          throw new Error("a transport's own fault")
+        }
+        const ended: Array<string> = []
+        const comes = (name: string) => arrive(() => ended.push(name), throwing)
+        yield* Effect.gen(function* () {
+          yield* Multiserver.listen("odd:x")
+          for (const [first, second] of ["ab", "cd", "ef"]) {
+            assert.isDefined(comes(`${first}`))
+            assert.isDefined(comes(`${second}`))
+            yield* TestClock.adjust("10 seconds")
+          }
+          assert.deepStrictEqual(ended, ["a", "b", "c", "d", "e", "f"])
+          assert.strictEqual(asked, 6)
+          // All places are free again, and a source that has left is asked nothing more.
+          const [left, right] = [comes("left"), comes("right")]
+          right?.stay()
+          left?.gone()
+          right?.gone()
+          assert.strictEqual(asked, 7)
+          assert.isDefined(comes("g"))
+          assert.isDefined(comes("h"))
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(
+            Multiserver.layer(["odd"]).pipe(
+              Layer.provide([odd, recorder(events), Limits.layer({ connections: 2, sourceConnections: 2 })])
+            )
+          ),
+          Effect.provide(Logger.layer([logger]))
+        )
+        assert.deepStrictEqual(
+          events.map((event) => event._tag === "HandshakeFailed" && event.tag),
+          [...Array(6).fill("TimedOut"), "Draining", "Draining"]
+        )
+        assert.strictEqual(logged.length, asked)
+        assert.include(logged[0], "a transport's own fault")
+      })
+  )
 })
 
 describe("running a listener", () => {

@@ -2,12 +2,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import * as TestClock from "effect/testing/TestClock"
 import { Capacity } from "../src/Capacity.ts"
 import { DialPlaces } from "../src/DialPlaces.ts"
 import * as Limits from "../src/Limits.ts"
 import * as Admission from "../src/listen/admission.ts"
-import { groupNames, type Place } from "../src/listen/sources.ts"
+import { groupNames, type Newcomer, type Place } from "../src/listen/sources.ts"
 
 /** One who comes, and what became of it. */
 class Visitor {
@@ -148,6 +149,28 @@ describe("a newcomer when too many are pending", () => {
       enter(admission, "203.0.113.1")
       assert.isUndefined(through.visitor.ended)
     })
+  )
+})
+
+describe("the deadline of the pending", () => {
+  it.effect("goes on when ending one of them dies, and counts that one as gone", () =>
+    Effect.gen(function* () {
+      const capacity = new Capacity(10)
+      const admission = yield* make({}, capacity)
+      const come = (newcomer: Newcomer) => assert.isFalse(typeof admission.admit("198.51.100.1", newcomer) === "string")
+      const dies = (): never => {
+        throw new Error("its own fault")
+      }
+      const ended: Array<string> = []
+      come({ hasSpoken: () => true, end: dies })
+      come({ hasSpoken: dies, end: () => ended.push("never") })
+      come({ hasSpoken: () => true, end: () => ended.push("third") })
+      yield* TestClock.adjust("10 seconds")
+      come({ hasSpoken: () => true, end: () => ended.push("fourth") })
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(ended, ["third", "fourth"])
+      assert.strictEqual(capacity.count, 0)
+    }).pipe(Effect.provide(Logger.layer([])))
   )
 })
 

@@ -6,6 +6,7 @@
  * all that it may have. Turning newcomers away would lock everybody out for as long as silent sockets keep the queue
  * full, or everybody behind one address for as long as one of them does.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -101,11 +102,12 @@ export class Admission {
   leave(place: Place): void {
     if (place.gone) return
     place.gone = true
-    // Who has said nothing has cost nothing but its place.
-    if (place.newcomer.hasSpoken()) this.settle(place)
+    const wasPending = this.pending.has(place)
     this.pending.remove(place)
     this.sources.exit(place.groups)
     this.capacity.give()
+    // Who has said nothing has cost nothing but its place. Asked last: what a transport answers holds up no count.
+    if (wasPending && place.newcomer.hasSpoken()) this.sources.spend(place.groups, this.now())
   }
 
   /** A socket outlives its connection. It counts until the function that this gives is called. */
@@ -166,7 +168,10 @@ export class Admission {
     victim.newcomer.end("Displaced")
   }
 
-  /** Ends each newcomer that has been pending for too long. All have the same time, so one timer does for all. */
+  /**
+   * Ends each newcomer that has been pending for too long. All have the same time, so one timer does for all. What dies
+   * in ending one of them is logged, and the others keep their deadline: each round has one fewer to end.
+   */
   readonly deadlines: Effect.Effect<never> = Effect.suspend(() => {
     const { oldest } = this.pending
     if (oldest === undefined) {
@@ -178,7 +183,10 @@ export class Admission {
     this.leave(oldest)
     oldest.newcomer.end("TimedOut")
     return Effect.void
-  }).pipe(Effect.forever({ disableYield: true }))
+  }).pipe(
+    Effect.catchDefect((defect) => Effect.logError("ending a newcomer at its deadline died", Cause.die(defect))),
+    Effect.forever({ disableYield: true })
+  )
 }
 
 /** As long as the scope. */

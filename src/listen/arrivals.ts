@@ -53,10 +53,10 @@ export class Arrivals {
     hasSpoken: () => boolean = () => false
   ): Transport.Arriving | undefined {
     const arrival = new Arrival(binding, source, undefined, {
-      hasSpoken,
+      hasSpoken: () => this.safely("was asked whether a newcomer has spoken", hasSpoken) === true,
       end: (why) => {
         this.gone(arrival)
-        this.endSafely(end)
+        this.safely("was told to end a newcomer", end)
         this.fork(this.serving.handshakeFailed(arrival, endedError(binding, why, this.environment.limits)))
       }
     })
@@ -77,15 +77,16 @@ export class Arrivals {
 
   /** A socket outlives its connection. */
   linger(end: () => void): () => void {
-    return this.admission.linger(() => this.endSafely(end))
+    return this.admission.linger(() => this.safely("was told to end a newcomer", end))
   }
 
   /** The transport may be somebody else's. What it throws must stop neither the deadlines nor another newcomer. */
-  private endSafely(end: () => void): void {
+  private safely<A>(when: string, call: () => A): A | undefined {
     try {
-      end()
+      return call()
     } catch (defect) {
-      this.environment.report("a transport threw when it was told to end a newcomer", defect)
+      this.environment.report(`a transport threw when it ${when}`, defect)
+      return undefined
     }
   }
 
