@@ -335,6 +335,41 @@ describe("one source", () => {
     assert.isTrue(same("203.0.113.7%a", "203.0.113.7%b"))
   })
 
+  it.effect("that is known as another one of its full network takes no room from itself, and displaces nobody", () =>
+    Effect.gen(function* () {
+      const admission = yield* make({ sourceConnections: 1 })
+      const all = Array.from({ length: 8 }, (_, i) => enter(admission, `198.51.100.${i + 1}`))
+      const [first] = all
+      assert.isUndefined(first && admission.move(first.place, "198.51.100.99"))
+      assert.strictEqual(remaining(all).length, 8)
+      // Its new source is full now, and its network still is.
+      all.forEach(({ place }) => {
+        admission.settle(place)
+      })
+      assert.strictEqual(refusal(admission, "198.51.100.99"), "TooManyFromSource")
+      assert.strictEqual(refusal(admission, "198.51.100.9"), "TooManyFromSource")
+      for (const { place } of all) admission.leave(place)
+      // Each group has counted each that left once: all that it may have can come again, and no more.
+      const again = Array.from({ length: 8 }, (_, i) => enter(admission, `198.51.100.${99 - i}`))
+      for (const { place } of again) admission.settle(place)
+      assert.strictEqual(refusal(admission, "198.51.100.1"), "TooManyFromSource")
+    })
+  )
+
+  it.effect("that is known as one that is refused counts where it did until it leaves", () =>
+    Effect.gen(function* () {
+      const admission = yield* make({ sourceConnections: 1 })
+      admission.settle(enter(admission, "203.0.113.1").place)
+      const { place } = enter(admission, "198.51.100.1")
+      assert.strictEqual(admission.move(place, "203.0.113.1"), "TooManyFromSource")
+      admission.settle(place)
+      assert.strictEqual(refusal(admission, "198.51.100.1"), "TooManyFromSource")
+      admission.leave(place)
+      assert.isUndefined(admission.move(place, "198.51.100.2"))
+      for (const source of ["198.51.100.1", "198.51.100.2"]) assert.isUndefined(refusal(admission, source))
+    })
+  )
+
   it.effect("is whatever its transport names it by: a key has the same limits as an IP, and no network", () =>
     Effect.gen(function* () {
       const admission = yield* make({ sourceConnections: 1, sourceRate: 10 })

@@ -66,17 +66,25 @@ export class Admission {
    * leaves.
    */
   move(place: Place, source: string): Exceeded | undefined {
+    if (place.gone) return undefined
     const now = this.now()
+    const former = place.groups
     const groups = this.sources.get(source, now)
+    // It leaves its groups before the others are judged. A group that has both of its sources gets no more of it, and
+    // it is not the one that makes room for itself.
+    this.regroup(place, [])
     const refusal = this.refusal(groups, now)
-    if (refusal !== undefined || place.gone) return refusal
-    this.makeRoomIn(groups)
+    if (refusal === undefined) this.makeRoomIn(groups)
+    if (!place.gone) this.regroup(place, refusal === undefined ? groups : former)
+    return refusal
+  }
+
+  private regroup(place: Place, groups: ReadonlyArray<Group>): void {
     this.pending.change(place, () => {
       this.sources.exit(place.groups)
       this.sources.enter(groups)
       place.groups = groups
     })
-    return undefined
   }
 
   /** Its first message was valid: from now on it is one of the answered. */
