@@ -1,6 +1,5 @@
 /** One newcomer, from its accept until its handler begins. */
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { Displaced, HandshakeDraining, HandshakeError, HandshakeTimedOut } from "../HandshakeError.ts"
 import type { LimitValues } from "../Limits.ts"
@@ -24,8 +23,10 @@ export class Arrival implements Newcomer {
   source: string | undefined
   origin: string | undefined
   place: Place | undefined
-  /** Hands its transport's connection over. Run once. */
-  accepted: Transport.Accepted = Effect.interrupt
+  /** Hands its transport's connection over. Run once, and `undefined` when it has run. */
+  accepted: Transport.Accepted | undefined
+  /** Lets other fibers run again: none does until what hands the connection over has begun. */
+  mayYield: (() => void) | undefined
   /** What runs it, once its transport has handed it over. */
   fiber: Fiber.Fiber<void> | undefined
   /** What its handshakes go over, while they do. */

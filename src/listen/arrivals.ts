@@ -1,6 +1,9 @@
 /**
  * The newcomers of one listener. Each one is refused at once, or gets a place of the admission and a fiber of its own.
  */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Scheduler from "effect/Scheduler"
 import type { Environment } from "../Environment.ts"
 import type * as Events from "../Events.ts"
 import { HandshakeError, Rejected } from "../HandshakeError.ts"
@@ -154,9 +157,22 @@ export class Arrivals {
   private begin(arrival: Arrival, accepted: Transport.Accepted): void {
     arrival.accepted = accepted
     arrival.fiber = this.fork(this.serving.live(arrival))
-    arrival.fiber.addObserver(() => this.gone(arrival))
+    arrival.fiber.addObserver(() => {
+      this.gone(arrival)
+      if (arrival.accepted !== undefined) this.letGo(arrival, arrival.accepted)
+    })
     // The fiber has begun to run, and something that it did may have ended the arrival already.
     if (arrival.endedBy !== undefined) arrival.fiber.interruptUnsafe()
+  }
+
+  /**
+   * Its fiber has ended before the transport's effect began: it was interrupted before, or what is around that effect
+   * died. What has come is taken over by that effect alone, and let go of at once.
+   */
+  private letGo(arrival: Arrival, accepted: Transport.Accepted): void {
+    const unyielding = Context.make(Scheduler.PreventSchedulerYield, true)
+    Effect.runForkWith(unyielding)(Effect.exit(Effect.scoped(accepted))).interruptUnsafe()
+    this.fork(this.serving.interrupted(arrival))
   }
 
   private gone(arrival: Arrival): void {

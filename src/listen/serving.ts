@@ -1,9 +1,11 @@
 /** The life of one connection that has arrived: its handshakes, then its handler. */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
+import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
 import * as Connection from "../Connection.ts"
@@ -61,7 +63,16 @@ export class Serving {
       root: true,
       attributes: () => ({ "multiserver.stack": binding.stack.name, "client.address": source })
     })
-    return Effect.suspend(() => this.opened(arrival)).pipe(span, Effect.scoped, Effect.catchCause(logUnhandled))
+    return Effect.withFiber((fiber) => {
+      const { context } = fiber
+      arrival.mayYield = () => {
+        arrival.mayYield = undefined
+        fiber.setContext(context)
+      }
+      // Nobody owns what has come before the transport's effect has begun, so until then nobody may interrupt.
+      fiber.setContext(Context.add(context, Scheduler.PreventSchedulerYield, true))
+      return this.opened(arrival)
+    }).pipe(span, Effect.scoped, Effect.catchCause(logUnhandled))
   }
 
   private opened(arrival: Arrival): Effect.Effect<void, unknown, Scope.Scope> {
@@ -86,15 +97,18 @@ export class Serving {
 
   /** Through all handshakes, or an event that says why not. The admission watches the deadline. */
   private handshaken(arrival: Arrival): Effect.Effect<Link, HandshakeError, Scope.Scope> {
-    const { accepted, binding } = arrival
-    arrival.accepted = Effect.interrupt
+    const { accepted = Effect.interrupt, binding } = arrival
     return Effect.flatMap(accepted, (link) => {
       const { place } = arrival
+      arrival.accepted = undefined
       arrival.link = link
+      arrival.mayYield?.()
       if (place !== undefined) link.leaving.onAnswer = () => this.admission.answered(place)
       return binding.upgrade(link).pipe(handshakeSpan(this.environment.spanned, binding.stack.name, "server"))
     }).pipe(
       Effect.onExit((exit) => {
+        arrival.accepted = undefined
+        arrival.mayYield?.()
         if (arrival.link !== undefined) arrival.link.leaving.onAnswer = undefined
         if (Exit.isSuccess(exit)) {
           arrival.link = undefined
@@ -105,12 +119,15 @@ export class Serving {
         if (Result.isSuccess(error)) return this.handshakeFailed(arrival, error.success)
         const defect = Cause.findDefect(exit.cause)
         if (Result.isSuccess(defect)) return this.died(arrival, defect.success)
-        return this.handshakeFailed(
-          arrival,
-          endedError(binding, arrival.endedBy ?? "Draining", this.environment.limits)
-        )
+        return this.interrupted(arrival)
       })
     )
+  }
+
+  /** Emits that this side has ended a newcomer. */
+  interrupted(arrival: Arrival): Effect.Effect<void> {
+    const why = arrival.endedBy ?? "Draining"
+    return this.handshakeFailed(arrival, endedError(arrival.binding, why, this.environment.limits))
   }
 
   /** The protocol's own code threw. That ends this newcomer, and no other. */
