@@ -48,10 +48,13 @@ export const withoutToken = <E, R>({ authorize, ...options }: Options<E, R>): Op
     ? options
     : { ...options, authorize: (applicant) => authorize({ ...applicant, token: Option.none() }) }
 
+/** Ends as an interruption when the fiber that runs it was interrupted, and goes on when another one was. */
+const ifNotInterrupted = Effect.uninterruptible(Effect.interruptible(Effect.void))
+
 /**
- * Runs `authorize` and gives its value. A failure or a defect refuses the peer, as `false` does; only an interruption
- * stays what it is. Where there is no `authorize`, nothing is run: providing its context would make two maps, and the
- * connection would keep one of them.
+ * Runs `authorize` and gives its value. A failure or a defect refuses the peer, as `false` does, and so does an
+ * interruption of its own. An interruption of the handshake stays what it is. Where there is no `authorize`, nothing is
+ * run: providing its context would make two maps, and the connection would keep one of them.
  */
 export const decide = <A extends { readonly publicKey: PublicKey }, E, R>(
   authorize: ((applicant: A) => Effect.Effect<Verdict, E, R>) | undefined,
@@ -70,8 +73,7 @@ export const decide = <A extends { readonly publicKey: PublicKey }, E, R>(
         // Anything else than these two, from code without types, is a refusal.
         return Option.isOption(verdict) && Option.isSome(verdict) ? Effect.succeed(verdict.value) : refuse(false)
       },
-      onFailure: (cause) =>
-        cause.reasons.some((reason) => reason._tag === "Interrupt") ? Effect.interrupt : refuse(true)
+      onFailure: () => Effect.andThen(ifNotInterrupted, refuse(true))
     })
   )
 }

@@ -124,10 +124,12 @@ export class Serving {
     )
   }
 
-  /** Emits that this side has ended a newcomer. */
+  /** Emits that this side has ended a newcomer, or that a protocol's code has ended itself. */
   interrupted(arrival: Arrival): Effect.Effect<void> {
-    const why = arrival.endedBy ?? "Draining"
-    return this.handshakeFailed(arrival, endedError(arrival.binding, why, this.environment.limits))
+    const { binding, endedBy } = arrival
+    if (endedBy !== undefined)
+      return this.handshakeFailed(arrival, endedError(binding, endedBy, this.environment.limits))
+    return this.died(arrival, new Error("it ended without an answer, and nobody had told it to"))
   }
 
   /** The protocol's own code threw. That ends this newcomer, and no other. */

@@ -46,13 +46,13 @@ const oddTransport = () => {
       return Effect.succeed({ section: new Address.Opaque({ name: "odd", data: "" }) })
     }
   })
-  const come = (id: number) => {
+  const come = (id: number, then: Effect.Effect<never> = Effect.never) => {
     open.add(id)
     const own = Effect.acquireRelease(
       Effect.sync(() => void taken.push(id)),
       () => Effect.sync(() => open.delete(id))
     )
-    if (!onAccepted(Effect.andThen(own, Effect.never), undefined)) open.delete(id)
+    if (!onAccepted(Effect.andThen(own, then), undefined)) open.delete(id)
   }
   return { come, layer, open, taken }
 }
@@ -168,5 +168,20 @@ describe("a newcomer whose fiber dies before it is taken over", () => {
       ),
       Effect.provide(Logger.layer([]))
     )
+  })
+})
+
+describe("a newcomer whose protocol interrupts itself", () => {
+  it.live("has an event that blames the protocol's code, and not the listener, which goes on", () => {
+    const events: Array<Events.Event> = []
+    const { come, layer, open } = oddTransport()
+    return Effect.gen(function* () {
+      yield* Multiserver.listen("odd")
+      come(0, Effect.interrupt)
+      come(1)
+      yield* until(() => events.length === 1 && open.size === 1)
+      assert.deepStrictEqual(failures(events), ["Defect"])
+      assert.deepStrictEqual([...open], [1])
+    }).pipe(Effect.scoped, Effect.provide(Multiserver.layer(["odd"]).pipe(Layer.provide([layer, recorder(events)]))))
   })
 })
