@@ -73,6 +73,21 @@ class TestPort implements Port {
   }
 }
 
+/** One that lends what arrives, and has other bytes there afterwards. */
+class LendingPort extends TestPort {
+  private lends = false
+
+  borrow(): Chunks | undefined {
+    return this.lends ? this.take() : undefined
+  }
+  override arrive(...chunks: ReadonlyArray<Uint8Array>): void {
+    this.lends = true
+    super.arrive(...chunks)
+    this.lends = false
+    for (const chunk of chunks) if (!this.arrived.includes(chunk)) chunk.fill(0)
+  }
+}
+
 const open = (port: Port) => Effect.map(Link.make(port, who), (link) => Connection.onTop(link))
 
 const viewOf = ({ buffer, byteLength, byteOffset }: Uint8Array) => new DataView(buffer, byteOffset, byteLength)
@@ -201,6 +216,49 @@ describe("a reader", () => {
         return Effect.void
       })
       assert.strictEqual(seen, count)
+    })
+  )
+
+  it.effect.each(["lent", "taken"])("keeps all in order when a borrower drains and pauses amid what was %s", (how) =>
+    Effect.gen(function* () {
+      const port = how === "lent" ? new LendingPort() : new TestPort()
+      const link = yield* Link.make(port, who)
+      const connection = Connection.onTop(link)
+      const seen: Array<string> = []
+      const borrowing = yield* Effect.forkChild(
+        Connection.forEachChunk(connection, (chunk) => {
+          seen.push(text([chunk]))
+          if (seen.length > 1) return
+          port.arrived.push(bytes("d"))
+          link.leaving.drain()
+          return Effect.void
+        }),
+        { startImmediately: true }
+      )
+      port.arrive(bytes("a"), bytes("b"), bytes("c"))
+      const exit = yield* Fiber.await(borrowing)
+      assert.isTrue(Exit.isFailure(exit))
+      assert.deepStrictEqual(seen, ["a", "b", "c", "d"])
+    })
+  )
+
+  it.effect.each(["lent", "taken"])("hands on the rest of what was %s when a borrower takes it apart", (how) =>
+    Effect.gen(function* () {
+      const port = how === "lent" ? new LendingPort() : new TestPort()
+      const connection = yield* open(port)
+      let link: Link.Link | undefined
+      yield* Effect.forkChild(
+        Connection.forEachChunk(connection, () => {
+          link = Effect.runSync(Effect.scoped(Connection.toLink(connection)))
+        }),
+        { startImmediately: true }
+      )
+      port.arrive(bytes("a"), bytes("b"), bytes("c"))
+      if (link === undefined) return assert.fail("it was not taken apart")
+      const again = Connection.onTop(link)
+      port.arrive(bytes("d"))
+      port.hasEnded = true
+      assert.strictEqual(text([yield* readAll(again)]), "bcd")
     })
   )
 

@@ -48,11 +48,13 @@ export class Reader {
   private state: State = "open"
   private first: Waiter | undefined
   /**
-   * Taken from the port and not read yet: what a borrower that paused has not seen, or what came before draining began.
+   * Taken from the port and not read yet: what a borrower has not seen so far, or what came before draining began.
    */
   private kept: Chunks | undefined
   /** How many of these were read already. */
   private keptAt = 0
+  /** Whether these lie where the port has them, which is so only while it notifies. */
+  private areLent = false
   bytes = 0
   /** The port is being looked at, and may call back. */
   private looking = false
@@ -155,37 +157,58 @@ export class Reader {
 
   /** Hands chunk after chunk to a borrower, which goes on waiting unless it wants a pause. */
   private usedUp(waiter: Waiter, use: NonNullable<Waiter["use"]>): Found | undefined {
-    const lent = this.borrow()
-    const kept = lent === undefined ? this.kept : undefined
-    const chunks = lent ?? kept ?? this.taken()
-    if (chunks === undefined) return this.ending()
-    const from = kept === undefined ? 0 : this.keptAt
-    if (kept !== undefined) this.kept = undefined
-    for (let i = from; i < chunks.length; i++) {
-      const chunk = chunks[i] as Uint8Array
+    if (this.kept === undefined) this.fetch()
+    if (this.kept === undefined) return this.ending()
+    for (let chunk = this.nextKept(); chunk !== undefined; chunk = this.nextKept()) {
       this.bytes += chunk.length
       const pause = use(chunk)
       if (pause === undefined && !waiter.served && !this.isShut) continue
-      this.keep(chunks, i + 1, lent !== undefined)
+      this.ownKept()
       return pause ?? "used"
     }
     return "used"
   }
 
-  private borrow(): Chunks | undefined {
-    return this.state === "open" && this.kept === undefined ? this.port.borrow?.() : undefined
+  /**
+   * Puts what the port has where all that is unread is, before a borrower sees the first of it: its callback may drain,
+   * or take the connection apart, and then the rest is still to be handed on.
+   */
+  private fetch(): void {
+    const lent = this.state === "open" ? this.port.borrow?.() : undefined
+    this.kept = lent ?? this.taken()
+    this.keptAt = 0
+    this.areLent = lent !== undefined
+  }
+
+  private nextKept(): Uint8Array | undefined {
+    const { kept, keptAt } = this
+    if (kept === undefined) return undefined
+    this.keptAt = keptAt + 1
+    if (this.keptAt === kept.length) this.kept = undefined
+    return kept[keptAt]
   }
 
   private taken(): Chunks | undefined {
     return this.state === "open" ? this.port.take() : undefined
   }
 
+  /** Takes out all that was kept. Nothing is moved before that, because a borrower may pause at each of many chunks. */
   private releaseKept(): Chunks | undefined {
+    this.ownKept()
     const { kept, keptAt } = this
     this.kept = undefined
     if (kept === undefined || keptAt === 0) return kept
     const rest = kept.slice(keptAt)
     return isArrayNonEmpty(rest) ? rest : undefined
+  }
+
+  /** Copies what lies where the port has it, which is there only until its notification returns. */
+  private ownKept(): void {
+    if (!this.areLent) return
+    this.areLent = false
+    const copies = this.kept?.slice(this.keptAt).map((chunk) => new Uint8Array(chunk)) ?? []
+    this.kept = isArrayNonEmpty(copies) ? copies : undefined
+    this.keptAt = 0
   }
 
   get isShut(): boolean {
@@ -216,22 +239,6 @@ export class Reader {
       }
       return this.wait((ended) => resume(Effect.catchIf(Effect.asVoid(ended), Cause.isDone, () => Effect.void)), each)
     })
-  }
-
-  /**
-   * Keeps the chunks from `from` on for whoever reads next. They stay where they are, because a borrower may pause at
-   * each of many.
-   */
-  private keep(chunks: Chunks, from: number, areLent: boolean): void {
-    if (from === chunks.length || this.isShut) return
-    if (areLent) {
-      const copies = chunks.slice(from).map((chunk) => new Uint8Array(chunk))
-      this.kept = isArrayNonEmpty(copies) ? copies : undefined
-      this.keptAt = 0
-    } else {
-      this.kept = chunks
-      this.keptAt = from
-    }
   }
 
   // ---- leaving ----
