@@ -63,7 +63,10 @@ export interface Port {
   readonly rooms?: Rooms
   /** The peer has ended, and everything before that was taken. */
   readonly ended: boolean
-  /** Set once, when nothing goes any more. What had arrived can still be taken. */
+  /**
+   * Set once, when nothing goes any more. What had arrived can still be taken, except from a codec whose own failure it
+   * is, or that was destroyed: its keys are gone.
+   */
   readonly failure: PortFailure | undefined
   /** Accepts bytes, always all of them, whatever `full` says. Answers whether they were copied. */
   readonly offer: (bytes: Uint8Array) => boolean

@@ -279,6 +279,23 @@ describe("a reader", () => {
   )
 })
 
+describe("a connection that this side gives up on", () => {
+  it.effect("has what had arrived, also behind a codec, and then says why", () =>
+    Effect.gen(function* () {
+      const port = new TestPort()
+      const link = yield* Link.make(port, who)
+      const upgraded = yield* Transform.fromCodec(link, () => Effect.succeed({ section, codec: plainCodec() }))
+      const connection = Connection.onTop(upgraded)
+      port.arrive(Uint8Array.of(0, 0, 0, 3), bytes("one"), Uint8Array.of(0, 0, 0, 3), bytes("two"))
+      link.leaving.expire()
+      assert.strictEqual(text(yield* connection.pull), "onetwo")
+      const error = yield* Effect.flip(Effect.catchTag(connection.pull, "Done", () => Effect.die("no end")))
+      assert.strictEqual(error.reason._tag, "TimedOut")
+      assert.strictEqual((yield* connection.closed).tag, "TimedOut")
+    })
+  )
+})
+
 describe("a writer", () => {
   it.effect("loses no waiter that comes to wait while the port is written to", () =>
     Effect.gen(function* () {

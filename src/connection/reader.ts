@@ -48,7 +48,8 @@ export class Reader {
   private state: State = "open"
   private first: Waiter | undefined
   /**
-   * Taken from the port and not read yet: what a borrower has not seen so far, or what came before draining began.
+   * Taken from the port and not read yet: what a borrower has not seen so far, or what came before draining began or
+   * this side gave up.
    */
   private kept: Chunks | undefined
   /** How many of these were read already. */
@@ -243,12 +244,18 @@ export class Reader {
 
   // ---- leaving ----
 
-  /** What has arrived by now can still be read; what comes later is for nobody. */
-  drain(): void {
+  /** Takes what has arrived by now out of the port, to be read later. */
+  hold(): void {
     if (this.state !== "open") return
     const all = [...(this.releaseKept() ?? []), ...(this.takeSafely() ?? [])]
     this.kept = isArrayNonEmpty(all) ? all : undefined
     this.keptAt = 0
+  }
+
+  /** What has arrived by now can still be read; what comes later is for nobody. */
+  drain(): void {
+    if (this.state !== "open") return
+    this.hold()
     this.state = "draining"
     this.advance()
   }

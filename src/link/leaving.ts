@@ -47,6 +47,8 @@ interface Direction {
 }
 
 interface Reading extends Direction {
+  /** Takes what has arrived by now out of the port, to be read later. */
+  readonly hold: () => void
   readonly drain: () => void
 }
 
@@ -233,10 +235,12 @@ export class Leaving implements PortListener {
     this.lookForEnd()
   }
 
-  /** Breaks it for a reason of this side's: what had arrived can still be read. */
+  /** Breaks it for a reason of this side's. What had arrived can still be read, unless the reason is that code threw. */
   giveUp(why: PortFailure): void {
     this.tag ??= why._tag
     this.gaveUp ??= why
+    // A codec opens nothing after it was destroyed, because its keys are gone.
+    if (why._tag !== "Defect") this.reader?.hold()
     this.destroyPorts()
     this.readable()
     this.drained()
