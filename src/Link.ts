@@ -13,7 +13,8 @@ import type { Peer } from "./Peer.ts"
 import type { Port } from "./Port.ts"
 
 export { CloseDeadlines } from "./link/closeDeadlines.ts"
-export type { Account, Leaving } from "./link/leaving.ts"
+export type { Leaving } from "./link/leaving.ts"
+export type { Account } from "./link/user.ts"
 
 /** Who is at the other end of a link, and where. */
 export interface Who {

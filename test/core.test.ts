@@ -473,6 +473,27 @@ describe("closed", () => {
   )
 })
 
+describe("a stack that has been left", () => {
+  it.effect("stays so: a connection on top of it is closed, and what comes to it is let go of at once", () =>
+    Effect.gen(function* () {
+      const port = new TestPort()
+      const link = yield* Effect.scoped(Link.make(port, who))
+      const connection = Connection.onTop(link)
+      assert.strictEqual(String(connection), "Connection(memory:x, closed)")
+      const error = yield* Effect.flip(connection.write(bytes("late")))
+      assert.strictEqual(error.reason._tag, "LocallyClosed")
+      let released = 0
+      const opened = Effect.acquireRelease(Effect.void, () => Effect.sync(() => void released++))
+      yield* Link.lay(link, () => opened)
+      yield* Link.lay(link, () => opened)
+      assert.strictEqual(released, 2)
+      let wiped = 0
+      Link.over(link, Codec.port(link, { ...plainCodec(), wipe: () => void wiped++ }, []), {})
+      assert.strictEqual(wiped, 1)
+    })
+  )
+})
+
 describe("effects", () => {
   it.live("that are interrupted fail whoever waits", () =>
     Effect.gen(function* () {

@@ -26,38 +26,7 @@ import type { CloseDeadlines } from "./closeDeadlines.ts"
 import { destroyAll, part, type Tag, tagOfExit } from "./parting.ts"
 import { type Patience, readOn } from "./readOn.ts"
 import { both, type Tenant } from "./tenant.ts"
-
-/** How a connection went; final when its scope is closed. */
-export interface Account {
-  readonly bytesRead: number
-  readonly bytesWritten: number
-  readonly tag: Tag
-}
-
-/** What one direction of an open connection owes to the one who leaves it. */
-interface Direction {
-  /** Bytes that its user has read, or has written. */
-  readonly bytes: number
-  /** Nothing of this direction is still to come. */
-  readonly finished: boolean
-  /** Looks at the port, and serves whoever waits for it. */
-  readonly advance: () => void
-  /** From now on everything that is asked fails so, and so does everything that waits. */
-  readonly shut: (failure: PortFailure) => void
-}
-
-interface Reading extends Direction {
-  /** Takes what has arrived by now out of the port, to be read later. */
-  readonly hold: () => void
-  readonly drain: () => void
-}
-
-interface Writing extends Direction {
-  /** A part of a write was accepted, and the rest was not. */
-  readonly torn: boolean
-  /** Writes wait for the port. */
-  readonly waits: boolean
-}
+import type { Account, Reading, Writing } from "./user.ts"
 
 const consumed = new LocallyClosed({ why: "consumed" })
 
@@ -101,22 +70,30 @@ export class Leaving implements PortListener {
   /** Another port stands on top now. */
   raise(port: Port): void {
     this.port = port
+    // Nobody would destroy one that comes too late.
+    if (this.state === "left") destroyAll(port)
   }
 
   /** The scope for what a wrapper acquires. */
   layScope(): Scope.Scope {
     this.laid ??= Scope.makeUnsafe()
-    // Whatever is acquired too late is let go of at once.
-    if (this.state === "left") this.laid.state = { _tag: "Closed", exit: Exit.void }
+    // Whatever is acquired too late is let go of at once: the scope is empty, or was closed when the stack was left.
+    if (this.state === "left") Scope.closeUnsafe(this.laid, Exit.void)
     return this.laid
   }
 
   /** The stack is finished, and its user has it from now on. */
   open(remote: Address, reader: Reading, writer: Writing, deadlines?: CloseDeadlines): void {
+    this.remote = remote
+    // One that is being left, or was, has no user any more.
+    if (this.state === "leaving" || this.state === "left") {
+      reader.shut(locallyClosed)
+      writer.shut(locallyClosed)
+      return
+    }
     // A stack has one user: a second connection on top takes it from the first.
     if (this.state === "open") this.reopen()
     this.state = "open"
-    this.remote = remote
     this.reader = reader
     this.writer = writer
     this.deadlines = deadlines
