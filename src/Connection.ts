@@ -54,8 +54,8 @@ export interface Connection {
   readonly end: Effect.Effect<void, ConnectionError>
   /**
    * Succeeds when nothing can be read or written any more, however that came: both sides have ended and all was read,
-   * it broke, it was destroyed, or its scope was closed. The account says how, and how much was carried. A peer that
-   * vanishes with a FIN, and without a goodbye, is noticed by who reads.
+   * it broke, it was destroyed or taken apart, or its scope was closed. The account says how, and how much was carried.
+   * A peer that vanishes with a FIN, and without a goodbye, is noticed by who reads.
    */
   readonly closed: Effect.Effect<Link.Account>
   /** Whether the other end can go on after this one has ended. */
@@ -104,13 +104,13 @@ class End extends Effectable.Class<void, ConnectionError> {
 }
 
 class Closed extends Effectable.Class<Link.Account> {
-  private readonly leaving: Link.Leaving
-  constructor(leaving: Link.Leaving) {
+  private readonly reader: Reader
+  constructor(reader: Reader) {
     super()
-    this.leaving = leaving
+    this.reader = reader
   }
   asEffect() {
-    return this.leaving.over()
+    return this.reader.closed()
   }
 }
 
@@ -143,7 +143,7 @@ class Made implements Connection {
     this.writeAll = (chunks) => writer.writeAll(chunks)
     this.flush = new Flush(writer)
     this.end = new End(writer)
-    this.closed = new Closed(leaving)
+    this.closed = new Closed(reader)
     this.halfClose = port.halfClose
     this.remote = link.remote
     this.peer = link.peer
@@ -157,7 +157,7 @@ class Made implements Connection {
     return TypeId
   }
   private get state(): "open" | "closed" {
-    return this.#reader.leaving.isOver ? "closed" : "open"
+    return this.#reader.isShut || this.#reader.leaving.isOver ? "closed" : "open"
   }
   toString(): string {
     return `Connection(${format(this.remote)}, ${this.state})`

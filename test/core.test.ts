@@ -473,12 +473,33 @@ describe("closed", () => {
   )
 })
 
+describe("a connection that was taken apart", () => {
+  it.effect("is closed, and has an account of its own, whoever has its stack afterwards", () =>
+    Effect.gen(function* () {
+      const port = new TestPort()
+      const connection = yield* open(port)
+      yield* connection.write(bytes("four"))
+      const early = yield* Effect.forkChild(connection.closed, { startImmediately: true })
+      const again = Connection.onTop(yield* Connection.toLink(connection))
+      yield* again.write(bytes("seventy"))
+      const own = { bytesRead: 0, bytesWritten: 4, tag: "closed" }
+      assert.deepStrictEqual(yield* Fiber.join(early), own)
+      assert.deepStrictEqual(yield* connection.closed, own)
+      assert.strictEqual(String(connection), "Connection(memory:x, closed)")
+      yield* Connection.destroy(again)
+      assert.deepStrictEqual(yield* connection.closed, own)
+      assert.strictEqual((yield* again.closed).bytesWritten, 7)
+    })
+  )
+})
+
 describe("a stack that has been left", () => {
   it.effect("stays so: a connection on top of it is closed, and what comes to it is let go of at once", () =>
     Effect.gen(function* () {
       const port = new TestPort()
       const link = yield* Effect.scoped(Link.make(port, who))
       const connection = Connection.onTop(link)
+      assert.deepStrictEqual(yield* connection.closed, { bytesRead: 0, bytesWritten: 0, tag: "LocallyClosed" })
       assert.strictEqual(String(connection), "Connection(memory:x, closed)")
       const error = yield* Effect.flip(connection.write(bytes("late")))
       assert.strictEqual(error.reason._tag, "LocallyClosed")

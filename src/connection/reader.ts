@@ -6,14 +6,15 @@ import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
 import { type ConnectionError, Defect, draining, type PortFailure } from "../ConnectionError.ts"
 import { maxFruitless } from "../fruitless.ts"
-import type { Leaving } from "../Link.ts"
+import type { Account, Leaving } from "../Link.ts"
 import type { Chunks, Port } from "../Port.ts"
 
 /**
  * `draining`: nothing is taken from the port any more, and after what was kept a pull fails with
- * `LocallyClosed(draining)`. `shut`: each pull fails so, for good.
+ * `LocallyClosed(draining)`. `shut`: each pull fails so, for good; `last` is how the connection went whose stack goes on
+ * without it.
  */
-type State = "open" | "draining" | { readonly shut: PortFailure }
+type State = "open" | "draining" | { readonly shut: PortFailure; readonly last: Account | undefined }
 
 /**
  * What is done with a borrowed chunk, at once. An effect that it returns is waited for; the chunk is no longer there
@@ -279,9 +280,15 @@ export class Reader {
     return this.releaseKept() ?? []
   }
 
-  shut(failure: PortFailure): void {
+  /** Succeeds when nothing can be read or written any more. The stack may be somebody else's by then. */
+  closed(): Effect.Effect<Account> {
+    const last = typeof this.state === "object" ? this.state.last : undefined
+    return last === undefined ? this.leaving.over() : Effect.succeed(last)
+  }
+
+  shut(failure: PortFailure, last?: Account): void {
     if (typeof this.state === "object") return
-    this.state = { shut: failure }
+    this.state = { shut: failure, last }
     this.kept = undefined
     this.advance()
   }

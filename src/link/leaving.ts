@@ -87,7 +87,7 @@ export class Leaving implements PortListener {
     this.remote = remote
     // One that is being left, or was, has no user any more.
     if (this.state === "leaving" || this.state === "left") {
-      reader.shut(locallyClosed)
+      reader.shut(locallyClosed, { bytesRead: 0, bytesWritten: 0, tag: this.account().tag })
       writer.shut(locallyClosed)
       return
     }
@@ -104,7 +104,7 @@ export class Leaving implements PortListener {
   reopen(): void {
     // A stream with a hole in it can't go on.
     if (this.writer?.torn === true) this.destroyPorts()
-    this.reader?.shut(consumed)
+    this.reader?.shut(consumed, this.account())
     this.writer?.shut(consumed)
     // One that is being left, or was, stays so.
     if (this.state !== "open") return

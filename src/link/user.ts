@@ -22,6 +22,8 @@ interface Direction {
 }
 
 export interface Reading extends Direction {
+  /** `last` is how the connection went, when its stack goes on without it. */
+  readonly shut: (failure: PortFailure, last?: Account) => void
   /** Takes what has arrived by now out of the port, to be read later. */
   readonly hold: () => void
   readonly drain: () => void
