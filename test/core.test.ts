@@ -310,6 +310,22 @@ describe("a writer", () => {
     })
   )
 
+  it.effect("fails a write that the codec refuses, however it is written", () =>
+    Effect.gen(function* () {
+      const writes: ReadonlyArray<(connection: Connection.Connection) => ReturnType<typeof connection.write>> = [
+        (connection) => connection.write(new Uint8Array(4096)),
+        (connection) => connection.writeAll([new Uint8Array(4096)])
+      ]
+      for (const write of writes) {
+        const link = yield* Link.make(new TestPort(), who)
+        const codec = plainCodec()
+        const spent = { ...codec, sealer: { ...codec.sealer, spent: true } }
+        const connection = Connection.onTop(Link.over(link, Codec.port(link, spent, []), {}))
+        assert.strictEqual((yield* Effect.flip(write(connection))).reason._tag, "ProtocolViolation")
+      }
+    })
+  )
+
   it.effect("resumes each of several writes when the first of them fails in the codec, and none twice", () =>
     Effect.gen(function* () {
       const port = new TestPort()

@@ -158,7 +158,8 @@ export class Writer {
     try {
       this.port.offer(chunk)
       this.bytes += chunk.length
-      return undefined
+      // A codec may have broken over it.
+      return this.refusal()
     } catch (cause) {
       return this.defect(cause)
     } finally {
