@@ -64,11 +64,13 @@ const serverFor = (
     }
     const credentials = secure?.credentials
     const live = credentials instanceof LiveCredentials ? credentials : undefined
+    // Those that can be replaced are shown before anything is bound.
+    const given = credentials instanceof LiveCredentials ? undefined : credentials
     const tls =
       secure === undefined
         ? undefined
         : yield* Effect.mapError(
-            secureOptions(credentials instanceof LiveCredentials ? credentials.current : credentials, undefined),
+            secureOptions(given, undefined),
             ({ message }) => new NotListenable({ detail: message })
           )
     const own = yield* HttpServer.own({ handler, secure: tls, upgradeMillis })

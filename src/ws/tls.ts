@@ -23,21 +23,25 @@ export interface Credentials {
 export class LiveCredentials {
   /** What is shown now. */
   current: Credentials
+  /** What was read of them. Nothing that prints this object sees the key. */
+  #options: nodeTls.SecureContextOptions
   private readonly servers = new Set<nodeTls.Server>()
 
-  private constructor(current: Credentials) {
+  private constructor(current: Credentials, options: nodeTls.SecureContextOptions) {
     this.current = current
+    this.#options = options
   }
 
   /** Credentials that can be replaced. They are read, and fail when they can't be used. */
   static make(credentials: Credentials): Effect.Effect<LiveCredentials, Tls> {
-    return Effect.as(secureOptions(credentials, undefined), new LiveCredentials(credentials))
+    return Effect.map(secureOptions(credentials, undefined), (options) => new LiveCredentials(credentials, options))
   }
 
   /** Shows others from now on. When they can't be used, it fails and shows what it showed before. */
   replace(credentials: Credentials): Effect.Effect<void, Tls> {
     return Effect.map(secureOptions(credentials, undefined), (options) => {
       this.current = credentials
+      this.#options = options
       for (const server of this.servers) server.setSecureContext(options)
     })
   }
@@ -47,11 +51,17 @@ export class LiveCredentials {
     return Effect.suspend(() => this.replace(this.current))
   }
 
-  /** Shows them on a server, as long as the scope. */
+  /**
+   * Shows them on a server, as long as the scope. In one step it shows what is current and is told of what comes, so
+   * that nothing can be replaced in between.
+   */
   showOn(server: nodeTls.Server): Effect.Effect<void, never, Scope.Scope> {
     return Effect.asVoid(
       Effect.acquireRelease(
-        Effect.sync(() => this.servers.add(server)),
+        Effect.sync(() => {
+          this.servers.add(server)
+          server.setSecureContext(this.#options)
+        }),
         () => Effect.sync(() => this.servers.delete(server))
       )
     )

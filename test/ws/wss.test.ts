@@ -5,6 +5,7 @@ import * as net from "node:net"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import { WebSocketServer } from "ws"
 import type { Connection } from "../../src/Connection.ts"
@@ -214,6 +215,33 @@ describe("credentials that can be replaced", () => {
       yield* live.reload
       yield* talk(yield* Multiserver.dial(String(address)).pipe(dialing("renewed.crt")))
     }).pipe(Effect.scoped)
+  )
+
+  it.live("are shown by a listener that begins while they are replaced", () =>
+    Effect.gen(function* () {
+      const live = yield* WebSocket.makeCredentials(credentials)
+      // Replaced after each number of steps of a listener's beginning.
+      for (let steps = 0; steps < 30; steps++) {
+        // Files, which a listener may still read while others are at hand.
+        yield* live.replace(credentials)
+        const listening = yield* Effect.forkChild(
+          served("wss://127.0.0.1:0", echo).pipe(Effect.provide(multiserver({ credentials: live }))),
+          { startImmediately: true }
+        )
+        yield* Effect.repeat(Effect.yieldNow, { times: steps })
+        yield* live.replace({ key: pem("renewed.key"), cert: pem("renewed.crt") })
+        const [address] = yield* Fiber.join(listening)
+        const dialed = Effect.provide(Multiserver.dial(String(address)), multiserver({ ca: file("renewed.crt") }))
+        assert.strictEqual((yield* Effect.exit(dialed))._tag, "Success", `replaced after ${steps} steps`)
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("are others for each that makes them", () =>
+    Effect.gen(function* () {
+      const make = WebSocket.makeCredentials(credentials)
+      assert.notStrictEqual(yield* make, yield* make)
+    })
   )
 
   it.live("fail where they are made, when they can't be used", () =>
