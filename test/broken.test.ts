@@ -1,5 +1,6 @@
 /** What `Compliance` says of transforms that break the contract. */
 import { assert, describe, it } from "@effect/vitest"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -40,14 +41,14 @@ const bound = (port: Port, name: string | symbol): unknown => {
   return typeof value === "function" ? value.bind(port) : value
 }
 
-const said = (fault: (port: Port) => Partial<Port>, name: string) =>
+const said = (fault: (port: Port) => Partial<Port>, name: string, patience: Duration.Input = "1 second") =>
   Effect.gen(function* () {
     const [check] = Compliance.suite({
       target: "memory:broken~faulty",
       layer: faulty(fault),
       authenticates: false,
       halfClose: true,
-      patience: "1 second"
+      patience
     }).filter((each) => each.name === name)
     const error = yield* Effect.flip(check?.run ?? assert.fail("no such check"))
     return error instanceof Compliance.Broken ? error.message : assert.fail(String(error))
@@ -65,6 +66,21 @@ describe("a check of a contract that is broken", () => {
     Effect.gen(function* () {
       const message = yield* said(() => ({ offer: () => true }), "carries one write of 1 bytes to the dialer")
       assert.strictEqual(message, "expected 1 bytes, but got 0 bytes, other ones from 0")
+    })
+  )
+
+  it.live("says that a port is never full", () =>
+    Effect.gen(function* () {
+      let offered = 0
+      const fault = (port: Port) => ({
+        full: false,
+        offer: (bytes: Uint8Array) => {
+          offered += bytes.length
+          return offered > 1 << 20 || port.offer(bytes)
+        }
+      })
+      const message = yield* said(fault, "makes the writer of a peer that never reads wait", "1 minute")
+      assert.match(message, /^expected at most 67108864 bytes to be accepted, but got \d+ and no end$/)
     })
   )
 

@@ -9,6 +9,12 @@ import * as Multiserver from "../../Multiserver.ts"
 import { type Broken, type Claim, type Clause, clause, expect, expectBytes, soon } from "./clause.ts"
 import { dial, expectRead, join, pair, pattern, readAll, serve } from "./session.ts"
 
+/**
+ * More than the buffers of both sides, of their kernels and of proxies between them hold: whoever accepts that much for
+ * a peer that never reads makes nobody wait.
+ */
+const mostBuffered = 64 << 20
+
 export const carries = ({ target }: Claim): ReadonlyArray<Clause> => {
   const oneWay = (write: (near: Connection) => Effect.Effect<void, ConnectionError>, expected: Uint8Array) =>
     Effect.gen(function* () {
@@ -144,9 +150,21 @@ export const carries = ({ target }: Claim): ReadonlyArray<Clause> => {
     "makes the writer of a peer that never reads wait",
     Effect.gen(function* () {
       const [near] = yield* pair(target)
-      const chunk = new Uint8Array(64 * 1024)
-      const writer = yield* Effect.forkChild(Effect.forever(near.write(chunk)))
-      yield* Effect.sleep("300 millis")
+      // Nothing that a transform can make much smaller.
+      const chunk = pattern(64 * 1024)
+      let accepted = 0
+      const write = Effect.map(near.write(chunk), () => {
+        accepted += chunk.length
+      })
+      const writer = yield* Effect.forkChild(Effect.repeat(write, { while: () => accepted <= mostBuffered }))
+      const standsStill = Effect.gen(function* () {
+        for (let before = -1; accepted === 0 || (before !== accepted && accepted <= mostBuffered); ) {
+          before = accepted
+          yield* Effect.sleep("300 millis")
+        }
+      })
+      yield* soon("a writer that waits", standsStill, () => `${accepted} bytes that were accepted`)
+      yield* expect(accepted <= mostBuffered, `at most ${mostBuffered} bytes to be accepted`, `${accepted} and no end`)
       yield* expect(writer.pollUnsafe() === undefined, "a writer that waits", "one that is done")
       yield* Fiber.interrupt(writer)
     })
