@@ -14,7 +14,6 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { SocksClient } from "socks"
 import * as Address from "../Address.ts"
 import { Proxy, type TransportReason } from "../DialError.ts"
 import { inOwnScope } from "../inOwnScope.ts"
@@ -23,6 +22,7 @@ import { fdRoom } from "../sockets/fdRoom.ts"
 import { codeOf } from "../sockets/reasons.ts"
 import { connected, opened, overSocket, type Reading, reading } from "../sockets/streamSocket.ts"
 import * as Transport from "../Transport.ts"
+import { makeClient } from "./socksClient.ts"
 
 /** Where a SOCKS5 proxy listens: over TCP, or on a unix socket as Tor's `SocksPort unix:/run/tor/socks` has it. */
 export type ProxyPlace = { readonly host: string; readonly port: number } | { readonly path: string }
@@ -101,13 +101,11 @@ const exchange = (
     const credentials = isolate
       ? { userId: randomBytes(16).toString("hex"), password: randomBytes(16).toString("hex") }
       : {}
-    const client = new SocksClient({
+    const client = makeClient({
       // It is connected to already, so this is for the client's checks alone.
       proxy: { host: "127.0.0.1", port: 1, type: 5, ...credentials },
       command: "connect",
-      destination: { host: section.host, port: section.port },
-      // The dial has its own deadline. This is as long as a timer can be.
-      timeout: 2 ** 31 - 1
+      destination: { host: section.host, port: section.port }
     })
     client.on("error", ({ message }) => refused(message))
     client.on("established", () => {
