@@ -83,7 +83,7 @@ export interface ListenOptions extends StackOptions {
    * with limits and deadline as any. `source` as in `OnAccepted`, `undefined` while it is not known. `end` is called to
    * end it, at once. `hasSpoken` is asked at most once, when it leaves before its handshakes are done, because who has
    * said something counts for the rate of its source. What either throws is logged, and harms nobody else. `undefined`:
-   * there is no room, and the transport closes it at once.
+   * policy denies the source, or there is no room, and the transport closes it at once.
    */
   readonly onArriving: (source: string | undefined, end: () => void, hasSpoken?: () => boolean) => Arriving | undefined
   /**
@@ -98,8 +98,12 @@ export interface ListenOptions extends StackOptions {
 export interface Arriving {
   /** Now it is: as `OnAccepted`, with what is known by now. */
   readonly accept: OnAccepted
-  /** It is here for something else, so its deadline is not ours. It counts until `gone`. */
-  readonly stay: () => void
+  /**
+   * It is here for something else, so its deadline is not ours. It counts until `gone`, and is among the first that
+   * make room when there is none. `source` where it was not known before: on `false` policy denies that, and it gets
+   * nothing.
+   */
+  readonly stay: (source?: string) => boolean
   /** It went away. */
   readonly gone: () => void
 }

@@ -54,6 +54,34 @@ const refusal = (admission: Admission.Admission, source: string | undefined) => 
 
 const unlimited = { sourceConnections: 1e9, sourceRate: 1e9 }
 
+describe("a newcomer when there is no room", () => {
+  it.effect("takes the place of one that is here for something else, and of nobody whose handshakes are pending", () =>
+    Effect.gen(function* () {
+      const admission = yield* make({ ...unlimited, connections: 4 })
+      const pending = enter(admission, "203.0.113.1")
+      const staying = [1, 2, 3].map((i) => enter(admission, `198.51.100.${i}`))
+      for (const { place } of staying) admission.stay(place)
+      for (let i = 0; i < 2; i++) enter(admission, `192.0.2.${i}`)
+      assert.deepStrictEqual(remaining([pending, ...staying]), [0, 3])
+      // Who leaves by itself is in nobody's way.
+      const [, , last] = staying
+      if (last !== undefined) admission.leave(last.place)
+      enter(admission, "192.0.2.9")
+      assert.deepStrictEqual(remaining([pending]), [0])
+    })
+  )
+
+  it.effect("takes the place of one of its own source, when that has all that it may have", () =>
+    Effect.gen(function* () {
+      const admission = yield* make({ ...unlimited, sourceConnections: 2 })
+      const staying = [1, 2].map(() => enter(admission, "198.51.100.1"))
+      for (const { place } of staying) admission.stay(place)
+      enter(admission, "198.51.100.1")
+      assert.deepStrictEqual(remaining(staying), [1])
+    })
+  )
+})
+
 describe("a newcomer when too many are pending", () => {
   it.effect("gets in, and one of the source that holds most makes room", () =>
     Effect.gen(function* () {

@@ -15,7 +15,7 @@ import type * as Scope from "effect/Scope"
 import type { Capacity } from "../Capacity.ts"
 import type { Exceeded, LimitValues } from "../Limits.ts"
 import { monotonicMillis } from "../monotonic.ts"
-import { PendingHandshakes } from "./pendingHandshakes.ts"
+import { Crowd, firstOf, PendingHandshakes } from "./pendingHandshakes.ts"
 import { type Group, type Newcomer, Place, Sources } from "./sources.ts"
 
 /** Of one Multiserver: all of its listeners share it. */
@@ -25,6 +25,8 @@ export class Admission {
   private readonly clock: Clock.Clock
   private readonly sources: Sources
   private readonly pending: PendingHandshakes
+  /** Those that are here for something else than a connection. */
+  private readonly staying: Crowd
   private readonly anyPending = Latch.makeUnsafe(false)
   /** Ends each socket that has outlived its connection, in the order in which they did. */
   private readonly lingering = new Set<() => void>()
@@ -35,6 +37,7 @@ export class Admission {
     this.clock = clock
     this.sources = new Sources(limits)
     this.pending = new PendingHandshakes(limits.pendingHandshakes)
+    this.staying = new Crowd(limits.pendingHandshakes)
   }
 
   /** Milliseconds of the monotonic clock. */
@@ -106,12 +109,22 @@ export class Admission {
     this.sources.spend(place.groups, this.now())
   }
 
+  /**
+   * It is here for something else than a connection, and counts until it leaves. It has proved nothing, so it makes
+   * room before any of the pending do.
+   */
+  stay(place: Place): void {
+    this.settle(place)
+    if (!place.gone) this.staying.add(place)
+  }
+
   /** It is gone. A second time does nothing. */
   leave(place: Place): void {
     if (place.gone) return
     place.gone = true
     const wasPending = this.pending.has(place)
     this.pending.remove(place)
+    this.staying.remove(place)
     this.sources.exit(place.groups)
     this.capacity.give()
     // Who has said nothing has cost nothing but its place. Asked last: what a transport answers holds up no count.
@@ -141,32 +154,37 @@ export class Admission {
   }
 
   private noRoom(): Exceeded | undefined {
-    const noneLeaves = this.pending.size === 0 && this.lingering.size === 0
+    const noneLeaves = this.pending.size === 0 && this.lingering.size === 0 && this.staying.all.size === 0
     return this.capacity.full && noneLeaves ? "TooManyConnections" : undefined
   }
 
   private refusal(groups: ReadonlyArray<Group>, now: number): Exceeded | undefined {
     for (const group of groups) {
-      if (this.sources.isFull(group) && this.pending.victimOf(group) === undefined) return "TooManyFromSource"
+      if (this.sources.isFull(group) && this.victimOf(group) === undefined) return "TooManyFromSource"
       if (this.sources.isTooFast(group, now)) return "TooFast"
     }
     return undefined
   }
 
-  /** Ends one of the pending in each group that has all that it may have. */
+  /** Ends one that stays, or else one of the pending, in each group that has all that it may have. */
   private makeRoomIn(groups: ReadonlyArray<Group>): void {
     for (const group of groups) {
-      if (this.sources.isFull(group)) this.displace(this.pending.victimOf(group))
+      if (this.sources.isFull(group)) this.displace(this.victimOf(group))
     }
   }
 
-  /** When it is full, ends a socket whose connection is over, or else one of the pending. */
+  private victimOf(group: Group): Place | undefined {
+    return firstOf(this.staying.of(group)) ?? this.pending.victimOf(group)
+  }
+
+  /** When it is full, ends a socket whose connection is over, or else one that stays, or else one of the pending. */
   private makeRoom(): void {
     const [longest] = this.lingering
     if (this.capacity.full && longest !== undefined) {
       this.lingered(longest)
       longest()
     }
+    if (this.capacity.full) this.displace(this.staying.victim())
     if (this.isCrowdedOut) this.displace(this.pending.victim())
   }
 

@@ -63,17 +63,16 @@ export class Arrivals {
         this.fork(this.serving.handshakeFailed(arrival, endedError(binding, why, this.environment.limits)))
       }
     })
-    const refusal = this.roster.stopping ? "Draining" : this.admit(arrival)
+    // Behind a proxy that is trusted it is not known yet who has come. Policy is asked when it is.
+    const unwanted = source === undefined && !this.roster.stopping ? undefined : this.forbidden(binding, source)
+    const refusal = unwanted ?? this.admit(arrival)
     if (refusal !== undefined) {
       this.refused(binding, refusal, source, undefined)
       return undefined
     }
     return {
       accept: (accepted, known, origin) => this.acceptArrived(arrival, accepted, known, origin),
-      stay: () => {
-        this.roster.arriving.delete(arrival)
-        if (arrival.place !== undefined) this.admission.settle(arrival.place)
-      },
+      stay: (known) => this.stay(arrival, known),
       gone: () => this.gone(arrival)
     }
   }
@@ -91,6 +90,19 @@ export class Arrivals {
       this.environment.report(`a transport threw when it ${when}`, defect)
       return undefined
     }
+  }
+
+  /** It is here for something else. A source that is known only now is asked of policy, each time. */
+  private stay(arrival: Arrival, source: string | undefined): boolean {
+    const { address, stack } = arrival.binding
+    const isNew = source !== undefined && source !== arrival.source
+    if (isNew && !this.environment.policy.mayConnect(source, stack.transport.below(address.transport))) {
+      this.refused(arrival.binding, "DeniedByPolicy", source, undefined)
+      return false
+    }
+    this.roster.arriving.delete(arrival)
+    if (arrival.place !== undefined) this.admission.stay(arrival.place)
+    return true
   }
 
   private acceptArrived(

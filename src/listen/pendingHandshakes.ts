@@ -16,12 +16,13 @@ import type { Group, Place } from "./sources.ts"
  */
 const sharedBy = 64
 
-const firstOf = (places: ReadonlySet<Place>): Place | undefined => places.values().next().value
+/** The one that has been among them for longest. */
+export const firstOf = (places: ReadonlySet<Place>): Place | undefined => places.values().next().value
 
 const none: ReadonlySet<Place> = new Set()
 
-/** Those that are silent, or those that have been answered. Who has been so for longest comes first. */
-class Crowd {
+/** Those that are silent, for example, or those that have been answered. Who has been so for longest comes first. */
+export class Crowd {
   readonly all = new Set<Place>()
   private readonly byGroup = new Map<Group, Set<Place>>()
   /** The groups that have more than their share. */

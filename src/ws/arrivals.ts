@@ -82,15 +82,19 @@ export class Arrivals {
     return this.arrivals.has(own) ? own : this.last.get(nameOf(socket))
   }
 
-  /** A request came that is none for a WebSocket. `why`, unless it is served. Its socket counts until it is gone. */
-  stay(socket: net.Socket, why: "PlainHttp" | "UnknownPath" | undefined): void {
+  /**
+   * A request came that is none for a WebSocket. `why`, unless it is served: then `source` is whose it is. Its socket
+   * counts until it is gone. `false`: the source may not connect, and is not served.
+   */
+  stay(socket: net.Socket, why: "PlainHttp" | "UnknownPath" | undefined, source?: string): boolean {
     const own = this.socketOf(socket)
     const arrival = own && this.arrivals.get(own)
-    if (arrival === undefined) return
+    if (arrival === undefined) return true
     if (!arrival.told && why !== undefined) this.hears.onRefused(why, arrival.source, undefined)
     arrival.told = true
-    arrival.refused ||= why !== undefined
-    arrival.arriving?.stay()
+    const mayStay = arrival.arriving?.stay(source) !== false
+    arrival.refused ||= why !== undefined || !mayStay
+    return mayStay
   }
 
   /** It asks for a WebSocket. `undefined`: it was refused something before, or is gone. */

@@ -124,6 +124,11 @@ export const upgradeRequired: http.RequestListener = (_request, response) => {
   response.end("Upgrade Required")
 }
 
+/** Answers whom policy denies. What else comes on its connection is not read. */
+export const forbidden: http.RequestListener = (_request, response) => {
+  response.writeHead(403, { Connection: "close" }).end()
+}
+
 /** A plain request may take longer than its head. */
 const requestMillis = 60_000
 

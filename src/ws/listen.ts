@@ -156,8 +156,14 @@ export const listen = (
       else HttpServer.refuse(socket, 503)
     }
     const handler: http.RequestListener = (request, response) => {
-      arrivals?.stay(request.socket, options.handler === undefined ? "PlainHttp" : undefined)
-      const answer = options.handler ?? HttpServer.upgradeRequired
+      const { headers, socket } = request
+      if (options.handler === undefined) {
+        arrivals?.stay(socket, "PlainHttp")
+        return HttpServer.upgradeRequired(request, response)
+      }
+      const peer = socket.remoteAddress === undefined ? undefined : plainIp(socket.remoteAddress)
+      const mayStay = arrivals?.stay(socket, undefined, sourceOf(peer, headers, options.trustedProxies)) !== false
+      const answer = mayStay ? options.handler : HttpServer.forbidden
       answer(request, response)
     }
     const { bound, server } = yield* serverFor(place, options, handler)
@@ -165,7 +171,7 @@ export const listen = (
     yield* HttpServer.route(server, HttpServer.pathOf(place.path), {
       take: onUpgrade,
       unknown: (request, socket) => {
-        if (arrivals !== undefined) return arrivals.stay(socket, "UnknownPath")
+        if (arrivals !== undefined) return void arrivals.stay(socket, "UnknownPath")
         const ip = socket.remoteAddress === undefined ? undefined : plainIp(socket.remoteAddress)
         const { origin } = request.headers
         onRefused("UnknownPath", sourceOf(ip, request.headers, options.trustedProxies), origin && printable(origin))

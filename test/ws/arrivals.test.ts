@@ -181,7 +181,7 @@ describe("two sockets that come from the same port, one after the other", () => 
         const name = `${++count}`
         places.push(name)
         const free = () => void places.splice(places.indexOf(name), 1)
-        return { accept: () => true, stay: () => {}, gone: free }
+        return { accept: () => true, stay: () => true, gone: free }
       }
     })
     arrivals.watch(server)
@@ -257,6 +257,37 @@ describe("a ws whose socket outlives its connection", () => {
       yield* Effect.promise(() => answered)
       for (const socket of violators) socket.destroy()
     }).pipe(Effect.scoped, Effect.provide(speaking({}, events, { connections: 4 })))
+  })
+})
+
+describe("those that ask a ws port for pages", () => {
+  it.live("make room for newcomers when there is none, the one that came first before the others", () => {
+    const events: Array<Events.Event> = []
+    let asked = 0
+    // It waits for a body that never comes.
+    const handler = () => void asked++
+    return Effect.gen(function* () {
+      const [address] = yield* served("ws://127.0.0.1:0", echo)
+      const port = portOf(address)
+      const posts: Array<net.Socket> = []
+      for (let i = 0; i < 3; i++) {
+        const socket = tcp(port)
+        posts.push(socket)
+        socket.resume().write("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nx")
+        yield* until(() => asked === i + 1)
+      }
+      const { ws } = yield* connect(`ws://127.0.0.1:${port}`)
+      const answered = new Promise((resolve) => ws.once("message", resolve))
+      ws.send(pattern(10))
+      yield* Effect.promise(() => answered)
+      yield* until(() => posts[0]?.closed === true)
+      assert.deepStrictEqual(
+        posts.map(({ closed }) => closed),
+        [true, false, false]
+      )
+      yield* until(() => tags(events).Displaced === 1)
+      for (const socket of posts) socket.destroy()
+    }).pipe(Effect.scoped, Effect.provide(speaking({ handler }, events, { connections: 3 })))
   })
 })
 
