@@ -38,7 +38,11 @@ export { type Credentials, LiveCredentials, type Pem } from "./tls.ts"
 export interface Options {
   /** Somebody's server that listens already, to share; it is never closed. By default each address has its own. */
   readonly server?: Server
-  /** Answers plain HTTP on the ports of our own servers. By default 426 Upgrade Required. */
+  /**
+   * Answers plain HTTP on the ports of our own servers. By default 426 Upgrade Required. What it throws is logged, and
+   * answered with 500. What it does later, in a callback or as a promise, is for itself to catch: a throw there ends
+   * the process.
+   */
   readonly handler?: http.RequestListener
   /**
    * The web pages that may connect. By default all where the stack authenticates, and otherwise none: then who connects

@@ -129,6 +129,13 @@ export const forbidden: http.RequestListener = (_request, response) => {
   response.writeHead(403, { Connection: "close" }).end()
 }
 
+/** Answers when a handler threw. What it had begun to say is cut off, and nothing else on its connection is read. */
+export const broken: http.RequestListener = (request, response) => {
+  if (response.headersSent) return void request.socket.destroy()
+  for (const name of response.getHeaderNames()) response.removeHeader(name)
+  response.writeHead(500, { Connection: "close" }).end()
+}
+
 /** A plain request may take longer than its head. */
 const requestMillis = 60_000
 

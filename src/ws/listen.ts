@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { WebSocketServer } from "ws"
+import { makeReport } from "../guarded.ts"
 import { HandshakeError, PeerMisbehaved, Rejected } from "../HandshakeError.ts"
 import type { Link } from "../Link.ts"
 import { type BindReason, NotListenable } from "../ListenError.ts"
@@ -94,6 +95,7 @@ export const listen = (
 ): Effect.Effect<Listening, BindReason, Scope.Scope> =>
   Effect.gen(function* () {
     const { authenticates, onRefused } = told
+    const report = yield* makeReport
     const protocol = options.secure === undefined ? "ws" : "wss"
     const rules: Rules = {
       origins: options.origins ?? (authenticates ? "any" : []),
@@ -163,8 +165,12 @@ export const listen = (
       }
       const peer = socket.remoteAddress === undefined ? undefined : plainIp(socket.remoteAddress)
       const mayStay = arrivals?.stay(socket, undefined, sourceOf(peer, headers, options.trustedProxies)) !== false
-      const answer = mayStay ? options.handler : HttpServer.forbidden
-      answer(request, response)
+      if (!mayStay) return HttpServer.forbidden(request, response)
+      const { handler } = options
+      const answered = Result.try(() => handler(request, response))
+      if (Result.isSuccess(answered)) return
+      report("the handler of plain HTTP threw", answered.failure)
+      HttpServer.broken(request, response)
     }
     const { bound, server } = yield* serverFor(place, options, handler)
     arrivals?.watch(server)

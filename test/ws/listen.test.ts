@@ -48,6 +48,37 @@ describe("a ws listener with a port of its own", () => {
     }).pipe(Effect.provide(multiserver()))
   )
 
+  it.live("answers 500 when its handler throws, and goes on", () => {
+    const handler: http.RequestListener = ({ url = "" }, response) => {
+      response.setHeader("Content-Length", 5)
+      response.end(decodeURIComponent(url))
+    }
+    return Effect.gen(function* () {
+      const [address] = yield* served("ws://127.0.0.1:0", echo)
+      const port = portOf(address)
+      const page = (path: string) => status(port, { upgrade: false, path })
+      assert.strictEqual(yield* page("/%"), 500)
+      assert.strictEqual(yield* page("/page"), 200)
+      yield* echoes(`ws://127.0.0.1:${port}`)
+    }).pipe(Effect.provide(multiserver({}, {}, { handler })))
+  })
+
+  it.live("cuts off what its handler had begun to say when that throws", () => {
+    const handler: http.RequestListener = (_, response) => {
+      response.writeHead(200, { "Content-Length": 1000 }).flushHeaders()
+      throw new Error("half way")
+    }
+    return Effect.gen(function* () {
+      const [address] = yield* served("ws://127.0.0.1:0", echo)
+      const socket = net.connect(portOf(address), "127.0.0.1")
+      socket
+        .on("error", () => {})
+        .resume()
+        .write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+      yield* until(() => socket.closed)
+    }).pipe(Effect.provide(multiserver({}, {}, { handler })))
+  })
+
   it.live("never advertises a wildcard", () =>
     Effect.gen(function* () {
       const listener = yield* Multiserver.listen("ws://0.0.0.0:0/p~shs")
