@@ -55,7 +55,10 @@ export interface Options {
    * 127.0.0.1, and connect under it.
    */
   readonly hosts?: "any" | "loopback" | ReadonlyArray<string>
-  /** The origin that a dial shows. By default none, as is right for what is no page. */
+  /**
+   * The origin that a dial shows. By default none, as is right for what is no page. Making the layer throws for what
+   * can't be a header.
+   */
   readonly origin?: string
   /**
    * Headers of a dial's request, such as Authorization; secrets in `Redacted`. The same go to every server that is
@@ -121,6 +124,7 @@ const define = <S extends Section>(
   options: Options
 ): Transport.Definition<S> => {
   const { handler, headers = {}, hosts, maxMessage = defaultMaxMessage, origin, origins, server } = options
+  if (origin !== undefined) http.validateHeaderValue("origin", origin)
   for (const [name, value] of Object.entries(headers)) {
     // They throw, and name no value.
     http.validateHeaderName(name)

@@ -139,7 +139,11 @@ export const dial = (
     yield* Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(connecting(restore), (tcp) =>
         Effect.acquireRelease(
-          Effect.suspend(() => take(tcp)),
+          // What throws here leaves nothing that could be released.
+          Effect.onError(
+            Effect.suspend(() => take(tcp)),
+            () => Effect.sync(() => tcp.destroy())
+          ),
           release
         )
       )
