@@ -15,6 +15,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
+import { kindOfHost } from "../address/host.ts"
 import { Proxy, type TransportReason } from "../DialError.ts"
 import { inOwnScope } from "../inOwnScope.ts"
 import type { Link } from "../Link.ts"
@@ -52,8 +53,13 @@ const isPort = (port: number): boolean => Number.isInteger(port) && port > 0 && 
 
 /** Why no proxy can listen there. */
 const noPlace = (place: ProxyPlace): Proxy | undefined => {
-  if ("path" in place || isPort(place.port)) return undefined
-  return new Proxy({ detail: `no proxy at ${placeText(place)}: a port is 1 to 65535`, isRetryable: false })
+  if ("path" in place) return undefined
+  const none = (why: string) => new Proxy({ detail: `no proxy at ${placeText(place)}: ${why}`, isRetryable: false })
+  if (!isPort(place.port)) return none("a port is 1 to 65535")
+  // DNS would be asked for it.
+  return kindOfHost(place.host) === "clear"
+    ? undefined
+    : none("its host can't be an onion service, nor what is no host")
 }
 
 /** What the proxy says of a host; `NotAllowed`, an address of the wrong type and the like stay as they are. */

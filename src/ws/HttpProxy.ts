@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { kindOfHost } from "../address/host.ts"
 import { DeniedByPolicy, Proxy, type TransportReason } from "../DialError.ts"
 import { isOfTheMoment } from "../httpStatus.ts"
 import * as Networks from "../Networks.ts"
@@ -59,6 +60,9 @@ export class BadProxy extends Schema.TaggedError<BadProxy>("effect-multiserver/B
 // reading
 // -----------------------------------------------------------------------------
 
+/** DNS would be asked for the proxy's name. */
+const noHost = "its host has to be a name that DNS may be asked for, not .onion, or an IP"
+
 const bad = (detail: string): Result.Result<never, BadProxy> => Result.fail(new BadProxy({ detail }))
 
 /** `http://[user:password@]HOST[:PORT]`, or `HOST:PORT`. Port 80 when none is written. */
@@ -72,6 +76,7 @@ export const parse = (text: string): Result.Result<HttpProxy, BadProxy> => {
   const host = url.hostname.replace(/^\[|\]$/g, "")
   const port = url.port === "" ? 80 : Number(url.port)
   if (port === 0) return bad("a port is 1 to 65535")
+  if (kindOfHost(host) !== "clear") return bad(noHost)
   if (url.username === "" && url.password === "") return Result.succeed({ host, port })
   return Result.match(
     Result.try(() => `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`),
@@ -219,6 +224,9 @@ const ownedBy = <E>(socket: net.Socket, effect: Effect.Effect<net.Socket, E>): E
 export const through =
   (proxy: HttpProxy, to: Destination, told: ToHostOptions, open: (to: Destination) => ReturnType<Open>) =>
   (restore: Parameters<Connecting<TransportReason>>[0]): Effect.Effect<net.Socket, TransportReason> => {
+    if (kindOfHost(proxy.host) !== "clear") {
+      return Effect.fail(new Proxy({ detail: `no HTTP proxy at ${hostPort(proxy)}: ${noHost}`, isRetryable: false }))
+    }
     if (!told.permits(to.host)) return Effect.fail(new DeniedByPolicy({ detail: `may not dial ${to.host}` }))
     // The proxy itself is whoever runs this program's own choice.
     const toProxy = toHost(proxy.host, { ...told, permits: () => true }, (ip) => open({ host: ip, port: proxy.port }))

@@ -239,6 +239,23 @@ describe("onion", () => {
     })
   )
 
+  it.live("says with a type that a proxy's host is an onion service or none, and asks nobody for it", () =>
+    Effect.gen(function* () {
+      const lookups: Array<string> = []
+      const hook = createHook({ init: (_id, type) => void (/^GETADDRINFO/.test(type) && lookups.push(type)) })
+      yield* Effect.acquireRelease(
+        Effect.sync(() => hook.enable()),
+        () => Effect.sync(() => hook.disable())
+      )
+      for (const host of [name, "proxy.ONION.", "", "a b"]) {
+        const error = yield* refused([1], { proxies: [{ host, port: 9050 }] })
+        assert.strictEqual(error.reason._tag, "Proxy")
+        assert.isFalse(error.isRetryable)
+      }
+      assert.deepStrictEqual(lookups, [])
+    })
+  )
+
   it.live("isolates each dial by a user of its own, when it is told to", () =>
     Effect.gen(function* () {
       const proxy = yield* socksDouble("echo")

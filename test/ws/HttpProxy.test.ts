@@ -12,8 +12,9 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Multiserver from "../../src/Multiserver.ts"
 import * as Policy from "../../src/Policy.ts"
+import { Resolver } from "../../src/Resolver.ts"
 import * as HttpProxy from "../../src/ws/HttpProxy.ts"
-import type { SecureOptions } from "../../src/ws/WebSocket.ts"
+import * as WebSocket from "../../src/ws/WebSocket.ts"
 import { echo, pattern, readAll, sameBytes, served, until } from "../support/servers.ts"
 import { portOf } from "./plain.ts"
 import { multiserver } from "./support.ts"
@@ -71,7 +72,7 @@ const through = (port: number, credentials?: string): HttpProxy.Proxies => {
 }
 
 /** A Multiserver that dials through it. */
-const dialing = (proxies: HttpProxy.Proxies, options: SecureOptions = {}) =>
+const dialing = (proxies: HttpProxy.Proxies, options: WebSocket.SecureOptions = {}) =>
   multiserver({ ...options, proxies }, {}, { proxies })
 
 /** What a dial of a name fails with, through a proxy that does this to whom it has heard. */
@@ -240,6 +241,29 @@ describe("through an HTTP proxy", () => {
 })
 
 describe("a proxy", () => {
+  it.live("that is an onion service is asked of nobody", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const resolve = (host: string) => {
+        asked.push(host)
+        return [Effect.succeed(["127.0.0.1"])] as const
+      }
+      const proxies = { ws: { host: "abcdefghijklmnop.onion", port: 3128 } }
+      const error = yield* Multiserver.dial("ws://pub.example").pipe(
+        Effect.scoped,
+        Effect.flip,
+        Effect.provide(
+          Multiserver.layer(["ws"]).pipe(
+            Layer.provide([WebSocket.layer({ proxies }), Layer.succeed(Resolver, resolve)])
+          )
+        )
+      )
+      assert.strictEqual(error._tag === "DialError" && error.reason._tag, "Proxy")
+      assert.isFalse(error._tag === "DialError" && error.isRetryable)
+      assert.deepStrictEqual(asked, [])
+    })
+  )
+
   it("is read from its URL, and what is none is said without repeating it", () => {
     const read = (text: string) => {
       const { credentials, host, port } = Result.getOrThrow(HttpProxy.parse(text))
@@ -257,6 +281,8 @@ describe("a proxy", () => {
       "http://me:hunter2%@proxy.example",
       "http://hunter2@proxy.example:0",
       "http://hunter2@proxy.example:99999",
+      "http://hunter2@abcdefghijklmnop.onion:3128",
+      "http://hunter2@proxy.ONION.:3128",
       "http://"
     ]) {
       const failure = Result.match(HttpProxy.parse(text), { onSuccess: () => undefined, onFailure: (error) => error })
