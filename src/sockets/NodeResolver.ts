@@ -6,12 +6,13 @@
  * servers never answer hold up every other look-up of the process. With `layerDns` none waits for another.
  */
 import * as dns from "node:dns"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { NameNotFound } from "../DialError.ts"
 import { type Question, type Resolve, Resolver } from "../Resolver.ts"
+import { maxTimerMillis, timerMillis } from "../timerMillis.ts"
 
 const notFound = (host: string, cause: NodeJS.ErrnoException) =>
   new NameNotFound({ host, code: cause.code ?? "UNKNOWN", cause })
@@ -112,12 +113,14 @@ export interface DnsOptions {
   readonly tries?: number
 }
 
-/** One of the DNS servers is no IP, with or without a port. */
+/** One of the DNS servers is no IP, with or without a port. With a `detail`: an option can't be used. */
 export class BadDnsServer extends Schema.TaggedError<BadDnsServer>("effect-multiserver/BadDnsServer")("BadDnsServer", {
   servers: Schema.Array(Schema.String),
+  detail: Schema.optional(Schema.String),
   cause: Schema.Defect()
 }) {
   override get message(): string {
+    if (this.detail !== undefined) return `DNS servers can't be asked like that: ${this.detail}`
     return `DNS servers are IPs, with a port if need be (192.0.2.53:5353), which ${this.servers.join(", ")} are not`
   }
 }
@@ -125,18 +128,25 @@ export class BadDnsServer extends Schema.TaggedError<BadDnsServer>("effect-multi
 /** A name for this machine is never asked of anybody. */
 const isLocalhost = (host: string): boolean => /^(.+\.)?localhost\.?$/i.test(host)
 
+/** Without an end, it is as long as Node can say. */
+const resolverOptions = ({ timeout = "2 seconds", tries = 2 }: DnsOptions): dns.ResolverOptions => ({
+  timeout: timerMillis(timeout) ?? maxTimerMillis,
+  tries
+})
+
 /**
  * Asks DNS servers for IPv6 and IPv4 at once. It reads no hosts file and knows no `.local` names and no search domains;
  * `localhost` is this machine. Nothing is kept: each dial asks.
  */
-export const fromDns = ({ servers, timeout = "2 seconds", tries = 2 }: DnsOptions = {}): Resolve => {
-  const millis = Math.ceil(Duration.toMillis(timeout))
+export const fromDns = (options: DnsOptions = {}): Resolve => {
+  const { servers } = options
+  const asking = resolverOptions(options)
   return (host) => {
     if (isLocalhost(host)) return [Effect.succeed(["127.0.0.1", "::1"])]
     const ask = (query: "resolve4" | "resolve6"): Question =>
       Effect.callback((resume) => {
         // One for each question, so that an interruption takes back this one and no other.
-        const resolver = new dns.Resolver({ timeout: millis, tries })
+        const resolver = new dns.Resolver(asking)
         if (servers !== undefined) resolver.setServers(servers)
         resolver[query](host, (error, ips) =>
           resume(error === null ? Effect.succeed(ips) : Effect.fail(notFound(host, error)))
@@ -151,11 +161,17 @@ export const fromDns = ({ servers, timeout = "2 seconds", tries = 2 }: DnsOption
 export const layerDns = (options: DnsOptions = {}): Layer.Layer<never, BadDnsServer> =>
   Layer.effect(
     Resolver,
-    Effect.try({
-      try: () => {
-        if (options.servers !== undefined) new dns.Resolver().setServers(options.servers)
-        return fromDns(options)
-      },
-      catch: (cause) => new BadDnsServer({ servers: options.servers ?? [], cause })
+    Effect.gen(function* () {
+      const { servers = [] } = options
+      const resolver = yield* Effect.try({
+        try: () => new dns.Resolver(resolverOptions(options)),
+        catch: (cause) =>
+          new BadDnsServer({ servers, detail: cause instanceof Error ? cause.message : String(cause), cause })
+      })
+      yield* Effect.try({
+        try: () => options.servers && resolver.setServers(options.servers),
+        catch: (cause) => new BadDnsServer({ servers, cause })
+      })
+      return fromDns(options)
     })
   )

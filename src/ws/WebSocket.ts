@@ -22,6 +22,7 @@ import { anonymous } from "../Peer.ts"
 import { fdRoom } from "../sockets/fdRoom.ts"
 import { advertisedHosts, boundHosts, isWildcard, plainIp, reachOf } from "../sockets/ip.ts"
 import * as Transport from "../Transport.ts"
+import { timerMillis } from "../timerMillis.ts"
 import { dial } from "./dial.ts"
 import { type Proxies, proxyFor } from "./HttpProxy.ts"
 import type { Server } from "./httpServer.ts"
@@ -73,7 +74,7 @@ export interface Options {
   readonly maxMessage?: number
   /**
    * How much silence makes for a ping. The second in a row that nothing answers ends the connection. By default 30
-   * seconds.
+   * seconds; a longer time is rounded up to a multiple of that, and infinity is for no pings.
    */
   readonly ping?: Duration.Input
   /**
@@ -83,7 +84,7 @@ export interface Options {
   readonly trustedProxies?: Networks
   /**
    * How long a client may take for the head of its request, by default 10 seconds, and a server for its answer, by
-   * default as long as the dial may take to connect.
+   * default as long as the dial may take to connect. With infinity it is the limits' deadlines alone that end them.
    */
   readonly upgradeTimeout?: Duration.Input
   /** The HTTP proxies to dial through. By default none. */
@@ -131,7 +132,7 @@ const define = <S extends Section>(
     http.validateHeaderValue(name, Redacted.isRedacted(value) ? Redacted.value(value) : value)
   }
   const common = { maxMessage, pingMillis: Duration.toMillis(options.ping ?? "30 seconds") }
-  const upgradeMillis = options.upgradeTimeout === undefined ? undefined : Duration.toMillis(options.upgradeTimeout)
+  const { upgradeTimeout } = options
   const ca = secure?.ca === undefined ? undefined : [secure.ca].flat()
   const dialing = {
     ...common,
@@ -139,11 +140,11 @@ const define = <S extends Section>(
     origin,
     proxies: options.proxies ?? {},
     secure: secure && { credentials: secure.clientCredentials, ca },
-    upgradeMillis
+    upgradeMillis: upgradeTimeout === undefined ? undefined : timerMillis(upgradeTimeout)
   }
   const listening = {
     ...common,
-    upgradeMillis: upgradeMillis ?? 10_000,
+    upgradeMillis: timerMillis(upgradeTimeout ?? "10 seconds"),
     handler,
     hosts,
     origins,

@@ -115,7 +115,8 @@ export interface Options {
   readonly handler: http.RequestListener
   /** `undefined` for plain HTTP. */
   readonly secure: tls.SecureContextOptions | undefined
-  readonly upgradeMillis: number
+  /** `undefined` for no such deadline. */
+  readonly upgradeMillis: number | undefined
 }
 
 /** Answers what is no upgrade, where a server has nothing else to say. */
@@ -147,16 +148,17 @@ export const own = ({ handler, secure, upgradeMillis }: Options): Effect.Effect<
   Effect.acquireRelease(
     Effect.sync(() => {
       const options = {
-        headersTimeout: upgradeMillis,
-        requestTimeout: Math.max(requestMillis, upgradeMillis),
-        connectionsCheckingInterval: Math.min(5000, upgradeMillis / 2),
+        // To Node, 0 is no deadline. That of a request is one for its head too.
+        headersTimeout: upgradeMillis ?? 0,
+        requestTimeout: upgradeMillis === undefined ? 0 : Math.max(requestMillis, upgradeMillis),
+        connectionsCheckingInterval: Math.min(5000, Math.ceil((upgradeMillis ?? requestMillis) / 2)),
         noDelay: true,
         keepAlive: true,
         keepAliveInitialDelay: 60_000
       }
       return secure === undefined
         ? http.createServer(options, handler)
-        : https.createServer({ ...options, ...secure, handshakeTimeout: upgradeMillis }, handler)
+        : https.createServer({ ...options, ...secure, handshakeTimeout: upgradeMillis ?? 0 }, handler)
     }),
     (server) =>
       Effect.sync(() => {

@@ -20,6 +20,8 @@ const bytesATurn = 64 * 1024
  * there for silence, and pongs for pings.
  */
 const maxIdleFrames = 1024
+/** They are forgotten this often, however seldom a ping goes out. */
+export const maxPulseMillis = 30_000
 
 /** The listener of `ws`, when it is as it was: one function that hears the socket's data. */
 const listenerOf = (socket: Socket): ((bytes: Buffer) => void) | undefined => {

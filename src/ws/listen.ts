@@ -31,7 +31,8 @@ export interface Options {
   readonly hosts: Rules["hosts"] | undefined
   readonly maxMessage: number
   readonly pingMillis: number
-  readonly upgradeMillis: number
+  /** `undefined`: as long as the limits say. */
+  readonly upgradeMillis: number | undefined
   readonly trustedProxies: Networks
 }
 

@@ -14,7 +14,7 @@ import {
 } from "../ConnectionError.ts"
 import type { Chunks, Port, PortListener } from "../Port.ts"
 import { Inbox } from "./inbox.ts"
-import { Intake, isDriven } from "./intake.ts"
+import { Intake, isDriven, maxPulseMillis } from "./intake.ts"
 import { headRoom, maskedFrame, maskedInPlace } from "./mask.ts"
 import type { PortSocket } from "./portSocket.ts"
 
@@ -64,6 +64,8 @@ export class WsPort implements Port {
   private closeSent = false
 
   private readonly pulse: NodeJS.Timeout
+  private readonly pulsesPerPing: number
+  private pulses = 0
   private lingering: NodeJS.Timeout | undefined
   private readonly onLingering: Options["onLingering"]
   private lingered: (() => void) | undefined
@@ -84,7 +86,8 @@ export class WsPort implements Port {
     ws.on("close", this.onClose)
     ws.onPeerClose = this.onPeerClose
     socket.on("error", this.onSocketError)
-    this.pulse = setInterval(this.onPulse, pingMillis).unref()
+    this.pulsesPerPing = Math.max(1, Math.ceil(pingMillis / maxPulseMillis))
+    this.pulse = setInterval(this.onPulse, Math.min(pingMillis, maxPulseMillis)).unref()
   }
 
   // ---- reading ----
@@ -249,6 +252,8 @@ export class WsPort implements Port {
     // count.
     const { bytesRead } = this.socket
     this.intake.forgetIdleFrames()
+    this.pulses = (this.pulses + 1) % this.pulsesPerPing
+    if (this.pulses !== 0) return
     if (this.intake.isHeld) {
       // Nothing is read, so nothing can be heard; a pong that nobody asked for says that this side lives.
       this.pings = 0

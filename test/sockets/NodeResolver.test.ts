@@ -3,6 +3,7 @@ import * as dgram from "node:dgram"
 import type { LookupAddress } from "node:dns"
 import * as tcp from "node:net"
 import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -274,6 +275,21 @@ describe("the resolver that asks DNS servers", () => {
       const error = yield* Effect.flip(Effect.scoped(Layer.build(NodeResolver.layerDns({ servers: ["ns.example"] }))))
       assert.strictEqual(error._tag, "BadDnsServer")
       assert.include(error.message, "ns.example")
+    })
+  )
+
+  it.live("says with a type that it can't be asked so often, or for so long a time, and asks when it can", () =>
+    Effect.gen(function* () {
+      for (const tries of [0, -1, 1.5, Number.NaN]) {
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(NodeResolver.layerDns({ tries }))))
+        assert.strictEqual(error._tag, "BadDnsServer")
+        assert.include(error.message, "tries")
+      }
+      const { place } = yield* dnsServer({ "here.example": { A: [[127, 0, 0, 1]] } })
+      for (const timeout of [Duration.infinity, "30 days", "1500.5 millis"] as const) {
+        const [, v4] = NodeResolver.fromDns({ servers: [place], timeout })("here.example")
+        assert.deepStrictEqual(yield* v4 ?? Effect.succeed([]), ["127.0.0.1"])
+      }
     })
   )
 })

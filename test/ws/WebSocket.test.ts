@@ -2,6 +2,7 @@
 import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
@@ -181,6 +182,25 @@ describe.each([
       assert.strictEqual(yield* peer.closed, 1003)
     }).pipe(Effect.provide(multiserver()))
   )
+
+  for (const span of ["infinity", "30 days", "1500.5 millis"] as const) {
+    const duration = span === "infinity" ? Duration.infinity : span
+    const options = { ping: duration, upgradeTimeout: duration }
+    it.live(`listens and dials with timeouts of ${span}, and warns of none`, () =>
+      Effect.gen(function* () {
+        const warnings: Array<string> = []
+        const hear = ({ name }: Error) => void warnings.push(name)
+        process.on("warning", hear)
+        const [address] = yield* served("ws://127.0.0.1:0", echo)
+        const connection = yield* Multiserver.dial(address as NonNullable<typeof address>)
+        yield* connection.write(pattern(10))
+        assert.isTrue(sameBytes((yield* connection.pull)[0], pattern(10)))
+        yield* turns
+        process.off("warning", hear)
+        assert.notInclude(warnings, "TimeoutOverflowWarning")
+      }).pipe(Effect.provide(multiserver(options, {}, options)))
+    )
+  }
 
   it.live("answers pings, and goes on while pings are answered", () =>
     Effect.gen(function* () {
