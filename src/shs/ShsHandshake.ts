@@ -62,13 +62,20 @@ const once = <A>(compute: () => A): (() => A) => {
 
 const zeroNonce = new Uint8Array(24)
 
-/** SHA-256 over secrets joined, which are wiped afterwards where they were joined. */
-const hashSecret = (primitives: Primitives["Service"], ...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+/** Computes something over secrets joined, and wipes the place where they were joined. */
+const overSecrets = <A>(
+  primitives: Primitives["Service"],
+  parts: ReadonlyArray<Uint8Array>,
+  compute: (joined: Uint8Array) => A
+): A => {
   const joined = concat(...parts)
-  const hash = primitives.sha256(joined)
+  const out = compute(joined)
   primitives.wipe(joined)
-  return hash
+  return out
 }
+
+const hashSecret = (primitives: Primitives["Service"], ...parts: ReadonlyArray<Uint8Array>): Uint8Array =>
+  overSecrets(primitives, parts, primitives.sha256)
 
 /** HMAC(K, ephemeral) ‖ ephemeral: the hello and the challenge. */
 const greeting = ({ appKey, ephemeral, primitives }: Local): Uint8Array =>
@@ -110,8 +117,16 @@ const withX25519 = <A>({ identity, primitives }: Local, use: (secretKey: Uint8Ar
   return out
 }
 
-const sign = ({ identity, primitives }: Local, message: Uint8Array): Uint8Array =>
-  primitives.sign(message, Redacted.value(identity.secretKey))
+/** Each side signs the hash of the shared secret, with other things. */
+const sign = ({ identity, primitives }: Local, ...parts: ReadonlyArray<Uint8Array>): Uint8Array =>
+  overSecrets(primitives, parts, (message) => primitives.sign(message, Redacted.value(identity.secretKey)))
+
+const verify = (
+  { primitives }: Local,
+  signature: Uint8Array,
+  publicKey: Uint8Array,
+  ...parts: ReadonlyArray<Uint8Array>
+): boolean => overSecrets(primitives, parts, (message) => primitives.verify(signature, message, publicKey))
 
 // -----------------------------------------------------------------------------
 // client
@@ -178,7 +193,7 @@ export const clientAuth = (
       return misbehaved("the key of the address is no point that anybody can hold")
     }
     const sharedHash = secrets.keep(primitives.sha256(shared))
-    const hello = concat(sign(local, concat(appKey, server, sharedHash)), identity.publicKey)
+    const hello = concat(sign(local, appKey, server, sharedHash), identity.publicKey)
     const authKey = hashSecret(primitives, appKey, shared, sharedLong)
     const message = scratch(lengths.auth)
     primitives.boxSeal(message, hello, zeroNonce, authKey)
@@ -205,7 +220,7 @@ export const clientFinish = (state: AwaitAccept, accept: Uint8Array): Step<Sessi
   const signature = scratch(64)
   if (!primitives.boxOpen(signature, accept, zeroNonce, acceptKey))
     return misbehaved("its accept message does not open")
-  if (!primitives.verify(signature, concat(appKey, hello, sharedHash), concat(server))) {
+  if (!verify(local, signature, concat(server), appKey, hello, sharedHash)) {
     return misbehaved("its signature does not hold")
   }
   keys.proved(server, serverX25519)
@@ -271,8 +286,8 @@ export const serverVerify = (state: AwaitAuth, auth: Uint8Array): Step<AwaitDeci
   const clientX25519 = keys.convert(client)
   if (clientX25519 === undefined) return misbehaved("its public key is no point that anybody can hold")
   const sharedHash = secrets.keep(primitives.sha256(shared))
-  const signed = concat(appKey, identity.publicKey, sharedHash)
-  if (!primitives.verify(hello.subarray(0, 64), signed, hello.subarray(64)))
+  const signature = hello.subarray(0, 64)
+  if (!verify(local, signature, hello.subarray(64), appKey, identity.publicKey, sharedHash))
     return misbehaved("its signature does not hold")
   keys.proved(client, clientX25519)
   const sharedAccept = primitives.x25519(ephemeral.secretKey, clientX25519)
@@ -286,7 +301,7 @@ export const serverVerify = (state: AwaitAuth, auth: Uint8Array): Step<AwaitDeci
 export const serverAccept = (state: AwaitDecision): { readonly message: Uint8Array; readonly session: Session } => {
   const { acceptKey, client, clientEphemeral, hello, local, sharedHash } = state
   const message = scratch(lengths.accept)
-  const signature = sign(local, concat(local.appKey, hello, sharedHash))
+  const signature = sign(local, local.appKey, hello, sharedHash)
   local.primitives.boxSeal(message, signature, zeroNonce, acceptKey)
   return { message, session: session(local, { publicKey: client, ephemeral: clientEphemeral }, acceptKey) }
 }

@@ -25,15 +25,29 @@ import { pattern, turns } from "../support/servers.ts"
 
 type Service = Primitives["Service"]
 
-/** The primitives, and every secret that they have made or were given. */
+/** The primitives, every secret that they have made or were given, and the memory in which they found what they were given. */
 const watched = () => {
   const secrets = new Set<Uint8Array>()
+  const values: Array<Buffer> = []
+  const memory = new Set<ArrayBufferLike>()
+  const read = (bytes: Uint8Array): Uint8Array => {
+    memory.add(bytes.buffer)
+    return bytes
+  }
   const saw = <A extends Uint8Array | undefined>(secret: A): A => {
-    if (secret !== undefined) secrets.add(secret)
+    if (secret !== undefined && !secrets.has(secret)) {
+      secrets.add(secret)
+      values.push(Buffer.from(secret))
+      read(secret)
+    }
     return secret
   }
   const service: Service = {
     ...primitives,
+    sign: (message, secretKey) => primitives.sign(read(message), secretKey),
+    verify: (signature, message, publicKey) => primitives.verify(signature, read(message), publicKey),
+    sha256: (message) => saw(primitives.sha256(read(message))),
+    blake2b: (hash, message, key) => primitives.blake2b(hash, read(message), key),
     x25519KeyPair: () => {
       const pair = primitives.x25519KeyPair()
       saw(pair.secretKey)
@@ -53,7 +67,13 @@ const watched = () => {
     aeadOpen: (message, sealed, associated, nonce, key) =>
       primitives.aeadOpen(message, sealed, associated, nonce, saw(key))
   }
-  return { service, left: () => [...secrets].filter((secret) => secret.some((byte) => byte !== 0)).length, secrets }
+  const left = () => [...secrets].filter((secret) => secret.some((byte) => byte !== 0)).length
+  /** How many secrets still stand somewhere in that memory, in whichever copy. */
+  const copies = () => {
+    const places = [...memory].map((buffer) => Buffer.from(buffer))
+    return values.filter((value) => places.some((place) => place.includes(value))).length
+  }
+  return { service, left, copies, secrets }
 }
 
 const identityOf = (n: number) => fromSeed(primitives, Redacted.make(pattern(32, n)))
@@ -134,7 +154,7 @@ const handshake = Effect.fnUntraced(function* (row: Row, accident: Accident | un
   pass(nearFar, farFar, accident?.from === "client" ? accident : undefined)
   pass(farFar, nearFar, accident?.from === "server" ? accident : undefined)
   const side = Effect.fnUntraced(function* (port: Port, role: "inbound" | "outbound", scope: Scope.Scope) {
-    const { left, secrets, service } = watched()
+    const { copies, left, secrets, service } = watched()
     const shape = yield* row
       .make(authorize)
       .pipe(
@@ -146,7 +166,7 @@ const handshake = Effect.fnUntraced(function* (row: Row, accident: Accident | un
     const link = yield* Scope.provide(Link.make(port, { remote: at, peer: new Anonymous() }), scope)
     const wrap = Result.getOrThrow(shape[role](row.section, below, []))
     const fiber = yield* Effect.forkChild(Effect.exit(Scope.provide(wrap(link), scope)), { startImmediately: true })
-    return { fiber, left, secrets }
+    return { fiber, left, copies, secrets }
   })
   const scope = yield* Scope.make()
   const sides = [yield* side(farPort, "inbound", scope), yield* side(nearPort, "outbound", scope)]
@@ -161,7 +181,10 @@ const handshake = Effect.fnUntraced(function* (row: Row, accident: Accident | un
     if (!succeeded) assert.strictEqual(left(), 0, `secrets of ${secrets.size} are left`)
   }
   yield* Scope.close(scope, Exit.fail("over"))
-  for (const { left, secrets } of sides) assert.strictEqual(left(), 0, `secrets of ${secrets.size} are left at the end`)
+  for (const { copies, left, secrets } of sides) {
+    assert.strictEqual(left(), 0, `secrets of ${secrets.size} are left at the end`)
+    assert.strictEqual(copies(), 0, `secrets of ${secrets.size} are left in copies at the end`)
+  }
   return { listener: outcomes[0], dialer: outcomes[1], secrets: sides.map(({ secrets }) => secrets.size) }
 })
 
