@@ -15,7 +15,8 @@ export interface Applicant {
   readonly remote: Address
   /**
    * The 32-byte token of the address that it dialed, where the protocol has tokens. Whoever has it can come with it:
-   * store hashes of those that are valid.
+   * store hashes of those that are valid. It is overwritten when the peer is refused, or its handshake fails otherwise:
+   * compare or hash it within `authorize`.
    */
   readonly token: Option.Option<Redacted.Redacted<Uint8Array>>
 }

@@ -26,6 +26,12 @@ export class Secrets {
     return secret
   }
 
+  /** To be called when a secret belongs to somebody else from now on. It is not wiped with the others. */
+  release(secret: Uint8Array): void {
+    const index = this.kept.indexOf(secret)
+    if (index >= 0) this.kept.splice(index, 1)
+  }
+
   wipe(): void {
     for (const secret of this.kept) {
       if (secret instanceof Uint8Array) this.primitives.wipe(secret)

@@ -8,7 +8,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Address from "../Address.ts"
@@ -31,7 +31,8 @@ export interface Applicant {
   readonly remote: Address.Address
   /**
    * The 32-byte token of the address that it dialed. Whoever has it can come with it: store hashes of those that are
-   * valid.
+   * valid. It is overwritten when the peer is refused, or its handshake fails otherwise: compare or hash it within
+   * `authorize`.
    */
   readonly token: Option.Option<Redacted.Redacted<Uint8Array>>
 }
@@ -108,6 +109,8 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     const authorized = yield* decide(authorize, context, (reason) => failure("auth", reason), applicant)
     const accept = Profile.responderAccept(decision)
     yield* Effect.mapError(wire.write(accept.message), rejected("accept", "auth"))
+    // The peer is in: the token is the application's, which may have kept it.
+    if (Option.isSome(decision.token)) secrets.release(Redacted.value(decision.token.value))
     return { ...handshaken(primitives, decision.initiator, accept.session), authorized }
   })
 

@@ -263,7 +263,7 @@ export const responderVerify = ({ handshake, local, secrets }: AwaitAuth, auth: 
   Result.flatMap(step(handshake.read(auth), misbehaved("its auth message does not open")), (payload) => {
     const { keys, primitives } = local
     const initiator = uncheckedPublicKey(payload.slice(0, 32))
-    const token = payload.slice(32)
+    const token = secrets.keep(payload.slice(32))
     primitives.wipe(payload)
     const proved = handshake.remoteStatic
     const claimed = keys.convert(initiator)

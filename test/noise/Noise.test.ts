@@ -5,6 +5,7 @@ import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
@@ -196,6 +197,31 @@ describe("noise", () => {
       const given = Option.getOrThrow(applicant.token)
       assert.isTrue(sameBytes(Redacted.value(given), token))
       assert.notInclude(`${given}${JSON.stringify(applicant)}`, base64(token))
+    })
+  )
+
+  const refusing: ReadonlyArray<readonly [string, Effect.Effect<boolean>]> = [
+    ["says no", Effect.succeed(false)],
+    ["dies", Effect.die("out of order")],
+    ["never answers", Effect.never]
+  ]
+  it.live.each(refusing)("leaves nothing of the token when authorize %s", ([, answer]) =>
+    Effect.gen(function* () {
+      const tokens: Array<Uint8Array> = []
+      const far = yield* somebody(2, {
+        authorize: ({ token }) => {
+          tokens.push(Redacted.value(Option.getOrThrow(token)))
+          return answer
+        }
+      })
+      const near = yield* somebody(1)
+      const address = first(yield* served("net:127.0.0.1:0~noise", readAll).pipe(Effect.provide(far.context)))
+      const dial = Effect.scoped(Multiserver.dial(`${address}:${base64(pattern(32, 77))}`))
+      const fiber = yield* Effect.forkChild(Effect.exit(dial).pipe(Effect.provide(near.context)))
+      yield* until(() => tokens.length === 1)
+      // One who waits goes away.
+      if (answer === Effect.never) yield* Fiber.interrupt(fiber)
+      yield* until(() => tokens.every((token) => token.every((byte) => byte === 0)))
     })
   )
 
