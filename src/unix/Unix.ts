@@ -51,7 +51,8 @@ const pathTo = (path: string, authenticates: boolean): Effect.Effect<string, Tra
           (ours) => ours !== undefined,
           () =>
             new NotDialable({
-              detail: "the socket is another user's, or others can put one in its place; take shs to know the peer"
+              detail:
+                "the socket or a link to it is another user's, or others can put one there; take shs to know the peer"
             })
         )
       )

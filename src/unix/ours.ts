@@ -1,6 +1,9 @@
 /**
  * Whether a socket in the file system is this user's own, or root's, who is everybody: of one that was looked at, and
  * not of one that somebody puts in its place a moment later.
+ *
+ * The path to it follows no link that another user made. Such a link leads where its owner likes, to another socket of
+ * this user's, say, which would take for its own what was meant for this one.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -15,46 +18,89 @@ export type Failure = NodeJS.ErrnoException
 const O_PATH = 0o10000000
 /** Where Linux has what a process holds, under names that lead to just that. */
 const descriptors = "/proc/self/fd"
+/** As many as Linux follows. */
+const maxLinks = 40
 
 const call = <A>(run: (done: (error: Failure | null, value?: A) => void) => void): Effect.Effect<A, Failure> =>
   Effect.callback((resume) =>
     run((error, value) => resume(error === null ? Effect.succeed(value as A) : Effect.fail(error)))
   )
 
-/** Others can replace nothing in a folder that they can't write to. In a sticky one they can't replace what is ours. */
-const isClosed = (folder: fs.Stats, isLast: boolean): boolean =>
-  isOurs(folder.uid) && ((folder.mode & 0o022) === 0 || (!isLast && (folder.mode & 0o1000) !== 0))
+const lstat = (file: string): Effect.Effect<fs.Stats, Failure> => call((done) => fs.lstat(file, done))
+const readlink = (file: string): Effect.Effect<string, Failure> => call((done) => fs.readlink(file, done))
 
-const foldersOf = (file: string): ReadonlyArray<string> => {
-  const folder = path.dirname(file)
-  return folder === file ? [] : [folder, ...foldersOf(folder)]
+const isWritable = ({ mode }: fs.Stats): boolean => (mode & 0o022) !== 0
+
+/** Others can replace nothing in a folder that they can't write to. In a sticky one they can't replace what is ours. */
+const isClosed = (folder: fs.Stats): boolean =>
+  isOurs(folder.uid) && (!isWritable(folder) || (folder.mode & 0o1000) !== 0)
+
+/** Where a path leads. */
+interface Place {
+  /** The path without links. */
+  readonly real: string
+  /** Nobody else can replace anything on the way there. */
+  readonly isClosed: boolean
 }
+
+/**
+ * Follows the links of a path, as long as nobody else can have put them there: they are ours, and all folders above
+ * them are closed. `undefined` when there is another one.
+ */
+const follow = (file: string): Effect.Effect<Place | undefined, Failure> =>
+  Effect.gen(function* () {
+    const from = path.isAbsolute(file) ? [] : process.cwd().split(path.sep)
+    const names = [...from, ...file.split(path.sep)]
+    const { root } = path.parse(process.cwd())
+    let [real, links, closed] = [root, 0, isClosed(yield* lstat(root))]
+    for (let name = names.shift(); name !== undefined; name = names.shift()) {
+      if (name === "" || name === ".") continue
+      const next = path.join(real, name)
+      const stats = yield* lstat(next)
+      if (!stats.isSymbolicLink()) {
+        real = next
+        closed &&= !stats.isDirectory() || isClosed(stats)
+        continue
+      }
+      if (!closed || !isOurs(stats.uid)) return undefined
+      if (++links > maxLinks) return yield* Effect.fail(Object.assign(new Error("too many links"), { code: "ELOOP" }))
+      const target = yield* readlink(next)
+      if (path.isAbsolute(target)) real = root
+      names.unshift(...target.split(path.sep))
+    }
+    return { real, isClosed: closed }
+  })
 
 /** The path without links, when nobody else can change what is found there. */
 export const byFolders = (file: string): Effect.Effect<string | undefined, Failure> =>
   Effect.gen(function* () {
-    const real = yield* call<string>((done) => fs.realpath(file, done))
-    for (const [i, folder] of foldersOf(real).entries()) {
-      if (!isClosed(yield* call<fs.Stats>((done) => fs.lstat(folder, done)), i === 0)) return undefined
-    }
-    const { uid } = yield* call<fs.Stats>((done) => fs.lstat(real, done))
-    return isOurs(uid) ? real : undefined
+    const place = yield* follow(file)
+    if (place?.isClosed !== true) return undefined
+    // Sticky is not enough here: when our socket has gone, others can make one of its name.
+    if (isWritable(yield* lstat(path.dirname(place.real)))) return undefined
+    const { uid } = yield* lstat(place.real)
+    return isOurs(uid) ? place.real : undefined
   })
 
 /** A path to what is held, as long as the scope. */
 const byDescriptor = (file: string): Effect.Effect<string | undefined, Failure, Scope.Scope> =>
   Effect.gen(function* () {
+    const place = yield* follow(file)
+    if (place === undefined) return undefined
     const fd = yield* Effect.acquireRelease(
-      call<number>((done) => fs.open(file, O_PATH, done)),
+      call<number>((done) => fs.open(place.real, O_PATH | fs.constants.O_NOFOLLOW, done)),
       (fd) => Effect.sync(() => fs.close(fd))
     )
+    const held = path.join(descriptors, String(fd))
     const stats = yield* call<fs.Stats>((done) => fs.fstat(fd, done))
-    return isOurs(stats.uid) ? path.join(descriptors, String(fd)) : undefined
+    // Others may have put a link in the place of a folder meanwhile. Then what is held lies elsewhere.
+    const isThere = path.dirname(yield* readlink(held)) === path.dirname(place.real)
+    return isThere && isOurs(stats.uid) && !stats.isSymbolicLink() ? held : undefined
   })
 
 /**
- * A path that leads to this socket and to no other, as long as the scope is open. `undefined` when the socket is
- * another user's, or when another user could put a socket in its place.
+ * A path that leads to this socket and to no other, as long as the scope is open. `undefined` when the socket or a link
+ * to it is another user's, or when another user could put a socket in its place.
  */
 export const pathToOurs = (file: string): Effect.Effect<string | undefined, Failure, Scope.Scope> =>
   Effect.suspend(() =>

@@ -218,13 +218,12 @@ describe("unix", () => {
     "takes no other user for this one who puts a socket in the place of ours",
     () =>
       Effect.gen(function* () {
-        const [own, shared] = [yield* directory, yield* directory]
-        fs.chmodSync(own, 0o755)
+        const shared = yield* directory
         fs.chmodSync(shared, 0o777)
         const say = (who: string) => (connection: Connection.Connection) =>
           Effect.andThen(connection.write(new TextEncoder().encode(who)), connection.end)
-        yield* served(`unix:${own}/socket~noauth`, say("ours"))
-        // A name that leads to our socket and to theirs in turn, as fast as it goes.
+        yield* served(`unix:${shared}/socket~noauth`, say("ours"))
+        // A name that is our socket's and theirs in turn, as fast as it goes.
         yield* node(`
         const fs = require("fs")
         process.chdir(${JSON.stringify(shared)})
@@ -233,10 +232,10 @@ describe("unix", () => {
           console.log("listening")
           const swap = () => {
             for (let i = 0; i < 100; i++) {
-              for (const target of [${JSON.stringify(`${own}/socket`)}, "theirs"]) {
-                fs.symlinkSync(target, "next")
-                fs.renameSync("next", "socket")
-              }
+              fs.renameSync("socket", "ours")
+              fs.renameSync("theirs", "socket")
+              fs.renameSync("socket", "theirs")
+              fs.renameSync("ours", "socket")
             }
             setImmediate(swap)
           }
@@ -257,6 +256,55 @@ describe("unix", () => {
         assert.includeMembers(["ours", "NotDialable", "Refused"], [...met.keys()], JSON.stringify([...met]))
         assert.isTrue(met.has("ours"), JSON.stringify([...met]))
       }).pipe(Effect.provide(layer))
+  )
+
+  it.live.runIf(process.geteuid?.() === 0)("follows no link that another user made, or could have put there", () =>
+    Effect.gen(function* () {
+      const [home, shared] = [yield* directory, yield* directory]
+      fs.mkdirSync(path.join(home, "private"))
+      fs.mkdirSync(path.join(home, "own"))
+      const file = path.join(home, "private", "socket")
+      yield* served(`unix:${file}~noauth`, echo)
+      const link = (target: string, name: string, uid = 0) => {
+        fs.symlinkSync(target, name)
+        fs.lchownSync(name, uid, uid)
+        return name
+      }
+      fs.chmodSync(shared, 0o777)
+      fs.chownSync(shared, 65534, 65534)
+      const theirs = path.join(shared, "theirs")
+      fs.mkdirSync(theirs, { mode: 0o700 })
+      fs.chownSync(theirs, 65534, 65534)
+      for (const [uid, folder, follows] of [
+        [65534, shared, false],
+        [65534, theirs, false],
+        // What is ours, in a place where they can put another link that is ours.
+        [0, shared, false],
+        [65534, path.join(home, "own"), false],
+        [0, path.join(home, "own"), true]
+      ] as const) {
+        const named = (name: string) => path.join(folder, `${name}-${uid}`)
+        for (const name of [
+          link(file, named("socket")),
+          path.join(link(path.dirname(file), named("folder"), uid), "socket"),
+          link(named("socket"), named("twice"), uid),
+          link(path.relative(folder, file), named("relative"), uid)
+        ]) {
+          if (name === named("socket")) fs.lchownSync(name, uid, uid)
+          const found = yield* byFolders(name)
+          assert.strictEqual(found, follows ? fs.realpathSync(file) : undefined, name)
+          const dial = exchange(`unix:${name}~noauth`)
+          if (follows) yield* dial
+          else {
+            const error = yield* Effect.flip(dial)
+            assert.isTrue(error._tag === "DialError" && error.reason._tag === "NotDialable", name)
+          }
+        }
+      }
+      const loop = link("loop", path.join(home, "loop"))
+      const error = yield* Effect.flip(exchange(`unix:${loop}~noauth`))
+      assert.isTrue(error._tag === "DialError" && error.reason._tag === "Unreachable")
+    }).pipe(Effect.provide(layer))
   )
 
   it.live.runIf(process.geteuid?.() === 0)(
