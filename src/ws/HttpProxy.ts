@@ -10,10 +10,15 @@ import * as http from "node:http"
 import type * as net from "node:net"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
+import * as IpInterface from "effect/net/IpInterface"
+import * as IpNetwork from "effect/net/IpNetwork"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { kindOfHost } from "../address/host.ts"
+import { kindOfHost, toUrlHost } from "../address/host.ts"
+import { withoutBrackets } from "../address/hostPort.ts"
 import { DeniedByPolicy, Proxy, type TransportReason } from "../DialError.ts"
 import { isOfTheMoment } from "../httpStatus.ts"
 import * as Networks from "../Networks.ts"
@@ -56,6 +61,18 @@ export class BadProxy extends Schema.TaggedError<BadProxy>("effect-multiserver/B
   }
 }
 
+/** The text is no host that could be dialed without a proxy. */
+export class BadException extends Schema.TaggedError<BadException>("effect-multiserver/BadException")("BadException", {
+  text: Schema.String
+}) {
+  override get message(): string {
+    return (
+      `${JSON.stringify(this.text.slice(0, 60))} is no host: write example.org, example.org:8080, 203.0.113.7, ` +
+      "10.0.0.0/8 or *"
+    )
+  }
+}
+
 // -----------------------------------------------------------------------------
 // reading
 // -----------------------------------------------------------------------------
@@ -87,27 +104,42 @@ export const parse = (text: string): Result.Result<HttpProxy, BadProxy> => {
   )
 }
 
+type Name = Exceptions["names"][number]
+
+/** A network, with or without bits after the prefix, or a single IP. */
+const networkOf = (entry: string): Networks.Networks | undefined => {
+  const masked = Result.map(IpInterface.fromString(entry), (given) => IpNetwork.format(IpNetwork.fromInterface(given)))
+  const text = entry.includes("/") ? masked : Result.succeed(entry.replace(/^\[(.*)\]$/, "$1"))
+  return Option.getOrUndefined(Result.getSuccess(Result.flatMap(text, (each) => Networks.parse([each]))))
+}
+
+/** `name` or `.name` or `*.name`, `name:port`, `IPv4:port`, `[IPv6]:port`. */
+const nameOf = (entry: string): Name | undefined => {
+  const [, written = "", digits] = /^(.*?)(?::(\d{1,5}))?$/.exec(entry) ?? []
+  const name = hostOf(withoutBrackets(written.replace(/^(?:\*?\.)/, "")))
+  const port = digits === undefined ? undefined : Number(digits)
+  const isPort = port === undefined || (port > 0 && port <= 65535)
+  return isPort && kindOfHost(name) !== undefined ? { name, port } : undefined
+}
+
 /**
  * Hosts as `NO_PROXY` has them, separated by commas or spaces: names (with all below them, whether or not they begin
- * with a dot), `name:port`, IPs, networks (`10.0.0.0/8`), and `*` for all.
+ * with `.` or `*.`), `name:port`, IPs, networks (`10.0.0.0/8`), and `*` for all. The first that is none of these fails:
+ * left out, it would send to the proxy what was to be dialed directly.
  */
-export const parseExceptions = (text: string): Exceptions => {
-  const names: Array<Exceptions["names"][number]> = []
-  const networks: Array<string> = []
-  for (const part of text.split(/[\s,]+/)) {
-    const entry = part.replace(/^\[(.*)\]$/, "$1").toLowerCase()
-    if (entry === "" || entry === "*") continue
-    if (Result.isSuccess(Networks.parse([entry]))) networks.push(entry)
-    else {
-      const [, name = "", port] = /^\.?(.*?)(?::(\d+))?$/.exec(entry) ?? []
-      names.push({ name, port: port === undefined ? undefined : Number(port) })
-    }
+export const parseExceptions = (text: string): Result.Result<Exceptions, BadException> => {
+  const entries = text.split(/[\s,]+/).filter((entry) => entry !== "")
+  const names: Array<Name> = []
+  const networks: Array<Networks.Networks> = []
+  for (const entry of entries) {
+    if (entry === "*") continue
+    const network = networkOf(entry)
+    const name = network === undefined ? nameOf(entry) : undefined
+    if (network !== undefined) networks.push(network)
+    else if (name !== undefined) names.push(name)
+    else return Result.fail(new BadException({ text: entry }))
   }
-  return {
-    all: /(^|[\s,])\*($|[\s,])/.test(text),
-    names,
-    networks: Result.getOrElse(Networks.parse(networks), () => Networks.empty)
-  }
+  return Result.succeed({ all: entries.includes("*"), names, networks: Networks.union(...networks) })
 }
 
 const variable = (name: string): Config.Config<string> =>
@@ -131,7 +163,9 @@ const proxyVariable = (name: string): Config.Config<HttpProxy | undefined> =>
 export const config: Config.Config<Proxies> = Config.all({
   ws: proxyVariable("HTTP_PROXY"),
   wss: proxyVariable("HTTPS_PROXY"),
-  except: Config.map(variable("NO_PROXY"), parseExceptions)
+  except: Config.mapEffect(variable("NO_PROXY"), (text) =>
+    Effect.fromResult(Result.mapError(parseExceptions(text), ({ message }) => invalid(`NO_PROXY: ${message}`)))
+  )
 })
 
 // -----------------------------------------------------------------------------
@@ -141,6 +175,12 @@ export const config: Config.Config<Proxies> = Config.all({
 interface Destination {
   readonly host: string
   readonly port: number
+}
+
+/** A host in the one form by which hosts are compared: ASCII in lower case, an IP as it is usually written. */
+const hostOf = (written: string): string => {
+  const ip = Networks.parseIp(written)
+  return ip === undefined ? toUrlHost(written.replace(/\.$/, "")) : NetAddress.formatIp(ip)
 }
 
 const isException = ({ all, names, networks }: Exceptions, { host, port }: Destination): boolean =>
@@ -155,7 +195,7 @@ const isThisMachine = (host: string): boolean => reachOf(host) === "device" || /
 
 /** The proxy through which a host is dialed; `undefined` where it is dialed directly. */
 export const proxyFor = (proxies: Proxies, secure: boolean, to: Destination): HttpProxy | undefined => {
-  const host = to.host.toLowerCase().replace(/\.$/, "")
+  const host = hostOf(to.host)
   if (isThisMachine(host) || (proxies.except && isException(proxies.except, { ...to, host }))) return undefined
   return secure ? proxies.wss : proxies.ws
 }

@@ -292,8 +292,8 @@ describe("a proxy", () => {
   })
 
   it("is for all hosts but those of NO_PROXY and this machine", () => {
-    const except = HttpProxy.parseExceptions(
-      ".internal, example.org other.example:8080,10.0.0.0/8 , 2001:db8::/32 192.0.2.7"
+    const except = Result.getOrThrow(
+      HttpProxy.parseExceptions(".internal, example.org other.example:8080,10.0.0.0/8 , 2001:db8::/32 192.0.2.7")
     )
     const proxies = { ...through(1), except }
     const direct = (host: string, port = 443) => HttpProxy.proxyFor(proxies, true, { host, port }) === undefined
@@ -322,10 +322,58 @@ describe("a proxy", () => {
     }
     assert.isTrue(direct("other.example", 8080))
     assert.isFalse(direct("other.example", 443))
-    const all = { ...through(1), except: HttpProxy.parseExceptions("a.example,*") }
+    const all = { ...through(1), except: Result.getOrThrow(HttpProxy.parseExceptions("a.example,*")) }
     assert.isUndefined(HttpProxy.proxyFor(all, true, { host: "pub.example", port: 1 }))
     assert.isUndefined(HttpProxy.proxyFor({ wss: through(1).wss }, false, { host: "pub.example", port: 1 }))
   })
+
+  it.each<readonly [entry: string, direct: ReadonlyArray<string>, proxied: ReadonlyArray<string>]>([
+    ["10.1.2.3/8", ["10.9.9.9:443"], ["11.0.0.1:443"]],
+    ["2001:db8::1/32", ["2001:db8:7::1:443"], ["2001:db9::1:443"]],
+    ["*.corp.example", ["db.corp.example:443", "corp.example:443"], ["notcorp.example:443"]],
+    ["[2001:db8::1]", ["2001:db8::1:1"], ["2001:db8::2:1"]],
+    ["[2001:DB8:0::1]:443", ["2001:db8::1:443", "2001:0db8::1:443"], ["2001:db8::1:444"]],
+    ["192.0.2.7:443", ["192.0.2.7:443", "::ffff:192.0.2.7:443"], ["192.0.2.7:444"]],
+    ["MÜNCHEN.example", ["xn--mnchen-3ya.example:1", "a.münchen.example:1"], ["munchen.example:1"]],
+    ["pub.example.", ["pub.example:1", "pub.example.:1"], ["pub.example.org:1"]],
+    [".onion", ["abc.onion:1"], ["onion.example:1"]]
+  ])("of NO_PROXY=%s is not for these hosts", (entry, direct, proxied) => {
+    const proxies = { ...through(1), except: Result.getOrThrow(HttpProxy.parseExceptions(`first.example,${entry}`)) }
+    const isDirect = (authority: string) => {
+      const colon = authority.lastIndexOf(":")
+      const to = { host: authority.slice(0, colon), port: Number(authority.slice(colon + 1)) }
+      return HttpProxy.proxyFor(proxies, true, to) === undefined
+    }
+    for (const each of direct) assert.isTrue(isDirect(each), each)
+    for (const each of proxied) assert.isFalse(isDirect(each), each)
+  })
+
+  it.effect.each([
+    "192.168.0.0/33",
+    "10.0.0.0/",
+    "example.org/8",
+    "http://example.org",
+    "10.*",
+    "*example.org",
+    "*.",
+    ".",
+    "[example.org]",
+    "[2001:db8::1",
+    "2001:db8::g",
+    "example.org:0",
+    "example.org:65536",
+    "example.org:http",
+    "<local>"
+  ])("of NO_PROXY is an error that names it, where an entry is no host: %s", (entry) =>
+    Effect.gen(function* () {
+      const env = { HTTP_PROXY: "http://a:1", NO_PROXY: `example.org, ${entry}` }
+      const error = yield* Effect.flip(HttpProxy.config).pipe(
+        Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))
+      )
+      assert.strictEqual(error._tag, "ConfigError")
+      assert.include(error.message, `NO_PROXY: ${JSON.stringify(entry)} is no host`)
+    })
+  )
 
   it.effect("is read from the variables that most programs read, by their names in lower case first", () =>
     Effect.gen(function* () {
