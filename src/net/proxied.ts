@@ -1,6 +1,7 @@
 /** Reads the PROXY header of a connection that a trusted proxy forwards, then treats the connection as its client's. */
 import type { Socket } from "node:net"
 import * as Address from "../Address.ts"
+import { makeUnchecked } from "../schema/makeUnchecked.ts"
 import { accepted, type Reading } from "../sockets/streamSocket.ts"
 import type * as Transport from "../Transport.ts"
 import { maxLength, parse } from "./proxyHeader.ts"
@@ -30,7 +31,7 @@ export const proxied = (
     const { host, port } = header.source ?? { host: proxy, port: socket.remotePort ?? 0 }
     const rest = read.subarray(header.length)
     if (rest.length > 0) socket.unshift(rest)
-    const link = accepted(socket, new Address.Net({ host, port }), reading, host)
+    const link = accepted(socket, makeUnchecked(Address.Net, { _tag: "net", host, port }), reading, host)
     if (arriving.accept(link, host)) socket.off("close", arriving.gone)
     else socket.destroy()
   }

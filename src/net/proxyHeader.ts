@@ -4,6 +4,7 @@
  */
 import * as net from "node:net"
 import * as NetAddress from "effect/net/NetAddress"
+import { parseIp } from "../Networks.ts"
 
 /** Where a connection comes from. */
 export interface Source {
@@ -23,6 +24,12 @@ export const maxLength = 536
 const signature = Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1")
 /** Version 1, the worst case of its specification. */
 const maxLine = 107
+
+/** An IP in the one form that it is compared and counted by, however the header has it. */
+const written = (ip: string): string | undefined => {
+  const address = parseIp(ip)
+  return address && NetAddress.formatIp(address)
+}
 
 /** Whether bytes are as long as some others and the same, as far as both go. */
 const agrees = (bytes: Buffer, expected: Buffer): boolean => {
@@ -48,11 +55,14 @@ const text = (bytes: Buffer): Header => {
   const [, family, host = "", to = "", port = "", toPort = "", ...more] = bytes.toString("latin1", 0, end).split(" ")
   const length = end + 2
   if (family === "UNKNOWN") return { length, source: undefined }
-  const version = family === "TCP4" ? 4 : family === "TCP6" ? 6 : 0
-  const right =
-    more.length === 0 && net.isIP(host) === version && net.isIP(to) === version && isPort(port) && isPort(toPort)
-  return right && version !== 0 ? { length, source: { host, port: Number(port) } } : "malformed"
+  const version = family === "TCP4" ? 4 : family === "TCP6" ? 6 : undefined
+  const source = isIp(host, version) && isIp(to, version) ? written(host) : undefined
+  const right = source !== undefined && more.length === 0 && isPort(port) && isPort(toPort)
+  return right ? { length, source: { host: source, port: Number(port) } } : "malformed"
 }
+
+/** A zone means something on the proxy's machine only, and to Node it may have any character. */
+const isIp = (text: string, version: 4 | 6 | undefined): boolean => net.isIP(text) === version && !text.includes("%")
 
 const isPort = (port: string): boolean => /^(0|[1-9]\d{0,4})$/.test(port) && Number(port) <= 65535
 
@@ -72,5 +82,6 @@ const binary = (bytes: Buffer): Header => {
   if (length < ports + 4) return "malformed"
   const ip = bytes.subarray(16, 16 + width)
   const address = width === 4 ? NetAddress.ipv4FromBytesUnsafe(ip) : NetAddress.ipv6FromBytesUnsafe(ip)
-  return { length, source: { host: NetAddress.formatIp(address), port: bytes.readUInt16BE(ports) } }
+  const host = written(NetAddress.formatIp(address))
+  return host === undefined ? "malformed" : { length, source: { host, port: bytes.readUInt16BE(ports) } }
 }

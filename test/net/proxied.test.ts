@@ -40,9 +40,20 @@ const six = Buffer.concat([
 const good: ReadonlyArray<readonly [string, Buffer, { host: string; port: number } | undefined]> = [
   ["version 1, IPv4", line("PROXY TCP4 203.0.113.7 198.51.100.1 4711 8008"), { host: "203.0.113.7", port: 4711 }],
   ["version 1, IPv6", line("PROXY TCP6 2001:db8::7 2001:db8::1 4711 8008"), { host: "2001:db8::7", port: 4711 }],
+  [
+    "version 1, IPv6 as it is not written",
+    line("PROXY TCP6 2001:0DB8:0:0::7 ::1 4711 8008"),
+    { host: "2001:db8::7", port: 4711 }
+  ],
+  ["version 1, IPv4 in IPv6", line("PROXY TCP6 ::FFFF:203.0.113.7 ::1 4711 8008"), { host: "203.0.113.7", port: 4711 }],
   ["version 1, unknown", line("PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535"), undefined],
   ["version 2, IPv4", binary(0x21, 0x11, four), { host: "203.0.113.7", port: 4711 }],
   ["version 2, IPv6", binary(0x21, 0x21, six), { host: "2001:db8::7", port: 4711 }],
+  [
+    "version 2, IPv4 in IPv6",
+    binary(0x21, 0x21, Buffer.concat([Buffer.from("00000000000000000000ffffcb007107", "hex"), six.subarray(16)])),
+    { host: "203.0.113.7", port: 4711 }
+  ],
   [
     "version 2, with more to say",
     binary(0x21, 0x11, Buffer.concat([four, pattern(300)])),
@@ -58,6 +69,9 @@ const bad: ReadonlyArray<readonly [string, Buffer]> = [
   ["a family that there is not", line("PROXY TCP5 203.0.113.7 198.51.100.1 4711 8008")],
   ["an address of the other family", line("PROXY TCP4 2001:db8::7 198.51.100.1 4711 8008")],
   ["an address that is none", line("PROXY TCP4 203.0.113.256 198.51.100.1 4711 8008")],
+  ["an address with a zone", line("PROXY TCP6 fe80::1%eth0 ::1 4711 8008")],
+  ["an address with a zone that no host has", line("PROXY TCP6 fe80::1%a:b ::1 4711 8008")],
+  ["a destination with a zone", line("PROXY TCP6 2001:db8::7 fe80::1%a:b 4711 8008")],
   ["a port that is none", line("PROXY TCP4 203.0.113.7 198.51.100.1 65536 8008")],
   ["a port with zeros", line("PROXY TCP4 203.0.113.7 198.51.100.1 04711 8008")],
   ["too few words", line("PROXY TCP4 203.0.113.7 198.51.100.1 4711")],
