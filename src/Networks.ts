@@ -91,9 +91,14 @@ export const union = (...all: ReadonlyArray<Networks>): Networks => ({
   networks: all.flatMap(({ networks }) => networks)
 })
 
-/** Networks from one text, where commas are between them. */
-export const parseList = (text: string): Result.Result<Networks, NetworkError> =>
-  parse(text.split(",").filter((each) => each.trim() !== ""))
+/**
+ * Networks from one text, where commas are between them and one may be behind the last. It has one at least: a list
+ * that comes out empty, as of `","`, would hold nobody off.
+ */
+export const parseList = (text: string): Result.Result<Networks, NetworkError> => {
+  const parts = text.split(",")
+  return parse(parts.length > 1 && parts.at(-1)?.trim() === "" ? parts.slice(0, -1) : parts)
+}
 
 /** The proxies that are trusted to say who connects: `MULTISERVER_TRUSTED_PROXIES`. */
 export const configTrustedProxies: Config.Config<Networks> = readBy(variables.trustedProxies, parseList, empty)

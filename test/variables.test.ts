@@ -202,6 +202,32 @@ describe("an empty variable", () => {
   )
 })
 
+describe("a list of networks", () => {
+  const lists = all.filter(([, { form }]) => form === "networks")
+
+  it.effect.each(lists)("%s has no part that is empty: it would be a rule that does not hold", ([name, , [read]]) =>
+    Effect.gen(function* () {
+      for (const text of [
+        ",",
+        " ",
+        " , ",
+        "\t",
+        "10.0.0.0/8,,127.0.0.1",
+        ",10.0.0.0/8",
+        "10.0.0.0/8,,",
+        "10.0.0.0/8, ,"
+      ]) {
+        const error = yield* Effect.flip(byDefault({ [name]: text }, read))
+        assert.include(String(error), `${name}: "" is no IP network`, JSON.stringify(text))
+      }
+      const expected = yield* byDefault({ [name]: "10.0.0.0/8,127.0.0.1" }, read)
+      for (const text of ["10.0.0.0/8,127.0.0.1,", " 10.0.0.0/8 , 127.0.0.1 , "]) {
+        assert.deepStrictEqual(yield* byDefault({ [name]: text }, read), expected)
+      }
+    })
+  )
+})
+
 describe("MULTISERVER_DIAL_DENY_PRIVATE", () => {
   it.live("keeps dials out of this machine, under Effect's default provider", () =>
     Effect.gen(function* () {
