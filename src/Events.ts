@@ -158,7 +158,7 @@ export type Event = Connected | Closed | HandshakeFailed | Refused | DialFailed 
 
 /**
  * Hears each event. What it fails with is logged and ends nothing else. Connections wait for it, so it should not take
- * long.
+ * long: after the `close` time of the limits it is interrupted, and the event is lost.
  */
 export type Sink = (event: Event) => Effect.Effect<void>
 

@@ -19,7 +19,7 @@ import { DialPlaces } from "./DialPlaces.ts"
 import type { Environment } from "./Environment.ts"
 import { Events, nobody } from "./Events.ts"
 import * as External from "./external.ts"
-import { guardedEffect, guardedPolicy, makeReport } from "./guarded.ts"
+import { boundedEffect, guardedPolicy, makeReport } from "./guarded.ts"
 import { Limits } from "./Limits.ts"
 import { CloseDeadlines } from "./Link.ts"
 import type { ListenError } from "./ListenError.ts"
@@ -104,7 +104,7 @@ export const layer = <const Names extends string>(
         stacks,
         policy: guardedPolicy(yield* Policy, report),
         limits,
-        emit: sink === nobody ? nobody : guardedEffect("a sink of events failed", sink),
+        emit: sink === nobody ? nobody : boundedEffect("a sink of events failed", sink, limits.close),
         report,
         spanned: yield* makeSpanned,
         capacity,

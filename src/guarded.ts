@@ -3,7 +3,9 @@
  * event. A policy that throws denies. Each fault is logged once.
  */
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import { allowAll, type PolicyRules } from "./Policy.ts"
 
 /** Logs what was thrown in a callback, where there is no fiber to fail. */
@@ -25,6 +27,52 @@ export const guardedEffect =
       Effect.suspend(() => run(input)),
       (cause) => Effect.logError(what, cause)
     )
+
+/**
+ * The same, and nobody waits for a call longer than `patience`. A call that takes longer is interrupted, and what it was
+ * called with is lost. As long as a call ignores that, further ones are not made.
+ */
+export const boundedEffect = <Input>(
+  what: string,
+  run: (input: Input) => Effect.Effect<void>,
+  patience: Duration.Duration
+): ((input: Input) => Effect.Effect<void>) => {
+  const guarded = guardedEffect(what, run)
+  let stuck = 0
+  let isLate = false
+  return (input) =>
+    Effect.gen(function* () {
+      if (stuck > 0) return
+      const call = yield* Effect.forkDetach(guarded(input), { startImmediately: true })
+      if (call.pollUnsafe() === undefined) yield* endOrTime(call, patience)
+      if (call.pollUnsafe() !== undefined) {
+        isLate = false
+        return
+      }
+      call.interruptUnsafe()
+      stuck++
+      call.addObserver(() => stuck--)
+      if (!isLate) yield* Effect.logError(`${what}: it took longer than ${Duration.format(patience)}`)
+      isLate = true
+    })
+}
+
+/** Until the call ends or the time is over. An interruption ends the call. */
+const endOrTime = (call: Fiber.Fiber<void>, patience: Duration.Duration): Effect.Effect<void> =>
+  Effect.flatMap(Effect.forkDetach(Effect.sleep(patience), { startImmediately: true }), (timer) =>
+    Effect.callback((resume) => {
+      const end = () => {
+        timer.interruptUnsafe()
+        resume(Effect.void)
+      }
+      call.addObserver(end)
+      timer.addObserver(end)
+      return Effect.sync(() => {
+        call.interruptUnsafe()
+        timer.interruptUnsafe()
+      })
+    })
+  )
 
 /**
  * Rules that deny when they throw, and when they answer anything but `true`: the promise of an `async` function would

@@ -2,11 +2,14 @@
 import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
+import * as Scope from "effect/Scope"
 import type * as Address from "../src/Address.ts"
 import * as Events from "../src/Events.ts"
 import * as Limits from "../src/Limits.ts"
@@ -204,6 +207,38 @@ describe("a sink that fails", () => {
           Effect.provide(Logger.layer([]))
         )
         assert.deepStrictEqual(heard, ["DialFailed"])
+      })
+    )
+  }
+
+  for (const [how, sink] of [
+    ["waits", () => Effect.never],
+    ["waits and can't be interrupted", () => Effect.uninterruptible(Effect.never)]
+  ] as const) {
+    it.live(`that ${how} holds up no dial, no socket and no stop, and is told of once`, () =>
+      Effect.gen(function* () {
+        const logged: Array<string> = []
+        const live = Multiserver.layer(["net~shs"]).pipe(
+          Layer.provide(protocols()),
+          Layer.provide([Events.layer(sink), Limits.layer({ close: Duration.millis(50), grace: Duration.millis(50) })])
+        )
+        yield* Effect.gen(function* () {
+          const scope = yield* Scope.make()
+          const listener = yield* Scope.provide(Multiserver.listen("net:127.0.0.1:0~shs"), scope)
+          yield* Effect.forkIn(listener.run(echo), scope)
+          const [address] = listener.addresses()
+          // Garbage: each is closed before its event has been heard.
+          yield* Effect.forEach(Array.from({ length: 20 }), () => send(portOf(address), pattern(64)), {
+            concurrency: "unbounded"
+          })
+          yield* exchange(address as Address.Address)
+          yield* Scope.close(scope, Exit.void)
+        }).pipe(
+          Effect.provide(live),
+          Effect.provide(Logger.layer([Logger.make(({ message }) => void logged.push(String(message)))]))
+        )
+        const late = logged.filter((line) => line.includes("took longer than 50ms"))
+        assert.lengthOf(late, 1)
       })
     )
   }

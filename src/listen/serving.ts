@@ -149,6 +149,8 @@ export class Serving {
     const { phase, protocol, reason } = error
     const { handshakeRead: bytesRead = 0, handshakeWritten: bytesWritten = 0 } = link?.leaving ?? {}
     return Effect.suspend(() => {
+      // Before the event, which may have to wait: who has failed keeps no file descriptor meanwhile.
+      link?.leaving.destroy()
       const now = this.admission.now()
       return Effect.andThen(
         Effect.logDebug("a handshake failed").pipe(Effect.annotateLogs({ remote, stack, error: error.message })),
