@@ -38,8 +38,8 @@ export interface LimitValues {
    */
   readonly sourceConnections: number
   /**
-   * Newcomers a second of one source that say anything, and as many at once; of its networks 8 and 64 times as many.
-   * Who says nothing counts for nothing here.
+   * Newcomers a second of one source that are answered, or leave after they have said something, and as many at once;
+   * of its networks 8 and 64 times as many. Who says nothing counts for nothing here.
    */
   readonly sourceRate: number
   /** Whether the two limits on sources leave out loopback. Unix sockets and memory have no source. */

@@ -29,8 +29,8 @@ export const guardedEffect =
     )
 
 /**
- * The same, and nobody waits for a call longer than `patience`. A call that takes longer is interrupted, and what it was
- * called with is lost. As long as a call ignores that, further ones are not made.
+ * The same, and nobody waits for a call longer than `patience`. A call that takes longer is interrupted, and its input
+ * is lost. As long as a call ignores that, further ones are not made.
  */
 export const boundedEffect = <Input>(
   what: string,

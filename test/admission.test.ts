@@ -314,6 +314,25 @@ describe("one source", () => {
       assert.strictEqual(come(400, faulty), 2)
       yield* TestClock.adjust("1 hour")
       assert.strictEqual(come(400, faulty), 20)
+      // An answer counts when it is given, and not again when its newcomer is through or leaves.
+      yield* TestClock.adjust("1 hour")
+      const answered = () => {
+        const { place } = enter(admission, "198.51.100.1")
+        admission.answered(place)
+        admission.answered(place)
+        return place
+      }
+      const places: Array<ReturnType<typeof answered>> = []
+      assert.strictEqual(
+        come(400, () => void places.push(answered())),
+        20
+      )
+      yield* TestClock.adjust("1 hour")
+      for (const [i, place] of places.entries()) {
+        if (i % 2 === 0) admission.settle(place)
+        admission.leave(place)
+      }
+      assert.strictEqual(come(400, faulty), 20)
       // And none of that is another's.
       assert.isUndefined(refusal(admission, "198.51.100.2"))
     })

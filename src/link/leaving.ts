@@ -212,7 +212,7 @@ export class Leaving implements PortListener {
     this.lookForEnd()
   }
 
-  /** Breaks it for a reason of this side's. What had arrived can still be read, unless the reason is that code threw. */
+  /** Breaks it for a reason of this side's. What had arrived can still be read, unless code threw. */
   giveUp(why: PortFailure): void {
     this.tag ??= why._tag
     this.gaveUp ??= why

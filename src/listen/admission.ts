@@ -90,8 +90,10 @@ export class Admission {
     })
   }
 
-  /** Its first message was valid: from now on it is one of the answered. */
+  /** Its first message was valid: from now on it is one of the answered. An answer is what costs, so it counts now. */
   answered(place: Place): void {
+    if (place.answered) return
+    this.sources.spend(place.groups, this.now())
     this.pending.change(place, () => {
       place.answered = true
     })
@@ -106,7 +108,7 @@ export class Admission {
   settle(place: Place): void {
     if (!this.pending.has(place)) return
     this.pending.remove(place)
-    this.sources.spend(place.groups, this.now())
+    if (!place.answered) this.sources.spend(place.groups, this.now())
   }
 
   /**
@@ -128,7 +130,7 @@ export class Admission {
     this.sources.exit(place.groups)
     this.capacity.give()
     // Who has said nothing has cost nothing but its place. Asked last: what a transport answers holds up no count.
-    if (wasPending && place.newcomer.hasSpoken()) this.sources.spend(place.groups, this.now())
+    if (wasPending && !place.answered && place.newcomer.hasSpoken()) this.sources.spend(place.groups, this.now())
   }
 
   /** A socket outlives its connection. It counts until the function that this gives is called. */

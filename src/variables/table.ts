@@ -199,7 +199,7 @@ export const variables = {
   sourceRate: {
     name: "MULTISERVER_SOURCE_RATE",
     form: "count",
-    what: "how many newcomers that say something one source may send in a second",
+    what: "how many newcomers of one source may be answered, or leave after saying something, in a second",
     byDefault: "`250`",
     readBy: limits,
     commands: listening
