@@ -16,6 +16,7 @@ import * as Events from "./events.ts"
 import { codeOf, codes, signalCode } from "./exit.ts"
 import { keygen } from "./keygen.ts"
 import { listen } from "./listen.ts"
+import { Printed } from "./printed.ts"
 import { probe } from "./probe.ts"
 import * as Usage from "./usage.ts"
 
@@ -50,6 +51,7 @@ const multiserver = Command.make("multiserver").pipe(
 const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
 
 export const program = Command.run(multiserver, { version, renderErrors: true }).pipe(
+  Effect.andThen(Effect.flatten(Printed)),
   Effect.as(codes.ok),
   Effect.catchCause((cause) => {
     if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)

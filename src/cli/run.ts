@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import { signalCode } from "./exit.ts"
+import { Printed, watchStdout } from "./printed.ts"
 import * as Signals from "./signals.ts"
 
 /** How long a signal waits for who reads stdout and stderr, in milliseconds. */
@@ -20,9 +21,10 @@ const flushed = (done: () => void): void => {
  */
 export const run = <E>(program: Effect.Effect<number, E>): void => {
   const told = new Signals.Told()
+  const printed = watchStdout()
   Runtime.makeRunMain(({ fiber }) => {
     // A reader that is gone is no failure of ours; without a listener, it would be thrown.
-    for (const output of [process.stdout, process.stderr]) output.on("error", () => {})
+    process.stderr.on("error", () => {})
 
     let signalled: number | undefined
     const onSignal = (signal: number) => () => {
@@ -45,7 +47,8 @@ export const run = <E>(program: Effect.Effect<number, E>): void => {
   })(
     program.pipe(
       Effect.provideService(Signals.Signals, told.signal),
-      Effect.provideService(Signals.OnHangup, told.onHangup)
+      Effect.provideService(Signals.OnHangup, told.onHangup),
+      Effect.provideService(Printed, printed)
     ),
     { disableErrorReporting: true }
   )

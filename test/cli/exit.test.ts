@@ -71,6 +71,41 @@ describe.concurrent("exit code 1, something of this machine:", () => {
   )
 })
 
+describe.concurrent("exit code 1, stdout could not be written:", () => {
+  const full = { shell: 'exec "$@" >/dev/full' }
+  const expectFailure = (ended: Ended) => {
+    assert.deepInclude(failure(ended), { code: 1, tag: "LocalError" })
+    assert.include(ended.stderr, "cannot write stdout: ENOSPC")
+  }
+  it.live.each(["address net:h:1 --json", "--version --json", "--help --json", "--completions bash --json"])(
+    "%s",
+    (args) => Effect.map(run(args.split(" "), full), expectFailure)
+  )
+
+  it.live("keygen, of which only the public key is lost", () =>
+    Effect.gen(function* () {
+      const file = join(yield* folder, "key")
+      expectFailure(yield* run(["keygen", "--json", "--output", file], full))
+      const { address } = yield* listenInside("net:127.0.0.1:0~shs", "--key-file", file)
+      assert.include(address, "~shs:")
+    })
+  )
+
+  it.live("probe of a peer that is reached", () =>
+    Effect.gen(function* () {
+      const { address } = yield* listenInside("net:127.0.0.1:0~shs", "--echo")
+      expectFailure(yield* run(["probe", "--json", address], full))
+    })
+  )
+
+  it.live("but a reader that has had enough is no failure", () =>
+    Effect.gen(function* () {
+      const { code, stderr } = yield* run(["--help"], { shell: '{ "$@"; echo "exit $?" >&2; } | true' })
+      assert.deepStrictEqual([code, stderr], [0, "exit 0\n"])
+    })
+  )
+})
+
 describe.concurrent("exit code 2, what it can't use:", () => {
   const cases: ReadonlyArray<readonly [string, string, string]> = [
     ["connect net:h", "AddressError", "BadPort"],
