@@ -75,6 +75,11 @@ export interface Definition<A> {
   readonly advertise?: (section: A) => Section
   /** Why a section that decodes can't be dialed all the same, before any I/O. By default any can. */
   readonly notDialable?: (section: A) => string | undefined
+  /**
+   * Why a section that decodes can't be listened on all the same, such as one with a key that is not the listener's. By
+   * default any can.
+   */
+  readonly notListenable?: (section: A) => string | undefined
   /** Why it would be open to others than the peer, over this transport. By default it never is. */
   readonly insecure?: (below: Below) => string | undefined
 }
@@ -100,7 +105,10 @@ export const make = <A>(definition: Definition<A>): Shape => {
         (own) => (link) => definition.outbound(link, own, below, above)
       ),
     inbound: (section, below, above) =>
-      Result.map(checked(section, below), (own) => (link) => definition.inbound(link, own, below, above)),
+      Result.map(
+        checked(section, below, definition.notListenable),
+        (own) => (link) => definition.inbound(link, own, below, above)
+      ),
     advertise: (section) => {
       const own = decoded(section)
       return Result.isSuccess(own) ? (definition.advertise?.(own.success) ?? section) : section

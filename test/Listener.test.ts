@@ -20,6 +20,7 @@ import * as TestClock from "effect/testing/TestClock"
 import * as Address from "../src/Address.ts"
 import type { ConnectionError } from "../src/ConnectionError.ts"
 import type * as Events from "../src/Events.ts"
+import { formatPublicKey, Identity } from "../src/Identity.ts"
 import * as Limits from "../src/Limits.ts"
 import type { ListenError } from "../src/ListenError.ts"
 import * as Multiserver from "../src/Multiserver.ts"
@@ -150,6 +151,28 @@ describe("listen", () => {
         [hosts("device"), hosts("local"), hosts("public")],
         [["localhost"], ["192.168.7.7"], ["pub.example"]]
       )
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live.each(["shs", "noise"])("listens under no key but its own, and with no secret, over %s", (name) =>
+    Effect.gen(function* () {
+      const own = formatPublicKey((yield* Identity).publicKey)
+      const other = Buffer.alloc(32, 9).toString("base64")
+      const secret = Buffer.alloc(32, 5).toString("base64")
+      const target = `net:127.0.0.1:0~${name}`
+      const refusals = [
+        [`${target}:${other}`, `${other}, and this listener's is ${own}`],
+        [`${target}:${other}:${secret}`, "is for a dialer"],
+        [`${target}:${own}:${secret}`, "is for a dialer"]
+      ] as const
+      for (const [address, said] of refusals) {
+        const error = yield* Effect.flip(Multiserver.listen(address))
+        assert.deepStrictEqual([error._tag, error.reason._tag], ["ListenError", "NotListenable"], address)
+        assert.include(error.message, said)
+        assert.notInclude(error.message, secret)
+      }
+      const listener = yield* Multiserver.listen(`${target}:${own}`)
+      assert.include(`${listener.addresses()[0]}`, `~${name}:${own}`)
     }).pipe(Effect.provide(multiserver()))
   )
 

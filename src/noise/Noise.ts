@@ -17,6 +17,7 @@ import { Primitives } from "../crypto/Primitives.ts"
 import { PeerMisbehaved, type Rejected } from "../HandshakeError.ts"
 import { decide, type Verdict } from "../handshake/authorize.ts"
 import { handshakeErrors, type Phase } from "../handshake/errors.ts"
+import { notOwnKey } from "../handshake/ownKey.ts"
 import { type Secrets, withSecrets } from "../handshake/secrets.ts"
 import { Identity, type PublicKey } from "../Identity.ts"
 import { Authenticated } from "../Peer.ts"
@@ -119,6 +120,7 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     authenticates: true,
     notDialable: ({ publicKey }) =>
       publicKey === undefined ? "noise needs the key of the peer: noise:KEY" : undefined,
+    notListenable: ({ publicKey, token }) => notOwnKey(primitives, identity.publicKey, publicKey, token && "token"),
     key: ({ publicKey }) => publicKey,
     outbound: (link, { publicKey, token }, _below, above) =>
       Transform.fromCodec(link, (wire) =>

@@ -17,6 +17,7 @@ import { PeerMisbehaved, type Rejected } from "../HandshakeError.ts"
 import { decide, type Verdict } from "../handshake/authorize.ts"
 import { ConvertedKeys } from "../handshake/convertedKeys.ts"
 import { handshakeErrors, type Phase } from "../handshake/errors.ts"
+import { notOwnKey } from "../handshake/ownKey.ts"
 import { type Secrets, withSecrets } from "../handshake/secrets.ts"
 import { fromSeed, Identity, type KeyPair, type PublicKey } from "../Identity.ts"
 import { Authenticated } from "../Peer.ts"
@@ -118,6 +119,7 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     section: Schema.toType(Address.Shs),
     authenticates: true,
     notDialable: (section) => (section.publicKey === undefined ? "shs needs the key of the peer: shs:KEY" : undefined),
+    notListenable: ({ publicKey, seed }) => notOwnKey(primitives, identity.publicKey, publicKey, seed && "seed"),
     key: ({ publicKey }) => publicKey,
     outbound: (link, { publicKey, seed }) =>
       Transform.fromCodec(link, (wire) =>

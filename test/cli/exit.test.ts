@@ -115,6 +115,7 @@ describe.concurrent("exit code 2, what it can't use:", () => {
     ["connect net:127.0.0.1:1~shs", "DialError", "NotDialable"],
     ["listen net:127.0.0.1:0~zstd", "ListenError", "Unsupported"],
     ["listen net:0.0.0.0:0~noauth", "ListenError", "Insecure"],
+    [`listen net:127.0.0.1:0~shs:${key}`, "ListenError", "NotListenable"],
     ["listen wss://127.0.0.1:0", "ListenError", "NotListenable"],
     ["listen net:127.0.0.1:0 --external pub.example~shs", "AddressError", "BadHost"],
     ["bridge net:127.0.0.1:0 net:h:1~zstd", "DialError", "Unsupported"]

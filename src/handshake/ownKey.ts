@@ -1,0 +1,16 @@
+/** Whether a section with a key can be listened on, by the transforms whose listeners have one key: this side's own. */
+import type { Primitives } from "../crypto/Primitives.ts"
+import { formatPublicKey, type PublicKey } from "../crypto/publicKey.ts"
+
+/** Why not: it says another key than this side's, or holds a secret, which is for a dialer. */
+export const notOwnKey = (
+  { equal }: Primitives["Service"],
+  own: PublicKey,
+  given: PublicKey | undefined,
+  /** What the secret is called, where the section has one. */
+  secret: "seed" | "token" | undefined
+): string | undefined => {
+  if (secret !== undefined) return `the ${secret} in it is for a dialer; a listener speaks as its own identity`
+  if (given === undefined || equal(given, own)) return undefined
+  return `its key is ${formatPublicKey(given)}, and this listener's is ${formatPublicKey(own)}`
+}
