@@ -59,7 +59,7 @@ export const connect = Command.make("connect", {
       const appKey = yield* Keys.appKey(input, settings.appKey)
       const options = yield* Dialing.ownOptions(input)
       const how = yield* Pipe.options(input, false)
-      yield* Dialing.checkUsed(input, addresses)
+      yield* Dialing.checkOwnUsed(input, addresses)
       if (exposed) yield* report(Addresses.exposedWarning)
       yield* Effect.forEach(addresses.filter(Stacks.isOpen), (each) => report(Stacks.openWarning(each)))
       yield* dial(addresses).pipe(

@@ -10,13 +10,14 @@ import { DialError, Unsupported } from "../DialError.ts"
 import type { Timeouts } from "../Dialer.ts"
 import * as Multiserver from "../Multiserver.ts"
 import * as Durations from "./durations.ts"
-import { type LocalError, UsageError } from "./exit.ts"
+import type { LocalError, UsageError } from "./exit.ts"
 import type { Needs } from "./files.ts"
 import * as Origins from "./origins.ts"
 import * as Proxy from "./proxy.ts"
 import * as Socks from "./socks.ts"
 import * as Stacks from "./stacks.ts"
 import * as Tls from "./tls.ts"
+import * as Used from "./used.ts"
 
 /** For all who dial. */
 export const flags = {
@@ -83,25 +84,25 @@ export const dial = ({ race, timeout }: Input): Effect.Effect<Dial, UsageError> 
     }
   })
 
-/** What each flag is for. */
-const uses = {
-  socks: { flag: "--socks", of: "an onion service", transports: ["onion"] },
-  proxy: { flag: "--proxy", of: "a ws or wss address", transports: ["ws", "wss"] },
-  tlsCa: { flag: "--tls-ca", of: "a wss address", transports: ["wss"] }
-} as const
+const usesOf = (input: Input): ReadonlyArray<Used.Given> => [
+  ...Used.given(input.socks.length > 0, "--socks", "an onion service", "onion"),
+  ...Used.given(Option.isSome(input.proxy), "--proxy", "a ws or wss address", "ws", "wss"),
+  ...Used.given(Option.isSome(input.tlsCa), "--tls-ca", "a wss address", "wss")
+]
 
-/** Fails when a flag is given that no address has a use for: what was meant by it would not happen, in silence. */
-export const checkUsed = (input: Input, addresses: Address.MultiAddress): Effect.Effect<void, UsageError> => {
-  const given = { socks: input.socks.length > 0, proxy: Option.isSome(input.proxy), tlsCa: Option.isSome(input.tlsCa) }
-  const isUsed = (transports: ReadonlyArray<string>) =>
-    addresses.some(({ transport }) => transports.includes(transport._tag))
-  for (const name of ["socks", "proxy", "tlsCa"] as const) {
-    const { flag, of, transports } = uses[name]
-    if (!given[name] || isUsed(transports)) continue
-    const message = `${flag} is for ${of}, and none is dialed here: leave it out, or give such an address`
-    return Effect.fail(new UsageError({ kind: "Conflict", message }))
-  }
-  return Effect.void
+/** Fails when a flag is given that no address has a use for. */
+export const checkUsed = (input: Input, addresses: Address.MultiAddress): Effect.Effect<void, UsageError> =>
+  Used.check(usesOf(input), addresses, "dialed")
+
+/** The same for those who only dial. */
+export const checkOwnUsed = (input: OwnInput, addresses: Address.MultiAddress): Effect.Effect<void, UsageError> => {
+  const { origin } = input
+  const uses = [
+    ...usesOf(input),
+    ...Tls.uses(input),
+    ...Used.given(Option.isSome(origin), "--origin", "a ws or wss address", "ws", "wss")
+  ]
+  return Used.check(uses, addresses, "dialed")
 }
 
 /** Fails when none of the addresses is spoken, for those who dial only later. */

@@ -36,7 +36,7 @@ export const listen = Command.make("listen", {
     Flag.withDefault(false)
   ),
   once: Flag.Boolean("once").pipe(
-    Flag.withDescription("Stop after one connection, as without --echo"),
+    Flag.withDescription("With --echo: stop after one connection, as without --echo"),
     Flag.withDefault(false)
   )
 }).pipe(
@@ -73,6 +73,10 @@ export const listen = Command.make("listen", {
       const given = yield* Addresses.given(input.addresses, input.addressFile)
       if (input.echo && (input.recvOnly || Option.isSome(input.linger))) {
         const message = "--recv-only and --linger are of stdin and stdout, which --echo doesn't use"
+        return yield* new UsageError({ kind: "Conflict", message })
+      }
+      if (input.once && !input.echo) {
+        const message = "--once is for --echo; without that, listen always stops after one connection: leave it out"
         return yield* new UsageError({ kind: "Conflict", message })
       }
       const how = yield* Pipe.options(input, true)

@@ -13,7 +13,7 @@ import type { Reach } from "../Transport.ts"
 import * as Addresses from "./addresses.ts"
 import * as Allowed from "./allowed.ts"
 import { type Event, fromLibrary, Reporter, report } from "./events.ts"
-import { Signalled } from "./exit.ts"
+import { Signalled, type UsageError } from "./exit.ts"
 import * as Hosts from "./hosts.ts"
 import * as Keys from "./keys.ts"
 import * as Origins from "./origins.ts"
@@ -23,6 +23,7 @@ import type { Settings } from "./settings.ts"
 import * as Signals from "./signals.ts"
 import * as Stacks from "./stacks.ts"
 import * as Tls from "./tls.ts"
+import * as Used from "./used.ts"
 
 const reaches = ["device", "local", "public"] as const
 
@@ -115,6 +116,17 @@ const unusedWarning = (host: string) =>
       `say the whole address that leads here, as in --external ${Stacks.exampleExternal}`
   }) as const
 
+/** Fails when a flag is given that nothing that is listened on has a use for. */
+const checkUsed = (input: Input, addresses: Address.MultiAddress): Effect.Effect<void, UsageError> => {
+  const { host, origin } = input
+  const uses = [
+    ...Tls.uses(input),
+    ...Used.given(origin.length > 0, "--origin", "a ws or wss address", "ws", "wss"),
+    ...Used.given(host.length > 0, "--host", "a ws or wss address", "ws", "wss")
+  ]
+  return Used.check(uses, addresses, "listened on")
+}
+
 /** What there is to serve, and how its handlers dial. */
 export interface Task<E, R> {
   readonly addresses: Address.MultiAddress
@@ -136,6 +148,7 @@ export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed,
     const { hosts: externalHosts } = yield* Effect.fromResult(External.parse(input.external))
     const origins = yield* Origins.parse(input.origin)
     const hosts = yield* Hosts.parse(input.host)
+    yield* checkUsed(input, addresses)
     const credentials = yield* Tls.shown(input)
     const appKey = yield* Keys.appKey(input, settings.appKey)
     const { limits, policy, trustedProxies } = settings

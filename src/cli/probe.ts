@@ -119,7 +119,7 @@ export const probe = Command.make("probe", {
       const { addresses, exposed } = yield* Addresses.given(Option.toArray(input.address), input.addressFile)
       const appKey = yield* Keys.appKey(input, settings.appKey)
       const options = yield* Dialing.ownOptions(input)
-      yield* Dialing.checkUsed(input, addresses)
+      yield* Dialing.checkOwnUsed(input, addresses)
       if (exposed) yield* report(Addresses.exposedWarning)
 
       const opened: Opened = new Map()

@@ -10,6 +10,7 @@ import { type Reporter, report } from "./events.ts"
 import { LocalError, UsageError } from "./exit.ts"
 import * as Files from "./files.ts"
 import * as Signals from "./signals.ts"
+import * as Used from "./used.ts"
 
 const file = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withMetavar("FILE"), Flag.withDescription(description), Flag.optional)
@@ -42,6 +43,10 @@ export interface Input {
   readonly tlsKey: Option.Option<string>
   readonly tlsCert: Option.Option<string>
 }
+
+/** What the flags are for. */
+export const uses = ({ tlsCert, tlsKey }: Input): ReadonlyArray<Used.Given> =>
+  Used.given(Option.isSome(tlsKey) || Option.isSome(tlsCert), "--tls-key, with --tls-cert,", "a wss address", "wss")
 
 /** The key and the certificate: both, or none. */
 export const credentials = ({
