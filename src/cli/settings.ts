@@ -53,8 +53,7 @@ export const read = (command: Command): Effect.Effect<Settings, UsageError> =>
       appKey: Config.withDefault(configAppKey(), undefined)
     })
     const { policy, ...rest } = yield* own.parse(onlyFor(command, provider))
-    // Those that have a network speak as a key.
-    if (named(variables.appKey.name)?.commands.includes(command) === true) yield* refuseSecret
+    yield* refuseSecret
     return { ...rest, policy: yield* Policy.make(policy) }
   }).pipe(
     Effect.catchTag("ConfigError", ({ cause }) => Effect.fail(unusable(cause.message))),
