@@ -98,7 +98,7 @@ const advice = ({ location, status }: typeof HttpAnswer.Type): string => {
       : `it redirects to ${location}: dial that, if you trust it`
   }
   if (status === 401 || status === 407) return "it wants credentials: they are given as request headers"
-  if (status === 403) return "it may want credentials, or another origin"
+  if (status === 403) return "it may want credentials, or another origin or host name"
   if (status === 404 || status === 410) return "there is no WebSocket at this path"
   return status < 300 || status === 426
     ? "there is a web server, and no WebSocket at this path"
@@ -116,6 +116,8 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
   cause
 }) {
   override get message(): string {
+    // Node's parser of HTTP has no other words for what is no HTTP.
+    if (this.code.startsWith("HPE_")) return `what answers there does not speak HTTP (${this.code})`
     return this.http === undefined
       ? `unreachable (${this.code})`
       : `unreachable (${this.code}): an HTTP server answered ${this.http.status}; ${advice(this.http)}`
@@ -168,6 +170,12 @@ export class DialTimedOut extends Schema.TaggedError<DialTimedOut>()("TimedOut",
 /** The system's words for a connection that broke: they say nothing against the peer's TLS. */
 const broken = /^(ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN|EHOSTDOWN)$/
 
+/** OpenSSL's words for bytes that are not TLS at all, such as a plain HTTP server's. */
+const notTls = /wrong[ _]version[ _]number|packet[ _]length[ _]too[ _]long|http[ _]request/i
+
+/** Where Node passes on OpenSSL's line as it is, with a thread and a file of its source, its reason is one field. */
+const reasonOf = (detail: string): string => /:SSL routines:[^:]*:([^:]+):/.exec(detail)?.[1] ?? detail
+
 /** TLS could not be set up. */
 export class Tls extends Schema.TaggedError<Tls>()("Tls", {
   code: Schema.String,
@@ -176,7 +184,9 @@ export class Tls extends Schema.TaggedError<Tls>()("Tls", {
   cause
 }) {
   override get message(): string {
-    return `TLS: ${printable(this.detail)} (${printable(this.code)})`
+    const code = printable(this.code)
+    if (notTls.test(`${this.code} ${this.detail}`)) return `TLS: what answers there does not speak TLS (${code})`
+    return `TLS: ${printable(reasonOf(this.detail))} (${code})`
   }
   /** When the connection broke during the handshake. A certificate that is not trusted will not be next time. */
   get isRetryable(): boolean {

@@ -7,6 +7,7 @@ import * as Sodium from "../crypto/Sodium.ts"
 import * as Events from "../Events.ts"
 import * as External from "../external.ts"
 import * as Limits from "../Limits.ts"
+import { ListenError, NotListenable } from "../ListenError.ts"
 import * as Multiserver from "../Multiserver.ts"
 import * as Policy from "../Policy.ts"
 import type { Reach } from "../Transport.ts"
@@ -127,6 +128,13 @@ const checkUsed = (input: Input, addresses: Address.MultiAddress): Effect.Effect
   return Used.check(uses, addresses, "listened on")
 }
 
+/** The transport's own words are for those who write programs. */
+const withoutCertificate = (address: Address.Address): ListenError =>
+  new ListenError({
+    address: Address.format(address),
+    reason: new NotListenable({ detail: "wss needs a key and a certificate: give --tls-key and --tls-cert" })
+  })
+
 /** What there is to serve, and how its handlers dial. */
 export interface Task<E, R> {
   readonly addresses: Address.MultiAddress
@@ -150,6 +158,8 @@ export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed,
     const hosts = yield* Hosts.parse(input.host)
     yield* checkUsed(input, addresses)
     const credentials = yield* Tls.shown(input)
+    const secure = addresses.find(({ transport }) => transport._tag === "wss")
+    if (secure !== undefined && credentials === undefined) return yield* withoutCertificate(secure)
     const appKey = yield* Keys.appKey(input, settings.appKey)
     const { limits, policy, trustedProxies } = settings
     const events = yield* held

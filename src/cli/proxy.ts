@@ -20,7 +20,7 @@ const wrong = (message: string) => new UsageError({ kind: "BadValue", message })
 /** The proxies of the flag. Every user of this machine can read the arguments, so there is no password in them. */
 export const parse = (given: Option.Option<string>): Effect.Effect<HttpProxy.Proxies, UsageError> => {
   if (Option.isNone(given)) return Effect.succeed({})
-  if (given.value === "env") return Effect.mapError(HttpProxy.config, ({ message }) => wrong(message))
+  if (given.value === "env") return Effect.mapError(HttpProxy.config, ({ cause }) => wrong(cause.message))
   const proxy = HttpProxy.parse(given.value)
   if (Result.isFailure(proxy)) return Effect.fail(wrong(`--proxy: ${proxy.failure.message}`))
   return proxy.success.credentials === undefined

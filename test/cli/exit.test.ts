@@ -133,6 +133,24 @@ describe.concurrent("exit code 2, what it can't use:", () => {
   it.live.each(inProcesses)("%s, by a process", (each) => Effect.map(run(words(each[0])), expectFailure(each)))
 })
 
+describe.concurrent("exit code 2, and what to do:", () => {
+  it.live("listening on wss needs two flags, which are named", () =>
+    Effect.gen(function* () {
+      const { stderr } = yield* inside(["listen", "--json", "wss://127.0.0.1:0"])
+      assert.include(stderr, "give --tls-key and --tls-cert")
+    })
+  )
+
+  it.live("a variable that names a proxy of another kind is named as it is", () =>
+    Effect.gen(function* () {
+      const env = { HTTP_PROXY: "socks5://127.0.0.1:1" }
+      const { code, stderr } = yield* inside(["connect", "--json", "--proxy", "env", "ws://h"], { env })
+      assert.strictEqual(code, 2)
+      assert.match(String(eventsOf(stderr).at(-1)?.message), /^HTTP_PROXY: /)
+    })
+  )
+})
+
 describe.concurrent("exit code 3, could not connect:", () => {
   it.live("nothing listens there", () =>
     Effect.gen(function* () {
@@ -140,6 +158,15 @@ describe.concurrent("exit code 3, could not connect:", () => {
       close()
       const ended = yield* run(["connect", "--json", address])
       assert.deepStrictEqual(failure(ended), { code: 3, tag: "DialError", reason: "Refused" })
+    })
+  )
+
+  it.live("what answers a ws address speaks no HTTP, and that is said in words", () =>
+    Effect.gen(function* () {
+      const { address } = yield* tcp((socket) => socket.end("SSH-2.0-OpenSSH_9\r\n"))
+      const ended = yield* run(["connect", "--json", address.replace("net:", "ws://")])
+      assert.deepStrictEqual(failure(ended), { code: 3, tag: "DialError", reason: "Unreachable" })
+      assert.include(ended.stderr, "what answers there does not speak HTTP (HPE_")
     })
   )
 
@@ -170,6 +197,16 @@ describe.concurrent("exit code 4, timed out:", () => {
 })
 
 describe.concurrent("exit code 5, the handshake failed:", () => {
+  it.live("what answers a wss address speaks no TLS, and that is said without OpenSSL's own line", () =>
+    Effect.gen(function* () {
+      const { address } = yield* tcp((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"))
+      const ended = yield* run(["connect", "--json", address.replace("net:", "wss://")])
+      assert.deepStrictEqual(failure(ended), { code: 5, tag: "DialError", reason: "Tls" })
+      assert.include(ended.stderr, "TLS: what answers there does not speak TLS (")
+      assert.notInclude(ended.stderr, "SSL routines")
+    })
+  )
+
   it.live("it speaks another protocol", () =>
     Effect.gen(function* () {
       const { address } = yield* tcp((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n".repeat(9)))
