@@ -156,6 +156,8 @@ describe.each(layers)("%s.layerConfig", (layer, build) => {
         if (name.startsWith("MULTISERVER")) assert.include(said, `${name}:`)
         assert.include(yield* error({ [name]: "" }), "there is no such variable", name)
       }
+      const meant = "multiserver_idle: there is no such variable; names are in capitals, as MULTISERVER_IDLE;"
+      assert.include(yield* error({ multiserver_idle: "1 minute" }), meant)
       const ugly = yield* error({ [`MULTISERVER_\u001b[31m${"x".repeat(1000)}`]: "true" })
       assert.notInclude(ugly, "\u001b")
       assert.isBelow(ugly.length, 400)

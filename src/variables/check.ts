@@ -53,18 +53,31 @@ const found: Effect.Effect<ReadonlyArray<Found>, Config.ConfigError> = Effect.ge
     keys.filter((key) => key !== prefix && key.toUpperCase() === prefix),
     (name) => Effect.map(provider.load([name]), (node) => node?._tag !== "Value")
   )
-  const elsewhere = [...unread.map(({ name }) => name.replace("_", ".")), ...others.map((name) => `${name}_*`)]
+  const inOtherCase = yield* Effect.forEach(others, (key) =>
+    Effect.map(foundBelow(provider, [key]), (below) => {
+      const names = below.map(({ name }) => name)
+      return names.length > 0 ? names : [`${key}_*`]
+    })
+  )
+  const elsewhere = [...unread.map(({ name }) => name.replace("_", ".")), ...inOtherCase.flat()]
   return [...elsewhere.map((name): Found => ({ name, isEmpty: false })), ...below, ...whole]
 }).pipe(Effect.mapError((error) => new Config.ConfigError(error)))
+
+/** What is wrong with a name in another case, and which one was meant. */
+const inCapitals = (name: string): string => {
+  const upper = name.toUpperCase()
+  if (name === upper) return ""
+  return `; names are in capitals${named(upper) === undefined ? "" : `, as ${upper}`}`
+}
 
 /** Fails when a variable is set that nobody knows, or one of these is empty. */
 export const check = (reads: (variable: Variable) => boolean): Effect.Effect<void, Config.ConfigError> =>
   Effect.flatMap(found, (names) => {
     const unknown = names.find(({ name }) => named(name) === undefined)
     if (unknown !== undefined) {
-      const name = printable(unknown.name, 80)
+      const why = `there is no such variable${inCapitals(unknown.name)}`
       return Effect.fail(
-        invalid(`${name}: there is no such variable; docs/configuration.md lists those that there are`)
+        invalid(`${printable(unknown.name, 80)}: ${why}; docs/configuration.md lists those that there are`)
       )
     }
     const empty = names.find(({ isEmpty, name }) => isEmpty && all.some((each) => each.name === name && reads(each)))
