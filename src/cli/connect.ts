@@ -9,7 +9,7 @@ import * as Events from "../Events.ts"
 import * as Addresses from "./addresses.ts"
 import * as Dialing from "./dialing.ts"
 import { fromLibrary, Reporter, report } from "./events.ts"
-import { keepStdin } from "./files.ts"
+import { keepStdin, stdinIsNoDirectory } from "./files.ts"
 import * as Keys from "./keys.ts"
 import * as Settings from "./settings.ts"
 import * as Stacks from "./stacks.ts"
@@ -54,6 +54,7 @@ export const connect = Command.make("connect", {
     Effect.gen(function* () {
       const settings = yield* Settings.read("connect")
       yield* keepStdin("connect", input)
+      if (!input.recvOnly) yield* stdinIsNoDirectory
       const dial = yield* Dialing.dial(input)
       const { addresses, exposed } = yield* Addresses.given(Option.toArray(input.address), input.addressFile)
       const appKey = yield* Keys.appKey(input, settings.appKey)

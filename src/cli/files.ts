@@ -95,6 +95,16 @@ export const readSecret = (file: string): Effect.Effect<string, LocalError | Pri
     (is): Effect.Effect<string, LocalError | PrivateFileReason, Needs> => (is ? opened(file) : readPrivate(file))
   )
 
+/** Fails where stdin is a directory: Node takes that for an empty file, and nothing would be sent without a word. */
+export const stdinIsNoDirectory: Effect.Effect<void, LocalError, FileSystem.FileSystem> = FileSystem.FileSystem.use(
+  (fs) =>
+    Effect.flatMap(Effect.option(fs.stat("/dev/stdin")), (info) =>
+      Option.exists(info, ({ type }) => type === "Directory")
+        ? Effect.fail(new LocalError({ kind: "EISDIR", message: "cannot read stdin: it is a directory" }))
+        : Effect.void
+    )
+)
+
 const flags = {
   addressFile: "--address-file",
   keyFile: "--key-file",

@@ -9,7 +9,7 @@ import type * as Connection from "../Connection.ts"
 import type { ConnectionError } from "../ConnectionError.ts"
 import * as Addresses from "./addresses.ts"
 import { UsageError } from "./exit.ts"
-import { keepStdin } from "./files.ts"
+import { keepStdin, stdinIsNoDirectory } from "./files.ts"
 import * as Listening from "./listening.ts"
 import * as Serving from "./serving.ts"
 import * as Settings from "./settings.ts"
@@ -70,6 +70,7 @@ export const listen = Command.make("listen", {
     Effect.gen(function* () {
       const settings = yield* Settings.read("listen")
       if (!input.echo) yield* keepStdin("listen", input)
+      if (!input.echo && !input.recvOnly) yield* stdinIsNoDirectory
       const given = yield* Addresses.given(input.addresses, input.addressFile)
       if (input.echo && (input.recvOnly || Option.isSome(input.linger))) {
         const message = "--recv-only and --linger are of stdin and stdout, which --echo doesn't use"

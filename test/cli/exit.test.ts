@@ -62,6 +62,13 @@ describe.concurrent("exit code 1, something of this machine:", () => {
     })
   )
 
+  it.live.each(["connect net:127.0.0.1:1", "listen net:127.0.0.1:0"])("stdin that is a directory: %s", (args) =>
+    Effect.gen(function* () {
+      const ended = yield* run([...args.split(" "), "--json"], { shell: 'exec "$@" </' })
+      assert.deepStrictEqual(failure(ended), { code: 1, tag: "LocalError", reason: "EISDIR" })
+    })
+  )
+
   it.live("a port that somebody has", () =>
     Effect.gen(function* () {
       const { address } = yield* tcp(() => {})
