@@ -156,11 +156,21 @@ export const reasonOf = (error: CommandError): string => {
   }
 }
 
+/** Why a file with a secret is not trusted, where whoever gives it as an open descriptor answers for it. */
+const distrusted: ReadonlyArray<string> = ["Exposed", "NotOwned", "Linked"]
+
+/** The other way to give a file with a secret, for one that can't be changed, as on a read-only mount. */
+export const orDescriptor = (flag: "--key-file" | "--tls-key", { _tag }: { readonly _tag: string }): string =>
+  distrusted.includes(_tag) ? `; or give it as a descriptor: ${flag} /dev/fd/3 3<FILE` : ""
+
 /** What is said of it. The library's advice on a stack that isn't spoken is for those who write programs. */
-export const messageOf = (error: CommandError): string =>
-  (error._tag === "DialError" || error._tag === "ListenError") && error.reason._tag === "Unsupported"
-    ? `${error.address}: this command does not speak ${error.reason.stack}, only ${spoken}${question(error.address)}`
-    : error.message
+export const messageOf = (error: CommandError): string => {
+  if ((error._tag === "DialError" || error._tag === "ListenError") && error.reason._tag === "Unsupported") {
+    const { address, reason } = error
+    return `${address}: this command does not speak ${reason.stack}, only ${spoken}${question(address)}`
+  }
+  return error._tag === "IdentityError" ? error.message + orDescriptor("--key-file", error.reason) : error.message
+}
 
 /** Each address of a dial that tried several. */
 export const attemptsOf = (

@@ -7,7 +7,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { type Credentials, type LiveCredentials, makeCredentials, type SecureOptions } from "../ws/WebSocket.ts"
 import { type Reporter, report } from "./events.ts"
-import { LocalError, UsageError } from "./exit.ts"
+import { LocalError, orDescriptor, UsageError } from "./exit.ts"
 import * as Files from "./files.ts"
 import * as Signals from "./signals.ts"
 import * as Used from "./used.ts"
@@ -34,7 +34,8 @@ const readKey = (path: string): Effect.Effect<Redacted.Redacted<string>, LocalEr
       (error) => error._tag !== "LocalError",
       (reason) => {
         const kind = reason._tag === "FileFailure" ? reason.kind : reason._tag
-        return Effect.fail(new LocalError({ kind, message: `--tls-key ${path}: ${reason.message}` }))
+        const message = `--tls-key ${path}: ${reason.message}${orDescriptor("--tls-key", reason)}`
+        return Effect.fail(new LocalError({ kind, message }))
       }
     )
   )

@@ -52,6 +52,7 @@ describe.concurrent("exit code 1, something of this machine:", () => {
       chmodSync(file, 0o644)
       const ended = yield* run(["connect", "--json", "--key-file", file, "net:127.0.0.1:1"])
       assert.deepStrictEqual(failure(ended), { code: 1, tag: "IdentityError", reason: "Exposed" })
+      assert.include(ended.stderr, "or give it as a descriptor: --key-file /dev/fd/3 3<FILE")
     })
   )
 

@@ -152,6 +152,7 @@ describe("--tls-key", () => {
         const said = yield* listen(file)
         assert.include(said, "LocalError Exposed")
         assert.include(said, `its mode is 0${mode.toString(8)}`)
+        assert.include(said, "or give it as a descriptor: --tls-key /dev/fd/3 3<FILE")
         assert.include(said, file)
       }
       assert.strictEqual(yield* listen(yield* opened(file)), "listening")
