@@ -16,6 +16,7 @@ import * as Multiserver from "../src/Multiserver.ts"
 import * as Networks from "../src/Networks.ts"
 import * as Net from "../src/net/Net.ts"
 import * as Policy from "../src/Policy.ts"
+import * as Shs from "../src/shs/Shs.ts"
 import { type Variable, variables } from "../src/variables.ts"
 import { base64 } from "./support/vectors.ts"
 
@@ -244,8 +245,24 @@ describe("MULTISERVER_DIAL_DENY_PRIVATE", () => {
   )
 })
 
+/** What shs needs besides. */
+const given = Identity.layerEphemeral.pipe(Layer.provideMerge(Sodium.layer))
+
+const shs = Layer.unwrap(Effect.map(AppKey.configAppKey(), (appKey) => Shs.layer({ appKey })))
+
 describe("docs/configuration.md", () => {
   const read = (name: string) => fs.readFileSync(new URL(`../${name}`, import.meta.url), "utf8")
+
+  it.effect("has the line by which a program sets its app key, as it stands above", () =>
+    Effect.gen(function* () {
+      const [code = ""] = /(?<=```ts\n)[\s\S]*?(?=```)/.exec(read("docs/configuration.md")) ?? []
+      assert.include(read("test/variables.test.ts"), `\n${code}`)
+      const built = (env: Env) =>
+        byDefault(env, Effect.scoped(Layer.build(Layer.fresh(shs.pipe(Layer.provide(given))))))
+      yield* built({ MULTISERVER_APP_KEY: bytes })
+      assert.include(String(yield* Effect.flip(built({ MULTISERVER_APP_KEY: "short" }))), "MULTISERVER_APP_KEY: ")
+    })
+  )
 
   it("has the table as the code has it: node scripts/configuration.ts writes it", () => {
     const document = read("docs/configuration.md")
