@@ -22,7 +22,7 @@ export const flags = {
 }
 
 /** For who dials. */
-export const caFlag = file("tls-ca", "Trust this root over wss, instead of the system's; PEM")
+export const caFlag = file("tls-ca", "Trust this root over wss, instead of those that Node brings; PEM")
 
 const read = (path: string) => Effect.map(Files.readValue(path), (text) => Redacted.make(text))
 
