@@ -3,6 +3,7 @@
  * end of one side's sending is the end of the other's.
  *
  * Whatever breaks one of them destroys both, without a goodbye: to each, what was truncated on the way looks truncated.
+ * Only a `unix` connection without keys can't show that: its end is the same however it comes.
  */
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"

@@ -13,6 +13,7 @@ import { makeUnchecked } from "../schema/makeUnchecked.ts"
 import { fdRoom } from "../sockets/fdRoom.ts"
 import { advertisedHosts, boundHosts, isWildcard, plainIp, reachOf } from "../sockets/ip.ts"
 import { bindReason } from "../sockets/reasons.ts"
+import { breakOff } from "../sockets/socketPort.ts"
 import { accepted, bound, dialed, type Reading, reading } from "../sockets/streamSocket.ts"
 import { toHost } from "../sockets/toHost.ts"
 import * as Transport from "../Transport.ts"
@@ -45,7 +46,8 @@ const dial = (
     (opening) =>
       toHost(host, told, (ip) => opening((options) => net.connect({ host: ip, port, ...socketOptions, ...options }))),
     remoteOf,
-    reading
+    reading,
+    told
   )
 
 /** For who listens behind proxies. */
@@ -74,11 +76,8 @@ const listen = (
         }
         const source = plainIp(remoteAddress)
         if (contains(trustedProxies, source)) return proxied(socket, source, told, reading)
-        const arrived = onAccepted(accepted(socket, remoteOf(socket), reading, source), source)
-        if (arrived) return
-        // Over bare TCP a FIN would look like an end after nothing was said.
-        if (told.authenticates) socket.destroy()
-        else socket.resetAndDestroy()
+        const arrived = onAccepted(accepted(socket, remoteOf(socket), reading, told, source), source)
+        if (!arrived) breakOff(socket, told.authenticates)
       })
     const server = yield* bound(open, { host, port }, bindReason)
     const own = server.address()

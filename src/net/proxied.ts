@@ -2,6 +2,7 @@
 import type { Socket } from "node:net"
 import * as Address from "../Address.ts"
 import { makeUnchecked } from "../schema/makeUnchecked.ts"
+import { breakOff } from "../sockets/socketPort.ts"
 import { accepted, type Reading } from "../sockets/streamSocket.ts"
 import type * as Transport from "../Transport.ts"
 import { maxLength, parse } from "./proxyHeader.ts"
@@ -10,12 +11,13 @@ import { maxLength, parse } from "./proxyHeader.ts"
 export const proxied = (
   socket: Socket,
   proxy: string,
-  { onArriving, onRefused }: Pick<Transport.ListenOptions, "onArriving" | "onRefused">,
+  told: Pick<Transport.ListenOptions, "authenticates" | "onArriving" | "onRefused">,
   reading: Reading
 ): void => {
-  const arriving = onArriving(undefined, () => socket.destroy())
+  const turnAway = () => breakOff(socket, told.authenticates)
+  const arriving = told.onArriving(undefined, turnAway)
   if (arriving === undefined) {
-    socket.destroy()
+    turnAway()
     return
   }
   let read = Buffer.alloc(0)
@@ -31,13 +33,14 @@ export const proxied = (
     const { host, port } = header.source ?? { host: proxy, port: socket.remotePort ?? 0 }
     const rest = read.subarray(header.length)
     if (rest.length > 0) socket.unshift(rest)
-    const link = accepted(socket, makeUnchecked(Address.Net, { _tag: "net", host, port }), reading, host)
+    const remote = makeUnchecked(Address.Net, { _tag: "net", host, port })
+    const link = accepted(socket, remote, reading, told, host)
     if (arriving.accept(link, host)) socket.off("close", arriving.gone)
-    else socket.destroy()
+    else turnAway()
   }
   const refuse = (): void => {
-    onRefused("ProxyHeader", proxy, undefined)
-    socket.destroy()
+    told.onRefused("ProxyHeader", proxy, undefined)
+    turnAway()
   }
   // An end before or within the header is malformed, except one without a byte before it: that is a health check.
   const onEnd = (): void => {

@@ -155,7 +155,11 @@ const through = (
 export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"onion">> => {
   const { anyName = false, isolate = false, proxies = torProxies } = options
   const timeout = Duration.fromInputUnsafe(options.timeout ?? "60 seconds")
-  const dial = (section: Address.Onion, reading: Reading): Effect.Effect<Link, TransportReason, Scope.Scope> =>
+  const dial = (
+    section: Address.Onion,
+    told: Transport.DialOptions,
+    reading: Reading
+  ): Effect.Effect<Link, TransportReason, Scope.Scope> =>
     Effect.gen(function* () {
       const refusals: Array<Proxy> = []
       for (const place of proxies) {
@@ -163,7 +167,7 @@ export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"o
         const outcome = yield* Effect.result(
           wrong === undefined ? through(place, section, isolate) : Effect.fail(wrong)
         )
-        if (Result.isSuccess(outcome)) return yield* overSocket(outcome.success, section, reading)
+        if (Result.isSuccess(outcome)) return yield* overSocket(outcome.success, section, reading, told)
         refusals.push(outcome.failure)
       }
       const detail = refusals.map((refusal) => refusal.detail).join("; ")
@@ -184,7 +188,7 @@ export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"o
             ? undefined
             : "not the name of an onion service: 56 characters before .onion"
         },
-        dial: (section) => dial(section, reading)
+        dial: (section, told) => dial(section, told, reading)
       })
     )
   )

@@ -27,6 +27,16 @@ export const release = (socket: Socket): void => {
 }
 
 /**
+ * Breaks a socket off. Where no transform authenticates, the peer takes a FIN for the end of all that was to be said:
+ * so TCP resets the connection, unless this side has ended. It can't be done to a unix socket, which has no address.
+ */
+export const breakOff = (socket: Socket, authenticates: boolean): void => {
+  const hasEnded = socket.writableEnded && socket.writableLength === 0
+  if (authenticates || hasEnded || socket.remoteAddress === undefined) socket.destroy()
+  else socket.resetAndDestroy()
+}
+
+/**
  * Hears the errors of a socket that has no port yet: with no listener they would be thrown. Its port sees what became
  * of it.
  */
@@ -51,6 +61,8 @@ export class SocketPort implements Port, ReadTarget {
   failure: ConnectionReason | undefined
   readonly rooms: Rooms
   private readonly socket: Socket
+  /** Whether a transform of the stack over it does. */
+  private readonly authenticates: boolean
   /** Where the socket reads into one buffer with all others. */
   private readonly read: StaticRead | undefined
   /** What is in that buffer now. */
@@ -66,8 +78,9 @@ export class SocketPort implements Port, ReadTarget {
   private inputEnded = false
 
   /** With `read` the socket is one that reads so, and paused. */
-  constructor(socket: Socket, rooms: Rooms, read?: StaticRead) {
+  constructor(socket: Socket, rooms: Rooms, authenticates: boolean, read?: StaticRead) {
     this.socket = socket
+    this.authenticates = authenticates
     this.rooms = rooms
     this.read = read
     // Node tells of an end that comes while nobody listens, even when the socket is paused.
@@ -244,6 +257,6 @@ export class SocketPort implements Port, ReadTarget {
 
   destroy(): void {
     this.failure ??= locallyClosed
-    this.socket.destroy()
+    breakOff(this.socket, this.authenticates)
   }
 }

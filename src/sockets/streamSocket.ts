@@ -8,6 +8,7 @@ import type { BindReason } from "../ListenError.ts"
 import { anonymous } from "../Peer.ts"
 import type { Rooms } from "../Port.ts"
 import { makeUnchecked } from "../schema/makeUnchecked.ts"
+import type { StackOptions } from "../Transport.ts"
 import { backlog } from "./backlog.ts"
 import * as SocketRooms from "./rooms.ts"
 import { ignore, release, SocketPort } from "./socketPort.ts"
@@ -66,16 +67,20 @@ export const opened =
 export const connected = <E>(connecting: Connecting<E>): Effect.Effect<net.Socket, E, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) => Effect.tap(connecting(restore), inScope))
 
+/** What a socket's port is told of the stack over it. */
+type Over = Pick<StackOptions, "authenticates">
+
 /** The link over a connected socket, which is its port's from now on. `source`: the IP that it comes from, if any. */
 export const overSocket = (
   socket: net.Socket,
   transport: Address.Section,
   { rooms }: Reading,
+  { authenticates }: Over,
   source?: string,
   read?: StaticRead
 ): Effect.Effect<Link.Link, never, Scope.Scope> => {
   const remote = makeUnchecked(Address.Address, { transport, transforms: [] })
-  return Link.make(new SocketPort(socket, rooms, read), { remote, peer: anonymous, source })
+  return Link.make(new SocketPort(socket, rooms, authenticates, read), { remote, peer: anonymous, source })
 }
 
 /** Opens a socket of a dial, paused, by a call that is given how it reads. */
@@ -88,7 +93,8 @@ export type Opening = (open: (options: { readonly onread?: net.OnReadOpts }) => 
 export const dialed = <E>(
   connecting: (opening: Opening) => Connecting<E>,
   remoteOf: (socket: net.Socket) => Address.Section,
-  reading: Reading
+  reading: Reading,
+  stack: Over
 ): Effect.Effect<Link.Link, E, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) => {
     const reads = new Map<net.Socket, StaticRead>()
@@ -100,7 +106,7 @@ export const dialed = <E>(
       return socket
     }
     return Effect.flatMap(connecting(opening)(restore), (socket) =>
-      overSocket(socket, remoteOf(socket), reading, undefined, reads.get(socket))
+      overSocket(socket, remoteOf(socket), reading, stack, undefined, reads.get(socket))
     )
   })
 
@@ -109,6 +115,7 @@ export const accepted = (
   socket: net.Socket,
   remote: Address.Section,
   reading: Reading,
+  stack: Over,
   source?: string
 ): Effect.Effect<Link.Link, never, Scope.Scope> => {
   socket.on("error", ignore)
@@ -118,7 +125,7 @@ export const accepted = (
     Effect.suspend(() => {
       const { read, socket } = reading.isStatic ? rewrap(given.socket) : { read: undefined, socket: given.socket }
       given.socket = socket
-      return overSocket(socket, remote, reading, source, read)
+      return overSocket(socket, remote, reading, stack, source, read)
     })
   )
 }

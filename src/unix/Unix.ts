@@ -59,19 +59,20 @@ const pathTo = (path: string, authenticates: boolean): Effect.Effect<string, Tra
 
 const dial = (
   section: Address.Unix,
-  { authenticates }: Transport.DialOptions,
+  told: Transport.DialOptions,
   reading: Reading
 ): Effect.Effect<Link, TransportReason, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (outer) =>
     // What holds the socket is let go of when it is connected.
     Effect.scoped(
-      Effect.flatMap(pathTo(section.path, authenticates), (path) =>
+      Effect.flatMap(pathTo(section.path, told.authenticates), (path) =>
         Scope.provide(
           dialed(
             (opening) =>
               opened(() => opening((options) => net.connect({ path, allowHalfOpen: true, ...options })), dialReason),
             () => section,
-            reading
+            reading,
+            told
           ),
           outer
         )
@@ -181,6 +182,7 @@ const fromAnywhere = (section: Address.Unix): Address.Unix => {
 const listen = (
   section: Address.Unix,
   onAccepted: Transport.OnAccepted,
+  told: Transport.ListenOptions,
   reading: Reading
 ): Effect.Effect<Transport.Bound, BindReason, Scope.Scope> =>
   Effect.gen(function* () {
@@ -191,7 +193,7 @@ const listen = (
     yield* attempt(() => fs.statSync(path.dirname(section.path)))
     const open = () =>
       net.createServer({ allowHalfOpen: true, pauseOnConnect: true }).on("connection", (socket) => {
-        if (!onAccepted(accepted(socket, section, reading), undefined)) socket.destroy()
+        if (!onAccepted(accepted(socket, section, reading, told), undefined)) socket.destroy()
       })
     yield* bound(open, { path: own }, bindReason, privately)
     const { mode } = yield* attempt(() => fs.lstatSync(own))
@@ -224,7 +226,7 @@ export const layer = (): Layer.Layer<Transport.Transport<"unix">> =>
         room: fdRoom,
         notDialable: (section) => tooLong(section.path),
         dial: (section, options) => dial(section, options, reading),
-        listen: (section, onAccepted) => listen(section, onAccepted, reading)
+        listen: (section, onAccepted, told) => listen(section, onAccepted, told, reading)
       })
     )
   )

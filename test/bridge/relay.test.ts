@@ -120,6 +120,19 @@ describe("a relay", () => {
   )
 })
 
+describe("a relay to a side without keys", () => {
+  it.live.each(["net:127.0.0.1:0~shs", "net:127.0.0.1:0"])("makes no clean end of what breaks %s", (keyed) =>
+    Effect.gen(function* () {
+      const { one, other, relaying } = yield* relayed(keyed, "net:127.0.0.1:0")
+      yield* one.write(Buffer.from("half of wh"))
+      assert.strictEqual(text((yield* other.pull)[0]), "half of wh")
+      yield* destroy(one)
+      yield* assertBroken(other)
+      yield* Fiber.await(relaying)
+    }).pipe(Effect.provide(multiserver()))
+  )
+})
+
 describe("a relay whose listener drains", () => {
   /** A relay behind a listener, which `stop` stops. */
   const behindListener = Effect.gen(function* () {

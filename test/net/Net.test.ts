@@ -4,11 +4,27 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
 import * as Address from "../../src/Address.ts"
-import type * as Connection from "../../src/Connection.ts"
+import * as Connection from "../../src/Connection.ts"
+import * as Limits from "../../src/Limits.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import { reachOf } from "../../src/sockets/ip.ts"
-import { echo, multiserver, pair, pattern, readAll, sameBytes, served, turns, until } from "../support/servers.ts"
+import {
+  echo,
+  limits,
+  multiserver,
+  pair,
+  pattern,
+  protocols,
+  readAll,
+  sameBytes,
+  served,
+  turns,
+  until
+} from "../support/servers.ts"
 
 /** A plain TCP server of Node's, and the sockets it accepts. */
 const plainServer = (onSocket: (socket: net.Socket) => void, host = "127.0.0.1", options: net.ServerOpts = {}) =>
@@ -43,6 +59,112 @@ const kernelTimer = (local: number, remote: number) => {
   const [kind, left] = line?.trim().split(/\s+/)[5]?.split(":") ?? []
   return { kind: Number.parseInt(kind ?? "", 16), centiseconds: Number.parseInt(left ?? "", 16) }
 }
+
+/** What a client that only reads makes of an end: what came before it, and whether it was a reset. */
+const seenBy = (address: Address.Address | undefined, said = "") =>
+  Effect.callback<{ readonly text: string; readonly end: string }>((resume) => {
+    const port = address?.transport._tag === "net" ? address.transport.port : 0
+    const socket = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true })
+    let text = ""
+    const answer = (end: string) => {
+      socket.destroy()
+      resume(Effect.succeed({ text, end }))
+    }
+    socket.on("data", (bytes) => {
+      text += String(bytes)
+    })
+    socket.once("end", () => answer("FIN")).once("error", ({ code }: NodeJS.ErrnoException) => answer(String(code)))
+    socket.write(said)
+  })
+
+describe("net without keys", () => {
+  const half = (connection: Connection.Connection) =>
+    Effect.andThen(connection.write(Buffer.from("half")), connection.flush)
+
+  it.live.each([
+    ["whose handler fails", () => Effect.fail("no")],
+    ["whose handler is interrupted", () => Effect.interrupt],
+    ["whose handler throws", () => Effect.die("a defect")],
+    ["that is destroyed", Connection.destroy],
+    [
+      "that is destroyed with bytes that the kernel has not taken",
+      (connection: Connection.Connection) =>
+        Effect.andThen(
+          Effect.forkScoped(connection.write(pattern(8 << 20))),
+          Effect.andThen(turns, Connection.destroy(connection))
+        )
+    ]
+  ] as const)("resets a connection %s: its FIN would say that all was said", ([, breakOff]) =>
+    Effect.gen(function* () {
+      const [address] = yield* served("net:127.0.0.1:0", (connection) =>
+        Effect.andThen(half(connection), breakOff(connection))
+      )
+      assert.strictEqual((yield* seenBy(address)).end, "ECONNRESET")
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("resets one that is idle for too long", () =>
+    Effect.gen(function* () {
+      const [address] = yield* served("net:127.0.0.1:0", (connection) => Effect.andThen(half(connection), Effect.never))
+      assert.deepStrictEqual(yield* seenBy(address), { text: "half", end: "ECONNRESET" })
+    }).pipe(
+      Effect.provide(
+        Multiserver.layer(["net"]).pipe(
+          Layer.provide([protocols(), Limits.layer({ ...limits, idle: Duration.millis(50) })])
+        )
+      )
+    )
+  )
+
+  it.live("resets a dialed one that is interrupted", () =>
+    Effect.gen(function* () {
+      const ends: Array<string> = []
+      const { port } = yield* plainServer((socket) =>
+        socket
+          .on("data", () => {})
+          .on("end", () => ends.push("FIN"))
+          .on("error", () => ends.push("reset"))
+      )
+      const heard = Latch.makeUnsafe(false)
+      const dialing = yield* Multiserver.dial(`net:127.0.0.1:${port}`).pipe(
+        Effect.flatMap((connection) => Effect.andThen(half(connection), Effect.andThen(heard.open, Effect.never))),
+        Effect.scoped,
+        Effect.forkChild
+      )
+      yield* heard.await
+      yield* turns
+      yield* Fiber.interrupt(dialing)
+      yield* until(() => ends.length > 0)
+      assert.deepStrictEqual(ends, ["reset"])
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("resets nothing after its own end: what the peer has yet to read of it is whole", () =>
+    Effect.gen(function* () {
+      const bytes = pattern(4 << 20)
+      const [address] = yield* served("net:127.0.0.1:0", (connection) =>
+        connection.write(bytes).pipe(
+          Effect.andThen(connection.end),
+          // The kernel has taken it all, and the peer has not read it yet.
+          Effect.andThen(connection.flush),
+          Effect.andThen(Effect.fail("after all was said"))
+        )
+      )
+      const connection = yield* Multiserver.dial(address as Address.Address)
+      yield* connection.end
+      assert.isTrue(sameBytes(yield* readAll(connection), bytes))
+      yield* turns
+    }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("resets nothing over keys, where an end without a goodbye says it", () =>
+    Effect.gen(function* () {
+      const [address] = yield* served("net:127.0.0.1:0~shs", echo)
+      // One byte too many is no hello.
+      assert.deepStrictEqual(yield* seenBy(address, "x".repeat(64)), { text: "", end: "FIN" })
+    }).pipe(Effect.provide(multiserver()))
+  )
+})
 
 describe("net", () => {
   it.live("goes on reading after its FIN, as the peer does after ours", () =>
