@@ -28,7 +28,8 @@ export const flags = {
     Flag.withMetavar("DURATION"),
     Flag.withDescription(
       "After the end of stdin, how long the peer may be silent before the connection is ended, such as 5s; 0 " +
-        "ends it at once. Without it, the peer's end is waited for"
+        "ends it at once. Without it, the peer's end is waited for, and by a listener 5s where the stack has no " +
+        "half close"
     ),
     Flag.optional
   )
@@ -42,21 +43,23 @@ export interface Input {
 export interface Options {
   /** stdin is not read, and the goodbye comes when stdout has everything. */
   readonly recvOnly: boolean
-  /** How long the peer may be silent after the end of stdin. */
-  readonly linger: Duration.Duration
+  /** How long the peer may be silent after the end of stdin. `undefined` where nobody has said it. */
+  readonly linger: Duration.Duration | undefined
   /**
-   * Whether a side that has had nothing on stdin says goodbye after the peer. It is for listeners only: two of that
-   * kind would wait for each other.
+   * Whether this side gives way. One that has had nothing on stdin says goodbye after the peer, and where there is no
+   * half close, it ends a connection whose peer is silent. It is for listeners only: two of that kind would wait for
+   * each other, or end what the other one still waits for.
    */
   readonly yields: boolean
 }
 
 /** The options by flags. */
 export const options = ({ linger, recvOnly }: Input, yields: boolean): Effect.Effect<Options, UsageError> =>
-  Effect.map(
-    Option.isSome(linger) ? Durations.parse("--linger", linger.value) : Effect.succeed(Duration.infinity),
-    (linger) => ({ linger, recvOnly, yields })
-  )
+  Effect.map(Option.isSome(linger) ? Durations.parse("--linger", linger.value) : Effect.undefined, (linger) => ({
+    linger,
+    recvOnly,
+    yields
+  }))
 
 // -----------------------------------------------------------------------------
 // stdout
@@ -98,6 +101,12 @@ const receiveTo = (
 // both
 // -----------------------------------------------------------------------------
 
+/**
+ * How long a listener bears a silent peer after the end of stdin, where neither side can say its end. Both commands
+ * would wait for each other otherwise, when both inputs have ended.
+ */
+const bearing = Duration.seconds(5)
+
 /** How long the peer's end is waited for before that is said. */
 const reminding = "2 seconds"
 
@@ -105,7 +114,14 @@ const reminder = {
   event: "warning",
   message:
     "stdin has ended, and this stack can't say so to the peer: waiting until the peer ends the connection. " +
-    "--linger 5s ends it when the peer has been silent for so long"
+    "if it waits too, neither ends. --linger 5s ends it when the peer has been silent for so long"
+} as const
+
+const endedForSilence = {
+  event: "warning",
+  message:
+    "stdin has ended and the peer has been silent for 5 s: the connection is ended. --linger 1h waits longer, and " +
+    "--recv-only until the peer ends it"
 } as const
 
 /**
@@ -146,13 +162,14 @@ export const bridge = (
       }),
       received.open
     )
-    const silent = Effect.gen(function* () {
-      if (!Duration.isFinite(linger)) return yield* Effect.never
-      for (let before = -1; before !== chunks; ) {
-        before = chunks
-        yield* Effect.sleep(linger)
-      }
-    })
+    const silentFor = (duration: Duration.Duration) =>
+      Effect.gen(function* () {
+        for (let before = -1; before !== chunks; ) {
+          before = chunks
+          yield* Effect.sleep(duration)
+        }
+      })
+    const silent = linger === undefined ? Effect.never : silentFor(linger)
 
     if (interactive && !recvOnly) {
       const ended = Effect.andThen(sent, connection.end)
@@ -170,7 +187,8 @@ export const bridge = (
     }
     const stopping = Latch.makeUnsafe(false)
     const remind = Effect.delay(Effect.andThen(report(reminder), Effect.never), reminding)
-    const patience = recvOnly ? Effect.never : Duration.isFinite(linger) ? silent : remind
+    const unasked = yields ? Effect.andThen(silentFor(bearing), report(endedForSilence)) : remind
+    const patience = recvOnly ? Effect.never : linger === undefined ? unasked : silent
     // After this side's end, what the peer said before its own is read all the same.
     const gaveUp = Effect.andThen(Effect.andThen(patience, connection.end), Effect.never)
     const sending = Effect.andThen(sent, Effect.raceFirst(gaveUp, stopping.await))

@@ -104,6 +104,23 @@ describe.concurrent("connect to a WebSocket, which has no half close,", () => {
     })
   )
 
+  it.live("two commands end when both inputs have, whoever has sent the file", () =>
+    Effect.gen(function* () {
+      const bytes = Buffer.alloc(2 * 1024 * 1024, "a file ")
+      const up = yield* listenInside("ws://127.0.0.1:0")
+      yield* up.listener.end()
+      assert.strictEqual((yield* inside(["connect", up.address], { input: bytes })).code, 0)
+      const uploaded = yield* up.listener.exit
+      assert.deepStrictEqual([uploaded.code, sha256(uploaded.stdout)], [0, sha256(bytes)])
+      assert.match(uploaded.stderr, /silent for 5 s/)
+      const down = yield* listenInside("ws://127.0.0.1:0")
+      yield* down.listener.end(bytes)
+      const downloaded = yield* inside(["connect", "--recv-only", down.address])
+      assert.deepStrictEqual([downloaded.code, sha256(downloaded.stdout)], [0, sha256(bytes)])
+      assert.strictEqual((yield* down.listener.exit).code, 0)
+    })
+  )
+
   it.live("a listener of ours gets a whole file, and gives one", () =>
     Effect.gen(function* () {
       const bytes = Buffer.alloc(2 * 1024 * 1024, "a file ")
