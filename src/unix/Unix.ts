@@ -33,20 +33,34 @@ const tooLong = (path: string): string | undefined =>
 // dialing
 // -----------------------------------------------------------------------------
 
-/** `EAGAIN`: whoever listens has as many waiting as it takes. */
-const dialReason = (cause: NodeJS.ErrnoException): TransportReason => {
-  const { code = "UNKNOWN" } = cause
-  return code === "ENOENT" || code === "ECONNREFUSED" || code === "EAGAIN"
-    ? new Refused({ cause })
-    : new Unreachable({ code, cause })
-}
+const noSocket = "there is a file at that path that is no socket"
+
+/** Whether something else is at a path. What can't be looked at may be a socket. */
+const isNoSocket = (path: string): boolean =>
+  Result.getOrElse(
+    Result.try(() => fs.statSync(path, { throwIfNoEntry: false })?.isSocket() === false),
+    () => false
+  )
+
+/**
+ * `EAGAIN`: whoever listens has as many waiting as it takes. A file that is no socket refuses as a dead socket does.
+ */
+const dialReason =
+  (path: string) =>
+  (cause: NodeJS.ErrnoException): TransportReason => {
+    const { code = "UNKNOWN" } = cause
+    if (isNoSocket(path)) return new NotDialable({ detail: noSocket })
+    return code === "ENOENT" || code === "ECONNREFUSED" || code === "EAGAIN"
+      ? new Refused({ cause })
+      : new Unreachable({ code, cause })
+  }
 
 /** The path by which a socket is dialed. Where nothing proves who is behind it, it has to be this user's own. */
 const pathTo = (path: string, authenticates: boolean): Effect.Effect<string, TransportReason, Scope.Scope> =>
   authenticates
     ? Effect.succeed(path)
     : pathToOurs(path).pipe(
-        Effect.mapError(dialReason),
+        Effect.mapError(dialReason(path)),
         Effect.filterOrFail(
           (ours) => ours !== undefined,
           () =>
@@ -69,7 +83,10 @@ const dial = (
         Scope.provide(
           dialed(
             (opening) =>
-              opened(() => opening((options) => net.connect({ path, allowHalfOpen: true, ...options })), dialReason),
+              opened(
+                () => opening((options) => net.connect({ path, allowHalfOpen: true, ...options })),
+                dialReason(section.path)
+              ),
             () => section,
             reading,
             told
@@ -138,6 +155,7 @@ const publish = (own: string, path: string): Effect.Effect<void, BindReason> =>
     Effect.catchTag("AddressInUse", (inUse) =>
       Effect.gen(function* () {
         const there = yield* attempt(() => socketAt(path))
+        if (there === undefined && isNoSocket(path)) return yield* new NotListenable({ detail: noSocket })
         if (there === undefined || !(yield* isStale(path, there))) return yield* inUse
         yield* attempt(() => {
           removeIfSame(path, there)
