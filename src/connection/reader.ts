@@ -11,8 +11,8 @@ import type { Chunks, Port } from "../Port.ts"
 
 /**
  * `draining`: nothing is taken from the port any more, and after what was kept a pull fails with
- * `LocallyClosed(draining)`. `shut`: each pull fails so, for good. `last`: how the connection went, where its stack goes
- * on without it.
+ * `LocallyClosed(draining)`. `shut`: each pull fails so, for good. `last`: how the connection went, where its stack
+ * goes on without it.
  */
 type State = "open" | "draining" | { readonly shut: PortFailure; readonly last: Account | undefined }
 

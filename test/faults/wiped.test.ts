@@ -164,7 +164,9 @@ const handshake = Effect.fnUntraced(function* (row: Row, accident: Accident | un
         ])
       )
     const link = yield* Scope.provide(Link.make(port, { remote: at, peer: new Anonymous() }), scope)
-    const wrap = Result.getOrThrow(shape[role](row.section, below, []))
+    // What is listened on has no seed and no token: `advertise` is that section.
+    const section = role === "inbound" ? shape.advertise(row.section) : row.section
+    const wrap = Result.getOrThrow(shape[role](section, below, []))
     const fiber = yield* Effect.forkChild(Effect.exit(Scope.provide(wrap(link), scope)), { startImmediately: true })
     return { fiber, left, copies, secrets }
   })

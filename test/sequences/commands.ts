@@ -19,10 +19,10 @@ const httpSays = (transport: Model.Transport): Expected =>
 
 /** Takes out of the model whoever had to make room, and says what was told of it. */
 const displaced = async (model: Model.Model, world: World, count: number): Promise<ReadonlyArray<Expected>> => {
-  const pending = model.pending.map(({ id }) => id)
-  await world.until(() => world.gone(pending).length >= count)
+  const candidates = [...model.visitors.keys()]
+  await world.until(() => world.gone(candidates).length >= count)
   return world
-    .gone(pending)
+    .gone(candidates)
     .slice(0, count)
     .flatMap((victim) => {
       const visitor = model.visitors.get(victim)
@@ -33,7 +33,7 @@ const displaced = async (model: Model.Model, world: World, count: number): Promi
 
 /** What becomes of one who comes from outside, and what is told. */
 const enter = async (model: Model.Model, world: World, visitor: Model.Visitor): Promise<ReadonlyArray<Expected>> => {
-  const welcome = model.welcome(visitor.transport, visitor.source)
+  const welcome = model.welcome(visitor.source)
   if (welcome._tag === "refused") return [one(`refused ${stackOf(visitor.transport)} ${welcome.tag}`)]
   const events = welcome.displaces > 0 ? await displaced(model, world, welcome.displaces) : []
   model.visitors.set(visitor.id, visitor)
@@ -204,7 +204,7 @@ const comeAgain = (nth: number): Command =>
     nth,
     // There is a place for it beside the one that it has: who is seen first, the one that goes or the one that comes, is the kernel's matter.
     ({ source, transport }, model) => {
-      const welcome = model.welcome(transport, source)
+      const welcome = model.welcome(source)
       return Model.overTcp(transport) && welcome._tag === "in" && welcome.displaces === 0
     },
     async (model, world, visitor) => {
@@ -295,7 +295,7 @@ const dial = (transport: Model.Transport): Command => ({
       return world.agrees(model, [one(/^dial-failed /)])
     }
     const source = Model.overTcp(transport) ? Model.own : undefined
-    const welcome = model.welcome(transport, source, 1)
+    const welcome = model.welcome(source, 1)
     const connected = await world.dial(id, target)
     if (welcome._tag === "refused") {
       return world.agrees(model, [one(`refused ${stackOf(transport)} ${welcome.tag}`), one(/^dial-failed /)])

@@ -118,28 +118,36 @@ export class Model {
     return [...this.visitors.values()].filter(({ stage }) => stage !== "page")
   }
 
+  /** Who has asked for a page, which never comes: it stays, and is the first to make room. */
+  private get pages(): ReadonlyArray<Visitor> {
+    return [...this.visitors.values()].filter(({ stage }) => stage === "page")
+  }
+
   private openFrom(source: string): number {
     const visitors = [...this.visitors.values()].filter((visitor) => visitor.source === source)
     const dialed = [...this.sessions.values()].filter((transport) => overTcp(transport) && source === own)
     return visitors.length + dialed.length
   }
 
-  /** What becomes of a newcomer to a listener. `besides` are the places that are taken for it already. */
-  welcome(transport: Transport, source: string | undefined, besides = 0): Welcome {
-    if (source === denied && !overHttp(transport)) return { _tag: "refused", tag: "DeniedByPolicy" }
-    const { pending } = this
-    const isOfSource = source !== undefined && this.openFrom(source) >= limits.sourceConnections
-    if (isOfSource && !pending.some((visitor) => visitor.source === source)) {
-      return { _tag: "refused", tag: "TooManyFromSource" }
+  /** What becomes of a newcomer. `besides` are the places that are taken for it already. */
+  welcome(source: string | undefined, besides = 0): Welcome {
+    if (source === denied) return { _tag: "refused", tag: "DeniedByPolicy" }
+    const { pages, pending } = this
+    const isOwn = (visitor: Visitor) => visitor.source === source
+    let [pagesLeft, pendingLeft, displaces] = [pages.length, pending.length, 0]
+    // First one of its own source makes room, where that is full: one that asked for a page before any that is pending.
+    if (source !== undefined && this.openFrom(source) >= limits.sourceConnections) {
+      if (pages.some(isOwn)) pagesLeft--
+      else if (pending.some(isOwn)) pendingLeft--
+      else return { _tag: "refused", tag: "TooManyFromSource" }
+      displaces++
     }
-    // First one of its own source makes room, where that is full. A dial may have gone over what there is in all: then
-    // another one does.
-    const first = isOfSource ? 1 : 0
-    const isFull = this.places + besides - first >= limits.connections
-    const isCrowded = pending.length - first >= limits.pendingHandshakes
-    if (!isFull && !isCrowded) return { _tag: "in", displaces: first }
-    if (pending.length > 0) return { _tag: "in", displaces: Math.min(first + 1, pending.length) }
-    return { _tag: "refused", tag: "TooManyConnections" }
+    // A dial may have gone over what there is in all: then another one does.
+    const isFull = () => this.places + besides - displaces >= limits.connections
+    if (isFull() && pages.length + pending.length === 0) return { _tag: "refused", tag: "TooManyConnections" }
+    if (isFull() && pagesLeft > 0) displaces++
+    if ((isFull() || pendingLeft >= limits.pendingHandshakes) && pendingLeft > 0) displaces++
+    return { _tag: "in", displaces }
   }
 
   /** How many connections can be dialed from a source before anybody is refused or has to make room. */

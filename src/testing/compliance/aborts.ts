@@ -73,10 +73,15 @@ export const aborts = ({ authenticates, target }: Claim): ReadonlyArray<Clause> 
   const peerFails = clause(
     "delivers what had arrived before it tells that the peer is gone, and fails writes",
     Effect.gen(function* () {
+      // Not before the dial has succeeded: a reset that comes with the connect is an error of the dial.
       const address = yield* serve(target, (connection) =>
-        connection.write(pattern(1000)).pipe(Effect.andThen(connection.flush), Effect.andThen(Effect.interrupt))
+        Effect.andThen(connection.pull, connection.write(pattern(1000))).pipe(
+          Effect.andThen(connection.flush),
+          Effect.andThen(Effect.interrupt)
+        )
       )
       const connection = yield* dial(address)
+      yield* connection.write(pattern(1))
       yield* Effect.sleep("50 millis")
       let received = 0
       const word = yield* ending(
