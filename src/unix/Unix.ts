@@ -21,6 +21,7 @@ import { AddressInUse, type BindReason, NotListenable, PermissionDenied } from "
 import { fdRoom } from "../sockets/fdRoom.ts"
 import { accepted, bound, dialed, opened, type Reading, reading } from "../sockets/streamSocket.ts"
 import * as Transport from "../Transport.ts"
+import { isListed, prefixOf } from "./alive.ts"
 import { pathToOurs } from "./ours.ts"
 
 /** The longest path that a socket address holds on Linux, in bytes; other systems have a few less. */
@@ -135,8 +136,12 @@ const removeIfSame = (path: string, seen: fs.Stats): void => {
 }
 
 /** Whether the socket is a dead one of ours: nobody listens behind it. */
-const isStale = (path: string, stats: fs.Stats): Effect.Effect<boolean> =>
-  stats.uid !== process.geteuid?.()
+const isStale = (path: string, stats: fs.Stats, own: string): Effect.Effect<boolean> =>
+  stats.uid !== process.geteuid?.() ||
+  Result.getOrElse(
+    Result.try(() => isListed(path, own)),
+    () => false
+  )
     ? Effect.succeed(false)
     : Effect.callback<boolean>((resume) => {
         const socket = net.connect({ path })
@@ -156,7 +161,7 @@ const publish = (own: string, path: string): Effect.Effect<void, BindReason> =>
       Effect.gen(function* () {
         const there = yield* attempt(() => socketAt(path))
         if (there === undefined && isNoSocket(path)) return yield* new NotListenable({ detail: noSocket })
-        if (there === undefined || !(yield* isStale(path, there))) return yield* inUse
+        if (there === undefined || !(yield* isStale(path, there, own))) return yield* inUse
         yield* attempt(() => {
           removeIfSame(path, there)
           fs.linkSync(own, path)
@@ -166,12 +171,15 @@ const publish = (own: string, path: string): Effect.Effect<void, BindReason> =>
   )
 
 /**
- * A name of its own beside the socket's path, with a letter: Node takes `.23e4` for a port. Where that is as long as
- * paths can be, this one is no longer.
+ * A name of its own beside the socket's path, by which the kernel lists the listener. It has a letter: Node takes
+ * `.23e4` for a port. Where that is as long as paths can be, this one is no longer.
  */
 const privatePath = (target: string): string => {
   const room = maxPathBytes - Buffer.byteLength(path.join(path.dirname(target), "x")) + 1
-  return path.join(path.dirname(target), `.s${randomBytes(4).toString("hex")}`.slice(0, Math.max(room, 4)))
+  return path.join(
+    path.dirname(target),
+    `${prefixOf(target)}${randomBytes(4).toString("hex")}`.slice(0, Math.max(room, 4))
+  )
 }
 
 /** A socket made in here has mode 0600. The mask is the process's, so nothing may happen between. */
@@ -204,11 +212,12 @@ const listen = (
   reading: Reading
 ): Effect.Effect<Transport.Bound, BindReason, Scope.Scope> =>
   Effect.gen(function* () {
-    const own = privatePath(section.path)
-    const detail = tooLong(section.path) ?? tooLong(own) ?? inWorker
+    const wrong = tooLong(section.path) ?? inWorker
+    if (wrong !== undefined) return yield* new NotListenable({ detail: wrong })
+    // For a missing directory the binding would say EACCES.
+    const own = yield* attempt(() => privatePath(section.path))
+    const detail = tooLong(own)
     if (detail !== undefined) return yield* new NotListenable({ detail })
-    // For a missing directory the binding says EACCES.
-    yield* attempt(() => fs.statSync(path.dirname(section.path)))
     const open = () =>
       net.createServer({ allowHalfOpen: true, pauseOnConnect: true }).on("connection", (socket) => {
         if (!onAccepted(accepted(socket, section, reading, told), undefined)) socket.destroy()

@@ -83,8 +83,9 @@ export interface Options {
    */
   readonly trustedProxies?: Networks
   /**
-   * How long a client may take for the head of its request, by default 10 seconds, and a server for its answer, by
-   * default as long as the dial may take to connect. With infinity it is the limits' deadlines alone that end them.
+   * How long a client may take for the head of its request, by default 15 seconds, so that the deadline of handshakes
+   * comes first; and a server for its answer, by default as long as the dial may take to connect. With infinity it is
+   * the limits' deadlines alone that end them.
    */
   readonly upgradeTimeout?: Duration.Input
   /** The HTTP proxies to dial through. By default none. */
@@ -144,7 +145,8 @@ const define = <S extends Section>(
   }
   const listening = {
     ...common,
-    upgradeMillis: timerMillis(upgradeTimeout ?? "10 seconds"),
+    // The deadline of handshakes comes first, and has an event that says so.
+    upgradeMillis: timerMillis(upgradeTimeout ?? "15 seconds"),
     handler,
     hosts,
     origins,

@@ -14,7 +14,7 @@ import * as Noauth from "../../src/noauth/Noauth.ts"
 import * as Compliance from "../../src/testing/Compliance.ts"
 import { byFolders } from "../../src/unix/ours.ts"
 import * as Unix from "../../src/unix/Unix.ts"
-import { echo, pair, pattern, protocols, readAll, sameBytes, served } from "../support/servers.ts"
+import { echo, pair, pattern, protocols, readAll, sameBytes, served, turns } from "../support/servers.ts"
 
 const layer = Multiserver.layer(["unix~shs", "unix~noise", "unix~noauth", "unix"]).pipe(
   Layer.provide([protocols(), Unix.layer(), Noauth.layer()])
@@ -103,6 +103,22 @@ describe("unix", () => {
       yield* exchange(address as Address.Address)
       assert.strictEqual(fs.lstatSync(file).mode & 0o777, 0o600)
     }).pipe(Effect.provide(layer))
+  )
+
+  it.live.runIf(process.platform === "linux")("is not asked by a connection whether it lives", () =>
+    Effect.gen(function* () {
+      const dir = yield* directory
+      let came = 0
+      for (const name of ["live", "x".repeat(60)]) {
+        const target = `unix:${dir}/${name}`
+        const listener = yield* Multiserver.listen(target)
+        yield* Effect.forkScoped(listener.run(() => Effect.sync(() => void came++)))
+        const inUse = yield* Effect.flip(Multiserver.listen(target))
+        assert.strictEqual(inUse.reason._tag, "AddressInUse")
+      }
+      yield* turns
+      assert.strictEqual(came, 0)
+    }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
   it.live("leaves another's live socket alone, and what is no socket", () =>

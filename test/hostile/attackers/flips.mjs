@@ -10,8 +10,22 @@ const flipped = (message, bit) => {
   return out
 }
 
-/** Whether the bit of a short frame says only that more is to come: it is not the last of its message, or it is longer. */
-const goesOn = (frame, bit) => bit === 7 || (bit >> 3 === 1 && (bit & 7) < 7 && flipped(frame, bit)[1] > frame[1])
+/** What the head of a frame says of its length, and in how many bytes beyond the first two. */
+const lengthOf = (frame) => {
+  const short = frame[1] & 0x7f
+  if (short < 126) return { extra: 0, length: short }
+  return short === 126 ? { extra: 2, length: frame.readUInt16BE(2) } : { extra: 8, length: Number.POSITIVE_INFINITY }
+}
+
+/** Whether the bit of a frame says only that more is to come: it is not the last of its message, or it is longer. */
+const goesOn = (frame, bit) => {
+  if (bit === 7) return true
+  const { extra, length } = lengthOf(frame)
+  const isOfMask = bit === 15
+  if (bit < 8 || isOfMask || bit >> 3 >= 2 + extra) return false
+  const other = lengthOf(flipped(frame, bit))
+  return other.extra === extra && other.length > length
+}
 
 run(async ({ step, target }) => {
   const isNet = transportOf(target.stack) === "net"
