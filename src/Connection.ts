@@ -249,9 +249,9 @@ export const destroy = (connection: Connection): Effect.Effect<void> =>
   })
 
 /**
- * Fails when the connection breaks, also when nobody reads or writes; what only a reader notices is as with `closed`.
- * Otherwise it waits for ever, and so it does after a clean end. It does not wait for what has arrived before: whoever
- * still reads hears of a break behind that.
+ * Fails when the connection breaks, even if nobody reads or writes. As with `closed`, some breaks are noticed only by a
+ * reader. After a clean end it never completes. It fails at once, although bytes that arrived before the break may
+ * still be unread: a reader gets those first, and then the error.
  */
 export const broken = (connection: Connection): Effect.Effect<never, ConnectionError> =>
   Effect.flatMap(connection.closed, ({ tag }) =>

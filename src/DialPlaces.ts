@@ -22,7 +22,7 @@ export interface Options {
 
 /** Of one Multiserver. */
 export class DialPlaces {
-  /** As many names may be looked up at once, beside those that connect. */
+  /** How many look-ups are waited for at once, beside the dials that connect. */
   readonly lookups: Semaphore.Semaphore
   private readonly capacity: Capacity
   private readonly most: number

@@ -59,7 +59,10 @@ const dialError = (
     : new DialError({ address: format(addresses), reason: new AllFailed({ attempts }) })
 }
 
-/** Fails with the reason when the time has passed. Nothing is left of a connection that came at that moment. */
+/**
+ * Fails with the reason when the time has passed. A connection that was opened at that very moment is closed, because
+ * the caller never gets it.
+ */
 const within = <E, E2>(
   timeout: Duration.Input,
   tried: Effect.Effect<Connection.Connection, E, Scope.Scope>,

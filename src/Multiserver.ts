@@ -36,7 +36,7 @@ export { isRetryable } from "./retryable.ts"
 /** Addresses as text or decoded, one or several. */
 export type Target = string | Address.Address | ReadonlyArray<string | Address.Address>
 
-/** What dials and listens. `layer` makes one from a list of stacks. */
+/** The service: it dials addresses, and listens on them. `layer` makes one from a list of stacks. */
 export class Multiserver extends Context.Service<
   Multiserver,
   {

@@ -64,8 +64,8 @@ export interface Port {
   /** The peer has ended, and everything before that was taken. */
   readonly ended: boolean
   /**
-   * Set once, when nothing goes any more. What had arrived can still be taken, except from a codec whose own failure it
-   * is, or that was destroyed: its keys are gone.
+   * Set once, when nothing goes any more. What had arrived can still be taken. There are two exceptions: a codec that
+   * failed by itself, and one that was destroyed, because its keys are gone.
    */
   readonly failure: PortFailure | undefined
   /** Accepts bytes, always all of them, whatever `full` says. Answers whether they were copied. */

@@ -64,8 +64,8 @@ export interface Definition<A> {
   readonly section: Schema.Codec<A, Section>
   readonly authenticates: boolean
   /**
-   * One side, over the transport `below`. `above` are the names of the transforms that the stack lays over this one,
-   * the next one first: for a handshake that makes sure that both sides mean the same stack.
+   * One side, over the transport `below`. `above` has the names of the transforms that the stack lays over this one,
+   * the next one first. A handshake can bind them, so that both sides are sure to mean the same stack.
    */
   readonly outbound: (link: Link.Link, section: A, below: Below, above: ReadonlyArray<string>) => ReturnType<Wrap>
   readonly inbound: (link: Link.Link, section: A, below: Below, above: ReadonlyArray<string>) => ReturnType<Wrap>

@@ -16,7 +16,7 @@ export const watchStdout = (): Effect.Effect<void, LocalError> => {
   const { stdout } = process
   let failure: LocalError | undefined
   stdout.on("error", ({ code = "Unknown" }: NodeJS.ErrnoException) => {
-    // A reader that is gone is no failure of ours, and what is written after the end has nothing in it.
+    // EPIPE: the reader has gone, as `head` does, which is no failure. ERR_: a write of no bytes after the end.
     if (code === "EPIPE" || code.startsWith("ERR_")) return
     failure ??= new LocalError({ kind: code, message: `cannot write stdout: ${code}` })
   })

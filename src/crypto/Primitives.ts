@@ -90,8 +90,8 @@ export class Primitives extends Context.Service<
      */
     readonly aeadLargeOpener?: (key: Uint8Array) => (sealed: Uint8Array, nonce: Uint8Array) => Uint8Array | undefined
     /**
-     * BLAKE2b (RFC 7693), with a key where one is given: fills `hash`, 16 to 64 bytes that are no part of `message`.
-     * Its length is part of what is hashed.
+     * Computes BLAKE2b (RFC 7693) of `message`, with the key if there is one, and fills `hash` with it. `hash` has 16
+     * to 64 bytes and must not overlap `message`. Hashes of different lengths have nothing in common.
      */
     readonly blake2b: (hash: Uint8Array, message: Uint8Array, key?: Uint8Array) => void
     /** Compares in constant time. Different lengths are not equal. */

@@ -55,7 +55,7 @@ export interface Candidate {
   readonly upgrade: Stack.Upgrade
 }
 
-/** How long each step of one attempt may take, where a dial asks for it. */
+/** What a dial can set: how long each step of an attempt may take. */
 export interface Timeouts {
   /** The look-up of its host name. By default `Limits.lookup`. */
   readonly lookup?: Duration.Input

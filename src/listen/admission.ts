@@ -197,8 +197,8 @@ export class Admission {
   }
 
   /**
-   * Ends each newcomer that has been pending for too long. All have the same time, so one timer does for all. What dies
-   * in ending one of them is logged, and the others keep their deadline: each round has one fewer to end.
+   * Ends each newcomer that has been pending for too long. All have the same time, so one timer does for all. If ending
+   * one of them dies, that is logged and the loop goes on with the next: the first has left already.
    */
   readonly deadlines: Effect.Effect<never> = Effect.suspend(() => {
     const { oldest } = this.pending

@@ -128,7 +128,7 @@ export class BadDnsServer extends Schema.TaggedError<BadDnsServer>("effect-multi
 /** A name for this machine is never asked of anybody. */
 const isLocalhost = (host: string): boolean => /^(.+\.)?localhost\.?$/i.test(host)
 
-/** Without an end, it is as long as Node can say. */
+/** An infinite timeout becomes the longest that a timer of Node's can have. */
 const resolverOptions = ({ timeout = "2 seconds", tries = 2 }: DnsOptions): dns.ResolverOptions => ({
   timeout: timerMillis(timeout) ?? maxTimerMillis,
   tries

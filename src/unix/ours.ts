@@ -44,8 +44,8 @@ interface Place {
 }
 
 /**
- * Follows the links of a path, as long as nobody else can have put them there: they are ours, and all folders above
- * them are closed. `undefined` when there is another one.
+ * Resolves the symbolic links of a path. It follows a link only if it is ours and every folder above it is closed,
+ * because then nobody else can have made it. The answer is `undefined` if there is any other link.
  */
 const follow = (file: string): Effect.Effect<Place | undefined, Failure> =>
   Effect.gen(function* () {

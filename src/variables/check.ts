@@ -9,7 +9,7 @@ import { all, named, type Variable } from "./table.ts"
 /** A variable of the environment that begins as ours do. */
 interface Found {
   readonly name: string
-  /** Set, but to nothing: for Effect's provider it is not there. */
+  /** It is set to the empty string. Effect's provider treats such a variable as absent. */
   readonly isEmpty: boolean
 }
 
