@@ -28,6 +28,7 @@ import * as Transform from "../../src/Transform.ts"
 import * as Unix from "../../src/unix/Unix.ts"
 import * as WebSocket from "../../src/ws/WebSocket.ts"
 import { protocols, turn, turns } from "../support/servers.ts"
+import { work } from "./work.ts"
 
 /** At 2, Effect itself makes no progress. */
 const sweep = Array.from({ length: 58 }, (_, i) => i + 3)
@@ -96,13 +97,6 @@ const transports: Readonly<
     dialed: (address) => `onion:${"a".repeat(56)}.onion:${address.split(":")[2]}`
   }
 }
-
-/** Other work of a fiber, one operation after another. */
-const work = (operations: number): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    let left = operations
-    return Effect.whileLoop({ while: () => left-- > 0, body: () => Effect.void, step: () => {} })
-  })
 
 const same = (address: string): string => address
 

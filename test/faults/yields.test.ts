@@ -25,6 +25,7 @@ import * as Unix from "../../src/unix/Unix.ts"
 import * as WebSocket from "../../src/ws/WebSocket.ts"
 import { pattern, protocols, sameBytes } from "../support/servers.ts"
 import { type Driver, plain, views } from "./views.ts"
+import { work } from "./work.ts"
 
 /** At 2, Effect itself makes no progress. */
 const sweep = Array.from({ length: 38 }, (_, i) => i + 3)
@@ -75,13 +76,6 @@ const layer = Multiserver.layer(stacks).pipe(
 )
 
 type Run = Effect.Effect<void, unknown, Multiserver.Multiserver | Scope.Scope>
-
-/** Other work of a fiber, one operation after another. */
-const work = (operations: number): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    let left = operations
-    return Effect.whileLoop({ while: () => left-- > 0, body: () => Effect.void, step: () => {} })
-  })
 
 /** Reads so many bytes at a time. What came with them is for the next time. */
 const reader = (driver: Driver) => {
