@@ -86,18 +86,23 @@ describe("--key-file", () => {
     Effect.gen(function* () {
       const { file, key } = yield* withKey
       const command = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url))
+      const child = yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          const fd = fs.openSync(file, "r")
+          const args = [command, "listen", "net:127.0.0.1:0~shs", "--echo", "--key-file", "/dev/fd/3"]
+          const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe", fd] })
+          fs.closeSync(fd)
+          return child
+        }),
+        (child) => Effect.sync(() => child.kill("SIGKILL"))
+      )
       const said = yield* Effect.callback<string>((resume) => {
-        const fd = fs.openSync(file, "r")
-        const args = [command, "listen", "net:127.0.0.1:0~shs", "--echo", "--key-file", "/dev/fd/3"]
-        const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe", fd] })
-        fs.closeSync(fd)
         let text = ""
         child.stderr?.on("data", (chunk) => {
           text += chunk
           if (text.endsWith("\n")) resume(Effect.succeed(text))
         })
-        return Effect.sync(() => child.kill("SIGKILL"))
-      }).pipe(Effect.scoped)
+      })
       assert.include(said, `~shs:${key}`)
     })
   )
