@@ -49,12 +49,15 @@ export class SocketOutsider implements Outsider {
   }
 
   /** From when it is connected, or was turned away already. */
+  /** A local port that another program has taken meanwhile is left to it. */
   static connect(options: net.NetConnectOpts): Promise<SocketOutsider> {
     return new Promise((resolve) => {
       const raw = net.connect(options)
       const outsider = new SocketOutsider(raw)
+      let taken = false
+      raw.once("error", (error) => (taken = "code" in error && error.code === "EADDRINUSE"))
       raw.once("connect", () => resolve(outsider))
-      raw.once("close", () => resolve(outsider))
+      raw.once("close", () => resolve(taken ? SocketOutsider.connect({ ...options, localPort: 0 }) : outsider))
     })
   }
 
