@@ -194,6 +194,27 @@ export class Tls extends Schema.TaggedError<Tls>()("Tls", {
   }
 }
 
+const code = {
+  place: "of the dialer",
+  lookup: "of the resolver",
+  connect: "of the transport",
+  handshake: "of a protocol"
+}
+
+/** Code threw before the handshakes began. Who dials dies with `cause`; an event has it as its reason. */
+export class DialDefect extends Schema.TaggedError<DialDefect>()("Defect", {
+  /** What it was doing. */
+  phase: Schema.Literals(["place", "lookup", "connect", "handshake"]),
+  cause: Schema.Defect()
+}) {
+  override get message(): string {
+    return `a defect in the code ${code[this.phase]}: ${printable(String(this.cause))}`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
 /** What a transport's dial fails with. */
 export const TransportReason = Schema.Union([
   NotDialable,
@@ -207,7 +228,7 @@ export const TransportReason = Schema.Union([
 ])
 export type TransportReason = typeof TransportReason.Type
 
-const AttemptReason = Schema.Union([...TransportReason.members, Unsupported, Insecure, HandshakeError])
+const AttemptReason = Schema.Union([...TransportReason.members, Unsupported, Insecure, HandshakeError, DialDefect])
 /** Why one attempt failed. */
 export type AttemptReason = typeof AttemptReason.Type
 

@@ -17,6 +17,7 @@ import * as Net from "../src/net/Net.ts"
 import * as Noauth from "../src/noauth/Noauth.ts"
 import { Resolver } from "../src/Resolver.ts"
 import * as Transport from "../src/Transport.ts"
+import { turns } from "./support/servers.ts"
 
 const file = (name: string) => fileURLToPath(new URL(`support/${name}`, import.meta.url))
 
@@ -162,6 +163,40 @@ describe("dials of black holes", () => {
         assert.deepStrictEqual(outcomes, { "TimedOut connect": 400 })
         assert.isAbove(files, 10)
       })
+  )
+})
+
+describe("dials of names that no resolver answers", () => {
+  it.live("ask for as many at once as may connect, and keep no place from an IP", () =>
+    Effect.gen(function* () {
+      let asking = 0
+      const question = Effect.acquireUseRelease(
+        Effect.sync(() => void asking++),
+        () => Effect.never,
+        () => Effect.sync(() => void asking--)
+      )
+      const live = Multiserver.layer(["net"]).pipe(
+        Layer.provide(Net.layer()),
+        Layer.provide([Limits.layer({ dials: 4 }), Layer.succeed(Resolver, () => [question])])
+      )
+      yield* Effect.gen(function* () {
+        const names = yield* Effect.forEach(
+          Array.from({ length: 20 }, (_, i) => `net:dead${i}.example:1`),
+          (name) => Effect.forkChild(Effect.scoped(Multiserver.dial(name)), { startImmediately: true })
+        )
+        assert.strictEqual(asking, 4)
+        const listener = yield* Multiserver.listen("net:127.0.0.1:0")
+        yield* Effect.forkScoped(listener.run(() => Effect.void))
+        yield* Multiserver.dial(listener.addresses())
+        // Who is given up makes room for another question.
+        yield* Fiber.interruptAll(names.slice(0, 18))
+        yield* turns
+        assert.strictEqual(asking, 2)
+        yield* Fiber.interruptAll(names)
+        yield* turns
+        assert.strictEqual(asking, 0)
+      }).pipe(Effect.scoped, Effect.provide(live))
+    })
   )
 })
 

@@ -18,6 +18,7 @@ import * as Limits from "../src/Limits.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Memory from "../src/memory/Memory.ts"
 import * as Policy from "../src/Policy.ts"
+import * as Resolver from "../src/Resolver.ts"
 import * as Transform from "../src/Transform.ts"
 import * as Transport from "../src/Transport.ts"
 import { primitives } from "./support/primitives.ts"
@@ -148,6 +149,35 @@ describe("dial", () => {
       assert.strictEqual(back.message, error.message)
       assert.strictEqual(back.isRetryable, error.isRetryable)
     }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("dies of what its resolver throws, with an event that says what it was doing", () =>
+    Effect.gen(function* () {
+      const bug = new Error("the resolver has a bug")
+      for (const resolve of [
+        () => {
+          throw bug
+        },
+        () => [Effect.die(bug)]
+      ] satisfies ReadonlyArray<Resolver.Resolve>) {
+        const events: Array<Events.Event> = []
+        const live = Multiserver.layer(["net~shs"]).pipe(
+          Layer.provide(protocols()),
+          Layer.provide([recorder(events), Layer.succeed(Resolver.Resolver, resolve)])
+        )
+        const exit = yield* Multiserver.dial(`net:name.example:1~shs:${somebody}`).pipe(
+          Effect.scoped,
+          Effect.provide(live),
+          Effect.exit
+        )
+        assert.isTrue(Exit.hasDies(exit))
+        const [event] = events
+        assert.lengthOf(events, 1)
+        const reason = event?._tag === "DialFailed" ? event.error.reason : assert.fail(String(event?._tag))
+        assert.isTrue(reason._tag === "Defect" && reason.phase === "lookup" && reason.cause === bug)
+        assert.include(reason.message, "in the code of the resolver")
+      }
+    })
   )
 
   it.effect("gives up on all addresses together when its own timeout has passed, with one event", () =>

@@ -8,7 +8,7 @@ import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
 import * as Connection from "../Connection.ts"
-import { type Attempt, type AttemptReason, DialError, DialTimedOut } from "../DialError.ts"
+import { type Attempt, type AttemptReason, DialDefect, DialError, DialTimedOut } from "../DialError.ts"
 import { uncounted } from "../DialPlaces.ts"
 import type { Environment } from "../Environment.ts"
 import { HandshakeDefect, HandshakeError } from "../HandshakeError.ts"
@@ -21,7 +21,8 @@ import type { Candidate, Times } from "./plan.ts"
 
 /** The deadline of an attempt, by the monotonic clock. Each phase has its own, and one timer runs for the earliest. */
 class Deadline {
-  private phase: keyof Times = "connect"
+  /** What is going on. */
+  phase: keyof Times = "connect"
   private millis = Number.POSITIVE_INFINITY
   private since = 0
   /** When the timer rings. It runs on a fiber of its own, so that it can be set again. */
@@ -154,11 +155,12 @@ export const attempt = (
       return { connection: Connection.onTop(link, deadlines), leaving: link.leaving }
     })
     const died = (cause: unknown): Effect.Effect<void> => {
-      const reason = new HandshakeError({
-        protocol: stack.name,
-        phase: "defect",
-        reason: new HandshakeDefect({ cause })
-      })
+      const { phase } = deadline
+      const protocol = stack.name
+      const reason =
+        phase === "handshake"
+          ? new HandshakeError({ protocol, phase: "defect", reason: new HandshakeDefect({ cause }) })
+          : new DialDefect({ phase, cause })
       const error = new DialError({ address: format(address), reason })
       return emit({ _tag: "DialFailed", error, millis: Math.round(monotonicMillis(clock) - started) })
     }

@@ -6,6 +6,7 @@
 import * as net from "node:net"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
 import { DeniedByPolicy, NameNotFound, type TransportReason } from "../DialError.ts"
 import { monotonicNow } from "../monotonic.ts"
 import type { Question } from "../Resolver.ts"
@@ -146,16 +147,27 @@ class Race {
 
   /** Fails when every IP has failed. Whoever runs it calls `end` afterwards, whatever became of it. */
   readonly run: Effect.Effect<net.Socket, TransportReason> = Effect.suspend(() => {
-    const { resolve = system } = this.options
-    const questions = (reachOf(this.host) === "device" ? system : resolve)(this.host)
-    this.questions = questions.length
+    const mayAsk = Latch.makeUnsafe(false)
+    let questions: ReadonlyArray<Question> = []
     const allAnswered = () => this.questions === 0
-    const first = this.options.lookingUp(this.until(() => allAnswered() || !this.untried.isEmpty))
+    const lookup = Effect.suspend(() => {
+      const { resolve = system } = this.options
+      questions = (reachOf(this.host) === "device" ? system : resolve)(this.host)
+      this.questions = questions.length
+      mayAsk.openUnsafe()
+      return this.until(() => allAnswered() || !this.untried.isEmpty)
+    })
+    // Further answers may come while the first IPs are tried.
+    const asking = Effect.andThen(
+      mayAsk.await,
+      Effect.suspend(() => this.asking(questions))
+    )
     const preferred = Effect.suspend(() => {
       const holds = () => allAnswered() || this.untried.hasFamily(6)
       return holds() ? Effect.void : Effect.timeoutOption(this.until(holds), resolutionMillis)
     })
-    return Effect.raceFirst(this.asking(questions), first.pipe(Effect.andThen(preferred), Effect.andThen(this.step)))
+    const trying = this.options.lookingUp(lookup).pipe(Effect.andThen(preferred), Effect.andThen(this.step))
+    return Effect.raceFirst(asking, trying)
   })
 
   private readonly step: Effect.Effect<net.Socket, TransportReason> = Effect.flatMap(monotonicNow, (now) => {
