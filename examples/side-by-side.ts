@@ -2,9 +2,10 @@
  * The first example of npm multiserver's README, line for line: two incompatible security protocols side by side, so that the first can
  * be dropped when nobody needs it any more. `shs2` is written as somebody else would write it: here it is shs in a network of its own.
  */
-import { Effect, Layer, Redacted, Result, Schema } from "effect"
+import { Effect, Layer, Option, Redacted, Result, Schema } from "effect"
 import {
   Address,
+  AppKey,
   type Connection,
   Identity,
   Link,
@@ -16,7 +17,7 @@ import {
 } from "effect-multiserver/node"
 
 // var appKey = "dTuPysQsRoyWzmsK6iegSV4U3Qu912vPpkOyx6bPuEk="
-export const appKey = Shs.parseAppKey("dTuPysQsRoyWzmsK6iegSV4U3Qu912vPpkOyx6bPuEk=") ?? Shs.mainNetwork
+export const appKey = Option.getOrThrow(AppKey.parse("dTuPysQsRoyWzmsK6iegSV4U3Qu912vPpkOyx6bPuEk="))
 
 /** `shs2` on listening, `shs2:KEY` in an address. */
 const Section = Address.section("shs2", Schema.Union([Schema.Literal(""), Identity.PublicKeyFromString]))
@@ -30,7 +31,8 @@ const shs2 = Layer.effect(
   Effect.gen(function* () {
     const primitives = yield* Primitives.Primitives
     const identity = yield* Identity.Identity
-    const inner = yield* Shs.make({ appKey: Redacted.make(primitives.sha256(Redacted.value(appKey))) })
+    const other = Redacted.make(primitives.sha256(yield* AppKey.bytes))
+    const inner = yield* Effect.provideService(Shs.make(), AppKey.AppKey, other)
     /** The same handshake, under its own name in the address of the other end. */
     const named = (wrap: Result.Result<Transform.Wrap, Transform.Refusal>, link: Link.Link) =>
       Effect.map(Result.getOrThrow(wrap)(link), (secured) => {
@@ -55,7 +57,8 @@ const shs2 = Layer.effect(
 
 // var ms = MultiServer([[net({port: 3333}), shs({keys, appKey, auth})], [net({port: 4444}), shs2({keys, appKey, auth})]])
 export const Live = Multiserver.layer(["net~shs", "net~shs2"]).pipe(
-  Layer.provide([Net.layer(), Shs.layer({ appKey, authorize: () => Effect.succeed(true) }), shs2])
+  Layer.provide([Net.layer(), Shs.layer({ authorize: () => Effect.succeed(true) }), shs2]),
+  Layer.provide(AppKey.layer(appKey))
 )
 
 // ms.server(function (stream) { console.log('connection from', stream.address) })

@@ -14,11 +14,12 @@
  */
 import * as Effect from "effect/Effect"
 import { NodeInspectSymbol } from "effect/Inspectable"
+import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { AddressError } from "./AddressError.ts"
+import { AddressError, MissingSection } from "./AddressError.ts"
 import { fits, maxAddressBytes, maxAddresses, maxSections } from "./address/limits.ts"
 import { parseAll } from "./address/parse.ts"
 import { type AddressFields, printRedacted, printRevealed } from "./address/print.ts"
@@ -125,6 +126,31 @@ const withoutSecret = (section: Section): Section => definitionOf(section).secre
 
 /** Whether the address holds a seed or token. */
 export const hasSecret = (self: Address): boolean => self.transforms.some(sectionHasSecret)
+
+/**
+ * The same address with this secret of 32 bytes in each section that can hold one: the seed of `shs`, the token of
+ * `noise`. Fails when no section with a key can.
+ */
+export const withSecret = (
+  self: Address,
+  secret: Redacted.Redacted<Uint8Array>
+): Result.Result<Address, AddressError> => {
+  const offset = format(self).length
+  const transforms: Array<Section> = []
+  let found = false
+  for (const section of self.transforms) {
+    const put = definitionOf(section).secret?.put(section, secret)
+    if (put !== undefined && Result.isFailure(put)) {
+      const { expected, Reason } = put.failure
+      return Result.fail(new AddressError({ reason: new Reason({ offset, expected }) }))
+    }
+    found ||= put !== undefined
+    transforms.push(put === undefined ? section : put.success)
+  }
+  if (found) return Result.succeed(new Address({ transport: self.transport, transforms }))
+  const expected = "a section that names the peer by its key, as shs:KEY or noise:KEY"
+  return Result.fail(new AddressError({ reason: new MissingSection({ offset, expected }) }))
+}
 
 /** The same address without its seed or token. */
 export const withoutSecrets = (self: Address): Address =>

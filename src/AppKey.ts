@@ -1,37 +1,121 @@
-/** App keys: 32 bytes that name a network, in shs and noise. Peers with another one can't even talk. */
+/**
+ * The app key: 32 bytes that name a network, for shs and noise. Peers with different app keys can't talk at all.
+ *
+ * Public for most networks, so it is no password.
+ */
 import * as Config from "effect/Config"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { decodeExactly } from "./crypto/exactBase64.ts"
-import { forms, invalid, unreadable, variables } from "./variables.ts"
+import { check, forms, invalid, unreadable, variables } from "./variables.ts"
 
 /**
- * 32 bytes that name a network: peers with another one can't even talk. Public for most networks, so not a password.
+ * 32 bytes that name a network.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export type AppKey = Redacted.Redacted<Uint8Array>
 
-/** The app key of Secure Scuttlebutt's main network. */
+const label = "app key"
+
+/**
+ * The app key of Secure Scuttlebutt's main network.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const mainNetwork: AppKey = Redacted.make(
   Result.getOrThrow(Base64.decode("1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan/s=")),
-  { label: "app key" }
+  { label }
 )
 
-/** An app key from base64 of 32 bytes; `undefined` when it is none. */
-export const parseAppKey = (text: string): AppKey | undefined => {
-  const bytes = decodeExactly(text, 32)
-  return bytes === undefined ? undefined : Redacted.make(bytes, { label: "app key" })
-}
+/**
+ * The app key that `Shs.layer` and `Noise.layer` read when they are built. By default that of Secure Scuttlebutt's main
+ * network. Provide it to these layers, or to anything that contains them.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const AppKey: Context.Reference<AppKey> = Context.Reference("effect-multiserver/AppKey", {
+  defaultValue: () => mainNetwork
+})
+
+/**
+ * An app key from its bytes; none when these are not 32.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromBytes = (bytes: Uint8Array): Option.Option<AppKey> =>
+  bytes.length === 32 ? Option.some(Redacted.make(new Uint8Array(bytes), { label })) : Option.none()
+
+/**
+ * An app key from base64 of 32 bytes; none when the text is anything else.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const parse = (text: string): Option.Option<AppKey> =>
+  Option.flatMap(Option.fromUndefinedOr(decodeExactly(text, 32)), fromBytes)
+
+/**
+ * The bytes of the app key that is provided, for authors of transforms. An app key that is not 32 bytes long is a
+ * defect: no other network is spoken in its place.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const bytes: Effect.Effect<Uint8Array> = Effect.flatMap(AppKey, (appKey) => {
+  const bytes = Redacted.value(appKey)
+  return bytes.length === 32
+    ? Effect.succeed(bytes)
+    : Effect.die(new RangeError(`an app key has 32 bytes, and this one has ${bytes.length}`))
+})
+
+/**
+ * Everything that is built with this layer speaks in the network of this app key.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (appKey: AppKey): Layer.Layer<never> => Layer.succeed(AppKey, appKey)
 
 const fromVariable = Config.Redacted(variables.appKey.name)
 
-/** An app key from configuration, base64 of 32 bytes; by default `MULTISERVER_APP_KEY`. */
-export const configAppKey = (config: Config.Config<Redacted.Redacted<string>> = fromVariable): Config.Config<AppKey> =>
-  config.pipe(
-    Config.mapEffect((text) => {
-      const appKey = parseAppKey(Redacted.value(text))
-      if (appKey !== undefined) return Effect.succeed(appKey)
-      return Effect.fail(config === fromVariable ? unreadable(variables.appKey) : invalid(`expected ${forms.appKey}`))
-    })
+/**
+ * An app key from configuration, base64 of 32 bytes; by default `MULTISERVER_APP_KEY`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const config = (source: Config.Config<Redacted.Redacted<string>> = fromVariable): Config.Config<AppKey> =>
+  source.pipe(
+    Config.mapEffect((text) =>
+      Option.match(parse(Redacted.value(text)), {
+        onSome: Effect.succeed,
+        onNone: () =>
+          Effect.fail(source === fromVariable ? unreadable(variables.appKey) : invalid(`expected ${forms.appKey}`))
+      })
+    )
   )
+
+/**
+ * The app key of the variable `MULTISERVER_APP_KEY`, base64 of 32 bytes; the main network's where it is not set. Fails
+ * when it can't be read.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig: Layer.Layer<never, Config.ConfigError> = Layer.effect(
+  AppKey,
+  Effect.andThen(
+    check(({ readBy }) => readBy === "AppKey.layerConfig"),
+    Config.withDefault(config(), mainNetwork)
+  )
+)

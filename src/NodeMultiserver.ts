@@ -16,7 +16,15 @@ import * as WebSocket from "./ws/WebSocket.ts"
 /** The stacks that `layer` speaks. For others, or for plaintext, write the list: `Multiserver.layer([...])`. */
 export const stacks = Stack.product(["net", "ws", "wss", "unix", "onion", "memory"], ["shs", "noise"])
 
-/** The options of the protocols; each has defaults. `appKey` and `authorize` are for all that prove keys. */
+/**
+ * What `authorize` is asked about.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type { Applicant } from "./handshake/authorize.ts"
+
+/** The options of the protocols; each has defaults. `authorize` is for shs and noise alike. */
 export interface Options<E = never, R = never> extends Authorize.Options<E, R> {
   readonly net?: Net.Options
   /** Also with what wss listens and dials. */
@@ -25,7 +33,7 @@ export interface Options<E = never, R = never> extends Authorize.Options<E, R> {
   readonly shs?: Pick<Shs.Options, "maxBoxBody">
 }
 
-/** Speaks `stacks` as the process's `Identity`. */
+/** Speaks `stacks` as the process's `Identity`, in the network of `AppKey`. */
 export const layer = <E = never, R = never>(
   options: Options<E, R> = {}
 ): Layer.Layer<Multiserver.Multiserver, never, Identity | R> =>

@@ -3,14 +3,15 @@
  * goodbye, reads to the end, and prints `{"ok","tag"}`: `end` after the peer's goodbye, otherwise the tag of what failed. Exits with 0.
  */
 import * as Effect from "effect/Effect"
-import * as Shs from "../src/shs/Shs.ts"
+import * as Option from "effect/Option"
+import * as AppKey from "../src/AppKey.ts"
 import { exchange, multiserver } from "./hostile/ours.ts"
 
 /** Once connected, a peer may be silent for as long as it likes: this is how long the client is. */
 const patience = "30 seconds"
 
 const [address = ""] = process.argv.slice(2)
-const appKey = Shs.parseAppKey(process.env.APPKEY ?? "")
+const appKey = Option.getOrUndefined(AppKey.parse(process.env.APPKEY ?? ""))
 
 if (appKey === undefined) {
   process.stderr.write("APPKEY: expected base64 of 32 bytes\n")

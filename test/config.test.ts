@@ -5,8 +5,10 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Address from "../src/Address.ts"
+import * as AppKey from "../src/AppKey.ts"
 import * as Sodium from "../src/crypto/Sodium.ts"
 import * as Identity from "../src/Identity.ts"
 import * as Limits from "../src/Limits.ts"
@@ -22,11 +24,9 @@ const environment = (values: Record<string, string>) =>
 describe("configuration", () => {
   it.live("gives a whole server: address, identity, app key and limits", () =>
     Effect.gen(function* () {
-      const appKey = Shs.configAppKey()
-      const live = Layer.unwrap(Effect.map(appKey, (appKey) => Shs.layer({ appKey }))).pipe(
-        Layer.merge(Memory.layer()),
-        (protocols) => Multiserver.layer(["memory~shs"]).pipe(Layer.provide(protocols)),
-        Layer.provide(Limits.layerConfig),
+      const live = Multiserver.layer(["memory~shs"]).pipe(
+        Layer.provide([Shs.layer(), Memory.layer()]),
+        Layer.provide([AppKey.layerConfig, Limits.layerConfig]),
         Layer.provide(Identity.layerConfig()),
         Layer.provide(Sodium.layer)
       )
@@ -65,7 +65,7 @@ describe("configuration", () => {
         MULTISERVER_SECRET: seed.slice(1)
       }
       const errors = yield* Effect.all([
-        Effect.flip(Effect.asVoid(Shs.configAppKey())),
+        Effect.flip(Effect.asVoid(AppKey.config())),
         Effect.flip(Effect.asVoid(Config.schema(Address.MultiAddressFromString, "listen"))),
         Effect.flip(Effect.asVoid(Layer.build(Identity.layerConfig().pipe(Layer.provide(Sodium.layer)))))
       ]).pipe(Effect.provide(environment(bad)), Effect.scoped)
@@ -78,6 +78,6 @@ describe("configuration", () => {
 
   it("keeps the app key redacted", () => {
     assert.strictEqual(String(Redacted.make(pattern(32), { label: "app key" })), "<redacted:app key>")
-    assert.isUndefined(Shs.parseAppKey("too short"))
+    assert.isTrue(Option.isNone(AppKey.parse("too short")))
   })
 })

@@ -12,11 +12,12 @@ import * as References from "effect/References"
 import * as Schema from "effect/Schema"
 import * as Tracer from "effect/Tracer"
 import type * as Address from "../src/Address.ts"
+import * as AppKey from "../src/AppKey.ts"
 import { DialError } from "../src/DialError.ts"
 import type * as Events from "../src/Events.ts"
 import { formatPublicKey, Identity, PublicKey } from "../src/Identity.ts"
 import * as Multiserver from "../src/Multiserver.ts"
-import * as Shs from "../src/shs/Shs.ts"
+import type * as Shs from "../src/shs/Shs.ts"
 import { primitives } from "./support/primitives.ts"
 import { echo, multiserver, pattern, recorder, served } from "./support/servers.ts"
 import { base64, hex } from "./support/vectors.ts"
@@ -70,7 +71,7 @@ describe.each(["shs", "noise"])("a dial with a seed or token for %s", (transform
       yield* Effect.gen(function* () {
         const [address] = yield* served(`net:127.0.0.1:0~${transform}`, echo)
         const [network] = yield* served(`memory:n~${transform}`, echo).pipe(
-          Effect.provide(multiserver({ appKey: Redacted.make(pattern(32, 3)) }))
+          Effect.provide(multiserver().pipe(Layer.provide(AppKey.layer(Redacted.make(pattern(32, 3))))))
         )
         const silent = yield* Effect.acquireRelease(
           Effect.callback<net.Server>((resume) => {
@@ -150,7 +151,7 @@ describe("a dial with a seed", () => {
   )
 
   it("of the app key, too, nothing is printed", () => {
-    assertNoSecret(show(Shs.mainNetwork), "app key")
-    assert.notInclude(show(Shs.mainNetwork), "1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan")
+    assertNoSecret(show(AppKey.mainNetwork), "app key")
+    assert.notInclude(show(AppKey.mainNetwork), "1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan")
   })
 })

@@ -11,6 +11,7 @@ import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import { build } from "vite"
 import type { Address } from "../src/Address.ts"
+import * as AppKey from "../src/AppKey.ts"
 import type { Connection } from "../src/Connection.ts"
 import * as Sodium from "../src/crypto/Sodium.ts"
 import * as Events from "../src/Events.ts"
@@ -23,10 +24,9 @@ import * as Shs from "../src/shs/Shs.ts"
 import { appKeyBytes, theirs } from "./interop/setup.ts"
 import { echo, pattern, readAll, sameBytes } from "./support/servers.ts"
 
-const appKey = Redacted.make(appKeyBytes)
-
 const live = Multiserver.layer(["net~shs", "net~noise"]).pipe(
-  Layer.provide([Net.layer(), Shs.layer({ appKey }), Noise.layer({ appKey })]),
+  Layer.provide([Net.layer(), Shs.layer(), Noise.layer()]),
+  Layer.provide(AppKey.layer(Redacted.make(appKeyBytes))),
   Layer.provide(Layer.succeed(Policy.Policy, { ...Policy.allowAll, order: Policy.prefer("noise", "shs") })),
   Layer.provide(Identity.layerEphemeral),
   Layer.provide(Sodium.layer)

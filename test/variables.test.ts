@@ -57,7 +57,11 @@ const list = (of: "dial" | "accept", name: "allow" | "deny"): Reading => [
 
 const readings: Readonly<Record<Exclude<keyof typeof variables, "address">, Reading>> = {
   secret: [identity, bytes, bytes],
-  appKey: [Effect.map(AppKey.configAppKey(), (key) => base64(Redacted.value(key))), bytes, bytes],
+  appKey: [
+    Effect.map(AppKey.AppKey.pipe(Effect.provide(AppKey.layerConfig)), (key) => base64(Redacted.value(key))),
+    bytes,
+    bytes
+  ],
   dialAllow: list("dial", "allow"),
   dialDeny: list("dial", "deny"),
   dialDenyPrivate: [Effect.map(Policy.config, ({ dial }) => dial?.denyPrivate), "true", true],
@@ -248,7 +252,7 @@ describe("MULTISERVER_DIAL_DENY_PRIVATE", () => {
 /** What shs needs besides. */
 const given = Identity.layerEphemeral.pipe(Layer.provideMerge(Sodium.layer))
 
-const shs = Layer.unwrap(Effect.map(AppKey.configAppKey(), (appKey) => Shs.layer({ appKey })))
+const shs = Shs.layer().pipe(Layer.provide(AppKey.layerConfig))
 
 describe("docs/configuration.md", () => {
   const read = (name: string) => fs.readFileSync(new URL(`../${name}`, import.meta.url), "utf8")

@@ -26,5 +26,7 @@ export interface Definition<Section> {
   readonly secret?: {
     find(section: Section): Secret | undefined
     remove(section: Section): Section
+    /** The section with this secret; `undefined` when it has no key, and so can't hold one. */
+    put(section: Section, secret: Secret): Parsed<Section> | undefined
   }
 }

@@ -21,6 +21,8 @@ export interface SecretKind {
   readonly expected: string
   /** From base64; `undefined` when the text is not such a secret. */
   readonly parse: (text: string) => Secret | undefined
+  /** Whether it is a secret of this kind. */
+  readonly is: (u: unknown) => u is Secret
   /** Decodes it from text. No schema that this is part of encodes it, and no codec derived from one. */
   readonly schema: Schema.Codec<Secret, string>
 }
@@ -51,5 +53,5 @@ export const secretKind = (label: string, expected: string, accepts: (bytes: Uin
       fromString
     )
   )
-  return { expected, parse, schema }
+  return { expected, is: isSecret, parse, schema }
 }

@@ -1,4 +1,5 @@
 /** Where the command's addresses come from: arguments, a file, or the environment. */
+
 import * as Config from "effect/Config"
 import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
@@ -6,11 +7,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Address from "../Address.ts"
+import * as Invite from "../Invite.ts"
 import { variables } from "../variables.ts"
 import { type LocalError, UsageError } from "./exit.ts"
 import { type Needs, readValue } from "./files.ts"
 import * as Meant from "./meant.ts"
-import * as Stacks from "./stacks.ts"
 
 const variable = variables.address.name
 
@@ -44,10 +45,8 @@ const explained = (text: string, error: Address.AddressError): Address.AddressEr
 const parseOne = (text: string): Result.Result<Address.MultiAddress, Address.AddressError> => {
   const parsed = Address.parse(text)
   if (Result.isSuccess(parsed)) return parsed
-  for (const { is, parse } of Stacks.invites) {
-    const invite = parse(text)
-    if (Result.isSuccess(invite) || is(text)) return Result.map(invite, (address) => [address])
-  }
+  const invite = Invite.parse(text)
+  if (Result.isSuccess(invite) || Invite.isLegacy(text)) return Result.map(invite, (address) => [address])
   return Result.fail(explained(text, parsed.failure))
 }
 

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Address from "../Address.ts"
-import { relay } from "../bridge/relay.ts"
+import * as Relay from "../bridge/Relay.ts"
 import type { ConnectionError } from "../ConnectionError.ts"
 import type { DialError } from "../DialError.ts"
 import type * as Listener from "../Listener.ts"
@@ -69,7 +69,7 @@ export const bridge = Command.make("bridge", {
       const dialing = yield* Dialing.options(input)
       yield* Dialing.checkUsed(input, there.addresses)
       const relaying: Listener.Handler<Failure, Needs> = (connection) =>
-        Effect.flatMap(dial(there.addresses), (other) => relay(connection, other))
+        Effect.flatMap(dial(there.addresses), (other) => Relay.between(connection, other))
       yield* Listening.serve(input, {
         addresses: here.addresses,
         dialed: there.addresses,

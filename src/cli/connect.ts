@@ -69,7 +69,7 @@ export const connect = Command.make("connect", {
         // The connection was ended without a goodbye: not all was said.
         Effect.catchTag("StdoutClosed", () => Effect.void),
         Effect.provide(
-          Stacks.layer({ ...options, peers: { appKey } }).pipe(
+          Stacks.layer({ ...options, appKey }).pipe(
             Layer.provide([Keys.identity(input.keyFile), Settings.layer(settings), events]),
             Layer.provide(Sodium.layer)
           )

@@ -3,7 +3,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { type AppKey, mainNetwork, parseAppKey } from "../AppKey.ts"
+import * as AppKey from "../AppKey.ts"
 import type { Primitives } from "../crypto/Primitives.ts"
 import * as Identity from "../Identity.ts"
 import { type LocalError, UsageError } from "./exit.ts"
@@ -51,11 +51,11 @@ export interface Input {
   readonly appKeyFile: Option.Option<string>
 }
 
-/** The app key that was given by a flag, or by the variable, or the main network's. */
+/** The app key that a flag gives, or else that of the settings. */
 export const appKey = (
   input: Input,
-  variable: AppKey | undefined
-): Effect.Effect<AppKey, UsageError | LocalError, Needs> =>
+  byDefault: AppKey.AppKey
+): Effect.Effect<AppKey.AppKey, UsageError | LocalError, Needs> =>
   Effect.gen(function* () {
     if (Option.isSome(input.appKey) && Option.isSome(input.appKeyFile)) {
       return yield* new UsageError({ kind: "Conflict", message: "both --app-key and --app-key-file: take one of them" })
@@ -63,6 +63,9 @@ export const appKey = (
     const text = Option.isSome(input.appKeyFile)
       ? yield* readValue(input.appKeyFile.value)
       : Option.getOrUndefined(input.appKey)
-    const key = text === undefined ? (variable ?? mainNetwork) : parseAppKey(text)
-    return key ?? (yield* new UsageError({ kind: "BadValue", message: "the app key is not base64 of 32 bytes" }))
+    if (text === undefined) return byDefault
+    return yield* Option.match(AppKey.parse(text), {
+      onSome: Effect.succeed,
+      onNone: () => Effect.fail(new UsageError({ kind: "BadValue", message: "the app key is not base64 of 32 bytes" }))
+    })
   })

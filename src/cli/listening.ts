@@ -166,7 +166,8 @@ export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed,
     const stacks = Stacks.layer({
       ...dialing,
       trustedProxies,
-      peers: { appKey, authorize: Allowed.authorize(allowed) },
+      appKey,
+      peers: { authorize: Allowed.authorize(allowed) },
       web: {
         ...dialing.web,
         ...(origins.length > 0 && { origins }),

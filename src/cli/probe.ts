@@ -130,7 +130,7 @@ export const probe = Command.make("probe", {
       const targets = input.race ? [addresses] : addresses.map((each): Address.MultiAddress => [each])
       const errors = yield* Effect.forEach(targets, probeOne(dial, opened)).pipe(
         Effect.provide(
-          Stacks.layer({ ...options, peers: { appKey } }).pipe(
+          Stacks.layer({ ...options, appKey }).pipe(
             Layer.provide([
               Keys.identity(input.keyFile),
               Settings.layer(settings),

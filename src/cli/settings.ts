@@ -4,7 +4,7 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { type AppKey, configAppKey } from "../AppKey.ts"
+import * as AppKey from "../AppKey.ts"
 import * as Limits from "../Limits.ts"
 import * as Networks from "../Networks.ts"
 import * as Policy from "../Policy.ts"
@@ -15,7 +15,7 @@ export interface Settings {
   readonly limits: Limits.LimitValues
   readonly policy: Policy.Reloadable
   readonly trustedProxies: Networks.Networks
-  readonly appKey: AppKey | undefined
+  readonly appKey: AppKey.AppKey
 }
 
 const unusable = (message: string): UsageError => new UsageError({ kind: "BadVariable", message })
@@ -50,7 +50,7 @@ export const read = (command: Command): Effect.Effect<Settings, UsageError> =>
       limits: Limits.config,
       policy: Policy.config,
       trustedProxies: Networks.configTrustedProxies,
-      appKey: Config.withDefault(configAppKey(), undefined)
+      appKey: Config.withDefault(AppKey.config(), AppKey.mainNetwork)
     })
     const { policy, ...rest } = yield* own.parse(onlyFor(command, provider))
     yield* refuseSecret

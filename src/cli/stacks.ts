@@ -1,9 +1,8 @@
 /** The protocols that the command speaks, and what it says of each: the one place that lists them. */
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Result from "effect/Result"
 import * as Address from "../Address.ts"
-import type { AppKey } from "../AppKey.ts"
+import * as AppKey from "../AppKey.ts"
 import type { Primitives } from "../crypto/Primitives.ts"
 import * as Deflate from "../deflate/Deflate.ts"
 import { formatPublicKey, type Identity, type PublicKey } from "../Identity.ts"
@@ -14,7 +13,6 @@ import * as Noauth from "../noauth/Noauth.ts"
 import * as Noise from "../noise/Noise.ts"
 import * as Onion from "../onion/Onion.ts"
 import * as Stack from "../Stack.ts"
-import * as Invite from "../shs/Invite.ts"
 import * as Shs from "../shs/Shs.ts"
 import { reachOf } from "../sockets/ip.ts"
 import * as Unix from "../unix/Unix.ts"
@@ -70,23 +68,6 @@ export const openWarning = (address: Address.Address) =>
   }) as const
 
 // -----------------------------------------------------------------------------
-// invites
-// -----------------------------------------------------------------------------
-
-interface InviteForm {
-  /** Whether a text that is no address has this form. */
-  readonly is: (text: string) => boolean
-  readonly parse: (text: string) => Result.Result<Address.Address, Address.AddressError>
-}
-
-/** Invites that are no addresses, by the protocol whose they are. */
-const inviteForms: Readonly<Record<string, InviteForm>> = {
-  shs: { is: Invite.isLegacy, parse: Invite.parse }
-}
-
-export const invites: ReadonlyArray<InviteForm> = Object.values(inviteForms)
-
-// -----------------------------------------------------------------------------
 // layers
 // -----------------------------------------------------------------------------
 
@@ -100,14 +81,15 @@ export interface Options extends Dialing {
   /** Whom a listener believes who connects. */
   readonly trustedProxies?: Networks
   /** For all transforms that prove keys. */
-  readonly peers: {
-    readonly appKey: AppKey
+  readonly peers?: {
     readonly authorize?: (applicant: { readonly publicKey: PublicKey }) => Effect.Effect<boolean, never, Primitives>
   }
+  readonly appKey: AppKey.AppKey
 }
 
 /** A Multiserver that speaks all of them. */
 export const layer = ({
+  appKey,
   onion,
   peers,
   trustedProxies = empty,
@@ -124,7 +106,8 @@ export const layer = ({
       Noise.layer(peers),
       Noauth.layer(),
       Deflate.layer()
-    ])
+    ]),
+    Layer.provide(AppKey.layer(appKey))
   )
 
 // -----------------------------------------------------------------------------

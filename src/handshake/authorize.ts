@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type { Address } from "../Address.ts"
-import type { AppKey } from "../AppKey.ts"
 import { type HandshakeError, NotAuthorized } from "../HandshakeError.ts"
 import { formatPublicKey, type PublicKey } from "../Identity.ts"
 
@@ -29,8 +28,6 @@ export type Verdict = boolean | Option.Option<unknown>
 
 /** Options for several transforms that prove keys. */
 export interface Options<E, R> {
-  /** By default SSB's main network. */
-  readonly appKey?: AppKey
   /**
    * Whether a peer may come in. Runs once, within the handshake's deadline; when it fails or dies, the peer is refused.
    * By default every peer that passes the handshake gets in.

@@ -12,7 +12,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Address from "../Address.ts"
-import { type AppKey, mainNetwork } from "../AppKey.ts"
+import * as AppKey from "../AppKey.ts"
 import { Primitives } from "../crypto/Primitives.ts"
 import { PeerMisbehaved, type Rejected } from "../HandshakeError.ts"
 import { decide, type Verdict } from "../handshake/authorize.ts"
@@ -38,10 +38,8 @@ export interface Applicant {
   readonly token: Option.Option<Redacted.Redacted<Uint8Array>>
 }
 
-/** The network, and who may come in. */
+/** Which peers may come in. */
 export interface Options<E = never, R = never> {
-  /** By default SSB's main network. */
-  readonly appKey?: AppKey
   /**
    * Whether a peer may come in, and a value that its connection then carries. Runs once, within the handshake's
    * deadline; when it fails or dies, the peer is refused. By default every peer that passes the handshake gets in.
@@ -65,12 +63,12 @@ const handshaken = (
   binding: new Uint8Array(session.hash)
 })
 
-/** The transform, for an identity. `Noise.layer` is the usual way to it. */
+/** The transform, for an identity and an app key. Most programs use `layer`. */
 export const make = Effect.fnUntraced(function* <E = never, R = never>(options: Options<E, R> = {}) {
   const primitives = yield* Primitives
   const identity = yield* Identity
   const context = yield* Effect.context<R>()
-  const appKey = Redacted.value(options.appKey ?? mainNetwork)
+  const appKey = yield* AppKey.bytes
   const { authorize } = options
   const local = Profile.local(primitives, appKey, identity)
 
@@ -136,7 +134,7 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
   })
 })
 
-/** The transform `noise` for the process's `Identity`. */
+/** The transform `noise` for the process's `Identity`, in the network of `AppKey`. */
 export const layer = <E = never, R = never>(
   options: Options<E, R> = {}
 ): Layer.Layer<Transform.Transform<"noise">, never, Identity | Primitives | R> =>

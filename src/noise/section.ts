@@ -3,6 +3,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { BadToken } from "../AddressError.ts"
 import { type Definition, definition } from "../address/definition.ts"
+import { fault } from "../address/fault.ts"
 import { parseKeyed, printKeyed } from "../address/keyed.ts"
 import { secretKind } from "../address/secret.ts"
 import { PublicKey } from "../crypto/publicKey.ts"
@@ -32,7 +33,12 @@ export class Noise extends Schema.TaggedClass<Noise>("effect-multiserver/Noise")
     print: ({ publicKey, token }, secretText) => printKeyed("noise", publicKey, token, secretText),
     secret: {
       find: ({ token }) => token,
-      remove: ({ token: _token, ...rest }) => makeUnchecked(Noise, rest)
+      remove: ({ token: _token, ...rest }) => makeUnchecked(Noise, rest),
+      put: ({ _tag, publicKey }, token) => {
+        if (publicKey === undefined) return undefined
+        if (!Token.is(token)) return fault(BadToken, 0, Token.expected)
+        return Result.succeed(makeUnchecked(Noise, { _tag, publicKey, token }))
+      }
     }
   }
 }

@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Address from "../Address.ts"
-import { type AppKey, mainNetwork } from "../AppKey.ts"
+import * as AppKey from "../AppKey.ts"
 import { Crowded } from "../Crowded.ts"
 import { Primitives } from "../crypto/Primitives.ts"
 import { PeerMisbehaved, type Rejected } from "../HandshakeError.ts"
@@ -26,8 +26,6 @@ import * as Transform from "../Transform.ts"
 import * as BoxStream from "./BoxStream.ts"
 import * as Handshake from "./ShsHandshake.ts"
 
-export { type AppKey, configAppKey, mainNetwork, parseAppKey } from "../AppKey.ts"
-
 /** Who asks to come in, with its key already proved. */
 export interface Applicant {
   readonly publicKey: PublicKey
@@ -35,10 +33,8 @@ export interface Applicant {
   readonly remote: Address.Address
 }
 
-/** The network, who may come in, and the longest box that is read. */
+/** Which peers may come in, and the longest box that is read. */
 export interface Options<E = never, R = never> {
-  /** By default SSB's main network. */
-  readonly appKey?: AppKey
   /**
    * Whether a peer may come in, and a value that its connection then carries. Runs once, within the handshake's
    * deadline; when it fails or dies, the peer is refused. By default every peer that passes the handshake gets in.
@@ -64,12 +60,12 @@ const handshaken = (
   codec: BoxStream.codec(primitives, session, maxBoxBody)
 })
 
-/** The transform, for an identity. `Shs.layer` is the usual way to it. */
+/** The transform, for an identity and an app key. Most programs use `layer`. */
 export const make = Effect.fnUntraced(function* <E = never, R = never>(options: Options<E, R> = {}) {
   const primitives = yield* Primitives
   const identity = yield* Identity
   const context = yield* Effect.context<R>()
-  const appKey = Redacted.value(options.appKey ?? mainNetwork)
+  const appKey = yield* AppKey.bytes
   const { authorize } = options
   const keys = new ConvertedKeys(primitives)
   const local = (as: KeyPair, secrets: Secrets): Handshake.Local => {
@@ -133,7 +129,7 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
   })
 })
 
-/** The transform `shs` for the process's `Identity`. */
+/** The transform `shs` for the process's `Identity`, in the network of `AppKey`. */
 export const layer = <E = never, R = never>(
   options: Options<E, R> = {}
 ): Layer.Layer<Transform.Transform<"shs">, never, Identity | Primitives | R> =>

@@ -3,6 +3,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { BadSeed } from "../AddressError.ts"
 import { type Definition, definition } from "../address/definition.ts"
+import { fault } from "../address/fault.ts"
 import { parseKeyed, printKeyed } from "../address/keyed.ts"
 import { secretKind } from "../address/secret.ts"
 import { PublicKey } from "../crypto/publicKey.ts"
@@ -30,7 +31,12 @@ export class Shs extends Schema.TaggedClass<Shs>("effect-multiserver/Shs")(
     print: ({ publicKey, seed }, secretText) => printKeyed("shs", publicKey, seed, secretText),
     secret: {
       find: ({ seed }) => seed,
-      remove: ({ seed: _seed, ...rest }) => makeUnchecked(Shs, rest)
+      remove: ({ seed: _seed, ...rest }) => makeUnchecked(Shs, rest),
+      put: ({ _tag, publicKey }, seed) => {
+        if (publicKey === undefined) return undefined
+        if (!Seed.is(seed)) return fault(BadSeed, 0, Seed.expected)
+        return Result.succeed(makeUnchecked(Shs, { _tag, publicKey, seed }))
+      }
     }
   }
 }

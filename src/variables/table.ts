@@ -19,7 +19,7 @@ export type ReadBy =
   | "Limits.layerConfig"
   | "Policy.layerConfig"
   | "Identity.layerConfig"
-  | "AppKey.configAppKey"
+  | "AppKey.layerConfig"
   | "Networks.configTrustedProxies"
 
 /** One variable. */
@@ -65,7 +65,7 @@ export const variables = {
     form: "appKey",
     what: "the key of the network; `--app-key` and `--app-key-file` come before it",
     byDefault: "Secure Scuttlebutt's main network",
-    readBy: "AppKey.configAppKey",
+    readBy: "AppKey.layerConfig",
     commands: speaking
   },
   dialAllow: {

@@ -16,7 +16,7 @@ import pull from "pull-stream"
 import * as Address from "../../src/Address.ts"
 import { toDuplex } from "../../src/bridge/Duplex.ts"
 import { type End, toPullStream } from "../../src/bridge/PullStream.ts"
-import { relay } from "../../src/bridge/relay.ts"
+import * as Relay from "../../src/bridge/Relay.ts"
 import { toWebStreams } from "../../src/bridge/WebStream.ts"
 import * as Connection from "../../src/Connection.ts"
 import * as Deflate from "../../src/deflate/Deflate.ts"
@@ -166,7 +166,7 @@ describe.each(Object.keys(targets) as ReadonlyArray<Target>)(
       Effect.gen(function* () {
         const { far, near, reset } = yield* breakable(target, "left")
         const [other, b] = yield* pair("memory:right~shs")
-        const relaying = yield* Effect.forkChild(relay(near, b), { startImmediately: true })
+        const relaying = yield* Effect.forkChild(Relay.between(near, b), { startImmediately: true })
         yield* far.end
         // The end has been passed on: from now on the relay waits for what the other one sends.
         assert.strictEqual((yield* readAll(other)).length, 0)

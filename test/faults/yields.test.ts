@@ -15,7 +15,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
-import { relay } from "../../src/bridge/relay.ts"
+import * as Relay from "../../src/bridge/Relay.ts"
 import * as Connection from "../../src/Connection.ts"
 import * as Deflate from "../../src/deflate/Deflate.ts"
 import * as Limits from "../../src/Limits.ts"
@@ -248,7 +248,7 @@ describe("however soon a fiber has to let others run", () => {
             ])
           )
         const middles = {
-          relay: yielding(Effect.suspend(() => through(targetOf("memory"), relay))),
+          relay: yielding(Effect.suspend(() => through(targetOf("memory"), Relay.between))),
           forward: yielding(Effect.suspend(() => through(targetOf("memory"), forwardBoth)))
         }
         assert.deepStrictEqual(yield* hanging({ ...over("memory"), ...over("net~shs"), ...middles }, sweep), [])

@@ -3,7 +3,7 @@ import * as Equal from "effect/Equal"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Address from "../../src/Address.ts"
-import * as Invite from "../../src/shs/Invite.ts"
+import * as Invite from "../../src/Invite.ts"
 import { check, type Fuzzer } from "./fuzzer.ts"
 import type { Random } from "./random.ts"
 

@@ -7,9 +7,10 @@ import { createInterface } from "node:readline"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
-import * as Shs from "../../src/shs/Shs.ts"
+import * as AppKey from "../../src/AppKey.ts"
 import { answerCounts, exchange, layerCounts, multiserver } from "./ours.ts"
 
 const Order = Schema.Struct({
@@ -45,7 +46,7 @@ const obey = ({ address, id, interrupt = false, times }: typeof Order.Type) =>
     process.stdout.write(`${JSON.stringify({ id, tags })}\n`)
   })
 
-const appKey = Shs.parseAppKey(process.env.APPKEY ?? "") ?? Shs.mainNetwork
+const appKey = Option.getOrElse(AppKey.parse(process.env.APPKEY ?? ""), () => AppKey.mainNetwork)
 
 Queue.take(orders).pipe(
   Effect.flatMap((order) => Effect.forkChild(obey(order))),

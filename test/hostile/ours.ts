@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Result from "effect/Result"
-import type { AppKey } from "../../src/AppKey.ts"
+import * as AppKey from "../../src/AppKey.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
 import * as Identity from "../../src/Identity.ts"
 import * as Limits from "../../src/Limits.ts"
@@ -29,7 +29,7 @@ const secure = ({ TLS: folder }: NodeJS.ProcessEnv): WebSocket.SecureOptions => 
 }
 
 /** The stacks under attack, with a new identity and default limits, but what MULTISERVER_... in the environment says. */
-export const multiserver = (appKey: AppKey) =>
+export const multiserver = (appKey: AppKey.AppKey) =>
   Multiserver.layer([
     ...(["net~shs", "net~noise", "net~noauth"] as const),
     ...(["ws", "ws~shs", "ws~noise", "wss", "wss~shs", "wss~noise"] as const)
@@ -38,10 +38,11 @@ export const multiserver = (appKey: AppKey) =>
       Net.layer(),
       WebSocket.layer(),
       WebSocket.layerSecure(secure(process.env)),
-      Shs.layer({ appKey }),
-      Noise.layer({ appKey }),
+      Shs.layer(),
+      Noise.layer(),
       Noauth.layer()
     ]),
+    Layer.provide(AppKey.layer(appKey)),
     Layer.provideMerge(Identity.layerEphemeral),
     Layer.provide([Sodium.layer, Layer.provide(Limits.layerConfig, environment)])
   )

@@ -4,6 +4,7 @@
  * `--on=ws~shs` is one of the stacks, and `--times` says how long each row took.
  */
 import * as fs from "node:fs"
+import { parseArgs } from "node:util"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { Verdict } from "./checks.ts"
@@ -11,11 +12,24 @@ import { type Scenario, stacksOf } from "./scenario.ts"
 import { scenarios } from "./scenarios/index.ts"
 import { partsOf, type Size, type StackName, transports } from "./world.ts"
 
-const args = process.argv.slice(2)
-const names = args.filter((arg) => !arg.startsWith("--"))
-const times = args.includes("--times")
-const only = args.find((arg) => arg.startsWith("--on="))?.slice("--on=".length)
-const size: Size = args.includes("--quick") ? "quick" : "full"
+// What is not known is an error: a name that is not written right would choose nothing, and hold.
+const { positionals: names, values: flags } = parseArgs({
+  allowPositionals: true,
+  options: {
+    write: { type: "boolean", default: false },
+    quick: { type: "boolean", default: false },
+    times: { type: "boolean", default: false },
+    on: { type: "string" }
+  }
+})
+const { on: only, times } = flags
+const size: Size = flags.quick ? "quick" : "full"
+for (const name of names) {
+  if (!scenarios.some((scenario) => scenario.name === name))
+    throw new Error(`no test "${name}": there are ${scenarios.map((scenario) => scenario.name).join(", ")}`)
+}
+if (only !== undefined && !scenarios.some((scenario) => stacksOf(scenario).some((stack) => stack === only)))
+  throw new Error(`no stack ${only} is tested`)
 const chosen = scenarios.filter(({ name }) => names.length === 0 || names.includes(name))
 
 const document = new URL("../../docs/threat-model.md", import.meta.url)
@@ -63,7 +77,7 @@ row(...columns.map(() => "---"))
 
 await Effect.runPromise(Effect.forEach(chosen, runEach, { discard: true }))
 
-if (args.includes("--write") && names.length === 0 && only === undefined) {
+if (flags.write && names.length === 0 && only === undefined) {
   const [before = "", rest = ""] = fs.readFileSync(document, "utf8").split(/(?<=<!-- measured -->\n)/)
   const after = rest.slice(rest.indexOf("<!-- /measured -->"))
   fs.writeFileSync(document, `${before}${rows.join("\n")}\n${after}`)

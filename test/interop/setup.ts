@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import { type AddressError, format } from "../../src/Address.ts"
+import * as AppKey from "../../src/AppKey.ts"
 import type * as Connection from "../../src/Connection.ts"
 import type { DialError } from "../../src/DialError.ts"
 import * as Events from "../../src/Events.ts"
@@ -82,8 +83,11 @@ export const ours = (authorize: NonNullable<Shs.Options["authorize"]> = () => Ef
   Effect.gen(function* () {
     const events = yield* Queue.unbounded<Events.Event>()
     const emit: Events.Sink = (event) => Effect.asVoid(Queue.offer(events, event))
-    const options = { appKey: Redacted.make(appKeyBytes), authorize }
-    const context = yield* Layer.build(multiserver(options).pipe(Layer.provide(Layer.succeed(Events.Events, emit))))
+    const context = yield* Layer.build(
+      multiserver({ authorize }).pipe(
+        Layer.provide([AppKey.layer(Redacted.make(appKeyBytes)), Layer.succeed(Events.Events, emit)])
+      )
+    )
     return {
       publicKey: Identity.formatPublicKey(Context.get(context, Identity.Identity).publicKey),
       dial: Context.get(context, Multiserver.Multiserver).dial,

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { Address } from "../../src/Address.ts"
+import * as AppKey from "../../src/AppKey.ts"
 import type { Connection } from "../../src/Connection.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import * as Noauth from "../../src/noauth/Noauth.ts"
@@ -16,7 +17,8 @@ import { pattern, protocols, sameBytes, served } from "../support/servers.ts"
 import { appKeyBytes, exchange, replyWhole, sizes, theirs, total } from "./setup.ts"
 
 const layer = Multiserver.layer(["net~noauth", "unix~shs", "unix~noauth"]).pipe(
-  Layer.provide([protocols({ appKey: Redacted.make(appKeyBytes) }), Unix.layer(), Noauth.layer()])
+  Layer.provide([protocols(), Unix.layer(), Noauth.layer()]),
+  Layer.provide(AppKey.layer(Redacted.make(appKeyBytes)))
 )
 
 const directory = Effect.acquireRelease(

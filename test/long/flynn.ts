@@ -18,6 +18,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { Address } from "../../src/Address.ts"
+import * as AppKey from "../../src/AppKey.ts"
 import type { Connection } from "../../src/Connection.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
 import * as Identity from "../../src/Identity.ts"
@@ -83,7 +84,8 @@ const program = (binary: string, sections: string) => {
 
 const layer = (options: Noise.Options) =>
   Multiserver.layer(["net~noise"]).pipe(
-    Layer.provide([Net.layer(), Noise.layer({ appKey: Redacted.make(appKey), ...options })]),
+    Layer.provide([Net.layer(), Noise.layer(options)]),
+    Layer.provide(AppKey.layer(Redacted.make(appKey))),
     Layer.provide([Layer.succeed(Identity.Identity, own), Sodium.layer])
   )
 

@@ -12,6 +12,7 @@ import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Address from "../../src/Address.ts"
+import * as AppKey from "../../src/AppKey.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
 import type { DialError } from "../../src/DialError.ts"
 import * as Deflate from "../../src/deflate/Deflate.ts"
@@ -32,7 +33,11 @@ import { base64 } from "../support/vectors.ts"
 const identityOf = (n: number) => Identity.fromSeed(primitives, Redacted.make(pattern(32, n)))
 
 /** Somebody, with the events of both roles in order. */
-const somebody = <E = never, R = never>(who: number, options: Noise.Options<E, R> = {}) =>
+const somebody = <E = never, R = never>(
+  who: number,
+  options: Noise.Options<E, R> = {},
+  appKey: AppKey.AppKey = AppKey.mainNetwork
+) =>
   Effect.gen(function* () {
     const events = yield* Queue.unbounded<Events.Event>()
     const context = yield* Layer.build(
@@ -41,7 +46,8 @@ const somebody = <E = never, R = never>(who: number, options: Noise.Options<E, R
         Layer.provide([
           Layer.succeed(Identity.Identity, identityOf(who)),
           Events.layer((event) => Effect.asVoid(Queue.offer(events, event))),
-          Sodium.layer
+          Sodium.layer,
+          AppKey.layer(appKey)
         ])
       )
     )
@@ -113,7 +119,7 @@ describe("noise", () => {
     Effect.gen(function* () {
       const near = yield* somebody(1)
       const own = identityOf(2)
-      const local = Profile.local(primitives, Redacted.value(Shs.mainNetwork), own)
+      const local = Profile.local(primitives, Redacted.value(AppKey.mainNetwork), own)
       const port = yield* listening((socket) => {
         let inbox = Buffer.alloc(0)
         let auth: Profile.AwaitAuth | undefined
@@ -247,7 +253,7 @@ describe("noise", () => {
 
   it.live("does not talk to another network, and may be asked again", () =>
     Effect.gen(function* () {
-      const far = yield* somebody(2, { appKey: Redacted.make(pattern(32, 5)) })
+      const far = yield* somebody(2, {}, Redacted.make(pattern(32, 5)))
       const near = yield* somebody(1)
       const address = first(yield* served("net:127.0.0.1:0~noise", readAll).pipe(Effect.provide(far.context)))
       const why = yield* refusal(Effect.scoped(Multiserver.dial(address))).pipe(Effect.provide(near.context))
@@ -292,9 +298,9 @@ describe("noise", () => {
       const appKeys = [Redacted.make(pattern(32, 5)), Redacted.make(pattern(32, 6))] as const
       const address = (service: { readonly context: Context.Context<Multiserver.Multiserver> }) =>
         Effect.map(served("net:127.0.0.1:0~noise", readAll), first).pipe(Effect.provide(service.context))
-      const [mail, files] = [yield* somebody(2, { appKey: appKeys[0] }), yield* somebody(2, { appKey: appKeys[1] })]
-      const other = yield* somebody(2, { appKey: appKeys[0] })
-      const near = yield* somebody(1, { appKey: appKeys[0] })
+      const [mail, files] = [yield* somebody(2, {}, appKeys[0]), yield* somebody(2, {}, appKeys[1])]
+      const other = yield* somebody(2, {}, appKeys[0])
+      const near = yield* somebody(1, {}, appKeys[0])
       const dial = (to: Address.Address) =>
         Effect.scoped(Multiserver.dial(to)).pipe(Effect.provide(near.context), Effect.asVoid)
       yield* dial(yield* address(mail))

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { Address } from "../../src/Address.ts"
+import * as AppKey from "../../src/AppKey.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
 import * as Identity from "../../src/Identity.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
@@ -33,7 +34,8 @@ const [own, other] = [identityOf(21), identityOf(22)]
 
 const ours = (options: Noise.Options) =>
   Multiserver.layer(["net~noise"]).pipe(
-    Layer.provide([Net.layer(), Noise.layer({ appKey: Redacted.make(appKey), ...options })]),
+    Layer.provide([Net.layer(), Noise.layer(options)]),
+    Layer.provide(AppKey.layer(Redacted.make(appKey))),
     Layer.provide([Layer.succeed(Identity.Identity, own), Sodium.layer])
   )
 

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import * as AppKey from "../../src/AppKey.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import * as Onion from "../../src/onion/Onion.ts"
 import { appKeyBytes, theirs } from "../interop/setup.ts"
@@ -76,10 +77,8 @@ describe.runIf(present())("onion through a real Tor", () => {
         const fixed = yield* fixedPort
         const socksPort = fixed ?? 17_390
         const layer = Multiserver.layer(["net~shs", "onion~shs"]).pipe(
-          Layer.provide([
-            protocols({ appKey: Redacted.make(appKeyBytes) }),
-            Onion.layer({ proxies: [{ host: "127.0.0.1", port: socksPort }] })
-          ])
+          Layer.provide([protocols(), Onion.layer({ proxies: [{ host: "127.0.0.1", port: socksPort }] })]),
+          Layer.provide(AppKey.layer(Redacted.make(appKeyBytes)))
         )
         yield* Effect.gen(function* () {
           const [address] = yield* served("net:127.0.0.1:0~shs", echo)

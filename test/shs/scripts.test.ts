@@ -8,6 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
 import * as Address from "../../src/Address.ts"
+import * as AppKey from "../../src/AppKey.ts"
 import { Primitives } from "../../src/crypto/Primitives.ts"
 import type { HandshakeError } from "../../src/HandshakeError.ts"
 import { Identity, PublicKey } from "../../src/Identity.ts"
@@ -56,8 +57,9 @@ const run = (script: Script) =>
       for (let chunks = far.take(); chunks !== undefined; chunks = far.take()) sent.push(...chunks)
     }
     far.listen({ readable: collect, drained: () => {} })
-    const options = { appKey: Redacted.make(script.app_key), ...authorize(script, called) }
-    const shape = yield* Shs.make(options)
+    const shape = yield* Shs.make(authorize(script, called)).pipe(
+      Effect.provideService(AppKey.AppKey, Redacted.make(script.app_key))
+    )
     const link = yield* Link.make(near, { remote: at, peer: new Anonymous() })
     const publicKey = PublicKey.make(script.server_longterm_pk ?? new Uint8Array(32))
     const section = script.role === "client" ? new Address.Shs({ publicKey }) : new Address.Shs({})

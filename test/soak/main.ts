@@ -17,6 +17,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
+import * as AppKey from "../../src/AppKey.ts"
 import type { Connection } from "../../src/Connection.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
 import * as Identity from "../../src/Identity.ts"
@@ -74,8 +75,9 @@ const dialers = (harm?: Chaos.Harm) =>
       harm === undefined
         ? Net.layer()
         : Chaos.layer("net", { seed, delay: 20, split: 3000, harm }).pipe(Layer.provide(Net.layer())),
-      Shs.layer({ appKey: Redacted.make(appKeyBytes) })
+      Shs.layer()
     ]),
+    Layer.provide(AppKey.layer(Redacted.make(appKeyBytes))),
     Layer.provide(Identity.layerEphemeral),
     Layer.provide(Sodium.layer)
   )

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
+import * as AppKey from "../../src/AppKey.ts"
 import type { Connection } from "../../src/Connection.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
 import * as Events from "../../src/Events.ts"
@@ -49,7 +50,8 @@ const echo = (connection: Connection) =>
   )
 
 const Live = Multiserver.layer(["net~shs"]).pipe(
-  Layer.provide([Net.layer(), Shs.layer({ appKey: Redacted.make(appKeyBytes) })]),
+  Layer.provide([Net.layer(), Shs.layer()]),
+  Layer.provide(AppKey.layer(Redacted.make(appKeyBytes))),
   Layer.provide([Identity.layerEphemeral, Layer.succeed(Events.Events, emit)]),
   Layer.provide(Sodium.layer)
 )

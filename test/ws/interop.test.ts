@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import { format } from "../../src/Address.ts"
+import * as AppKey from "../../src/AppKey.ts"
 import type { Connection } from "../../src/Connection.ts"
 import * as Events from "../../src/Events.ts"
 import * as Identity from "../../src/Identity.ts"
@@ -51,7 +52,9 @@ const peer = (script: "multiserver" | "plain") =>
 const ours = Effect.gen(function* () {
   const events = yield* Queue.unbounded<Events.Event>()
   const emit: Events.Sink = (event) => Effect.asVoid(Queue.offer(events, event))
-  const layer = multiserver(secure, { appKey: Redacted.make(appKeyBytes), authorize: () => Effect.succeed(true) })
+  const layer = multiserver(secure, { authorize: () => Effect.succeed(true) }).pipe(
+    Layer.provide(AppKey.layer(Redacted.make(appKeyBytes)))
+  )
   const context = yield* Layer.build(layer.pipe(Layer.provide(Layer.succeed(Events.Events, emit))))
   return {
     publicKey: Identity.formatPublicKey(Context.get(context, Identity.Identity).publicKey),

@@ -1,37 +1,19 @@
 /**
- * Invites: addresses with a seed, by which somebody who is not known yet comes in once. The seed is a private key, and
- * who has the text has it; `examples/invite.ts` shows the side that lets in.
+ * Invites: addresses with a secret, by which a dialer that the listener does not know yet comes in once. Whoever has
+ * the text has the secret. `examples/invite.ts` shows both sides.
  *
  * ```
- * net:pub.example:8008~shs:KEY:SEED               any address with a seed is one
- * ws://pub.example:80~shs:KEY:SEED                with its port always, and no path, or npm `ssb-ref` takes it for none
+ * net:pub.example:8008~shs:KEY:SEED               the seed of a key pair: the listener lets that key in
+ * net:pub.example:8008~noise:KEY:TOKEN            a token, shown with the dialer's own key
+ * ws://pub.example:80~shs:KEY:SEED                always with the port and no path, as npm `ssb-ref` reads it
  * pub.example:8008:@KEY.ed25519~SEED#redirect     the older form: read as `net`, or `onion` for such a host
  * ```
  */
 import * as Effect from "effect/Effect"
-import * as Base64 from "effect/encoding/Base64"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import * as Address from "../Address.ts"
-import { Primitives } from "../crypto/Primitives.ts"
-import { formatPublicKey } from "../Identity.ts"
-
-type Seed = Redacted.Redacted<Uint8Array>
-
-/** An `shs` section with everything that a dial with a seed takes. */
-interface Complete {
-  readonly publicKey: NonNullable<Address.Shs["publicKey"]>
-  readonly seed: Seed
-}
-
-const completeShs = (address: Address.Address): Complete | undefined => {
-  const [found] = address.transforms.flatMap((section) =>
-    section._tag === "shs" && section.publicKey !== undefined && section.seed !== undefined
-      ? [{ publicKey: section.publicKey, seed: section.seed }]
-      : []
-  )
-  return found
-}
+import * as Address from "./Address.ts"
+import { Primitives } from "./crypto/Primitives.ts"
 
 const fail = (reason: Address.AddressReason): Result.Result<never, Address.AddressError> =>
   Result.fail(new Address.AddressError({ reason }))
@@ -40,27 +22,28 @@ const fail = (reason: Address.AddressReason): Result.Result<never, Address.Addre
 // making
 // -----------------------------------------------------------------------------
 
-/** A new seed. The key pair of it, and the public key to let in, are `Identity.fromSeed`. */
-export const newSeed: Effect.Effect<Seed, never, Primitives> = Effect.map(Primitives, (primitives) =>
-  Redacted.make(primitives.random(32), { label: "seed" })
+/**
+ * A new secret of 32 random bytes. With `shs` it is a seed: let in the public key of `Identity.fromSeed`. With `noise`
+ * it is a token: keep a hash of it, and compare that with the hash of the applicant's `token`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const newSecret: Effect.Effect<Redacted.Redacted<Uint8Array>, never, Primitives> = Effect.map(
+  Primitives,
+  (primitives) => Redacted.make(primitives.random(32), { label: "secret of an invite" })
 )
 
-/** The invite to an address: the same address with the seed in its `shs` section, which has to have a key. */
-export const make = (address: Address.Address, seed: Seed): Result.Result<Address.Address, Address.AddressError> => {
-  const offset = Address.format(address).length
-  if (Redacted.value(seed).length !== 32) {
-    return fail(new Address.BadSeed({ offset, expected: "a seed of 32 bytes" }))
-  }
-  let found = false
-  const transforms = address.transforms.map((section) => {
-    if (section._tag !== "shs" || section.publicKey === undefined) return section
-    found = true
-    return new Address.Shs({ publicKey: section.publicKey, seed })
-  })
-  return found
-    ? Result.succeed(new Address.Address({ transport: address.transport, transforms }))
-    : fail(new Address.MissingSection({ offset, expected: "shs with the key of who invites" }))
-}
+/**
+ * The invite to an address: the same address with the secret in its `shs` or `noise` section, which has to have a key.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  address: Address.Address,
+  secret: Redacted.Redacted<Uint8Array>
+): Result.Result<Address.Address, Address.AddressError> => Address.withSecret(address, secret)
 
 // -----------------------------------------------------------------------------
 // printing
@@ -69,23 +52,31 @@ export const make = (address: Address.Address, seed: Seed): Result.Result<Addres
 /** The scheme and the host, when no port follows. */
 const withoutPort = /^wss?:\/\/(?:\[[^\]]*\]|[^:/?~]*)(?=[/?~]|$)/
 
-/** The text of an invite, **with its seed** and always with its port: for the one who is invited, and nobody else. */
+/**
+ * The text of an invite, **with its secret** and always with its port: give it to the invited and to nobody else.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const formatWithSecrets = (address: Address.Address): string => {
   const { transport } = address
   const text = Address.formatWithSecrets(address)
   return transport._tag === "ws" || transport._tag === "wss" ? text.replace(withoutPort, `$&:${transport.port}`) : text
 }
 
+/** The only addresses that the older form can write. */
+const inLegacy = /^(?:net|onion):([^~]+)~shs:([^~:]+):([^~:]+)$/
+
 /**
- * As `formatWithSecrets`, in the older form. It has only `net` and `onion` with shs; `undefined` for any other address.
+ * As `formatWithSecrets`, in the older form. Only an address of `net` or `onion` with `shs` has it; `undefined` for any
+ * other.
+ *
+ * @category conversions
+ * @since 0.1.0
  */
 export const formatLegacyWithSecrets = (address: Address.Address): string | undefined => {
-  const { transforms, transport } = address
-  const shs = completeShs(address)
-  if (shs === undefined || transforms.length !== 1) return undefined
-  if (transport._tag !== "net" && transport._tag !== "onion") return undefined
-  const seed = Base64.encode(Redacted.value(shs.seed))
-  return `${transport.host}:${transport.port}:@${formatPublicKey(shs.publicKey)}.ed25519~${seed}`
+  const [, where, key, seed] = inLegacy.exec(Address.formatWithSecrets(address)) ?? []
+  return where === undefined ? undefined : `${where}:@${key}.ed25519~${seed}`
 }
 
 // -----------------------------------------------------------------------------
@@ -122,9 +113,13 @@ const rewriteLegacy = (invite: string): Rewritten | undefined => {
   }
 }
 
-/** Without what follows the section with the seed: no base64 has a `#`, and a path may have one. */
+/** The first section that has a key. Base64 has no `#`. */
+const keyed = /~[a-z][a-z0-9-]*:[A-Za-z0-9+/]{43}=/
+
+/** Drops a `#redirect`, which begins behind the first key: a path before it may have a `#` of its own. */
 const withoutRedirect = (invite: string): Rewritten => {
-  const hash = invite.indexOf("#", invite.indexOf("~shs:"))
+  const key = keyed.exec(invite)
+  const hash = key === null ? -1 : invite.indexOf("#", key.index)
   return { text: hash < 0 ? invite : invite.slice(0, hash), offset: (index) => index }
 }
 
@@ -145,15 +140,15 @@ const reasons = {
   TooLong: Address.TooLong
 }
 
-/** White space and one pair of quotes around an invite: it comes from a mail, a chat or a shell. */
+/** White space and one pair of quotes around an invite, which was copied from a mail, a chat or a shell. */
 const around = /^\s*(["'`]?)\s*/
 
-/** What is within them, and where that begins. */
+/** The text within them, and its index. */
 const unwrapped = (invite: string): { readonly text: string; readonly start: number } => {
   const [begun = "", quote = ""] = around.exec(invite) ?? []
   const end = invite.trimEnd()
   if (quote === "") return { text: end.slice(begun.length), start: begun.length }
-  // Without its other half it is a part of the invite, and an error.
+  // A quote without its other half is a part of the invite, which makes it an error.
   if (end.length <= begun.length || !end.endsWith(quote)) {
     const start = invite.length - invite.trimStart().length
     return { text: end.slice(start), start }
@@ -161,13 +156,21 @@ const unwrapped = (invite: string): { readonly text: string; readonly start: num
   return { text: end.slice(begun.length, -1).trimEnd(), start: begun.length }
 }
 
-/** Whether a text has the older form, which is no address. It may have the form and be no invite all the same. */
+/**
+ * Whether a text has the older form, which no address has. It may still be no invite, for instance with a bad key.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
 export const isLegacy = (invite: string): boolean => rewriteLegacy(unwrapped(invite).text) !== undefined
 
 /**
- * Reads an invite in any of its forms: one address, with a seed. White space and one pair of quotes around it are
- * dropped, and so is a `#redirect` after it, in either form: it tells a browser where to go on, and says nothing of the
- * connection. Never throws, and no error holds any of the text.
+ * Reads an invite in any of its forms: one address, with a secret. Drops white space and one pair of quotes around it,
+ * and a `#redirect` after it, which is for a browser and says nothing of the connection. Never throws, and no error
+ * holds any of the text.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const parse = (invite: string): Result.Result<Address.Address, Address.AddressError> => {
   const { start, text: own } = unwrapped(invite)
@@ -178,8 +181,8 @@ export const parse = (invite: string): Result.Result<Address.Address, Address.Ad
     if (second !== undefined) {
       return fail(new Address.Syntax({ offset: offset(text.indexOf(";")), expected: "one address in an invite" }))
     }
-    return completeShs(address) === undefined
-      ? fail(new Address.BadSeed({ offset: offset(text.length), expected: "a seed, as in shs:KEY:SEED" }))
-      : Result.succeed(address)
+    return Address.hasSecret(address)
+      ? Result.succeed(address)
+      : fail(new Address.BadSeed({ offset: offset(text.length), expected: "a secret, as in shs:KEY:SEED" }))
   })
 }

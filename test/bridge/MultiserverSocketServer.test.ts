@@ -15,8 +15,8 @@ import * as Stream from "effect/Stream"
 import * as Socket from "effect/socket/Socket"
 import * as SocketServer from "effect/socket/SocketServer"
 import type { Address } from "../../src/Address.ts"
-import { toSocket } from "../../src/bridge/Socket.ts"
-import * as BridgeServer from "../../src/bridge/SocketServer.ts"
+import { toSocket } from "../../src/bridge/MultiserverSocket.ts"
+import * as MultiserverSocketServer from "../../src/bridge/MultiserverSocketServer.ts"
 import * as Connection from "../../src/Connection.ts"
 import { ListenError } from "../../src/ListenError.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
@@ -38,7 +38,7 @@ const handlers = Group.toLayer({
 const serveGroup = (targets: Multiserver.Target) =>
   Effect.gen(function* () {
     const listener = yield* Multiserver.listen(targets)
-    const server = Layer.succeed(SocketServer.SocketServer, BridgeServer.fromListener(listener))
+    const server = Layer.succeed(SocketServer.SocketServer, MultiserverSocketServer.fromListener(listener))
     yield* Layer.build(
       RpcServer.layer(Group).pipe(
         Layer.provide([handlers, RpcServer.layerProtocolSocketServer]),
@@ -109,7 +109,7 @@ describe("a SocketServer", () => {
 
   it.live("knows where it is bound, in the words of sockets", () =>
     Effect.gen(function* () {
-      const address = (target: string) => Effect.map(Multiserver.listen(target), BridgeServer.fromListener)
+      const address = (target: string) => Effect.map(Multiserver.listen(target), MultiserverSocketServer.fromListener)
       const net = (yield* address("net:127.0.0.1:0~shs")).address
       assert.isTrue(NetAddress.isInetAddress(net))
       assert.match(String(net), /127\.0\.0\.1:\d+/)
@@ -129,7 +129,7 @@ describe("a SocketServer", () => {
         yield* Effect.forkChild(Effect.andThen(connection.write(pattern(size)), connection.end))
         assert.isTrue(sameBytes(yield* readAll(connection), pattern(size)))
       }
-    }).pipe(Effect.provide(BridgeServer.layer("memory:m")), Effect.provide(multiserver()))
+    }).pipe(Effect.provide(MultiserverSocketServer.layer("memory:m")), Effect.provide(multiserver()))
   )
 
   it.live("gives its handler the connection, that it may see who the peer is", () =>
@@ -138,11 +138,11 @@ describe("a SocketServer", () => {
       const peers: Array<string> = []
       const handler = (socket: Socket.Socket) =>
         Effect.gen(function* () {
-          const accepted = Option.getOrThrow(yield* Effect.serviceOption(BridgeServer.Accepted))
+          const accepted = Option.getOrThrow(yield* Effect.serviceOption(MultiserverSocketServer.Accepted))
           peers.push(accepted.peer._tag)
           yield* echo(socket)
         })
-      yield* Effect.forkScoped(BridgeServer.fromListener(listener).run(handler))
+      yield* Effect.forkScoped(MultiserverSocketServer.fromListener(listener).run(handler))
       const connection = yield* Multiserver.dial(listener.addresses()[0] as Address)
       yield* connection.end
       yield* readAll(connection)
@@ -157,7 +157,7 @@ describe("a SocketServer", () => {
       const connection = yield* Multiserver.dial("memory:m")
       assert.strictEqual(reasonOf(yield* Effect.flip(readAll(connection))), "Reset")
     }).pipe(
-      Effect.provide(BridgeServer.layer("memory:m")),
+      Effect.provide(MultiserverSocketServer.layer("memory:m")),
       Effect.provide(multiserver()),
       Effect.provide(Logger.layer([]))
     )
@@ -165,7 +165,7 @@ describe("a SocketServer", () => {
 
   it.live("runs once: a second time is an error whose cause says so, and the first goes on", () =>
     Effect.gen(function* () {
-      const server = BridgeServer.fromListener(yield* Multiserver.listen("memory:m~shs"))
+      const server = MultiserverSocketServer.fromListener(yield* Multiserver.listen("memory:m~shs"))
       const first = yield* Effect.forkScoped(server.run(echo), { startImmediately: true })
       const reasonOfRun = Effect.map(Effect.flip(server.run(echo)), ({ reason }) =>
         reason.cause instanceof ListenError ? reason.cause.reason._tag : undefined
@@ -190,6 +190,6 @@ describe("a SocketServer", () => {
       yield* Fiber.interrupt(running)
       assert.strictEqual((yield* readAll(connection)).length, 0)
       assert.deepStrictEqual(closes, ["1001: draining"])
-    }).pipe(Effect.provide(BridgeServer.layer("memory:m")), Effect.provide(multiserver()))
+    }).pipe(Effect.provide(MultiserverSocketServer.layer("memory:m")), Effect.provide(multiserver()))
   )
 })

@@ -1,9 +1,9 @@
 /**
  * A listener as Effect's `SocketServer`, for `RpcServer.layerProtocolSocketServer` and whatever else runs on one.
  *
- * Each connection is a `Socket`, and in the handler's context also itself, so that a handler can see who the peer is.
- * The listener drains when `run` is interrupted: sockets then close with 1001. It runs once: a second time is a
- * `SocketServerError` with the `ListenError` as its `reason.cause`.
+ * Each connection is a `Socket`; the connection itself is in the handler's context as `Accepted`, so that a handler can
+ * see which peer it serves. When `run` is interrupted the listener drains, and sockets close with 1001. It runs once: a
+ * second `run` fails with a `SocketServerError` whose `reason.cause` is the `ListenError`.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -17,14 +17,19 @@ import type { Connection } from "../Connection.ts"
 import type { ListenError } from "../ListenError.ts"
 import type { Listener } from "../Listener.ts"
 import * as Multiserver from "../Multiserver.ts"
-import { toSocket } from "./Socket.ts"
+import { toSocket } from "./MultiserverSocket.ts"
 import { connectionError, isClosed } from "./socketErrors.ts"
 
 /**
- * The connection below a handler's socket. It is there when the handler runs, but the type of `run` has no place for
- * it: read it with `Effect.serviceOption(Accepted)`.
+ * The connection of a handler's socket. It is in the handler's context, but the type of `run` has no place for it: read
+ * it with `Effect.serviceOption(Accepted)`.
+ *
+ * @category services
+ * @since 0.1.0
  */
-export class Accepted extends Context.Service<Accepted, Connection>()("effect-multiserver/bridge/Accepted") {}
+export class Accepted extends Context.Service<Accepted, Connection>()(
+  "effect-multiserver/MultiserverSocketServer/Accepted"
+) {}
 
 const socketAddress = (address: Address): NetAddress.SocketAddress | undefined => {
   const { transport } = address
@@ -42,7 +47,7 @@ const socketAddress = (address: Address): NetAddress.SocketAddress | undefined =
   }
 }
 
-/** Where a listener is bound, in the words of sockets. What is no socket, as memory, is a path that is its address. */
+/** Where a listener is bound, as a socket address. For `memory`, which has none, a path: the text of its address. */
 const boundAddress = (listener: Listener): NetAddress.SocketAddress => {
   const addresses = listener.addresses()
   const [found] = addresses.flatMap((address) => socketAddress(address) ?? [])
@@ -50,7 +55,8 @@ const boundAddress = (listener: Listener): NetAddress.SocketAddress => {
 }
 
 /**
- * What the network did is no fault of the handler, however the handler reports it: `RpcServer` makes a defect of it.
+ * Turns a broken connection back into its `ConnectionError`, however the handler reports it: `RpcServer` makes a defect
+ * of it, but it is no fault of the handler.
  */
 const ordinary = (cause: Cause.Cause<unknown>): Effect.Effect<void, unknown> => {
   if (isClosed(cause)) return Effect.void
@@ -62,11 +68,16 @@ const ordinary = (cause: Cause.Cause<unknown>): Effect.Effect<void, unknown> => 
   return Effect.failCause(cause)
 }
 
-/** The listener runs already, or has stopped. */
+/** For a listener that runs already, or has stopped. */
 const serverError = (cause: ListenError): SocketServer.SocketServerError =>
   new SocketServer.SocketServerError({ reason: new SocketServer.SocketServerUnknownError({ cause }) })
 
-/** The server over a listener, whose `addresses` say what can be dialed. */
+/**
+ * The server over a listener. The listener's own `addresses` say what can be dialed.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const fromListener = (listener: Listener): SocketServer.SocketServer["Service"] => ({
   address: boundAddress(listener),
   run: (handler) =>
@@ -80,7 +91,12 @@ export const fromListener = (listener: Listener): SocketServer.SocketServer["Ser
       .pipe(Effect.mapError(serverError))
 })
 
-/** Listens as long as the layer. */
+/**
+ * Listens as long as the layer lives.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = (
   targets: Multiserver.Target
 ): Layer.Layer<SocketServer.SocketServer, AddressError | ListenError, Multiserver.Multiserver> =>

@@ -1,9 +1,9 @@
 /**
- * Two connections joined to one: what arrives at either leaves by the other, no faster than that one takes it, and the
- * end of one side's sending is the end of the other's.
+ * Joins two connections. What arrives at one leaves by the other, no faster than the other takes it. When one peer ends
+ * its sending, so does the relay to the other peer.
  *
- * Whatever breaks one of them destroys both, without a goodbye: to each, what was truncated on the way looks truncated.
- * Only a `unix` connection without keys can't show that: its end is the same however it comes.
+ * When one connection breaks, both are destroyed without a goodbye, so that each peer sees a truncated stream as
+ * truncated. A `unix` connection without keys can't show the difference: it ends the same way in both cases.
  */
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -12,9 +12,9 @@ import { type ConnectionError, isDraining } from "../ConnectionError.ts"
 
 /** One direction. */
 interface Direction {
-  /** Until its end has been passed on. When `from` drains, what was cut off from `to` is the value. */
+  /** Succeeds once the end of `from` was passed on. The value is the error of `from` when its listener drains. */
   readonly forwarded: Effect.Effect<ConnectionError | undefined, ConnectionError>
-  /** Fails when `from` breaks after its end, of which nobody would hear who only reads. */
+  /** Fails when `from` breaks after its end, which a read no longer tells. */
   readonly brokenAfterEnd: Effect.Effect<never, ConnectionError>
 }
 
@@ -30,13 +30,17 @@ const direction = (from: Connection.Connection, to: Connection.Connection): Dire
 }
 
 /**
- * Relays until both have ended. A side without a half close ends as a whole when the other one has.
+ * Relays between two connections until both peers have ended. A connection without a half close ends as a whole when
+ * the other peer ends.
  *
- * When a listener that `a` is of drains, nothing more is taken from `a`, and what `b` sends goes on. Once that has
- * ended the relay fails with what draining made of `a`, as a handler may, and `b`, which has not heard all, is
- * destroyed.
+ * When the listener of `a` drains, the relay reads nothing more from `a`, and passes on what `b` still sends. When `b`
+ * has ended, the relay fails with the error of `a` that says so, and destroys `b`, whose peer has not got everything.
+ * The same holds with `a` and `b` exchanged.
+ *
+ * @category combinators
+ * @since 0.1.0
  */
-export const relay = (a: Connection.Connection, b: Connection.Connection): Effect.Effect<void, ConnectionError> =>
+export const between = (a: Connection.Connection, b: Connection.Connection): Effect.Effect<void, ConnectionError> =>
   Effect.suspend(() => {
     const ofA = direction(a, b)
     const ofB = direction(b, a)

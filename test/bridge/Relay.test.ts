@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
-import { relay } from "../../src/bridge/relay.ts"
+import * as Relay from "../../src/bridge/Relay.ts"
 import { type Connection, destroy } from "../../src/Connection.ts"
 import type { ConnectionError } from "../../src/ConnectionError.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
@@ -26,7 +26,7 @@ const relayed = (left: string, right: string) =>
   Effect.gen(function* () {
     const [one, a] = yield* pair(left)
     const [other, b] = yield* pair(right)
-    const relaying = yield* Effect.forkChild(relay(a, b), { startImmediately: true })
+    const relaying = yield* Effect.forkChild(Relay.between(a, b), { startImmediately: true })
     return { one, other, relaying }
   })
 
@@ -141,7 +141,7 @@ describe("a relay whose listener drains", () => {
     const outcome = yield* Deferred.make<void, ConnectionError>()
     const listener = yield* Scope.provide(Multiserver.listen("memory:left~shs"), scope)
     yield* Effect.forkScoped(
-      listener.run((a) => relay(a, b).pipe(Effect.onExit((exit) => Deferred.done(outcome, exit))))
+      listener.run((a) => Relay.between(a, b).pipe(Effect.onExit((exit) => Deferred.done(outcome, exit))))
     )
     const [address] = listener.addresses()
     const one = yield* Multiserver.dial(address ?? "")
