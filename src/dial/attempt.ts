@@ -19,16 +19,18 @@ import { monotonicMillis } from "../monotonic.ts"
 import { handshakeSpan } from "../spans.ts"
 import type { Candidate, Times } from "./plan.ts"
 
-/** The deadline of an attempt, by the monotonic clock. Each phase has its own, and one timer runs for the earliest. */
+/**
+ * The deadline of an attempt, on the monotonic clock. Each phase has its own deadline, and one timer serves them all.
+ */
 class Deadline {
-  /** What is going on. */
+  /** The phase under way. The error of a defect names it. */
   phase: keyof Times = "connect"
   private millis = Number.POSITIVE_INFINITY
   private since = 0
-  /** When the timer rings. It runs on a fiber of its own, so that it can be set again. */
+  /** When the timer rings, in milliseconds. The timer runs on its own fiber, so that it can be set again. */
   private ringsAt = Number.POSITIVE_INFINITY
   private timer: Fiber.Fiber<void> | undefined
-  /** Ends the wait for the deadline. There is no timer before somebody waits, and none after `stop`. */
+  /** Resumes the fiber that waits for the deadline. There is no timer before `passed` runs, and none after `stop`. */
   private end: ((failure: Effect.Effect<never, DialTimedOut>) => void) | undefined
   private readonly times: Times
   private readonly clock: Clock.Clock
@@ -52,12 +54,12 @@ class Deadline {
     if (this.at < this.ringsAt) this.setTimer()
   }
 
-  /** From here until the handshakes begin, no time counts. */
+  /** No deadline runs from here until the handshakes begin. */
   connected(): void {
     this.millis = Number.POSITIVE_INFINITY
   }
 
-  /** Fails when the time is over. `stop` has to be called when nobody waits for it any more. */
+  /** Fails when the deadline passes. Call `stop` when nothing waits for it any more. */
   readonly passed: Effect.Effect<never, DialTimedOut> = Effect.callback((resume) => {
     this.end = resume
     this.setTimer()
@@ -101,7 +103,8 @@ export interface Opened {
 
 /**
  * Dials one address: the transport's dial, then each transform, in a scope of its own. When the attempt fails or is
- * interrupted, closing that scope takes everything back: the socket is destroyed at once, at whatever message it was.
+ * interrupted, closing that scope undoes everything: the socket is destroyed at once, whichever message the handshake
+ * has reached.
  */
 export const attempt = (
   { deadlines, emit, limits, places, spanned }: Environment,
@@ -125,7 +128,8 @@ export const attempt = (
       deadline.begin("place")
       return Effect.flatMap(place.taken, begun)
     }
-    // It needs no socket, so it keeps none from others: an IP never waits for a name.
+    // A look-up needs no socket, so the dial gives its place back meanwhile: a dial to an IP never waits for the
+    // look-up of another dial.
     const lookingUp = <A, E, R>(lookup: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
       Effect.suspend(() => {
         place.giveBack()
@@ -180,7 +184,7 @@ export const attempt = (
     })
   )
 
-/** Emits that another address, if there is one, takes the place of one that has failed. */
+/** Emits `Fallback` when another address is tried after one that failed. Without a next address it does nothing. */
 export const fallback = (
   { emit }: Environment,
   { address, stack }: Candidate,

@@ -20,14 +20,14 @@ import * as Stack from "../Stack.ts"
 import type { DialOptions } from "../Transport.ts"
 
 /**
- * In which order addresses are dialed.
+ * The order in which addresses are dialed.
  *
- * - `inOrder`: the next address when one fails.
- * - `race`: several connect at once, the cheaper transports first. Each begins 250 ms after the one before it, or as
- *   soon as that one has failed. Their handshakes take turns: the next begins when one has failed or had a second. An
- *   address with a seed does its handshake alone.
+ * - `inOrder`: one after another. The next address is dialed when one fails.
+ * - `race`: several connect at once, cheaper transports first. Each attempt begins 250 ms after the one before it, or
+ *   as soon as that one fails. Handshakes take turns: the next begins when the current one fails or has had one second.
+ *   The handshake of an address with a seed runs alone.
  * - `firstUnderstood`: only the first address whose stack is spoken, as npm multiserver does.
- * - a function: from the addresses that are understood to those that are tried, in order.
+ * - a function: takes the addresses that are understood and returns those to try, in order.
  */
 export type DialPlan =
   | "inOrder"
@@ -43,7 +43,7 @@ export interface Times {
   readonly handshake: number
 }
 
-/** What the attempt does for a transport that connects. */
+/** What an attempt offers to its transport while it connects. */
 export type Help = Pick<DialOptions, "lookingUp" | "spare">
 
 /** An address that can be tried. */
@@ -55,15 +55,15 @@ export interface Candidate {
   readonly upgrade: Stack.Upgrade
 }
 
-/** What a dial can set: how long each step of an attempt may take. */
+/** How long each step of an attempt may take. */
 export interface Timeouts {
-  /** The look-up of its host name. By default `Limits.lookup`. */
+  /** For the look-up of the host name. By default `Limits.lookup`. */
   readonly lookup?: Duration.Input
-  /** The transport's connection. By default what the transport says: 6 seconds, or 60 over Tor. */
+  /** For the transport to connect. The default is the transport's own: 6 seconds, or 60 over Tor. */
   readonly connect?: Duration.Input
-  /** All handshakes together. By default `Limits.handshake`. */
+  /** For all handshakes together. By default `Limits.handshake`. */
   readonly handshake?: Duration.Input
-  /** What each of these gets that would have less by default. */
+  /** Raises every default that is shorter than this. It changes no timeout that is set explicitly. */
   readonly atLeast?: Duration.Input
 }
 
@@ -108,7 +108,7 @@ const candidateFor = (
   })
 }
 
-/** Chooses among candidates by their addresses: those that `choose` gives back, in its order. */
+/** The candidates whose addresses `choose` returns, in that order. */
 const chosen = (
   choose: (understood: ReadonlyArray<Address>) => ReadonlyArray<Address>,
   candidates: ReadonlyArray<Candidate>
@@ -117,9 +117,9 @@ const chosen = (
   return choose(candidates.map(({ address }) => address)).flatMap((address) => byAddress.get(address) ?? [])
 }
 
-/** What a dial does. */
+/** What a dial tries, and what it does not try. */
 export interface Planned {
-  /** What is tried, in this order. */
+  /** In the order in which they are tried. */
   readonly candidates: ReadonlyArray<Candidate>
   /** The addresses that are not tried, and why. */
   readonly notTried: ReadonlyArray<Attempt>
@@ -157,7 +157,7 @@ const leftOut = (
     .filter(({ address }) => !tried.some((other) => other.address === address))
     .map(({ address }) => ({ address: format(address), reason }))
 
-/** What was asked of a dial. */
+/** What the caller of a dial asked for. */
 interface Options {
   readonly plan: DialPlan
   readonly timeouts: Timeouts

@@ -12,17 +12,17 @@ import { inOwnScope } from "../inOwnScope.ts"
 import { attempt, fallback, type Turn } from "./attempt.ts"
 import type { Candidate } from "./plan.ts"
 
-/** How long after one attempt the next begins: what browsers wait between two address families. */
+/** The delay before the next attempt begins. Browsers wait as long between two address families. */
 const stagger = "250 millis"
-/** How long one handshake keeps the others waiting. */
+/** The longest that a handshake without a seed keeps the next one waiting. */
 const handshakeTurn = "1 second"
 
 /**
- * All at once, staggered. The first that succeeds interrupts the others. It fails when all have failed; `failed` has
- * their reasons.
+ * Runs all attempts at once, staggered. The first that succeeds interrupts the others. The race fails when all attempts
+ * have failed; their reasons are in `failed`.
  *
- * The race has a scope of its own, and each attempt one within it, made before the attempt begins. An attempt that
- * succeeds at the moment in which it is interrupted has left all that it opened there.
+ * The race has a scope of its own, and each attempt has a child of it, made before the attempt begins. If an attempt
+ * succeeds at the moment when it is interrupted, what it opened is in that child, and is closed with it.
  */
 export const race = (
   environment: Environment,
@@ -52,16 +52,16 @@ export const race = (
         Effect.tapError((reason) =>
           Effect.suspend(() => {
             failed.push({ address: format(candidate.address), reason })
-            // The next one takes its place only if it has not begun already.
+            // It is a fallback only if the next attempt has not begun already.
             return fallback(environment, candidate, begun === i ? next?.candidate : undefined, reason)
           })
         ),
-        // Also after a defect: the fiber that would have begun the next one has ended with this one.
+        // Also needed after a defect: the fiber that would have begun the next attempt has ended with this one.
         Effect.onError(() => beginNext)
       )
     })
     return Effect.tap(Effect.raceAll(racers), (winner) =>
-      // Two can succeed at the same moment. The one that lost is closed here.
+      // Two attempts can succeed at the same moment. The loser is closed here.
       Effect.forEach(
         lanes.filter(({ scope }) => scope !== winner.scope),
         ({ scope }) => Scope.close(scope, Exit.interrupt())
@@ -74,8 +74,8 @@ export const race = (
   )
 
 /**
- * Turns at the handshake. One begins when the one before it has failed, or has had a second. A handshake with a seed
- * has no other beside it, because the handshake of a loser could use up an invite.
+ * Makes handshakes take turns. One begins when the one before it has failed, or has had one second. A handshake with a
+ * seed never runs beside another, because a losing handshake could use up an invite.
  */
 const takeTurns = (everybody: number) => {
   const turns = Semaphore.makeUnsafe(1)
