@@ -1,10 +1,10 @@
 /**
- * Who gets in: limits on all connections, on those of each group of sources, and on those whose handshakes are pending.
- * Plain synchronous code, because every newcomer of a flood passes here.
+ * Admission: the limits on all connections, on those of each group of sources, and on pending handshakes. Plain
+ * synchronous code, because every newcomer of a flood passes through it.
  *
- * When too many are pending, the newcomer gets in and one of the pending makes room: of its own group, when that has
- * all that it may have. Turning newcomers away would lock everybody out for as long as silent sockets keep the queue
- * full, or everybody behind one address for as long as one of them does.
+ * When too many handshakes are pending, the newcomer is admitted and a pending one is ended to make room. When the
+ * newcomer's own group is at its limit, the one that is ended is of that group. Refusing newcomers instead would lock
+ * out every client while silent sockets keep the queue full, or every client behind one address while one of them does.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -18,17 +18,17 @@ import { monotonicMillis } from "../monotonic.ts"
 import { Crowd, firstOf, PendingHandshakes } from "./pendingHandshakes.ts"
 import { type Group, type Newcomer, Place, Sources } from "./sources.ts"
 
-/** Of one Multiserver: all of its listeners share it. */
+/** One for each Multiserver: all of its listeners share it. */
 export class Admission {
   private readonly limits: LimitValues
   private readonly capacity: Capacity
   private readonly clock: Clock.Clock
   private readonly sources: Sources
   private readonly pending: PendingHandshakes
-  /** Those that are here for something else than a connection. */
+  /** Newcomers that came for something other than a connection, such as a plain HTTP request. */
   private readonly staying: Crowd
   private readonly anyPending = Latch.makeUnsafe(false)
-  /** Ends each socket that has outlived its connection, in the order in which they did. */
+  /** For each socket that outlives its connection, the function that ends it. The oldest comes first. */
   private readonly lingering = new Set<() => void>()
 
   constructor(limits: LimitValues, capacity: Capacity, clock: Clock.Clock) {
@@ -46,8 +46,8 @@ export class Admission {
   }
 
   /**
-   * A place for a newcomer. `source` is what its transport names it by: an IP, a key, or `undefined` when it has none,
-   * or it is not known yet.
+   * Gives a place to a newcomer, or answers which limit refuses it. `source` is how its transport identifies it: an IP
+   * or a key, or `undefined` when it has none or it is not known yet.
    */
   admit(source: string | undefined, newcomer: Newcomer): Place | Exceeded {
     const now = this.now()
@@ -65,16 +65,16 @@ export class Admission {
   }
 
   /**
-   * It is known now where a newcomer comes from. When that source is refused, the newcomer keeps its place until it
-   * leaves.
+   * Counts a newcomer for its source, which is known only now. When that source is refused, the newcomer keeps its
+   * place until it leaves.
    */
   move(place: Place, source: string): Exceeded | undefined {
     if (place.gone) return undefined
     const now = this.now()
     const former = place.groups
     const groups = this.sources.get(source, now)
-    // It leaves its groups before the others are judged. A group that has both of its sources gets no more of it, and
-    // it is not the one that makes room for itself.
+    // It leaves its former groups before the new ones are checked. A group of both sources must not count it twice, nor
+    // choose it as the one that makes room.
     this.regroup(place, [])
     const refusal = this.refusal(groups, now)
     if (refusal === undefined) this.makeRoomIn(groups)
@@ -90,7 +90,10 @@ export class Admission {
     })
   }
 
-  /** Its first message was valid: from now on it is one of the answered. An answer is what costs, so it counts now. */
+  /**
+   * The newcomer's first message was valid, so it is answered. Answering is what costs, so the newcomer counts for the
+   * rate of its sources now.
+   */
   answered(place: Place): void {
     if (place.answered) return
     this.sources.spend(place.groups, this.now())
@@ -99,12 +102,15 @@ export class Admission {
     })
   }
 
-  /** Whether the pending are an eighth of what they may be, as in WireGuard: this is a flood, or about to be one. */
+  /**
+   * Whether pending handshakes fill an eighth of their limit: this is a flood, or the start of one. WireGuard uses the
+   * same share.
+   */
   get crowded(): boolean {
     return this.pending.size * 8 >= this.limits.pendingHandshakes
   }
 
-  /** Its handshakes are pending no more: it is through, or will never do any. */
+  /** The newcomer's handshakes are not pending any more: they are done, or there will be none. */
   settle(place: Place): void {
     if (!this.pending.has(place)) return
     this.pending.remove(place)
@@ -112,15 +118,15 @@ export class Admission {
   }
 
   /**
-   * It is here for something else than a connection, and counts until it leaves. It has proved nothing, so it makes
-   * room before any of the pending do.
+   * The newcomer came for something other than a connection. It counts until it leaves. It has proved nothing, so it
+   * makes room before any pending handshake does.
    */
   stay(place: Place): void {
     this.settle(place)
     if (!place.gone) this.staying.add(place)
   }
 
-  /** It is gone. A second time does nothing. */
+  /** The newcomer is gone. A second call does nothing. */
   leave(place: Place): void {
     if (place.gone) return
     place.gone = true
@@ -129,11 +135,15 @@ export class Admission {
     this.staying.remove(place)
     this.sources.exit(place.groups)
     this.capacity.give()
-    // Who has said nothing has cost nothing but its place. Asked last: what a transport answers holds up no count.
+    // A newcomer that has sent nothing has cost only its place. `hasSpoken` is asked last, so that all counts are right
+    // whatever the transport's code does.
     if (wasPending && !place.answered && place.newcomer.hasSpoken()) this.sources.spend(place.groups, this.now())
   }
 
-  /** A socket outlives its connection. It counts until the function that this gives is called. */
+  /**
+   * Counts a socket that outlives its connection, until the function that this returns is called. `end` is called to
+   * end the socket at once, when its room is needed.
+   */
   linger(end: () => void): () => void {
     const own = () => end()
     this.lingering.add(own)
@@ -150,7 +160,7 @@ export class Admission {
     return this.sources.remembered
   }
 
-  /** Whether nobody else gets in unless one of the pending leaves. */
+  /** Whether another newcomer gets in only when a pending one leaves. */
   private get isCrowdedOut(): boolean {
     return this.capacity.full || this.pending.size >= this.limits.pendingHandshakes
   }
@@ -168,7 +178,7 @@ export class Admission {
     return undefined
   }
 
-  /** Ends one that stays, or else one of the pending, in each group that has all that it may have. */
+  /** In each group that is at its limit, ends a newcomer that stays, or else a pending one. */
   private makeRoomIn(groups: ReadonlyArray<Group>): void {
     for (const group of groups) {
       if (this.sources.isFull(group)) this.displace(this.victimOf(group))
@@ -179,7 +189,10 @@ export class Admission {
     return firstOf(this.staying.of(group)) ?? this.pending.victimOf(group)
   }
 
-  /** When it is full, ends a socket whose connection is over, or else one that stays, or else one of the pending. */
+  /**
+   * When there is no room, ends a socket that outlives its connection, or else a newcomer that stays, or else a pending
+   * one.
+   */
   private makeRoom(): void {
     const [longest] = this.lingering
     if (this.capacity.full && longest !== undefined) {
@@ -197,8 +210,9 @@ export class Admission {
   }
 
   /**
-   * Ends each newcomer that has been pending for too long. All have the same time, so one timer does for all. If ending
-   * one of them dies, that is logged and the loop goes on with the next: the first has left already.
+   * Ends each newcomer whose handshakes have been pending for too long. All have the same time, so one timer serves
+   * all. If ending one of them dies, that is logged and the loop goes on with the next, because that newcomer has left
+   * already.
    */
   readonly deadlines: Effect.Effect<never> = Effect.suspend(() => {
     const { oldest } = this.pending
@@ -212,12 +226,12 @@ export class Admission {
     oldest.newcomer.end("TimedOut")
     return Effect.void
   }).pipe(
-    Effect.catchDefect((defect) => Effect.logError("ending a newcomer at its deadline died", Cause.die(defect))),
+    Effect.catchDefect((defect) => Effect.logError("ending a newcomer at its deadline failed", Cause.die(defect))),
     Effect.forever({ disableYield: true })
   )
 }
 
-/** As long as the scope. */
+/** An admission that watches its deadlines until the scope closes. */
 export const make = (limits: LimitValues, capacity: Capacity): Effect.Effect<Admission, never, Scope.Scope> =>
   Effect.gen(function* () {
     const admission = new Admission(limits, capacity, yield* Clock.Clock)

@@ -11,25 +11,25 @@ import type { Newcomer, Place } from "./sources.ts"
 /** Why this side ends a newcomer before its handler begins. */
 export type EndedBy = "Displaced" | "TimedOut" | "Draining"
 
-/** What is known of a newcomer that its transport has not handed over. */
+/** What the listener can do with a newcomer that its transport has not handed over yet. */
 export interface BeforeHandover {
   readonly hasSpoken: () => boolean
   readonly end: (why: EndedBy) => void
 }
 
 export class Arrival implements Newcomer {
-  /** Where it has come to. */
+  /** The binding that it arrived at. */
   readonly binding: Binding
   source: string | undefined
   origin: string | undefined
   place: Place | undefined
-  /** Hands its transport's connection over. Run once, and `undefined` when it has run. */
+  /** The transport's effect that hands the connection over. It runs once, and this is `undefined` after that. */
   accepted: Transport.Accepted | undefined
-  /** Lets other fibers run again: none does until what hands the connection over has begun. */
+  /** Lets the newcomer's fiber yield again. It does not yield until the transport has handed the connection over. */
   mayYield: (() => void) | undefined
-  /** What runs it, once its transport has handed it over. */
+  /** Runs its handshakes and its handler, once its transport has handed it over. */
   fiber: Fiber.Fiber<void> | undefined
-  /** What its handshakes go over, while they do. */
+  /** The link that its handshakes run over, while they run. */
   link: Link | undefined
   endedBy: EndedBy | undefined
   private readonly before: BeforeHandover | undefined
@@ -52,7 +52,7 @@ export class Arrival implements Newcomer {
   }
 }
 
-/** The protocols whose handshakes a connection goes through. */
+/** A connection's protocol in errors: the names of its transforms, or the transport's if there are none. */
 export const protocolOf = ({ stack }: Binding): string => {
   const [transport = "", ...transforms] = stack.name.split("~")
   return transforms.join("~") || transport

@@ -34,7 +34,7 @@ export class Arrivals {
     this.refusals = new Refusals(environment.emit, fork)
   }
 
-  /** A connection has come. It gets a fiber of its own, or is refused. */
+  /** A connection has arrived: gives it a fiber, or refuses it. Answers whether it was accepted. */
   accept(
     binding: Binding,
     accepted: Transport.Accepted,
@@ -48,7 +48,7 @@ export class Arrivals {
     return refusal === undefined
   }
 
-  /** Somebody has come whose transport has to read something before there is a connection. */
+  /** A newcomer whose transport must read something before there is a connection. `undefined`: it is refused. */
   arrive(
     binding: Binding,
     source: string | undefined,
@@ -63,7 +63,7 @@ export class Arrivals {
         this.fork(this.serving.handshakeFailed(arrival, endedError(binding, why, this.environment.limits)))
       }
     })
-    // Behind a proxy that is trusted it is not known yet who has come. Policy is asked when it is.
+    // Behind a trusted proxy, the source is not known yet. Policy is asked when it is.
     const unwanted = source === undefined && !this.roster.stopping ? undefined : this.forbidden(binding, source)
     const refusal = unwanted ?? this.admit(arrival)
     if (refusal !== undefined) {
@@ -77,12 +77,12 @@ export class Arrivals {
     }
   }
 
-  /** A socket outlives its connection. */
+  /** Counts a socket that outlives its connection: see `Admission.linger`. */
   linger(end: () => void): () => void {
     return this.admission.linger(() => this.safely("was told to end a newcomer", end))
   }
 
-  /** The transport may be somebody else's. What it throws must stop neither the deadlines nor another newcomer. */
+  /** A transport may be third-party code. What it throws must stop neither the deadlines nor another newcomer. */
   private safely<A>(when: string, call: () => A): A | undefined {
     try {
       return call()
@@ -92,7 +92,10 @@ export class Arrivals {
     }
   }
 
-  /** It is here for something else. A source that is known only now is asked of policy, each time. */
+  /**
+   * The newcomer came for something other than a connection. If its source is known only now, policy is asked about
+   * that source, each time.
+   */
   private stay(arrival: Arrival, source: string | undefined): boolean {
     const { address, stack } = arrival.binding
     const isNew = source !== undefined && source !== arrival.source
@@ -113,7 +116,7 @@ export class Arrivals {
   ): boolean {
     if (arrival.endedBy !== undefined) return false
     if (!this.roster.arriving.has(arrival)) {
-      // It stayed for something else before. Now it comes as a connection, with a deadline as any.
+      // It stayed for something else before. Now it is a connection, with a deadline like any other.
       this.gone(arrival)
       return this.accept(arrival.binding, accepted, source, origin)
     }
@@ -138,7 +141,7 @@ export class Arrivals {
     this.refusals.add({ _tag: "Refused", stack: stack.name, source, origin: origin && printable(origin), tag })
   }
 
-  /** Emits that a newcomer was gone before it could be asked who it is. */
+  /** Emits that a newcomer left before its handshakes could begin. */
   vanished(binding: Binding): void {
     const reason = new Rejected({ after: "connect" })
     const error = new HandshakeError({ protocol: protocolOf(binding), phase: "accept", reason })
@@ -159,7 +162,7 @@ export class Arrivals {
     return undefined
   }
 
-  /** Counts it for the source that is known now. */
+  /** Counts a newcomer for its source, if that is known only now. */
   private move(arrival: Arrival, source: string | undefined): Exceeded | undefined {
     if (source === undefined || source === arrival.source || arrival.place === undefined) return undefined
     arrival.source = source
@@ -178,8 +181,8 @@ export class Arrivals {
   }
 
   /**
-   * Its fiber has ended before the transport's effect began: it was interrupted before, or what is around that effect
-   * died. What has come is taken over by that effect alone, and let go of at once.
+   * The fiber ended before the transport's effect began: it was interrupted before that, or the code around the effect
+   * died. Runs that effect alone and interrupts it, so that the socket is taken over and closed at once.
    */
   private letGo(arrival: Arrival, accepted: Transport.Accepted): void {
     const unyielding = Context.make(Scheduler.PreventSchedulerYield, true)

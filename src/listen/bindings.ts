@@ -42,7 +42,7 @@ const bindingFor = ({ dial, stacks }: Environment, address: Address): Result.Res
   })
 }
 
-/** What is bound for an address that is to be reached from some scopes only. */
+/** The bindings for an address that is to be reached only from `scopes`. By default the address as it is. */
 const narrowed = (
   environment: Environment,
   whole: Binding,
@@ -59,7 +59,7 @@ const narrowed = (
   return Result.fail(new ListenError({ address: format(address), reason }))
 }
 
-/** What is bound for all of these addresses, or why one of them can't be. */
+/** The bindings for all addresses, or why one of them can't be bound. */
 export const bindingsFor = (
   environment: Environment,
   addresses: MultiAddress,
@@ -71,14 +71,14 @@ export const bindingsFor = (
     return bindings.flat()
   })
 
-/** An address of somebody else, such as a proxy, that leads to what is listened on. */
+/** An address of another server, such as a proxy, that leads to this listener. */
 export interface Elsewhere {
   readonly address: Address
   /** From where it can be dialed. */
   readonly reach: Transport.Reach
 }
 
-/** What leads here from elsewhere, with keys; or which of these addresses can't. */
+/** The external addresses with this side's keys filled in, or the first that leads to no address of this listener. */
 export const elsewhereFor = (
   { stacks }: Environment,
   bindings: ReadonlyArray<Binding>,
@@ -87,22 +87,22 @@ export const elsewhereFor = (
   Result.all(
     external.map(({ transforms, transport }) => {
       const written = new Address({ transport, transforms })
-      // Spoken with the keys or without, as it is listened on.
+      // Its transforms may be written with this side's keys or without, as for listening.
       const own = bindings
         .map(({ address, stack }) => [address.transforms, Stack.advertisedTransforms(stack, address)] as const)
         .find((both) => both.some((each) => format(new Address({ transport, transforms: each })) === format(written)))
       if (own === undefined) {
         const names = transforms.map((section) => `~${sectionName(section)}`).join("") || "nothing over its transport"
-        const detail = `it is said to lead here, but no address that is listened on has ${names} with this side's key`
+        const detail = `it is given as external, but no address that is listened on has ${names} with this side's key`
         return Result.fail(new ListenError({ address: format(written), reason: new NotListenable({ detail }) }))
       }
       const address = new Address({ transport, transforms: own[1] })
-      // What this side can't dial itself may be reached from anywhere.
+      // When this side does not speak the stack, it takes the address as one that can be reached from anywhere.
       return Result.succeed({ address, reach: stacks.get(address.stack)?.transport.below(transport).reach ?? "public" })
     })
   )
 
-/** A binding that has been bound. */
+/** A binding, and what its transport has bound for it. */
 export interface Bound {
   readonly binding: Binding
   readonly bound: Transport.Bound
@@ -119,7 +119,7 @@ const advertisedFrom = (
     .map((transport) => new Address({ transport, transforms }))
 }
 
-/** What is bound, as others dial it from within some scopes. */
+/** The addresses by which others dial what is bound, from within `scopes`. */
 export const advertised = (
   bound: ReadonlyArray<Bound>,
   scopes: Scopes,

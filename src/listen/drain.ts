@@ -1,6 +1,6 @@
 /**
- * How a listener stops. There are no newcomers, unfinished handshakes are ended, and handlers are told. They have the
- * grace time; what is left after it is ended.
+ * How a listener stops. It refuses newcomers, ends unfinished handshakes and tells handlers to finish. Handlers have
+ * the grace time. What is left after that is ended.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import type { LimitValues } from "../Limits.ts"
 import type { Leaving } from "../Link.ts"
 import type { Roster } from "./roster.ts"
 
-/** Stops, and waits at most the grace time for the fibers of all connections. */
+/** Stops the listener, then waits for the fibers of all connections, at most the grace time. */
 export const drain = (roster: Roster, fibers: FiberSet.FiberSet, { grace }: LimitValues): Effect.Effect<void> =>
   Effect.andThen(
     Effect.sync(() => stop(roster)),
@@ -21,7 +21,7 @@ export const drain = (roster: Roster, fibers: FiberSet.FiberSet, { grace }: Limi
     })
   )
 
-/** Ends those whose handler has not begun, and tells the others to finish. */
+/** Ends the newcomers whose handler has not begun, and tells the other connections to finish. */
 const stop = (roster: Roster): void => {
   roster.stopping = true
   for (const arrival of roster.arriving) arrival.end("Draining")
@@ -30,8 +30,9 @@ const stop = (roster: Roster): void => {
 }
 
 /**
- * The grace time is over. Where the peer does not read, the connection's event says so, and does not blame the handler.
- * The others are destroyed here too: a handler that can't be interrupted would keep its connection as long as it likes.
+ * The grace time is over. A connection whose peer does not read ends with `TimedOut`, so its event does not blame the
+ * handler. The others are destroyed here too, because a handler that can't be interrupted would keep its connection as
+ * long as it likes.
  */
 const giveUp = ({ served }: Roster): void => {
   for (const leaving of served) {
@@ -44,8 +45,8 @@ const giveUp = ({ served }: Roster): void => {
 const reserved = 60
 
 /**
- * Says goodbye to a peer while the listener stops, and reads on until the peer's goodbye. Closing a socket over unread
- * bytes would take with it what the peer has yet to read.
+ * Says goodbye to a peer while the listener stops, and reads on until the peer's goodbye. A socket that is closed over
+ * unread bytes resets the connection, and the peer loses what it has yet to read.
  */
 export const sayGoodbye = (
   connection: Connection,

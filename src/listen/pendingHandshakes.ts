@@ -1,27 +1,28 @@
 /**
  * The newcomers whose handshakes are pending, and which of them makes room for another one: the oldest.
  *
- * So whoever comes has as long as a flood needs to fill all places: 0.68 s at 1,500 a second. If one was chosen at
- * random, some would be ended who have only just come: with 50 ms to its first message, 7 in 100 at 1,500 a second.
+ * With the oldest, every newcomer has as long as a flood needs to fill all places: 0.68 s at 1,500 newcomers a second.
+ * A random choice would also end newcomers that have just arrived: at that rate, 7 in 100 of those whose first message
+ * takes 50 ms.
  *
- * The silent and the answered wait apart, and it is one of whichever are more. So a flood of one kind costs only those
- * of its kind: who has been answered outlasts any number that say nothing, and the other way round.
+ * Silent and answered newcomers wait in separate crowds, and the larger crowd makes room. So a flood of one kind costs
+ * only newcomers of that kind: an answered newcomer outlasts any number of silent ones, and the other way round.
  */
 import type { Group, Place } from "./sources.ts"
 
 /**
- * A source may have one of so many places before its oldest make room first, also when others are older. That is 16 of
- * 1,024: less would cost those who share an address, and more would let 64 addresses push out whoever is slow. A
- * network may have 8 times as many, and a region half of all.
+ * The places are divided into this many shares. A source with more than its share makes room first, even when newcomers
+ * of other sources are older. A share is 16 of 1,024 places: less would cost clients that share an address, and more
+ * would let 64 addresses push out every slow client. A network may have 8 shares, and a region half of all places.
  */
 const sharedBy = 64
 
-/** The one that has been among them for longest. */
+/** The place that was added first. */
 export const firstOf = (places: ReadonlySet<Place>): Place | undefined => places.values().next().value
 
 const none: ReadonlySet<Place> = new Set()
 
-/** Those that are silent, for example, or those that have been answered. Who has been so for longest comes first. */
+/** Places of one kind, such as the silent ones or the answered ones. The place that was added first comes first. */
 export class Crowd {
   readonly all = new Set<Place>()
   private readonly byGroup = new Map<Group, Set<Place>>()
@@ -29,7 +30,7 @@ export class Crowd {
   private readonly greedy = new Set<Group>()
   private readonly most: number
 
-  /** `most` is how many there may be, of both kinds together. */
+  /** `most` is the number of all places, for both kinds together. */
   constructor(most: number) {
     this.most = most
   }
@@ -57,13 +58,13 @@ export class Crowd {
     }
   }
 
-  /** How many times its share a group has. */
+  /** The size of a group, in shares. */
   private excess(group: Group): number {
     const share = group.width * Math.max(1, this.most / sharedBy)
     return this.of(group).size / Math.min(share, Math.max(group.width, this.most / 2))
   }
 
-  /** The oldest of the group that has most for its width, when that is more than its share; otherwise the oldest. */
+  /** The oldest place of the group that exceeds its share most; if none does, the oldest of all. */
   victim(): Place | undefined {
     let places: ReadonlySet<Place> = this.all
     let most = 1
@@ -78,12 +79,12 @@ export class Crowd {
 }
 
 export class PendingHandshakes {
-  /** In the order in which they came. */
+  /** In order of arrival. */
   private readonly queue = new Set<Place>()
   private readonly silent: Crowd
   private readonly answered: Crowd
 
-  /** `most` is how many there may be. */
+  /** `most` is the number of places. */
   constructor(most: number) {
     this.silent = new Crowd(most)
     this.answered = new Crowd(most)
@@ -106,12 +107,12 @@ export class PendingHandshakes {
     this.crowdOf(place).add(place)
   }
 
-  /** A second time does nothing. */
+  /** A second call does nothing. */
   remove(place: Place): void {
     if (this.queue.delete(place)) this.crowdOf(place).remove(place)
   }
 
-  /** Runs `change`, which changes what the place is listed by. A place that is not pending any more stays so. */
+  /** Runs `change`, which may change the groups or the crowd of a place. A place that is not pending stays unlisted. */
   change(place: Place, change: () => void): void {
     const isPending = this.queue.has(place)
     if (isPending) this.crowdOf(place).remove(place)
@@ -119,13 +120,13 @@ export class PendingHandshakes {
     if (isPending) this.crowdOf(place).add(place)
   }
 
-  /** Who makes room for any newcomer. */
+  /** The place that makes room for any newcomer. */
   victim(): Place | undefined {
     const { answered, silent } = this
     return (answered.all.size > silent.all.size ? answered : silent).victim()
   }
 
-  /** Who makes room for a newcomer of this group. */
+  /** The place that makes room for a newcomer of this group. */
   victimOf(group: Group): Place | undefined {
     const [answered, silent] = [this.answered.of(group), this.silent.of(group)]
     return firstOf(answered.size > silent.size ? answered : silent)

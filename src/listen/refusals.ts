@@ -7,12 +7,12 @@ import { nobody } from "../Events.ts"
 /** Runs something in the listener's scope. */
 export type Fork = (effect: Effect.Effect<void>) => Fiber.Fiber<void>
 
-/** How many refusals wait for their event before those with the same tag share one. */
+/** How many events may wait. Beyond that, refusals with the same tag share one. */
 const maxWaiting = 256
 
 /**
- * One fiber emits the events of all newcomers that come while it is busy, because a flood of refusals must cost
- * nothing.
+ * One fiber emits the events of all newcomers that are refused while it is busy, because a flood of refusals must cost
+ * next to nothing.
  */
 export class Refusals {
   private waiting: Array<Events.Refused> = []

@@ -1,4 +1,4 @@
-/** Who is with one listener. */
+/** The newcomers and the connections of one listener, and whether it is stopping. */
 import * as Latch from "effect/Latch"
 import type { Leaving } from "../Link.ts"
 import type { Arrival } from "./arrival.ts"
@@ -6,11 +6,11 @@ import type { Arrival } from "./arrival.ts"
 export class Roster {
   /** The newcomers whose handler has not begun. */
   readonly arriving = new Set<Arrival>()
-  /** The connections that a handler has. */
+  /** The connections that are with the handler. */
   readonly served = new Set<Leaving>()
-  /** Open since the listener began to stop. */
+  /** Opens when the listener begins to stop. */
   readonly draining = Latch.makeUnsafe(false)
   stopping = false
-  /** Open since nobody is left. */
+  /** Opens when the listener has stopped and no connection is left. */
   readonly stopped = Latch.makeUnsafe(false)
 }

@@ -23,7 +23,7 @@ import type { Roster } from "./roster.ts"
 /** The handler, with all that it requires. */
 export type Serve = (connection: Connection.Connection) => Effect.Effect<unknown, unknown, Scope.Scope>
 
-/** Logs what a handler left unhandled. What the network did is ordinary; what the handler did is not. */
+/** Logs how a connection's fiber failed. A failure of the network is ordinary, one of the handler's own is not. */
 const logUnhandled = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.void
   if (Cause.hasDies(cause))
@@ -39,7 +39,7 @@ const logUnhandled = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
 
 /** The connections of one listener. */
 export class Serving {
-  /** What is done with each connection. Those that come before it wait for it. */
+  /** What is done with each connection. A connection that arrives before the handler waits for it. */
   readonly handler = Deferred.makeUnsafe<Serve>()
   private readonly environment: Environment
   private readonly admission: Admission
@@ -52,8 +52,8 @@ export class Serving {
   }
 
   /**
-   * The whole life of one connection. While a fiber waits, it keeps all that was composed below the effect that it
-   * runs. So each part is composed when it runs, and an open connection does not keep its handshakes.
+   * The whole life of one connection. A fiber that waits keeps in memory every effect that was composed around the one
+   * it runs. So each part is composed only when it runs, and an open connection does not keep its handshakes.
    */
   live(arrival: Arrival): Effect.Effect<void> {
     const { binding, source } = arrival
@@ -69,7 +69,8 @@ export class Serving {
         arrival.mayYield = undefined
         fiber.setContext(context)
       }
-      // Nobody owns what has come before the transport's effect has begun, so until then nobody may interrupt.
+      // Until the transport's effect has begun, nothing owns the socket that has arrived. So the fiber must not be
+      // interrupted before that, and it does not yield.
       fiber.setContext(Context.add(context, Scheduler.PreventSchedulerYield, true))
       return this.opened(arrival)
     }).pipe(span, Effect.scoped, Effect.catchCause(logUnhandled))
@@ -95,7 +96,7 @@ export class Serving {
     )
   }
 
-  /** Through all handshakes, or an event that says why not. The admission watches the deadline. */
+  /** Runs all handshakes, and emits an event when they fail. The admission watches the deadline. */
   private handshaken(arrival: Arrival): Effect.Effect<Link, HandshakeError, Scope.Scope> {
     const { accepted = Effect.interrupt, binding } = arrival
     return Effect.flatMap(accepted, (link) => {
@@ -124,12 +125,12 @@ export class Serving {
     )
   }
 
-  /** Emits that this side has ended a newcomer, or that a protocol's code has ended itself. */
+  /** Emits why a newcomer was interrupted: this side ended it, or a protocol's code interrupted itself. */
   interrupted(arrival: Arrival): Effect.Effect<void> {
     const { binding, endedBy } = arrival
     if (endedBy !== undefined)
       return this.handshakeFailed(arrival, endedError(binding, endedBy, this.environment.limits))
-    return this.died(arrival, new Error("it ended without an answer, and nobody had told it to"))
+    return this.died(arrival, new Error("its handshakes were interrupted, and not by this listener"))
   }
 
   /** The protocol's own code threw. That ends this newcomer, and no other. */
@@ -149,7 +150,7 @@ export class Serving {
     const { phase, protocol, reason } = error
     const { handshakeRead: bytesRead = 0, handshakeWritten: bytesWritten = 0 } = link?.leaving ?? {}
     return Effect.suspend(() => {
-      // Before the event, which may have to wait: who has failed keeps no file descriptor meanwhile.
+      // Before the event, which may take a while: a failed newcomer must not keep its file descriptor meanwhile.
       link?.leaving.destroy()
       const now = this.admission.now()
       return Effect.andThen(
@@ -175,7 +176,7 @@ export class Serving {
   private handled({ connection, leaving }: Lifetime.Opened, handler: Serve): Effect.Effect<void, unknown, Scope.Scope> {
     const { served } = this.roster
     served.add(leaving)
-    // A handler whose `pull` has failed because the listener drains, and that fails with just that, has finished.
+    // A handler that fails only because its `pull` failed with `LocallyClosed(draining)` has finished.
     return Effect.catchIf(handler(connection), isDraining, () => Effect.void).pipe(
       Effect.flatMap(() => {
         if (this.roster.stopping) return sayGoodbye(connection, leaving, this.environment.limits)

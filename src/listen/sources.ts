@@ -7,9 +7,10 @@ import { parseIp } from "../Networks.ts"
 const dotted = /^((\d{1,3}\.\d{1,3})\.\d{1,3})\.\d{1,3}$/
 
 /**
- * The groups that a source is in, the narrowest first: an IPv4 address, its /24 and its /16; or the /56 of an IPv6
- * address, which a provider gives to one customer, its /48 and its /32. Who has many addresses has them in one of
- * these. What is no IP, a key for example, is a group by itself. What is not counted is in none.
+ * The groups of a source, the narrowest first: an IPv4 address, its /24 and its /16; or the /56 of an IPv6 address,
+ * which a provider gives to one customer, its /48 and its /32. A client with many addresses usually has them in one of
+ * these networks. A source that is no IP, such as a key, is a group by itself. A source that is not counted is in no
+ * group.
  */
 export const groupNames = (source: string | undefined, exemptLoopback: boolean): ReadonlyArray<string> => {
   if (source === undefined) return []
@@ -25,12 +26,12 @@ export const groupNames = (source: string | undefined, exemptLoopback: boolean):
   return [`${a}:${b}:${c}:${d >> 8}`, `${a}:${b}:${c}`, `${a}:${b}`]
 }
 
-/** How many times as much as one source each of its groups may have. */
+/** How many times the limits of a single source each of its groups has, the narrowest first. */
 const widths = [1, 8, 64] as const
 
 /** What the admission asks of a newcomer whose handshakes are pending. */
 export interface Newcomer {
-  /** Whether it has said anything, which has cost this side more than a place. */
+  /** Whether it has sent anything. If so, it has cost this side more than a place. */
   readonly hasSpoken: () => boolean
   /** Ends it, now. */
   readonly end: (why: "Displaced" | "TimedOut") => void
@@ -42,7 +43,7 @@ export class Place {
   readonly since: number
   readonly newcomer: Newcomer
   groups: ReadonlyArray<Group>
-  /** Whether its first message was valid: nobody is answered before. */
+  /** Whether its first message was valid. Nothing is answered before that. */
   answered = false
   gone = false
 
@@ -59,7 +60,7 @@ export class Group {
   readonly width: number
   /** How many connections it has. */
   open = 0
-  /** How many newcomers it may still send, as of `since`. Less than none when many have come at once. */
+  /** How many newcomers it may still send, as of `since`. Negative when many have come at once. */
   tokens: number
   since: number
 
@@ -72,7 +73,8 @@ export class Group {
 }
 
 /**
- * How many groups without a connection are remembered. They take about 4 MiB; many more than that would have to be new.
+ * How many groups without a connection are remembered, in about 4 MiB. Beyond that, even groups without all of their
+ * tokens are forgotten.
  */
 const maxResting = 16_384
 
@@ -80,7 +82,7 @@ const maxResting = 16_384
 export class Sources {
   private readonly limits: LimitValues
   private readonly byWidth = widths.map((width) => ({ width, byName: new Map<string, Group>() }))
-  /** The groups without a connection. The one that has been without for longest comes first. */
+  /** The groups without a connection. The one that was seen least recently comes first. */
   private readonly resting = new Set<Group>()
 
   constructor(limits: LimitValues) {
@@ -119,13 +121,13 @@ export class Sources {
     return open >= this.limits.sourceConnections * width
   }
 
-  /** Whether more newcomers of it have spoken than may. */
+  /** Whether its newcomers have spoken more often than its rate allows. */
   isTooFast(group: Group, now: number): boolean {
     this.refill(group, now)
     return group.tokens < 1
   }
 
-  /** One of its newcomers has spoken. */
+  /** A newcomer of these groups has spoken: takes a token from each. */
   spend(groups: ReadonlyArray<Group>, now: number): void {
     for (const group of groups) {
       this.refill(group, now)
@@ -152,8 +154,8 @@ export class Sources {
   }
 
   /**
-   * Forgets groups that have been away for so long that they are as good as new. At most four for each newcomer: that
-   * is more than newcomers can add.
+   * Forgets groups that have all of their tokens again, which makes them as good as new. Looks at no more than four for
+   * each newcomer, and a newcomer adds at most three.
    */
   private forget(now: number): void {
     let most = 4
