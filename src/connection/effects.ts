@@ -14,17 +14,17 @@ export interface Effects {
   readonly writeAll: (chunks: Chunks) => Effect.Effect<void, ConnectionError>
   readonly end: Effect.Effect<void, ConnectionError>
   readonly halfClose: boolean
-  /** Ends at once what the effects hold besides the link that they are over, which is destroyed anyway. */
+  /** Ends at once what the effects hold, apart from the link below them, which is destroyed anyway. */
   readonly destroy?: () => void
 }
 
-/** Reading pauses, and `full` is said, when this many bytes wait. */
+/** In bytes. Reading pauses when this many wait to be taken, and the port is full when this many wait to be written. */
 const highWater = 128 * 1024
 
-/** What is offered in one tick goes as one batch. */
+/** Waits for the end of the tick, so that all that is offered in one tick is written as one batch. */
 const tick = Effect.callback<void>((resume) => queueMicrotask(() => resume(Effect.void)))
 
-/** What effects have come to that did not end well. */
+/** The failure of a port whose effects failed, died or were interrupted. */
 const failureOf = (cause: Cause.Cause<ConnectionError>): PortFailure => {
   const error = Cause.findError(cause)
   if (Result.isSuccess(error)) return error.success.reason
@@ -53,15 +53,15 @@ export class EffectsPort implements Port {
   private ending: "no" | "asked" | "done" = "no"
   private stopped = Latch.makeUnsafe(false)
 
-  /** `below` is the port that the effects work on, where they do. */
+  /** `below` is the port that the effects work on, if there is one. */
   constructor(effects: Effects, below?: Port) {
     this.effects = effects
     this.halfClose = effects.halfClose
     if (below !== undefined) this.below = below
     const untilStopped = <A>(effect: Effect.Effect<A, ConnectionError>) =>
       effect.pipe(
-        // Whoever waits must hear of it, however the effects end: a queue that is shut down interrupts those who take
-        // from it.
+        // The listener must hear of the end, even of an interruption: a queue that is shut down interrupts the fibers
+        // that take from it.
         Effect.catchCause((cause) => this.failed(failureOf(cause))),
         Effect.raceFirst(this.stopped.await),
         Effect.asVoid
@@ -122,8 +122,8 @@ export class EffectsPort implements Port {
       this.failure = failure
       this.listener?.readable()
       this.listener?.drained()
-      // Nothing more is said to whoever broke the protocol, and after a defect nobody can use the effects. Last,
-      // because destroying them may report an end, which must come after the failure.
+      // A peer that broke the protocol gets nothing more, and after a defect the effects can't be used. This comes
+      // last, because destroying them may report an end, which must come after the failure.
       if (failure._tag === "Defect" || failure._tag === "ProtocolViolation" || failure._tag === "Tampered")
         this.destroy()
     })

@@ -1,4 +1,4 @@
-/** The reading side of a connection: who waits for bytes, and what they get. */
+/** The reading side of a connection: the pulls and borrowers that wait for bytes, and what they get. */
 
 import { isArrayNonEmpty } from "effect/Array"
 import * as Cause from "effect/Cause"
@@ -10,15 +10,15 @@ import type { Account, Leaving } from "../Link.ts"
 import type { Chunks, Port } from "../Port.ts"
 
 /**
- * `draining`: nothing is taken from the port any more, and after what was kept a pull fails with
- * `LocallyClosed(draining)`. `shut`: each pull fails so, for good. `last`: how the connection went, where its stack
- * goes on without it.
+ * `draining`: nothing more is taken from the port. Pulls get what was kept, and then fail with
+ * `LocallyClosed(draining)`. `shut`: every pull fails with this from now on. `last`: how the connection went, if its
+ * stack goes on without it.
  */
 type State = "open" | "draining" | { readonly shut: PortFailure; readonly last: Account | undefined }
 
 /**
- * What is done with a borrowed chunk, at once. An effect that it returns is waited for; the chunk is no longer there
- * then.
+ * Uses a borrowed chunk at once. If it returns an effect, nothing is read until that effect is done, and the chunk is
+ * gone when the effect runs.
  */
 // biome-ignore lint/suspicious/noConfusingVoidType: most return nothing
 export type Use<E, R> = (chunk: Uint8Array) => Effect.Effect<unknown, E, R> | void
@@ -26,17 +26,16 @@ export type Use<E, R> = (chunk: Uint8Array) => Effect.Effect<unknown, E, R> | vo
 type Outcome = Pull.Pull<Chunks, ConnectionError>
 
 /**
- * What a look has found: what the waiter is resumed with, what resumes a borrower that wants a pause, or chunks that
- * were used up.
+ * What a look at the port has found: the outcome of a pull, a function that resumes a borrower which wants a pause, or
+ * `used` when the borrower has used chunks up.
  */
 type Found = Outcome | (() => void) | "used"
 
-/** Someone who waits for bytes. */
+/** A pull or a borrower that waits for bytes. */
 interface Waiter {
   readonly resume: (outcome: Outcome) => void
   /**
-   * Uses up a chunk where it lies, instead of being resumed with it. Answers with what resumes it when it wants a
-   * pause.
+   * Of a borrower: uses up a chunk where it lies. When it wants a pause, it answers with the function that resumes it.
    */
   readonly use: ((chunk: Uint8Array) => (() => void) | undefined) | undefined
   served: boolean
@@ -49,13 +48,13 @@ export class Reader {
   private state: State = "open"
   private first: Waiter | undefined
   /**
-   * Taken from the port and not read yet: what a borrower has not seen so far, or what came before draining began or
+   * Taken from the port and not read yet: what a borrower has not seen so far, or what arrived before draining began or
    * this side gave up.
    */
   private kept: Chunks | undefined
-  /** How many of these were read already. */
+  /** How many of the kept chunks were read already. */
   private keptAt = 0
-  /** Whether these lie where the port has them, which is so only while it notifies. */
+  /** Whether the kept chunks lie in the port's memory, which is valid only while the port notifies. */
   private areLent = false
   bytes = 0
   /** The port is being looked at, and may call back. */
@@ -71,7 +70,7 @@ export class Reader {
     return this.leaving.top
   }
 
-  /** Nothing more can be read. While a listener drains, that is so before the peer's end. */
+  /** Whether nothing more can be read. While a listener drains, that is so even before the peer's end. */
   get finished(): boolean {
     return this.kept === undefined && (this.state !== "open" || this.port.ended)
   }
@@ -86,7 +85,7 @@ export class Reader {
     const waiter: Waiter = { resume, use, served: false, next: undefined }
     this.register(waiter)
     this.advance()
-    // It may have taken the peer's end with the last bytes.
+    // The peer's end may have been taken with the last bytes.
     this.leaving.lookForEnd()
     return waiter.served ? undefined : Effect.sync(() => this.forget(waiter))
   }
@@ -109,9 +108,7 @@ export class Reader {
     }
   }
 
-  /**
-   * Serves those who wait, the first first, as long as there is something for them. Nobody is resumed anywhere else.
-   */
+  /** Serves the waiters in order, as long as there is something for them. No waiter is resumed anywhere else. */
   advance(): void {
     this.again = true
     if (this.looking) return
@@ -172,8 +169,8 @@ export class Reader {
   }
 
   /**
-   * Puts what the port has where all that is unread is, before a borrower sees the first of it: its callback may drain,
-   * or take the connection apart, and then the rest is still to be handed on.
+   * Moves what the port has to `kept` before a borrower sees the first chunk of it. The borrower's callback may drain
+   * the connection or take it apart, and the rest must not be lost then.
    */
   private fetch(): void {
     const lent = this.state === "open" ? this.port.borrow?.() : undefined
@@ -194,7 +191,9 @@ export class Reader {
     return this.state === "open" ? this.port.take() : undefined
   }
 
-  /** Takes out all that was kept. Nothing is moved before that, because a borrower may pause at each of many chunks. */
+  /**
+   * Takes out all unread kept chunks. The array is cut only here, because a borrower may pause at each of many chunks.
+   */
   private releaseKept(): Chunks | undefined {
     this.ownKept()
     const { kept, keptAt } = this
@@ -204,7 +203,7 @@ export class Reader {
     return isArrayNonEmpty(rest) ? rest : undefined
   }
 
-  /** Copies what lies where the port has it, which is there only until its notification returns. */
+  /** Copies kept chunks that lie in the port's memory, which is valid only until its notification returns. */
   private ownKept(): void {
     if (!this.areLent) return
     this.areLent = false
@@ -253,7 +252,7 @@ export class Reader {
     this.keptAt = 0
   }
 
-  /** What has arrived by now can still be read; what comes later is for nobody. */
+  /** What has arrived by now can still be read. What comes later is never read. */
   drain(): void {
     if (this.state !== "open") return
     this.hold()
@@ -270,7 +269,7 @@ export class Reader {
       this.leaving.giveUp(new Defect({ cause }))
       return undefined
     } finally {
-      // A borrower's callback may be what drains.
+      // A borrower's callback may have called `drain` while the port is being looked at.
       this.looking = looking
     }
   }
@@ -280,7 +279,7 @@ export class Reader {
     return this.releaseKept() ?? []
   }
 
-  /** Succeeds when nothing can be read or written any more. The stack may be somebody else's by then. */
+  /** Succeeds when nothing can be read or written any more. Its stack may belong to another connection by then. */
   closed(): Effect.Effect<Account> {
     const last = typeof this.state === "object" ? this.state.last : undefined
     return last === undefined ? this.leaving.over() : Effect.succeed(last)
@@ -294,7 +293,7 @@ export class Reader {
   }
 }
 
-/** What a callback throws is its author's: it must not reach the socket that is being read. */
+/** An exception of a callback becomes a defect of its own fiber. It must not reach the socket that is being read. */
 const attempt = <A>(run: () => A): A | Effect.Effect<never> => {
   try {
     return run()

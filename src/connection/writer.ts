@@ -4,12 +4,12 @@ import { type ConnectionError, Defect, LocallyClosed, type PortFailure } from ".
 import type { Leaving } from "../Link.ts"
 import type { Chunks, Port } from "../Port.ts"
 
-/** A big chunk is offered in slices of this size, so that a stalled peer stops it within the bound. */
+/** In bytes. A large chunk is offered in slices of this size, so that it stops when the port is full. */
 const sliceBytes = 64 * 1024
 
 /**
- * `ending`: this side has said its end. `ended`: the end has left user space. `shut`: each write fails so, for good,
- * whether the end had left or not.
+ * `ending`: this side has said its end. `ended`: the end has left user space. `shut`: every write fails with this from
+ * now on. `hadEnded`: whether the end had left user space before that.
  */
 type State = "open" | "ending" | "ended" | { readonly shut: PortFailure; readonly hadEnded: boolean }
 
@@ -19,7 +19,7 @@ type Done = Effect.Effect<void, ConnectionError>
 interface Job {
   readonly kind: "write" | "flush" | "end"
   readonly chunks: ReadonlyArray<Uint8Array>
-  /** How far its chunks were offered. */
+  /** How many of its chunks were offered whole, and how many bytes of the next one. */
   index: number
   offset: number
   /** Whether it is done only when everything has left user space. */
@@ -65,16 +65,16 @@ export class Writer {
 
   // ---- waiting ----
 
-  /** Accepts a chunk, or waits until it is. */
+  /** Writes a chunk: waits until the port has accepted it. */
   write(chunk: Uint8Array): Done {
     return Effect.suspend(() => {
-      // The common case in one operation: nobody waits, and the port copies.
+      // The common case in one operation: no job waits, and the port copies.
       if (this.port.copies === true && this.takesNow(chunk)) return this.offerNow(chunk) ?? Effect.void
       return this.writeAll([chunk])
     })
   }
 
-  /** As `write`, of a chunk that is only there until this returns; `undefined` when it was accepted. */
+  /** As `write`, for a chunk that is valid only until this returns. `undefined`: it was accepted at once. */
   writeBorrowed(chunk: Uint8Array): Done | undefined {
     if (!this.takesNow(chunk)) return this.write(new Uint8Array(chunk))
     return this.offerNow(this.port.copies === true ? chunk : new Uint8Array(chunk))
@@ -117,7 +117,7 @@ export class Writer {
   private cancel(job: Job): void {
     if (job.isDone) return
     this.remove(job)
-    // A stream with a hole in it, or with bytes that their owner may change now, can't go on.
+    // A stream can't go on with a hole in it, or with bytes that their owner may change from now on.
     if (job.hasBegun) this.leaving.destroy(new LocallyClosed({ why: "interrupted" }))
     else this.advance()
   }
@@ -127,14 +127,14 @@ export class Writer {
     this.jobs?.splice(this.jobs.indexOf(job), 1)
   }
 
-  /** Does what is asked, one thing after another, as far as the port goes along. Nobody is resumed anywhere else. */
+  /** Does the jobs in order, as far as the port accepts them. No job is resumed anywhere else. */
   advance(): void {
     this.again = true
     if (this.offering) return
     this.lookForEnded()
     for (let job = this.jobs?.[0]; job !== undefined; job = this.jobs?.[0]) {
       const done = this.attempt(job)
-      // What the port called back may have interrupted it.
+      // A callback from the port may have interrupted the job.
       if (job.isDone) continue
       if (done !== undefined) {
         this.remove(job)
@@ -145,7 +145,7 @@ export class Writer {
 
   // ---- doing ----
 
-  /** Whether it need not wait its turn, or in parts. */
+  /** Whether a chunk can be offered at once and whole. */
   private takesNow(chunk: Uint8Array): boolean {
     return !this.offering && !this.waits && this.state === "open" && !this.port.full && chunk.length <= sliceBytes
   }
@@ -158,13 +158,13 @@ export class Writer {
     try {
       this.port.offer(chunk)
       this.bytes += chunk.length
-      // A codec may have broken over it.
+      // A codec may have failed over it.
       return this.refusal()
     } catch (cause) {
       return this.defect(cause)
     } finally {
       this.offering = false
-      // Whoever was resumed while it was offered may have come to wait.
+      // A fiber that was resumed during the offer may have added a job.
       if (this.waits) this.advance()
     }
   }
@@ -179,7 +179,7 @@ export class Writer {
     return this.refusal()
   }
 
-  /** Does what can be done of a job now. `undefined`: it is not finished. */
+  /** Does as much of a job as can be done now. `undefined`: it is not finished. */
   private attempt(job: Job): Done | undefined {
     this.again = false
     this.offering = true
@@ -209,7 +209,7 @@ export class Writer {
     return this.refusal() ?? Effect.void
   }
 
-  /** Whether the end that was said has left user space, whoever still waits for that. */
+  /** Notices that the end has left user space, even when no job waits for that any more. */
   private lookForEnded(): void {
     if (this.state !== "ending" || this.port.pending > 0 || this.port.failure !== undefined) return
     this.state = "ended"
