@@ -17,9 +17,9 @@ export class CloseDeadlines {
     this.closeMillis = Duration.toMillis(close)
   }
 
-  /** In milliseconds, for a connection of this scope. */
+  /** How many milliseconds a connection of this scope may still take. */
   remaining(scope: Scope.Scope, clock: Clock.Clock): number {
-    // The outermost scope that is closing is the one that all of them share.
+    // All of them share the outermost scope that is closing.
     let root = scope
     while (root.parent?.state._tag === "Closed") root = root.parent
     const now = monotonicMillis(clock)

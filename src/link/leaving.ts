@@ -1,6 +1,6 @@
 /**
- * How a stack of ports is left: one for each connection, from its transport to its user. It is the one finalizer of the
- * stack, hears from the topmost port, and knows what the connection has carried and how it went.
+ * How a stack of ports is left. There is one `Leaving` for each connection, from its transport to its user. It is the
+ * only finalizer of the stack, listens to the topmost port, and knows what the connection has carried and how it went.
  *
  * ```
  * opening ── open ──> open ── its scope closes ──> leaving ──> left
@@ -32,7 +32,7 @@ const consumed = new LocallyClosed({ why: "consumed" })
 
 type State = "opening" | "open" | "leaving" | "left"
 
-/** Who ends a stack, and what it has carried: one for each connection. */
+/** Ends a stack, and keeps account of what it has carried. One for each connection. */
 export class Leaving implements PortListener {
   private state: State = "opening"
   private port: Port
@@ -40,20 +40,20 @@ export class Leaving implements PortListener {
   private writer: Writing | undefined
   private remote: Address | undefined
   private deadlines: CloseDeadlines | undefined
-  /** What wrappers of the stack have acquired: it is let go of when the goodbye has left. */
+  /** The scope of what wrappers of the stack acquire. It is closed when the goodbye has left. */
   private laid: Scope.Closeable | undefined
-  /** What the handshakes have carried. It is no part of what the user of an open connection has. */
+  /** Bytes that the handshakes have read and written. The account of an open connection leaves them out. */
   handshakeRead = 0
   handshakeWritten = 0
   /** Runs once, when a handshake writes for the first time. */
   onAnswer: (() => void) | undefined
-  /** Why this side has given up on the connection, which its ports don't know. */
+  /** Why this side gave up on the connection. Its ports don't know of that. */
   private gaveUp: PortFailure | undefined
   private tag: Tag | undefined
   /** Whether to read on before closing, so that a peer that still sends gets no reset. */
   private outlasts = false
   private whoWaits: Array<() => void> | undefined
-  /** Leaves when everything is let go of. */
+  /** Leaves when everything else has been released. */
   private tenant: Tenant | undefined
 
   constructor(port: Port) {
@@ -70,14 +70,15 @@ export class Leaving implements PortListener {
   /** Another port stands on top now. */
   raise(port: Port): void {
     this.port = port
-    // Nobody would destroy one that comes too late.
+    // Nothing else destroys a port that comes too late.
     if (this.state === "left") destroyAll(port)
   }
 
   /** The scope for what a wrapper acquires. */
   layScope(): Scope.Scope {
     this.laid ??= Scope.makeUnsafe()
-    // Whatever is acquired too late is let go of at once: the scope is empty, or was closed when the stack was left.
+    // What is acquired too late is released at once. Closing runs no finalizer here: the scope is new, or was closed
+    // when the stack was left.
     if (this.state === "left") Scope.closeUnsafe(this.laid, Exit.void)
     return this.laid
   }
@@ -85,7 +86,7 @@ export class Leaving implements PortListener {
   /** The stack is finished, and its user has it from now on. */
   open(remote: Address, reader: Reading, writer: Writing, deadlines?: CloseDeadlines): void {
     this.remote = remote
-    // One that is being left, or was, has no user any more.
+    // A stack that is being left, or was left, has no user any more.
     if (this.state === "leaving" || this.state === "left") {
       reader.shut(locallyClosed, { bytesRead: 0, bytesWritten: 0, tag: this.account().tag })
       writer.shut(locallyClosed)
@@ -106,7 +107,7 @@ export class Leaving implements PortListener {
     if (this.writer?.torn === true) this.destroyPorts()
     this.reader?.shut(consumed, this.account())
     this.writer?.shut(consumed)
-    // One that is being left, or was, stays so.
+    // A stack that is being left, or was left, stays in that state.
     if (this.state !== "open") return
     this.tellEnd()
     this.reader = undefined
@@ -114,10 +115,10 @@ export class Leaving implements PortListener {
     this.state = "opening"
   }
 
-  /** The tenant leaves when the stack has been left, or now when it has been already. */
+  /** The tenant leaves when the stack has been left, or now if that is the case already. */
   leaveWith(tenant: Tenant): void {
     if (this.state === "left") tenant.leave()
-    // A connection that is the transport of another one has two.
+    // A connection that is the transport of another connection has two tenants.
     else this.tenant = this.tenant === undefined ? tenant : both(this.tenant, tenant)
   }
 
@@ -135,12 +136,12 @@ export class Leaving implements PortListener {
 
   // ---- how it goes ----
 
-  /** Why nothing goes any more. */
+  /** Why the connection has failed. `undefined` while it has not. */
   get failure(): PortFailure | undefined {
     return this.gaveUp ?? this.port.failure
   }
 
-  /** A failure as its user gets it. */
+  /** A failure as the connection's user gets it. */
   failing(failure: PortFailure): Effect.Effect<never, ConnectionError> {
     if (failure._tag === "Defect") return Effect.die(failure.cause)
     const remote = this.remote === undefined ? "" : format(this.remote)
@@ -156,7 +157,7 @@ export class Leaving implements PortListener {
   }
 
   private tagNow(): Tag {
-    // When both have said that all was said, what becomes of the socket afterwards is no failure.
+    // After both sides have ended, nothing that happens to the socket is a failure.
     return this.bothEnded ? "end" : (this.failure?._tag ?? "closed")
   }
 
@@ -164,7 +165,7 @@ export class Leaving implements PortListener {
     return this.port.ended && this.writer?.finished === true
   }
 
-  /** Whether the peer has not taken what was written. */
+  /** Whether something that was written still waits for the peer. */
   get stalled(): boolean {
     return this.writer?.waits === true || this.port.pending > 0
   }
@@ -175,7 +176,7 @@ export class Leaving implements PortListener {
     return this.writer?.finished === true && this.reader?.finished === true
   }
 
-  /** Tells those who wait for the end, when it is there. */
+  /** Resumes the fibers that wait for the end, if it has come. */
   lookForEnd(): void {
     if (this.whoWaits !== undefined && this.isOver) this.tellEnd()
   }
@@ -186,7 +187,7 @@ export class Leaving implements PortListener {
     for (const run of waiting) run()
   }
 
-  /** Succeeds when nothing can be read or written any more, however that came. */
+  /** Succeeds when nothing can be read or written any more, for whatever reason. */
   over(): Effect.Effect<Account> {
     return Effect.callback((resume) => {
       const run = () => resume(Effect.succeed(this.account()))
@@ -201,9 +202,9 @@ export class Leaving implements PortListener {
 
   // ---- giving up ----
 
-  /** Ends it at once, without a goodbye. */
+  /** Ends the connection at once, without a goodbye. */
   destroy(why: PortFailure = locallyClosed): void {
-    // What broke it before is how it went.
+    // An earlier failure stays the reason.
     const failure = this.failure ?? why
     this.tag ??= this.bothEnded ? "end" : failure._tag
     this.destroyPorts()
@@ -212,7 +213,7 @@ export class Leaving implements PortListener {
     this.lookForEnd()
   }
 
-  /** Breaks it for a reason of this side's. What had arrived can still be read, unless code threw. */
+  /** Fails the connection for a reason of this side's. What had arrived can still be read, unless code threw. */
   giveUp(why: PortFailure): void {
     this.tag ??= why._tag
     this.gaveUp ??= why
@@ -223,12 +224,12 @@ export class Leaving implements PortListener {
     this.drained()
   }
 
-  /** Breaks it with `TimedOut`: this side has waited long enough. */
+  /** Fails the connection with `TimedOut`: this side has waited long enough. */
   expire(): void {
     this.giveUp(new TimedOut())
   }
 
-  /** Tells its user to finish: `pull` delivers what there is, and then fails with `LocallyClosed(draining)`. */
+  /** Tells the user to finish: `pull` delivers what there is, and then fails with `LocallyClosed(draining)`. */
   drain(): void {
     this.reader?.drain()
   }
@@ -236,14 +237,14 @@ export class Leaving implements PortListener {
   // ---- leaving ----
 
   /**
-   * From now on a peer that still sends is not cut off when the scope closes: that would take with it what it has yet
-   * to read.
+   * From now on, a peer that still sends is not cut off when the scope closes. A reset would cost the peer what it has
+   * yet to read.
    */
   outlast(): void {
     this.outlasts = true
   }
 
-  /** Reads on for nobody: see `readOn`. */
+  /** Reads on and discards what arrives: see `readOn`. */
   readOn(patience: Patience): Effect.Effect<void> {
     return Effect.ensuring(
       readOn(this.port, patience),
@@ -286,7 +287,7 @@ export class Leaving implements PortListener {
     }
   }
 
-  /** A port or a codec threw while it was left. */
+  /** A port or a codec threw while the stack was being left. */
   private partingDefect(cause: unknown): Tag {
     this.gaveUp = new Defect({ cause })
     this.destroyPorts()
@@ -300,13 +301,13 @@ export class Leaving implements PortListener {
     this.tag = "Defect"
   }
 
-  /** Everything that the stack held goes, after the goodbye. */
+  /** Releases everything that the stack held, after the goodbye. */
   private letGo(exit: Exit.Exit<unknown, unknown>, tag?: Tag): Effect.Effect<void> {
     const { laid, tenant } = this
     this.tag = tag ?? this.tag
     this.state = "left"
     this.lookForEnd()
-    // Mostly nothing was acquired in it.
+    // Usually nothing was acquired in it.
     const closed = laid && Scope.closeUnsafe(laid, exit)
     if (closed === undefined) {
       tenant?.leave()

@@ -11,18 +11,16 @@ import type { Port } from "../Port.ts"
 import { lookMillis, readOn } from "./readOn.ts"
 
 /**
- * How a connection went, in a word. `end`: both sides said goodbye. `closed`: this side did. `Defect`: code threw, a
- * protocol's or that of whoever used it. Otherwise the reason for which it failed.
+ * How a connection went, in one word. `end`: both sides said goodbye. `closed`: only this side did. `Defect`: code
+ * threw, a protocol's or the user's. Any other tag is the reason of its failure.
  */
 export type Tag = "end" | "closed" | ConnectionReason["_tag"] | Defect["_tag"]
 
-/**
- * How a connection went that its user has broken off: because its code threw, or because it failed or was interrupted.
- */
+/** The tag of a connection that its user broke off: `Defect` when the user's code threw, otherwise `LocallyClosed`. */
 export const tagOfExit = (exit: Exit.Exit<unknown, unknown>): Tag =>
   Exit.isFailure(exit) && Cause.hasDies(exit.cause) ? "Defect" : "LocallyClosed"
 
-/** Destroys every port of a stack, also when one of them throws. Answers what was thrown. */
+/** Destroys every port of a stack, even when one of them throws. Answers the first exception. */
 export const destroyAll = (top: Port): Defect | undefined => {
   let defect: Defect | undefined
   for (let port: Port | undefined = top; port !== undefined; port = port.below) {
@@ -36,15 +34,15 @@ export const destroyAll = (top: Port): Defect | undefined => {
 }
 
 export interface Options {
-  /** How many milliseconds it may still take. */
+  /** How many milliseconds leaving may still take. */
   readonly remaining: Effect.Effect<number>
   /** Whether a peer that still sends is not cut off. */
   readonly outlasts: boolean
 }
 
 /**
- * Leaves a stack by its topmost port. A tag at once when nothing had to be waited for, as mostly, because the kernel
- * takes at once what is left. Waits for the kernel and never for the peer's goodbye.
+ * Leaves a stack from its topmost port down. Usually the kernel takes what is left at once, and the answer is a tag.
+ * Otherwise it is an effect, which waits for the kernel and never for the peer's goodbye.
  */
 export const part = (top: Port, options: Options): Tag | Effect.Effect<Tag> => {
   let tag: Tag | undefined
@@ -81,7 +79,7 @@ const partWaiting = (from: Port, top: Port, options: Options, known: Tag | undef
 /** The topmost port decides. A lower port that fails afterwards does not change it. */
 const tagOf = ({ ended, failure }: Port): Tag => failure?._tag ?? (ended ? "end" : "closed")
 
-/** Closing would take with it what the peer has yet to read, and the peer has not ended. */
+/** Whether to read on first: the peer has not ended, and closing would cost it what it has yet to read. */
 const readsOn = (port: Port, top: Port, { outlasts }: Options): boolean =>
   outlasts && port === top && port.resets === true && !port.ended && port.failure === undefined
 
@@ -92,7 +90,7 @@ const drained = (port: Port, millis: number): Effect.Effect<boolean> => {
     const look = () => {
       if (port.pending === 0 || port.failure !== undefined) resume(Effect.void)
     }
-    // Whoever heard from it before, a wrapper for example, may be gone by now.
+    // The former listener, such as a wrapper's, may be gone by now.
     port.listen({ readable: () => {}, drained: look })
     look()
   })
@@ -100,8 +98,8 @@ const drained = (port: Port, millis: number): Effect.Effect<boolean> => {
 }
 
 /**
- * Lets go of a port that is drained. When it is broken, or breaks over that, everything is destroyed, and the answer is
- * why.
+ * Closes a drained port. If the port has failed, or fails over that, destroys the whole stack and answers the tag of
+ * the failure.
  */
 const close = (port: Port, top: Port): Tag | undefined => {
   const failure = port.failure ?? defectOfClosing(port)

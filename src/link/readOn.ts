@@ -1,17 +1,17 @@
-/** Reading on for nobody, before a socket is closed. */
+/** Reading on and discarding what arrives, before a socket is closed. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { monotonicMillis } from "../monotonic.ts"
 import type { Port, PortListener } from "../Port.ts"
 
-/** How often it is looked whether the peer still sends, in milliseconds. */
+/** How often to look whether the peer still sends, in milliseconds. */
 export const lookMillis = 20
 
-/** How long it is read on, in milliseconds. */
+/** How long to read on, in milliseconds. */
 export interface Patience {
-  /** For the first that arrives. */
+  /** How long to wait for the first bytes. */
   readonly first: number
-  /** For more, since something arrived last. */
+  /** How long to wait for more, since the last bytes arrived. */
   readonly more: number
   readonly altogether: number
 }
@@ -27,7 +27,7 @@ class Discard implements PortListener {
   }
 
   readable(): void {
-    // A port that throws is destroyed when it is left, as any: here nobody is to hear of it.
+    // A port that throws is destroyed when it is left, like any other. Nothing needs to hear of the exception here.
     try {
       while (this.port.take() !== undefined) this.arrived = true
     } catch {
@@ -40,7 +40,7 @@ class Discard implements PortListener {
 
 /**
  * Takes what arrives at a port until the peer has ended or is silent. A socket that is closed over unread bytes resets
- * the connection, and that takes with it what the peer has yet to read.
+ * the connection, and the peer loses what it has yet to read.
  */
 export const readOn = (port: Port, { altogether, first, more }: Patience): Effect.Effect<void> =>
   Effect.gen(function* () {

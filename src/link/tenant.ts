@@ -1,9 +1,12 @@
-/** Who has something that goes when a stack has been left. An object, because a function for each would cost more. */
+/**
+ * Holds something, such as the place of a dial, until a stack has been left. An object, because a function for each
+ * connection would cost more.
+ */
 export interface Tenant {
   readonly leave: () => void
 }
 
-/** Two of them as one. */
+/** Two tenants as one. */
 export const both = (first: Tenant, second: Tenant): Tenant => ({
   leave: () => {
     first.leave()
