@@ -1,34 +1,40 @@
-/** Finds frames in a byte stream, however it is cut, and opens them where they lie or where their reader keeps them. */
+/**
+ * Finds frames in a byte stream, however it is cut into chunks, and opens them in place or into memory that their
+ * reader keeps.
+ */
 import type { Room } from "../Port.ts"
 import { plain } from "./rooms.ts"
 import { giveStage, stageBytes, takeStage } from "./stage.ts"
 
-/** `end`: the authenticated end, and what follows it is ignored. The others fail the connection. */
+/** `end`: the authenticated end. What follows it is ignored. The other verdicts fail the connection. */
 export type Verdict = "end" | "tampered" | "violation"
 
-/** Opens whole frames; `opener` finds them in what arrives. */
+/** Opens whole frames, which `opener` finds in what arrives. */
 export interface Frames {
-  /** Length of a head. */
+  /** Length of a head, in bytes. */
   readonly head: number
-  /** Opens a head: the length of the body that follows, which may be 0, or a verdict. The bytes may be written to. */
+  /**
+   * Opens a head. Answers the length of the body that follows, which may be 0, or a verdict. May overwrite `sealed`.
+   */
   readonly openHead: (sealed: Uint8Array) => number | Verdict
   /**
-   * Opens a body into `plain`, which is as long and may be the same memory, or overlap it. Answers the plaintext's
-   * length; `undefined` when the body is tampered with.
+   * Opens a body into `plain`, which is as long as `sealed`, and may be the same memory or overlap it. Answers the
+   * length of the plaintext, or `undefined` when the body was tampered with.
    */
   readonly openBody: (sealed: Uint8Array, plain: Uint8Array) => number | undefined
   /**
    * Optional. Opens a large body into memory that it allocates itself, where that is faster than `openBody`.
-   * `undefined` when the body is tampered with.
+   * `undefined` when the body was tampered with.
    */
   readonly openApart?: (sealed: Uint8Array) => Uint8Array | undefined
 }
 
-/** Opens what arrives, however it is cut. */
+/** Opens what arrives, however it is cut into chunks. */
 export interface Opener {
   /**
-   * Opens all whole frames. By default in place: `input` is the opener's and later the reader's. Plaintext is appended
-   * to `out`, in as few pieces as can be. What is left of an unfinished frame is copied, and kept until the next call.
+   * Opens all whole frames. By default in place: `input` belongs to the opener, and later to the reader. Plaintext is
+   * appended to `out`, in as few pieces as possible. The start of an unfinished frame is copied, and kept until the
+   * next call.
    */
   readonly open: (input: Uint8Array, out: Array<Uint8Array>, room?: Room) => "more" | Verdict
 }
@@ -40,7 +46,7 @@ export class FrameOpener implements Opener {
   private readonly frames: Frames
   /** Length of the body that is due; `undefined` while a head is. */
   private due: number | undefined
-  /** The part of a head or body that has arrived, when it straddles two inputs: none is held while idle. */
+  /** The part of a head or body that has arrived, while it straddles two inputs. An idle opener holds none. */
   private carry: Uint8Array | undefined
   private carried = 0
   private result: "more" | Verdict = "more"
@@ -51,7 +57,7 @@ export class FrameOpener implements Opener {
 
   open(input: Uint8Array, out: Array<Uint8Array>, room: Room = plain.owned): "more" | Verdict {
     let from = this.carryOn(input)
-    // Bodies are opened one after another, so that an input gives as few pieces of plaintext as can be.
+    // Bodies are opened next to each other, so that an input gives as few pieces of plaintext as possible.
     let place: Uint8Array | undefined
     let start = 0
     let to = 0
@@ -96,14 +102,14 @@ export class FrameOpener implements Opener {
     return this.result
   }
 
-  /** Length of what is due. */
+  /** Length of the head or body that is due. */
   private get length(): number {
     return this.due ?? this.frames.head
   }
 
   /**
-   * How much plaintext is in so many bytes that begin with a body, when all bodies are as long: a guess that bulk makes
-   * true. A stage's worth at most, as larger pieces are dear to V8.
+   * How much plaintext is in `bytes` bytes that begin with a body, if all bodies have this length: a guess that is
+   * right for bulk. At most a stage, because V8 is slow at allocating larger buffers.
    */
   private guess(length: number, bytes: number): number {
     return (
@@ -111,7 +117,7 @@ export class FrameOpener implements Opener {
     )
   }
 
-  /** Whether the body that is due is one to be opened into memory of its cipher's own. */
+  /** Whether the body that is due goes through `openApart`. */
   private isApart(room: Room): boolean {
     return !room.inPlace && this.frames.openApart !== undefined && this.length >= apartBytes
   }
@@ -124,7 +130,7 @@ export class FrameOpener implements Opener {
     else out.push(opened)
   }
 
-  /** Adds to what an earlier input began. Answers how much of the input that took. */
+  /** Adds to the head or body that an earlier input began. Answers how many bytes of this input that took. */
   private carryOn(input: Uint8Array): number {
     const { carry } = this
     if (carry === undefined || this.result !== "more") return 0

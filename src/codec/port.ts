@@ -17,7 +17,7 @@ export interface Sealer {
   /** Length of the sealed end. */
   readonly endLength: number
   /**
-   * Whether no more may be sealed, because the key is used up: asked before each frame and each end. By default never.
+   * Whether the key is used up, so that no more may be sealed. Read before each frame and each end. By default never.
    */
   readonly spent?: boolean
   /** Seals the frame at `stage[offset]`, whose plaintext of `length` bytes lies at `stage[offset + head]`. */
@@ -47,7 +47,7 @@ export class CodecPort implements Port, PortListener {
   private listener: PortListener | undefined
   private own: PortFailure | undefined
 
-  /** What the handshake had read too much of. */
+  /** What the handshake has read beyond its last message. */
   private leftover: ReadonlyArray<Uint8Array>
   private peerEnded = false
 
@@ -63,7 +63,7 @@ export class CodecPort implements Port, PortListener {
   constructor(below: Port, codec: Codec, leftover: ReadonlyArray<Uint8Array>) {
     this.below = below
     this.codec = codec
-    // Mostly there is nothing: the array that the handshake has grown is not kept.
+    // Usually there is nothing, and then the array that the handshake has grown is not kept.
     this.leftover = leftover.length === 0 ? nothing : leftover
   }
 
@@ -158,14 +158,14 @@ export class CodecPort implements Port, PortListener {
       case "violation":
         this.fail(
           new ProtocolViolation({
-            detail: "a frame that is longer than this side reads, or one more than a key is for"
+            detail: "a frame is longer than this side reads, or there are more than one key may seal"
           })
         )
         return
     }
   }
 
-  /** Nothing more goes out: an attacker learns nothing from an answer. */
+  /** Sends nothing more, so that an attacker learns nothing from an answer. */
   private fail(failure: PortFailure): void {
     this.own = failure
     this.letGo()
@@ -201,8 +201,8 @@ export class CodecPort implements Port, PortListener {
   }
 
   /**
-   * The stage, with room for so much more in the open frame, and the end after it. What outgrows a small one moves to a
-   * large one.
+   * The stage, with room for `length` more bytes in the open frame and for the end after it. Contents that outgrow a
+   * small stage move to a large one.
    */
   private stageFor(length: number): Uint8Array {
     const { endLength, head, tail } = this.codec.sealer
@@ -225,7 +225,7 @@ export class CodecPort implements Port, PortListener {
     try {
       this.flush()
     } catch (cause) {
-      // The port below threw, or the codec outside of what is caught where it is called.
+      // The port below threw, or a part of the codec whose exceptions are not caught where it is called.
       this.fail(new Defect({ cause }))
     }
   }
@@ -244,7 +244,7 @@ export class CodecPort implements Port, PortListener {
     }
     this.frame += sealer.head + this.fill + sealer.tail
     this.fill = 0
-    // A large one waits for more as long as there is room; a small one for the end of the tick.
+    // A large stage is sent when it has no room for another frame. A small one waits for the end of the tick.
     if (stage.length === stageBytes && this.frame + frameBytes(sealer) > stageBytes) this.sendStage(stage)
   }
 
@@ -318,7 +318,7 @@ export class CodecPort implements Port, PortListener {
     this.below.destroy()
   }
 
-  /** Stages may hold plaintext, or belong to the kernel still: they don't go back to the pool. */
+  /** Stages may hold plaintext, or still belong to the kernel, so they don't go back to the pool. */
   private letGo(): void {
     try {
       this.codec.wipe()
@@ -332,5 +332,5 @@ export class CodecPort implements Port, PortListener {
   }
 }
 
-/** The most that one frame takes, and the end after it. */
+/** The most bytes that one frame takes, with the end after it. */
 const frameBytes = (sealer: Sealer): number => sealer.head + sealer.maxBody + sealer.tail + sealer.endLength

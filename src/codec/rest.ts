@@ -1,6 +1,6 @@
 /**
- * The port after a handshake that leaves no codec: what the handshake has read too much of comes first, and then the
- * port below.
+ * The port after a handshake that leaves no codec: first what the handshake has read beyond its last message, and then
+ * the port below.
  */
 import { isArrayNonEmpty } from "effect/Array"
 import type { PortFailure } from "../ConnectionError.ts"
@@ -75,7 +75,7 @@ export class RestPort implements Port {
     this.below.end()
   }
 
-  /** It holds nothing. */
+  /** It holds nothing but the rest. */
   close(): void {
     this.rest = []
   }

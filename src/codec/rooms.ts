@@ -1,13 +1,13 @@
-/** Where a codec's plaintext goes: where its ciphertext lies, or to memory of its own. */
+/** Where a codec's plaintext goes: over its ciphertext, or into other memory. */
 import type { Room, Rooms } from "../Port.ts"
 import { giveStage, takeStage } from "./stage.ts"
 
 const take = (bytes: number): Uint8Array => new Uint8Array(bytes)
 
-/** Memory of the runtime, for ports that bring no rooms of their own. */
+/** Memory of the runtime, for ports without rooms of their own. */
 export const plain: Rooms = { owned: { inPlace: true, take }, fresh: { inPlace: false, take } }
 
-/** Memory that is used again when the call in which it is lent is over. */
+/** Memory that is lent until the current call is over. A microtask then overwrites it and gives it back. */
 const lendable = (bytes: number): Uint8Array => {
   const stage = takeStage(bytes)
   queueMicrotask(() => {

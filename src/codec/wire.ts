@@ -9,7 +9,7 @@ import type { Port, PortListener } from "../Port.ts"
 export interface Wire {
   /** Exactly `length` bytes. An end before them fails with `Truncated`. */
   readonly read: (length: number) => Effect.Effect<Uint8Array, ConnectionReason>
-  /** The bytes are the wire's from now on. */
+  /** Sends `bytes`, which belong to the wire from now on. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, ConnectionReason>
 }
 
@@ -60,7 +60,7 @@ export class PortWire implements Wire, PortListener {
     })
   }
 
-  /** Serves the read that waits, as soon as there is enough for it. Nobody is resumed anywhere else. */
+  /** Serves the read that waits, as soon as there is enough for it. It is resumed nowhere else. */
   private advance(): void {
     this.again = true
     if (this.looking) return
