@@ -1,8 +1,8 @@
 /**
- * The X25519 forms of peers' Ed25519 keys. A conversion checks that the key is a point of the main subgroup, and with
- * that costs more than a shared secret: who dials often, or is dialed often by the same peers, does it once.
+ * The X25519 forms of peers' Ed25519 keys. A conversion checks that the key is a point of the main subgroup, so it
+ * costs more than a shared secret. With the same peers, it is done only once.
  *
- * Only keys that their owner has proved are remembered, and a bounded number of them: what strangers send takes no
+ * Only keys that their owner has proved are remembered, and a bounded number of them: keys that strangers send take no
  * room.
  */
 
@@ -12,14 +12,14 @@ import { concat } from "../crypto/scratch.ts"
 /** 1,024 peers are about 200 KiB. */
 const maxRemembered = 1024
 
-/** The first bytes of a key as a number. Keys of different owners may share it, so the whole is compared. */
+/** The first 6 bytes of a key as a number. Several keys may share it, so whole keys are compared too. */
 const hashOf = (key: Uint8Array): number => {
   let hash = 0
   for (let i = 0; i < 6; i++) hash = hash * 256 + (key[i] as number)
   return hash
 }
 
-/** Public keys: nothing is told by how long it takes. */
+/** Not in constant time: the keys are public, so the time tells nothing. */
 const same = (a: Uint8Array, b: Uint8Array): boolean => a.every((byte, i) => byte === b[i])
 
 interface Converted {
@@ -42,15 +42,15 @@ export class ConvertedKeys {
   }
 
   /**
-   * The X25519 form, 32 bytes that are not to be changed; `undefined` when the key is no point that anybody can hold.
-   * It is a copy of the key that libsodium sees: V8 keeps a small array on its heap until a native call sees it, and
-   * then gives it a buffer.
+   * The X25519 form: 32 bytes that must not be changed. `undefined` when nobody can hold a secret key for `publicKey`.
+   * Libsodium gets a copy of the key: V8 keeps a small array on its heap until a native call sees it, and then gives it
+   * a buffer.
    */
   convert(publicKey: Uint8Array): Uint8Array | undefined {
     return this.find(publicKey)?.x25519 ?? this.primitives.x25519FromPublicKey(concat(publicKey))
   }
 
-  /** The owner of `publicKey`, whose form is `x25519`, has proved that it is. */
+  /** Remembers a key that its owner has proved, with its X25519 form. */
   proved(publicKey: Uint8Array, x25519: Uint8Array): void {
     const { remembered } = this
     const hash = hashOf(publicKey)

@@ -1,4 +1,4 @@
-/** The errors of a handshake in four messages that authenticates by keys, the same for each protocol that has one. */
+/** The errors of a handshake that authenticates by keys in four messages: the same for each protocol that has one. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { ConnectionReason } from "../ConnectionError.ts"
@@ -6,7 +6,10 @@ import { HandshakeError, type HandshakeReason, PeerMisbehaved, Rejected, WrongNe
 
 export type Phase = "hello" | "challenge" | "auth" | "accept"
 
-/** `network`: another app key, or another protocol. Otherwise what an honest peer does not do. */
+/**
+ * `network`: the peer has another network key, or speaks another protocol. `misbehaved`: it did what no honest peer
+ * does.
+ */
 export type Failure = { readonly _tag: "network" } | { readonly _tag: "misbehaved"; readonly detail: string }
 
 /** `helloIsSealed`: only a peer that holds the key of the address can read the hello. */
@@ -15,7 +18,7 @@ export const handshakeErrors = (protocol: string, { helloIsSealed }: { readonly 
     new HandshakeError({ protocol, phase, reason })
   return {
     failure,
-    /** A pure step's outcome as an effect. */
+    /** The result of a pure step as an effect. */
     step: <A>(phase: Phase, result: Result.Result<A, Failure>): Effect.Effect<A, HandshakeError> =>
       Effect.fromResult(
         Result.mapError(result, (cause) =>
@@ -23,9 +26,9 @@ export const handshakeErrors = (protocol: string, { helloIsSealed }: { readonly 
         )
       ),
     /**
-     * While one side waits for the other's message, an end of the connection is a rejection of what was sent before it.
-     * A connection that fails because the peer broke the protocol below, or because bytes were changed, says more: that
-     * stays the reason.
+     * The error of a connection that ended while this side waited for a message. The peer has rejected what was sent
+     * before. When the connection failed because the peer broke the protocol below, or because bytes were changed, that
+     * says more, and stays the reason.
      */
     rejected:
       (phase: Phase, after: Rejected["after"]) =>

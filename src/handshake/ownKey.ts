@@ -1,8 +1,8 @@
-/** Whether a section with a key can be listened on, by the transforms whose listeners have one key: this side's own. */
+/** Whether a section with a key can be listened on, for transforms whose listeners have one key: this side's own. */
 import type { Primitives } from "../crypto/Primitives.ts"
 import { formatPublicKey, type PublicKey } from "../crypto/publicKey.ts"
 
-/** Why not: it says another key than this side's, or holds a secret, which is for a dialer. */
+/** Why a section can't be listened on: it has another key than this side's, or a secret, which is for a dialer. */
 export const notOwnKey = (
   { equal }: Primitives["Service"],
   own: PublicKey,

@@ -1,13 +1,14 @@
 /**
- * The secrets of one handshake: ephemeral keys, what is agreed on with them, and session keys until a codec has them.
+ * The secrets of one handshake: ephemeral keys, the secrets that are agreed on with them, and session keys until a
+ * codec has them.
  *
- * They are wiped together when the handshake ends, whether it succeeds, fails, dies or is interrupted, at whatever
- * message. Most steps wipe what they have spent much earlier; this is for what waits for a message that never comes.
+ * They are wiped together when the handshake ends, whether it succeeds, fails, dies or is interrupted, at any message.
+ * Most steps wipe what they have spent much earlier. This is for a handshake that waits for a message that never comes.
  */
 import * as Effect from "effect/Effect"
 import type { Primitives } from "../crypto/Primitives.ts"
 
-/** What keeps secrets of its own. */
+/** An object that holds secrets of its own. */
 interface Keeper {
   readonly wipe: () => void
 }
@@ -20,13 +21,13 @@ export class Secrets {
     this.primitives = primitives
   }
 
-  /** To be called with each secret as soon as it is made. Gives it back. */
+  /** Call it with each secret as soon as it is made. Answers the secret. */
   keep<A extends Uint8Array | Keeper | undefined>(secret: A): A {
     if (secret !== undefined) this.kept.push(secret)
     return secret
   }
 
-  /** To be called when a secret belongs to somebody else from now on. It is not wiped with the others. */
+  /** Call it when a secret gets another owner, such as a codec. It is not wiped with the others then. */
   release(secret: Uint8Array): void {
     const index = this.kept.indexOf(secret)
     if (index >= 0) this.kept.splice(index, 1)
@@ -40,7 +41,7 @@ export class Secrets {
   }
 }
 
-/** A handshake that runs once, and the end of its secrets. */
+/** A handshake whose secrets are wiped when it ends. It can run only once, because its secrets are made with it. */
 export const withSecrets = <A, E, R>(
   primitives: Primitives["Service"],
   handshake: (secrets: Secrets) => Effect.Effect<A, E, R>
