@@ -109,7 +109,7 @@ export class FrameOpener implements Opener {
 
   /**
    * How much plaintext is in `bytes` bytes that begin with a body, if all bodies have this length: a guess that is
-   * right for bulk. At most a stage, because V8 is slow at allocating larger buffers.
+   * right for bulk. At most a stage, because larger buffers are expensive in V8.
    */
   private guess(length: number, bytes: number): number {
     return (

@@ -158,7 +158,7 @@ export class CodecPort implements Port, PortListener {
       case "violation":
         this.fail(
           new ProtocolViolation({
-            detail: "a frame is longer than this side reads, or there are more than one key may seal"
+            detail: "a frame is longer than this side reads, or its key has sealed too many frames"
           })
         )
         return

@@ -1,6 +1,6 @@
 /**
  * The X25519 forms of peers' Ed25519 keys. A conversion checks that the key is a point of the main subgroup, so it
- * costs more than a shared secret. With the same peers, it is done only once.
+ * costs more than a shared secret. The results are remembered, because many processes meet the same peers again.
  *
  * Only keys that their owner has proved are remembered, and a bounded number of them: keys that strangers send take no
  * room.

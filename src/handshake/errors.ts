@@ -26,9 +26,9 @@ export const handshakeErrors = (protocol: string, { helloIsSealed }: { readonly 
         )
       ),
     /**
-     * The error of a connection that ended while this side waited for a message. The peer has rejected what was sent
-     * before. When the connection failed because the peer broke the protocol below, or because bytes were changed, that
-     * says more, and stays the reason.
+     * The error of a connection that ended while this side waited for a message: the peer has rejected what this side
+     * sent before. When the connection failed because the peer broke the protocol below, or because bytes were changed,
+     * that says more, and stays the reason.
      */
     rejected:
       (phase: Phase, after: Rejected["after"]) =>
