@@ -1,8 +1,8 @@
 /**
- * The box stream that follows an shs handshake (docs/wire.md): each direction its own key and nonce counter.
+ * The box stream that follows an shs handshake (docs/wire.md). Each direction has its own key and nonce counter.
  *
- * A packet is a sealed header (34 bytes: the body's length and MAC, boxed) and the body. The goodbye is a sealed header
- * of zeros.
+ * A packet is a sealed header (34 bytes: the body's length and MAC, boxed), then the encrypted body. The goodbye is a
+ * sealed header of zeros.
  */
 import * as Codec from "../Codec.ts"
 import type { Primitives } from "../crypto/Primitives.ts"
@@ -20,13 +20,13 @@ export interface Direction {
   readonly nonce: Uint8Array
 }
 
-/** What a direction keeps: its key and its nonce, and where it reads room for a plain header. */
+/** The bytes of a direction's state: its key and nonce, and in the reading direction a plain header too. */
 const sealerLength = 32 + 24
 const framesLength = sealerLength + plainHeaderLength
 
 /**
- * A copy of a direction, at a place in what is kept: a buffer for each part costs many times what is in it, and a
- * server has thousands.
+ * Copies a direction into `room` at `at`. The parts share one buffer, because a buffer costs many times what these few
+ * bytes do, and a server has thousands of connections.
  */
 const stateAt = (room: Uint8Array, at: number, { key, nonce }: Direction): Direction => {
   room.set(key, at)
@@ -34,7 +34,7 @@ const stateAt = (room: Uint8Array, at: number, { key, nonce }: Direction): Direc
   return { key: room.subarray(at, at + 32), nonce: room.subarray(at + 32, at + sealerLength) }
 }
 
-/** What is needed only while one packet is sealed: one of each for all connections. */
+/** Scratch that is needed only while one packet is sealed or opened, so all connections share it. */
 const scratchNonce = new Uint8Array(24)
 const scratchHeader = new Uint8Array(plainHeaderLength)
 const scratchMac = scratchHeader.subarray(2)
@@ -57,7 +57,7 @@ export class BoxSealer implements Codec.Sealer {
   private readonly key: Uint8Array
   private readonly nonce: Uint8Array
 
-  /** What it keeps is in `room`, from `at` on. */
+  /** Keeps its state in `room`, from `at` on. */
   constructor(primitives: Primitives["Service"], direction: Direction, room = new Uint8Array(sealerLength), at = 0) {
     const { key, nonce } = stateAt(room, at, direction)
     this.primitives = primitives
@@ -96,7 +96,7 @@ class BoxFrames implements Codec.Frames {
   private readonly longest: number
   private readonly header: Uint8Array
 
-  /** What it keeps is in `room`, from the beginning. */
+  /** Keeps its state at the start of `room`. */
   constructor(
     primitives: Primitives["Service"],
     direction: Direction,
@@ -116,7 +116,7 @@ class BoxFrames implements Codec.Frames {
     if (!this.primitives.boxOpen(header, sealed, this.nonce, this.key)) return "tampered"
     increment(this.nonce)
     const length = ((header[0] as number) << 8) | (header[1] as number)
-    // An authentic packet without a body still has a MAC, and takes a nonce; the goodbye is all zeros.
+    // The header of an authentic packet with an empty body still has a MAC. Only the goodbye is all zeros.
     if (length === 0 && header.every((byte) => byte === 0)) return "end"
     return length > this.longest ? "violation" : length
   }
@@ -133,7 +133,7 @@ class BoxFrames implements Codec.Frames {
   }
 }
 
-/** Opens a direction. `longest`: the longest body that is read, 4096 to 65535. */
+/** Opens one direction. `longest` is the longest body that is accepted, 4096 to 65535 bytes. */
 export const boxOpener = (
   primitives: Primitives["Service"],
   direction: Direction,
@@ -165,6 +165,6 @@ interface Directions {
   readonly decrypt: Direction
 }
 
-/** Both directions of a box stream. The keys are its own from now on, and are wiped where they are. */
+/** The codec of both directions. It copies the keys and wipes the originals. `longest`: see `boxOpener`. */
 export const codec = (primitives: Primitives["Service"], keys: Directions, longest: number = maxBody): Codec.Codec =>
   new BoxCodec(primitives, keys, longest)

@@ -1,7 +1,7 @@
 /**
- * The shs1 handshake as pure steps (docs/wire.md): each takes a message and gives the next one with what the step
- * after it needs, or a failure. No I/O, no clock; randomness comes in as the ephemeral pair, so that every byte can be
- * tested.
+ * The shs1 handshake as pure steps (docs/wire.md). Each step takes a message, and returns the next message with the
+ * state for the step after it, or a failure. No I/O, no clock. The ephemeral key pair is passed in, so that tests can
+ * check every byte.
  *
  * ```
  * client                                        server
@@ -28,18 +28,18 @@ export const lengths = { hello: 64, challenge: 64, auth: 112, accept: 80 } as co
 /** What one side brings to a handshake. */
 export interface Local {
   readonly primitives: Primitives["Service"]
-  /** 32 bytes that name the network. */
+  /** The network key, 32 bytes. */
   readonly appKey: Uint8Array
   readonly identity: KeyPair
   /** A fresh X25519 pair. */
   readonly ephemeral: KeyPairBytes
-  /** The peers' keys. */
+  /** Converts peers' keys to X25519. */
   readonly keys: ConvertedKeys
-  /** Hears of each secret of this handshake, the ephemeral one included. */
+  /** Collects the secrets that the steps make, so that they are wiped. The caller adds the ephemeral secret key. */
   readonly secrets: Secrets
 }
 
-/** What both sides come to: one box stream each way. */
+/** The result for both sides: key and first nonce of each direction. */
 export interface Session {
   readonly encrypt: Direction
   readonly decrypt: Direction
@@ -51,7 +51,7 @@ const wrongNetwork = Result.fail<Failure>({ _tag: "network" })
 const smallOrder = "its ephemeral key is a point of small order"
 const misbehaved = (detail: string): Result.Result<never, Failure> => Result.fail({ _tag: "misbehaved", detail })
 
-/** A value that can be computed ahead, while the peer works. The second time it is the same. */
+/** Computes a value at the first call and remembers it. So it can be computed early, while the peer works. */
 const once = <A>(compute: () => A): (() => A) => {
   let done: { readonly value: A } | undefined
   return () => {
@@ -62,7 +62,7 @@ const once = <A>(compute: () => A): (() => A) => {
 
 const zeroNonce = new Uint8Array(24)
 
-/** Computes something over secrets joined, and wipes the place where they were joined. */
+/** Computes a value over the concatenation of secrets, then wipes the concatenation. */
 const overSecrets = <A>(
   primitives: Primitives["Service"],
   parts: ReadonlyArray<Uint8Array>,
@@ -81,7 +81,7 @@ const hashSecret = (primitives: Primitives["Service"], ...parts: ReadonlyArray<U
 const greeting = ({ appKey, ephemeral, primitives }: Local): Uint8Array =>
   concat(primitives.hmac(appKey, ephemeral.publicKey), ephemeral.publicKey)
 
-/** The peer's ephemeral key from its greeting and the secret shared with it. */
+/** Checks a hello or challenge. Gives the peer's ephemeral key, and the secret that it shares with ours. */
 const readGreeting = (
   { appKey, ephemeral, primitives, secrets }: Local,
   message: Uint8Array
@@ -117,7 +117,7 @@ const withX25519 = <A>({ identity, primitives }: Local, use: (secretKey: Uint8Ar
   return out
 }
 
-/** Each side signs the hash of the shared secret, with other things. */
+/** Signs the parts joined. Each side's parts end with the hash of the shared ephemeral secret. */
 const sign = ({ identity, primitives }: Local, ...parts: ReadonlyArray<Uint8Array>): Uint8Array =>
   overSecrets(primitives, parts, (message) => primitives.sign(message, Redacted.value(identity.secretKey)))
 
@@ -136,30 +136,30 @@ const verify = (
 export interface AwaitChallenge {
   readonly local: Local
   readonly server: PublicKey
-  /** What the client shares with the server's key. Better computed when the hello is on its way. */
+  /** The secret shared with the server's key. Call it once the hello is sent, to compute while the server does. */
   readonly sharedLong: () => ServerSecret
 }
 
-/** `x25519` is the server's key in the form for shared secrets. Either is `undefined` when nothing comes of the key. */
+/** `x25519` is the server's key converted to X25519. Either is `undefined` when the key is not valid. */
 interface ServerSecret {
   readonly x25519: Uint8Array | undefined
   readonly shared: Uint8Array | undefined
 }
 
-/** The client has authenticated. */
+/** The client has sent its auth message. */
 export interface AwaitAccept {
   readonly local: Local
   readonly server: PublicKey
   readonly serverEphemeral: Uint8Array
   /** sigA ‖ A, which the server signs. */
   readonly hello: Uint8Array
-  /** SHA-256 of the ephemeral secret. */
+  /** SHA-256 of the secret that the two ephemeral keys share. */
   readonly sharedHash: Uint8Array
-  /** The server's key in the form for shared secrets. */
+  /** The server's key converted to X25519. */
   readonly serverX25519: Uint8Array
   /**
-   * `undefined` when no shared secret comes of the server's ephemeral key. Better computed when the auth message is on
-   * its way.
+   * The key that opens the accept message; `undefined` when the server's ephemeral key gives no shared secret. Call it
+   * once the auth message is sent, to compute while the server does.
    */
   readonly acceptKey: () => Uint8Array | undefined
 }
@@ -180,7 +180,7 @@ export const clientHello = (
   }
 })
 
-/** From the challenge to the auth message. */
+/** Checks the challenge and makes the auth message. */
 export const clientAuth = (
   state: AwaitChallenge,
   challenge: Uint8Array
@@ -190,7 +190,7 @@ export const clientAuth = (
   return Result.flatMap(readGreeting(local, challenge), ({ key: serverEphemeral, shared }) => {
     const { shared: sharedLong, x25519: serverX25519 } = state.sharedLong()
     if (serverX25519 === undefined || sharedLong === undefined) {
-      return misbehaved("the key of the address is no point that anybody can hold")
+      return misbehaved("the key of the address is not a valid Ed25519 public key")
     }
     const sharedHash = secrets.keep(primitives.sha256(shared))
     const hello = concat(sign(local, appKey, server, sharedHash), identity.publicKey)
@@ -211,7 +211,7 @@ export const clientAuth = (
   })
 }
 
-/** From the accept message to the session: the server holds the key of the address, and has let us in. */
+/** Checks the accept message, which proves that the server holds the address's key and has let this client in. */
 export const clientFinish = (state: AwaitAccept, accept: Uint8Array): Step<Session> => {
   const { hello, local, server, serverEphemeral, serverX25519, sharedHash } = state
   const { appKey, keys, primitives } = local
@@ -221,7 +221,7 @@ export const clientFinish = (state: AwaitAccept, accept: Uint8Array): Step<Sessi
   if (!primitives.boxOpen(signature, accept, zeroNonce, acceptKey))
     return misbehaved("its accept message does not open")
   if (!verify(local, signature, concat(server), appKey, hello, sharedHash)) {
-    return misbehaved("its signature does not hold")
+    return misbehaved("its signature is not valid")
   }
   keys.proved(server, serverX25519)
   return Result.succeed(session(local, { publicKey: server, ephemeral: serverEphemeral }, acceptKey))
@@ -237,13 +237,13 @@ export interface AwaitAuth {
   readonly clientEphemeral: Uint8Array
   readonly shared: Uint8Array
   /**
-   * `undefined` when no shared secret comes of the client's ephemeral key. May be computed when the challenge is on its
-   * way.
+   * The secret that the server's key shares with the client's ephemeral key; `undefined` when there is none. Can be
+   * called once the challenge is sent, to compute while the client does.
    */
   readonly sharedLong: () => Uint8Array | undefined
 }
 
-/** The client is who it says; whether it may come in is for `authorize`. */
+/** The client has proved its key. `authorize` decides whether it may connect. */
 export interface AwaitDecision {
   readonly local: Local
   readonly client: PublicKey
@@ -253,7 +253,7 @@ export interface AwaitDecision {
   readonly acceptKey: Uint8Array
 }
 
-/** From the hello to the challenge: nothing is answered to who does not know the app key. */
+/** Checks the hello and makes the challenge. A client that does not know the network key gets no answer. */
 export const serverChallenge = (
   local: Local,
   hello: Uint8Array
@@ -270,7 +270,7 @@ export const serverChallenge = (
     }
   }))
 
-/** From the auth message to the client's proved key. */
+/** Checks the auth message, which proves that the client holds its key. */
 export const serverVerify = (state: AwaitAuth, auth: Uint8Array): Step<AwaitDecision> => {
   const { clientEphemeral, local, shared } = state
   const { appKey, ephemeral, identity, keys, primitives, secrets } = local
@@ -280,15 +280,15 @@ export const serverVerify = (state: AwaitAuth, auth: Uint8Array): Step<AwaitDeci
   const hello = scratch(96)
   const opened = primitives.boxOpen(hello, auth, zeroNonce, authKey)
   primitives.wipe(authKey)
-  if (!opened) return misbehaved("its auth message does not open: it dialed another key than ours, or was changed")
-  // For who is served it is a copy, which no native call sees: a small array of V8's heap.
+  if (!opened) return misbehaved("its auth message does not open: it is for another key, or was altered")
+  // A copy that no native call sees stays a small array on V8's heap. It lives as long as the connection.
   const client = uncheckedPublicKey(hello.slice(64))
   const clientX25519 = keys.convert(client)
-  if (clientX25519 === undefined) return misbehaved("its public key is no point that anybody can hold")
+  if (clientX25519 === undefined) return misbehaved("its public key is not a valid Ed25519 public key")
   const sharedHash = secrets.keep(primitives.sha256(shared))
   const signature = hello.subarray(0, 64)
   if (!verify(local, signature, hello.subarray(64), appKey, identity.publicKey, sharedHash))
-    return misbehaved("its signature does not hold")
+    return misbehaved("its signature is not valid")
   keys.proved(client, clientX25519)
   const sharedAccept = primitives.x25519(ephemeral.secretKey, clientX25519)
   if (sharedAccept === undefined) return misbehaved("its public key is a point of small order")
@@ -297,7 +297,7 @@ export const serverVerify = (state: AwaitAuth, auth: Uint8Array): Step<AwaitDeci
   return Result.succeed({ local, client, clientEphemeral, hello, sharedHash, acceptKey })
 }
 
-/** The client may come in: the accept message, and the session. */
+/** Makes the accept message and the session, once `authorize` has admitted the client. */
 export const serverAccept = (state: AwaitDecision): { readonly message: Uint8Array; readonly session: Session } => {
   const { acceptKey, client, clientEphemeral, hello, local, sharedHash } = state
   const message = scratch(lengths.accept)

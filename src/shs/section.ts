@@ -12,8 +12,11 @@ import { makeUnchecked } from "../schema/makeUnchecked.ts"
 const Seed = secretKind("seed", "base64 of a 32-byte seed", () => true)
 
 /**
- * `shs:KEY[:SEED]`. Without a key it is what a listener is given: the key is filled in when the address is advertised.
- * The seed is a private key: a dial with it speaks as the key pair of that seed.
+ * `shs:KEY[:SEED]`. A listener's section needs no key: the key is filled in when its address is advertised. The seed is
+ * a private key: a dial with it authenticates with the key pair of that seed.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export class Shs extends Schema.TaggedClass<Shs>("effect-multiserver/Shs")(
   "shs",
