@@ -1,29 +1,32 @@
 /**
- * The frames that follow a noise handshake (docs/noise.md): each direction its own key and nonces.
+ * The frames that follow a noise handshake (docs/noise.md). Each direction has its own key and nonces.
  *
- * A frame is its body's length, sealed (18 bytes), and its body, sealed. The end is a sealed length of 0.
+ * A frame is the body's length, sealed (18 bytes), then the body, sealed. The goodbye is a sealed length of 0.
  */
 import * as Codec from "../Codec.ts"
 import type { Primitives } from "../crypto/Primitives.ts"
 
 const tagLength = 16
 export const headLength = 2 + tagLength
-/** The longest body: with its tag as long as a Noise message may be. */
+/** The longest body. With its tag it is as long as a Noise message may be. */
 export const maxBody = 65_535 - tagLength
-/** After how many frames a direction takes its next key. */
+/** A direction changes its key after this many frames. */
 export const framesPerKey = 65_536
 
-/** Key and next nonce of one direction, 32 and 12 bytes: 4 zero bytes, then a little-endian count of 64 bits. */
+/**
+ * Key and next nonce of one direction: 32 and 12 bytes. The nonce is 4 zero bytes, then a little-endian counter of 64
+ * bits.
+ */
 export interface Direction {
   readonly key: Uint8Array
   readonly nonce: Uint8Array
 }
 
-/** What a direction keeps: its key and its nonce. */
+/** The bytes of a direction's state: its key and its nonce. */
 export const stateLength = 32 + 12
 
 const nothing = new Uint8Array(0)
-/** 2^64 - 1, which Noise keeps for its Rekey. */
+/** 2^64 - 1, which Noise reserves for its Rekey. */
 const rekeyNonce = new Uint8Array(12).fill(0xff, 4)
 /** A frame takes two nonces. */
 const noncesPerKey = 2 * framesPerKey
@@ -31,15 +34,15 @@ const noncesPerKey = 2 * framesPerKey
 type LargeOpener = NonNullable<Primitives["Service"]["aeadLargeOpener"]>
 
 /**
- * The cipher of one direction. It keeps a copy of what it begins with in `room`, from `at` on, where the next key
- * replaces the key.
+ * The cipher of one direction. It copies the key and the nonce into `room`, from `at` on. A rekey overwrites the key
+ * there.
  */
 class Cipher {
   private readonly primitives: Primitives["Service"]
   private readonly key: Uint8Array
   private readonly nonce: Uint8Array
   private readonly count: DataView
-  /** What opens large bodies under this key, made for the first of them. */
+  /** Opens large bodies under the current key. Made when the first of them comes. */
   private large: ReturnType<LargeOpener> | undefined
 
   constructor(primitives: Primitives["Service"], { key, nonce }: Direction, room: Uint8Array, at: number) {
@@ -51,7 +54,7 @@ class Cipher {
     this.count = new DataView(room.buffer, room.byteOffset + at + 36, 8)
   }
 
-  /** Whether there are no nonces left for another frame. There is one for the end. */
+  /** Whether too few nonces are left for another frame. One is kept for the goodbye. */
   get spent(): boolean {
     return this.count.getUint32(0, true) >= 0xffff_fffe && this.count.getUint32(4, true) === 0xffff_ffff
   }
@@ -86,7 +89,7 @@ class Cipher {
     if (low % noncesPerKey === 0) this.rekey()
   }
 
-  /** Noise's Rekey. The nonces go on. */
+  /** Noise's Rekey. The nonce is not reset. */
   private rekey(): void {
     const next = new Uint8Array(this.key.length + tagLength)
     this.primitives.aeadSeal(next, new Uint8Array(this.key.length), nothing, rekeyNonce, this.key)
@@ -96,7 +99,7 @@ class Cipher {
   }
 }
 
-/** The length of the frame at hand: one for all connections. */
+/** The length of the current frame. It is needed only within one call, so all connections share it. */
 const plainLength = new Uint8Array(2)
 
 export class NoiseSealer implements Codec.Sealer {
@@ -106,7 +109,7 @@ export class NoiseSealer implements Codec.Sealer {
   readonly endLength = headLength
   private readonly cipher: Cipher
 
-  /** What it keeps is in `room`, from `at` on. */
+  /** Keeps its state in `room`, from `at` on. */
   constructor(
     primitives: Primitives["Service"],
     direction: Direction,
@@ -122,7 +125,7 @@ export class NoiseSealer implements Codec.Sealer {
 
   seal(stage: Uint8Array, offset: number, length: number): void {
     const body = offset + headLength
-    // No nonce is used twice, and no plaintext goes out: the peer finds a frame that does not open.
+    // Sends zeros, so that no nonce is used twice and no plaintext goes out. The peer gets a frame that does not open.
     if (this.cipher.spent) return void stage.fill(0, offset, body + length + tagLength)
     this.sealHead(stage, offset, length)
     this.cipher.seal(stage.subarray(body, body + length + tagLength), stage.subarray(body, body + length))
@@ -149,7 +152,7 @@ export class NoiseFrames implements Codec.Frames {
   readonly openApart?: (sealed: Uint8Array) => Uint8Array | undefined
   private readonly cipher: Cipher
 
-  /** What it keeps is in `room`, from `at` on. */
+  /** Keeps its state in `room`, from `at` on. */
   constructor(
     primitives: Primitives["Service"],
     direction: Direction,
@@ -172,7 +175,7 @@ export class NoiseFrames implements Codec.Frames {
 
   openBody(sealed: Uint8Array, plain: Uint8Array): number | undefined {
     const length = sealed.length - tagLength
-    // The cipher opens to the same memory or to other, but not into what overlaps by a part.
+    // The cipher opens in place or into other memory, but not into memory that overlaps the input partly.
     const apart = plain.buffer !== sealed.buffer || plain.byteOffset === sealed.byteOffset
     if (!apart) plain.set(sealed)
     return this.cipher.open(plain.subarray(0, length), apart ? sealed : plain) ? length : undefined
@@ -183,7 +186,7 @@ export class NoiseFrames implements Codec.Frames {
   }
 }
 
-/** Both directions. The keys are its own from now on, and are wiped where they are. */
+/** The codec of both directions. It copies the keys and wipes the originals. */
 export const codec = (
   primitives: Primitives["Service"],
   { decrypt, encrypt }: { readonly encrypt: Direction; readonly decrypt: Direction }

@@ -1,6 +1,6 @@
 /**
  * The handshakes of the Noise protocol framework (revision 34), for 25519 and ChaChaPoly. Patterns are data, the hash
- * is a parameter. No I/O, no clock; randomness comes in as the ephemeral pair, so that every byte can be tested.
+ * is a parameter. No I/O, no clock. Ephemeral key pairs come from a function, so that tests can check every byte.
  */
 import * as Result from "effect/Result"
 import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
@@ -10,14 +10,14 @@ import { type Hash, Hkdf, keyLength } from "./hkdf.ts"
 export type { Hash } from "./hkdf.ts"
 
 /**
- * What a message does: send a key, mix the secret that two keys share (the first letter is the initiator's key), or mix
- * a secret that both sides had before.
+ * A step of a message: send a key (`e`, `s`), mix in the secret that two keys share (the first letter is the
+ * initiator's key), or mix in a pre-shared secret.
  */
 export type Token = "e" | "s" | "ee" | "es" | "se" | "ss" | "psk"
 
 export interface Pattern {
   readonly name: string
-  /** Whose static key the other side knows beforehand. */
+  /** The roles whose static key the other side knows beforehand. */
   readonly known: ReadonlyArray<Role>
   /** The messages in turn, the initiator's first. */
   readonly messages: ReadonlyArray<ReadonlyArray<Token>>
@@ -37,8 +37,8 @@ export const XK: Pattern = {
 }
 
 /**
- * A pattern with pre-shared secrets, Noise's modifiers: `psk0` mixes one at the beginning of the first message, `pskN`
- * at the end of the Nth.
+ * Adds pre-shared secrets to a pattern, as Noise's modifiers do: `psk0` mixes one in at the beginning of the first
+ * message, `pskN` at the end of the Nth.
  */
 export const withPsks = (pattern: Pattern, ...at: ReadonlyArray<number>): Pattern => {
   const psk = (position: number): ReadonlyArray<Token> => (at.includes(position) ? ["psk"] : [])
@@ -56,17 +56,18 @@ export const blake2b = (primitives: Primitives["Service"]): Hash => ({
   digest: primitives.blake2b
 })
 
-/** A pattern with a hash. One is enough for all handshakes. */
+/** A pattern with a hash. All handshakes can share one. */
 export class Protocol {
   readonly primitives: Primitives["Service"]
   readonly pattern: Pattern
   readonly hash: Hash
   readonly hkdf: Hkdf
   /**
-   * Whether there are pre-shared secrets. Then ephemeral keys, which make every handshake another one, are mixed too.
+   * Whether the pattern has pre-shared secrets. If so, the ephemeral public keys are mixed into the key too: they make
+   * the keys of each handshake different.
    */
   readonly preShared: boolean
-  /** The hash of its name, with which each handshake begins. */
+  /** Each handshake's first hash: that of the protocol's name, or the name itself where it is short enough. */
   readonly initial: Uint8Array
 
   constructor(primitives: Primitives["Service"], pattern: Pattern, hash: Hash) {
@@ -82,10 +83,10 @@ export class Protocol {
   }
 }
 
-/** A key pair as the handshake sees it. Where its secret half is kept is its owner's business. */
+/** A key pair whose secret half stays with its owner. The handshake only asks for shared secrets. */
 export interface Pair {
   readonly publicKey: Uint8Array
-  /** The secret shared with this key; `undefined` when it would be all zero. */
+  /** The secret shared with `publicKey`; `undefined` when it would be all zero. */
   readonly agree: (publicKey: Uint8Array) => Uint8Array | undefined
 }
 
@@ -93,7 +94,7 @@ export interface Options {
   readonly protocol: Protocol
   readonly role: Role
   readonly prologue: Uint8Array
-  /** Makes a fresh X25519 pair, at this side's first message. Its secret half is wiped with the handshake. */
+  /** Makes a fresh X25519 pair. Called at this side's first message. The secret half is wiped with the handshake. */
   readonly ephemeral: () => KeyPairBytes
   /** Our own static pair, in patterns where this side has one. */
   readonly local: Pair | undefined
@@ -104,12 +105,12 @@ export interface Options {
 }
 
 /**
- * `forged`: a tag is wrong, or the message too short. `degenerate`: there is no secret to mix. It would be all zero,
- * because the point has small order, or this side has none.
+ * `forged`: a tag is wrong, or the message is too short. `degenerate`: there is no secret to mix in. It would be all
+ * zero, because the peer's point has small order, or this side lacks a key or pre-shared secret that the pattern needs.
  */
 export type Failure = "forged" | "degenerate"
 
-/** What both sides come to: the keys of the two directions, and the hash of all that was said. */
+/** The result for both sides: the keys of the two directions, and the hash of all that was exchanged. */
 export interface Keys {
   readonly send: Uint8Array
   readonly receive: Uint8Array
@@ -123,14 +124,14 @@ const empty = new Uint8Array(0)
 // symmetric state
 // -----------------------------------------------------------------------------
 
-/** Noise's SymmetricState with its CipherState: a hash of all that passed, and keys from all secrets so far. */
+/** Noise's SymmetricState with its CipherState: the hash of all messages and the keys from all secrets so far. */
 class Symmetric {
   private readonly protocol: Protocol
   readonly hash: Uint8Array
   private readonly chaining: Uint8Array
   private readonly key = scratch(keyLength)
   private keyed = false
-  /** 4 zero bytes and a little-endian count, of which a handshake uses the first byte. */
+  /** 4 zero bytes, then a little-endian counter. A handshake needs only the counter's first byte. */
   private readonly nonce = scratch(12)
 
   constructor(protocol: Protocol) {
@@ -207,7 +208,7 @@ class Symmetric {
 // handshake
 // -----------------------------------------------------------------------------
 
-/** Noise's HandshakeState: two verbs, to be called in the pattern's turn, and `split` after the last message. */
+/** Noise's HandshakeState. Call `write` and `read` in the order of the pattern, and `split` after the last message. */
 export class NoiseHandshake {
   private readonly options: Options
   private readonly symmetric: Symmetric
@@ -232,7 +233,7 @@ export class NoiseHandshake {
     return this.remote
   }
 
-  /** The next message. */
+  /** Makes the next message. */
   write(payload: Uint8Array): Result.Result<Uint8Array, Failure> {
     const parts: Array<Uint8Array> = []
     for (const token of this.tokens()) {
@@ -249,7 +250,7 @@ export class NoiseHandshake {
     return Result.succeed(concat(...parts, this.symmetric.seal(payload)))
   }
 
-  /** The payload of the next message. */
+  /** Reads the next message and gives its payload. */
   read(message: Uint8Array): Result.Result<Uint8Array, Failure> {
     let at = 0
     for (const token of this.tokens()) {
@@ -300,7 +301,7 @@ export class NoiseHandshake {
     if (this.options.protocol.preShared) this.symmetric.mixKey(publicKey)
   }
 
-  /** Mixes the secret of two keys, or the next pre-shared one. A key that this side does not have agrees on none. */
+  /** Mixes in the secret of two keys, or the next pre-shared secret. Answers whether there was one. */
   private mix(token: Exclude<Token, "e" | "s">): boolean {
     if (token === "psk") {
       const psk = this.options.psks[this.psksMixed++]

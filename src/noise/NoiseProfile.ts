@@ -1,6 +1,6 @@
 /**
- * What the protocol `noise` makes of Noise's XKpsk0 handshake (docs/noise.md), as pure steps: each takes a message and
- * gives the next one with what the step after it needs, or a failure.
+ * The handshake of the protocol `noise`, made of Noise's XKpsk0 (docs/noise.md), as pure steps. Each step takes a
+ * message, and returns the next message with the state for the step after it, or a failure.
  *
  * ```
  * initiator                                       responder
@@ -29,17 +29,17 @@ export const lengths = { hello: 48, challenge: 48, auth: 128, acceptHead: headLe
 /** What one side brings to a handshake. */
 export interface Local {
   readonly primitives: Primitives["Service"]
-  /** The app key, as the handshake takes it. */
+  /** The pre-shared secret of the handshake: a hash of the network key. */
   readonly psk: Uint8Array
   /** The names of the sections from `noise` upwards, which must be the same on both sides: `noise~deflate`. */
   readonly sections: string
   readonly identity: KeyPair
   readonly protocol: Noise.Protocol
-  /** The identity's pair as X25519. */
+  /** The identity's key pair, converted to X25519. */
   readonly x25519: Noise.Pair
-  /** Makes a fresh X25519 pair, once it is needed. */
+  /** Makes a fresh X25519 pair when the handshake needs it. */
   readonly ephemeral: () => KeyPairBytes
-  /** The peers' keys. */
+  /** Converts peers' keys to X25519. */
   readonly keys: ConvertedKeys
 }
 
@@ -48,8 +48,8 @@ const label = encode("effect-multiserver/noise/2\0")
 const pskLabel = encode("effect-multiserver/noise/2/psk")
 
 /**
- * One side, for all its handshakes with nothing above `noise`. With an `ephemeral` that gives a known pair, every byte
- * that it says is known.
+ * One side, for all its handshakes with no transform above `noise`. Tests pass an `ephemeral` that gives a known pair:
+ * then every byte that this side sends is known.
  */
 export const local = (
   primitives: Primitives["Service"],
@@ -80,16 +80,17 @@ export const local = (
   }
 }
 
-/** The same side under transforms of these names, the next one first. */
+/** The same side with transforms of these names above `noise`, the nearest first. */
 export const under = (local: Local, above: ReadonlyArray<string>): Local =>
   above.length === 0 ? local : { ...local, sections: ["noise", ...above].join("~") }
 
-/** What both sides come to: one direction each way. */
+/** The result for both sides: key and nonce of each direction, and the handshake's hash. */
 export interface Session {
   readonly encrypt: Direction
   readonly decrypt: Direction
   /**
-   * 64 bytes: the hash of all that was said, the same on both sides and in no other session. Cut from scratch memory.
+   * 64 bytes: the hash of all that was exchanged, the same on both sides and different in every session. It is scratch
+   * memory: copy what you keep.
    */
   readonly hash: Uint8Array
 }
@@ -99,7 +100,7 @@ type Step<A> = Result.Result<A, Failure>
 const network: Failure = { _tag: "network" }
 const misbehaved = (detail: string): Failure => ({ _tag: "misbehaved", detail })
 
-/** A message that does not open is `forged`; a point of small order is never honest. */
+/** `forged` is the failure for a message that does not open. No honest peer sends a point of small order. */
 const step = <A>(result: Result.Result<A, Noise.Failure>, forged: Failure): Step<A> =>
   Result.mapError(result, (failure) =>
     failure === "forged" ? forged : misbehaved("its key is a point of small order")
@@ -109,7 +110,7 @@ const nothing = new Uint8Array(0)
 const tokenLength = 32
 const noToken = new Uint8Array(tokenLength)
 
-/** Whom the initiator dials. */
+/** The peer that the initiator dials. */
 interface Responder {
   readonly publicKey: PublicKey
   readonly x25519: Uint8Array
@@ -124,7 +125,7 @@ const begin = (
     new Noise.NoiseHandshake({
       protocol,
       role: responder === undefined ? "responder" : "initiator",
-      // The key as Ed25519, because its X25519 form is also that of its negative.
+      // The key as Ed25519, because a key and its negative have the same X25519 form.
       prologue: concat(label, responder?.publicKey ?? identity.publicKey, encode(sections)),
       ephemeral,
       local: x25519,
@@ -142,7 +143,7 @@ const split = (handshake: Noise.NoiseHandshake, secrets: Secrets): Session => {
 }
 
 const afterAccept = Uint8Array.of(0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0)
-/** A direction whose first frame, the accept, has been. */
+/** A direction after its first frame, the accept, which took two nonces. */
 const accepted = ({ key }: Direction): Direction => ({ key, nonce: afterAccept })
 
 // -----------------------------------------------------------------------------
@@ -157,7 +158,7 @@ export interface AwaitChallenge {
   readonly responder: Responder
 }
 
-/** The initiator has authenticated. */
+/** The initiator has sent its auth message. */
 export interface AwaitAccept {
   readonly local: Local
   readonly session: Session
@@ -165,14 +166,14 @@ export interface AwaitAccept {
   readonly responder: Responder
 }
 
-/** `secrets` hears of each secret of this handshake. */
+/** Makes the hello. `secrets` collects each secret of this handshake, so that all are wiped at its end. */
 export const initiatorHello = (
   local: Local,
   publicKey: PublicKey,
   secrets: Secrets = new Secrets(local.primitives)
 ): Step<{ readonly message: Uint8Array; readonly next: AwaitChallenge }> => {
   const x25519 = local.keys.convert(publicKey)
-  if (x25519 === undefined) return Result.fail(misbehaved("the key of the address is no point that anybody can hold"))
+  if (x25519 === undefined) return Result.fail(misbehaved("the key of the address is not a valid Ed25519 public key"))
   const responder = { publicKey, x25519 }
   const handshake = begin(local, responder, secrets)
   return Result.map(step(handshake.write(nothing), network), (message) => ({
@@ -181,7 +182,7 @@ export const initiatorHello = (
   }))
 }
 
-/** From the challenge to the auth message. A challenge that opens comes from who holds the key of the address. */
+/** Checks the challenge and makes the auth message. Only a peer with the address's key can make such a challenge. */
 export const initiatorAuth = (
   { handshake, local, responder, secrets }: AwaitChallenge,
   challenge: Uint8Array,
@@ -205,14 +206,14 @@ const notAccepted = ({ frames, local: { primitives }, session }: AwaitAccept, de
   return Result.fail(misbehaved(detail))
 }
 
-/** The accept frame's head: it announces one byte. */
+/** Checks the accept frame's head, which announces a body of one byte. */
 export const initiatorAcceptHead = (state: AwaitAccept, head: Uint8Array): Step<AwaitAccept> => {
   const length = state.frames.openHead(head)
   if (length === lengths.acceptBody) return Result.succeed(state)
-  return notAccepted(state, length === "end" ? "it ended in the place of its accept" : "its accept does not open")
+  return notAccepted(state, length === "end" ? "it said goodbye, not its accept" : "its accept does not open")
 }
 
-/** From the accept frame's body to the session: the responder has let us in. */
+/** Checks the accept frame's body, which says that the responder has let this side in, and makes the session. */
 export const initiatorAcceptBody = (state: AwaitAccept, body: Uint8Array): Step<Session> => {
   if (state.frames.openBody(body, body) !== 1 || body[0] !== 0) return notAccepted(state, "its accept does not open")
   const { frames, local, responder, session } = state
@@ -232,7 +233,7 @@ export interface AwaitAuth {
   readonly handshake: Noise.NoiseHandshake
 }
 
-/** The initiator is who it says; whether it may come in is for `authorize`. */
+/** The initiator has proved its key. `authorize` decides whether it may connect. */
 export interface AwaitDecision {
   readonly initiator: PublicKey
   readonly token: Option.Option<Redacted.Redacted<Uint8Array>>
@@ -241,8 +242,8 @@ export interface AwaitDecision {
 }
 
 /**
- * From the hello to the challenge: nothing is answered to a hello that was not made with the app key, our key and the
- * same sections. One that was made so and is played again is answered each time.
+ * Checks the hello and makes the challenge. A hello that was made with another network key, another responder's key or
+ * other sections gets no answer. A valid hello that is replayed is answered each time.
  */
 export const responderChallenge = (
   local: Local,
@@ -258,7 +259,7 @@ export const responderChallenge = (
   )
 }
 
-/** From the auth message to the initiator's proved key. */
+/** Checks the auth message, which proves that the initiator holds its key. */
 export const responderVerify = ({ handshake, local, secrets }: AwaitAuth, auth: Uint8Array): Step<AwaitDecision> =>
   Result.flatMap(step(handshake.read(auth), misbehaved("its auth message does not open")), (payload) => {
     const { keys, primitives } = local
@@ -272,7 +273,7 @@ export const responderVerify = ({ handshake, local, secrets }: AwaitAuth, auth: 
       return Result.fail(
         misbehaved(
           claimed === undefined
-            ? "its public key is no point that anybody can hold"
+            ? "its public key is not a valid Ed25519 public key"
             : "its public key is not the one that it proved"
         )
       )
@@ -286,7 +287,7 @@ export const responderVerify = ({ handshake, local, secrets }: AwaitAuth, auth: 
     })
   })
 
-/** The initiator may come in: the accept frame, and the session. */
+/** Makes the accept frame and the session, once `authorize` has admitted the initiator. */
 export const responderAccept = ({
   local: { primitives },
   session

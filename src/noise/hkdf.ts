@@ -1,4 +1,4 @@
-/** Noise's HKDF over HMAC (RFC 2104), for any hash: seven times a handshake, and with it most of what is hashed. */
+/** Noise's HKDF over HMAC (RFC 2104), for any hash. A handshake runs it seven times, which is most of its hashing. */
 import type { Primitives } from "../crypto/Primitives.ts"
 
 export interface Hash {
@@ -6,19 +6,19 @@ export interface Hash {
   /** HASHLEN and BLOCKLEN. */
   readonly length: number
   readonly blockLength: number
-  /** Fills `out`, which is `length` long and no part of `message`. */
+  /** Fills `out`, which is `length` bytes long and does not overlap `message`. */
   readonly digest: (out: Uint8Array, message: Uint8Array) => void
 }
 
 export const keyLength = 32
 
-/** Works in memory of its own, one for all handshakes, in which nothing is left. */
+/** Works in memory of its own, which all handshakes share and which is wiped after each call. */
 export class Hkdf {
   private readonly primitives: Primitives["Service"]
   private readonly hash: Hash
-  /** All that follows is cut from it. */
+  /** The memory of all fields below. */
   private readonly scratch: Uint8Array
-  /** The key's inner block, then a message, which is at most a hash and a byte. */
+  /** The key's inner block, then the message, which is at most as long as a hash and a byte. */
   private readonly inner: Uint8Array
   private readonly message: Uint8Array
   /** The key's outer block, then the hash of the inner one. */
@@ -47,8 +47,8 @@ export class Hkdf {
   }
 
   /**
-   * From a chaining key, as long as a hash, and a secret, at most as long: the first output takes the chaining key's
-   * place. Each of those that follow is cut to fill one of `keys`.
+   * Derives keys from `chaining`, which is as long as a hash, and `secret`, which is at most as long. The first output
+   * replaces `chaining`. Each further output, cut to length, fills one of `keys`.
    */
   derive(chaining: Uint8Array, secret: Uint8Array, ...keys: ReadonlyArray<Uint8Array>): void {
     const { base, message, output } = this
@@ -69,7 +69,7 @@ export class Hkdf {
     this.primitives.wipe(this.scratch)
   }
 
-  /** The key of the HMACs that follow: no longer than a block, so that it needs no hashing. */
+  /** Sets the key of the next HMACs. It is never longer than a block, so it needs no hashing. */
   private keyed(key: Uint8Array): void {
     const { hash, inner, outer } = this
     inner.fill(0x36, 0, hash.blockLength)
@@ -81,7 +81,7 @@ export class Hkdf {
     }
   }
 
-  /** Of the first `length` bytes of the message. */
+  /** The HMAC of the first `length` bytes of the message. */
   private hmac(out: Uint8Array, length: number): void {
     const { hash, inner, innerHash, outer } = this
     hash.digest(innerHash, inner.subarray(0, hash.blockLength + length))

@@ -14,8 +14,11 @@ const Token = secretKind("token", "base64 of a 32-byte token that is not all zer
 )
 
 /**
- * `noise:KEY[:TOKEN]`. Without a key it is what a listener is given: the key is filled in when the address is
- * advertised. The token is shown to the listener with the dialer's own key: whoever has the token may come with it.
+ * `noise:KEY[:TOKEN]`. A listener's section needs no key: the key is filled in when its address is advertised. A dial
+ * shows the token to the listener together with the dialer's own key. Anybody who has the token can use it.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export class Noise extends Schema.TaggedClass<Noise>("effect-multiserver/Noise")(
   "noise",
