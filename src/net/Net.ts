@@ -1,4 +1,4 @@
-/** `net`: TCP on Node. No delay, both half closes, keep-alive; the IPs of a name are tried as RFC 8305 says. */
+/** `net`: TCP on Node, with half close, keep-alive and no Nagle delay. A name's IPs are tried as RFC 8305 says. */
 import * as net from "node:net"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -19,7 +19,7 @@ import { toHost } from "../sockets/toHost.ts"
 import * as Transport from "../Transport.ts"
 import { proxied } from "./proxied.ts"
 
-/** A vanished peer is noticed by TCP keep-alive after this long. */
+/** How long a connection is idle before TCP keep-alive probes whether the peer is still there. */
 const keepAliveMillis = 60_000
 
 const socketOptions = {
@@ -29,7 +29,7 @@ const socketOptions = {
   allowHalfOpen: true
 } as const
 
-/** Where a socket's other end is. */
+/** The section of a socket's other end. */
 const remoteOf = (socket: net.Socket): Address.Net =>
   makeUnchecked(Address.Net, {
     _tag: "net",
@@ -50,11 +50,16 @@ const dial = (
     told
   )
 
-/** For who listens behind proxies. */
+/**
+ * Options of the `net` transport, for listeners behind proxies.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface Options {
   /**
-   * The proxies whose connections begin with a header of the PROXY protocol, version 1 or 2, that says whose they are;
-   * without one they are refused. Of everybody else, and by default, nothing of the kind is read.
+   * The proxies that begin each connection with a PROXY protocol header, version 1 or 2, which names the client. Their
+   * connections are refused without one. From any other source no header is read. By default no proxy is trusted.
    */
   readonly trustedProxies?: Networks
 }
@@ -82,16 +87,21 @@ const listen = (
     const server = yield* bound(open, { host, port }, bindReason)
     const own = server.address()
     if (typeof own !== "object" || own === null) return { section: new Address.Net({ host, port }) }
-    // A name may be found to be this device's only, or all interfaces.
+    // A name can resolve to a loopback IP or to a wildcard, so look at what was bound.
     const section = new Address.Net({ host: isWildcard(own.address) ? own.address : host, port: own.port })
     return { section, reach: reachOf(own.address) }
   })
 
-/** An external name of Tor's is reached through Tor. */
+/** An external `.onion` name is advertised as an `onion` section, because it is dialed through Tor. */
 const advertised = (host: string, port: number): Address.Section =>
   host.endsWith(".onion") ? new Address.Onion({ host, port }) : new Address.Net({ host, port })
 
-/** TCP. Listens behind proxies with the options that name them. */
+/**
+ * The `net` transport: dials and listens over TCP. By default no proxy is trusted.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"net">> =>
   Layer.effect(
     Transport.Transport("net"),

@@ -7,7 +7,7 @@ import { accepted, type Reading } from "../sockets/streamSocket.ts"
 import type * as Transport from "../Transport.ts"
 import { maxLength, parse } from "./proxyHeader.ts"
 
-/** Hands it over once the header is there, within the deadline of the handshake. */
+/** Hands the connection over once its header is complete. The handshake's deadline includes the wait for it. */
 export const proxied = (
   socket: Socket,
   proxy: string,
@@ -42,7 +42,7 @@ export const proxied = (
     told.onRefused("ProxyHeader", proxy, undefined)
     turnAway()
   }
-  // An end before or within the header is malformed, except one without a byte before it: that is a health check.
+  // An end within the header is malformed. An end before the first byte is a health check.
   const onEnd = (): void => {
     if (read.length > 0) refuse()
     else socket.destroy()

@@ -1,6 +1,6 @@
 /**
- * The PROXY protocol's header, versions 1 and 2: with it a proxy says, ahead of everything else, whose connection it
- * passes on. Specification: haproxy.org/download/3.0/doc/proxy-protocol.txt
+ * The PROXY protocol's header, versions 1 and 2. A proxy sends it first on a connection that it forwards, to name the
+ * client. Specification: haproxy.org/download/3.0/doc/proxy-protocol.txt
  */
 import * as net from "node:net"
 import * as NetAddress from "effect/net/NetAddress"
@@ -13,25 +13,25 @@ export interface Source {
 }
 
 /**
- * What the bytes begin with: a header of so many bytes, and whose connection it is, where the proxy knows; the
- * beginning of one; or something else.
+ * What the bytes begin with: a header of `length` bytes with the client's address (`undefined` where the proxy gives
+ * none), a part of a header, or something else.
  */
 export type Header = { readonly length: number; readonly source: Source | undefined } | "incomplete" | "malformed"
 
-/** The longest header: of version 2, what its specification has every receiver accept. */
+/** The longest header that is read: what the specification of version 2 requires every receiver to accept. */
 export const maxLength = 536
 
 const signature = Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1")
-/** Version 1, the worst case of its specification. */
+/** The longest header of version 1, by its specification. */
 const maxLine = 107
 
-/** An IP in the one form that it is compared and counted by, however the header has it. */
+/** An IP in the form in which IPs are compared and counted, however the header writes it. */
 const written = (ip: string): string | undefined => {
   const address = parseIp(ip)
   return address && NetAddress.formatIp(address)
 }
 
-/** Whether bytes are as long as some others and the same, as far as both go. */
+/** Whether both have the same bytes, up to the end of the shorter one. */
 const agrees = (bytes: Buffer, expected: Buffer): boolean => {
   const length = Math.min(bytes.length, expected.length)
   return bytes.subarray(0, length).equals(expected.subarray(0, length))
@@ -61,13 +61,13 @@ const text = (bytes: Buffer): Header => {
   return right ? { length, source: { host: source, port: Number(port) } } : "malformed"
 }
 
-/** A zone means something on the proxy's machine only, and to Node it may have any character. */
+/** No zone (`%eth0`): it means something on the proxy's machine only, and Node allows any character in it. */
 const isIp = (text: string, version: 4 | 6 | undefined): boolean => net.isIP(text) === version && !text.includes("%")
 
 const isPort = (port: string): boolean => /^(0|[1-9]\d{0,4})$/.test(port) && Number(port) <= 65535
 
 // -----------------------------------------------------------------------------
-// version 2: signature, version and command, family, length, addresses, and what else it has to say
+// version 2: signature, version and command, family, length, addresses, extensions
 // -----------------------------------------------------------------------------
 
 const binary = (bytes: Buffer): Header => {
@@ -75,7 +75,7 @@ const binary = (bytes: Buffer): Header => {
   const length = 16 + bytes.readUInt16BE(14)
   if (command >> 4 !== 2 || (command & 0xf) > 1 || length > maxLength) return "malformed"
   if (bytes.length < length) return "incomplete"
-  // The proxy's own, to see whether we live; or of a family that has no IP.
+  // The proxy's own connection, for a health check (LOCAL), or a family without IPs.
   if ((command & 0xf) === 0 || (family !== 0x11 && family !== 0x21)) return { length, source: undefined }
   const width = family === 0x11 ? 4 : 16
   const ports = 16 + 2 * width

@@ -5,7 +5,12 @@ import { type Definition, definition } from "../address/definition.ts"
 import { ClearHost, Port, parseHostPort } from "../address/hostPort.ts"
 import { makeUnchecked } from "../schema/makeUnchecked.ts"
 
-/** `net:HOST:PORT`, TCP. The host is bare, also when it is IPv6; port 0 is for listening only: the system picks. */
+/**
+ * `net:HOST:PORT`, TCP. An IPv6 host has no brackets. Port 0 is for listening only: the system picks a free port.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Net extends Schema.TaggedClass<Net>("effect-multiserver/Net")("net", {
   host: ClearHost,
   port: Port
