@@ -1,9 +1,9 @@
 /**
  * `onion:NAME.onion:PORT`: onion services, through Tor's SOCKS5 proxy.
  *
- * The name goes to the proxy as it is: it is never looked up, and nothing is dialed without the proxy. Policy is asked
- * for the address; there is no IP to ask it for. To be reached, a `net` listener stands behind Tor's hidden service
- * (docs/onion.md).
+ * The name goes to the proxy as it is. It is never looked up, and no dial bypasses the proxy. Policy is asked about the
+ * address only, because there is no IP. To be reached as an onion service, run a `net` listener behind Tor's hidden
+ * service (docs/onion.md).
  */
 import { randomBytes } from "node:crypto"
 import * as net from "node:net"
@@ -25,18 +25,28 @@ import { connected, opened, overSocket, type Reading, reading } from "../sockets
 import * as Transport from "../Transport.ts"
 import { makeClient } from "./socksClient.ts"
 
-/** Where a SOCKS5 proxy listens: over TCP, or on a unix socket as Tor's `SocksPort unix:/run/tor/socks` has it. */
+/**
+ * Where a SOCKS5 proxy listens: over TCP, or on a unix socket, as with Tor's `SocksPort unix:/run/tor/socks`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type ProxyPlace = { readonly host: string; readonly port: number } | { readonly path: string }
 
-/** How Tor is reached. */
+/**
+ * How Tor is reached.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface Options {
-  /** Tried in order. By default those of Tor and of the Tor Browser: 127.0.0.1, ports 9050 and 9150. */
+  /** Tor's SOCKS5 proxies, tried in order. By default 127.0.0.1, ports 9050 (Tor) and 9150 (Tor Browser). */
   readonly proxies?: readonly [ProxyPlace, ...ReadonlyArray<ProxyPlace>]
-  /** Whether each dial gets a circuit of its own, by a random user and password. By default not. */
+  /** Whether each dial gets a circuit of its own, by sending a random user and password. By default not. */
   readonly isolate?: boolean
   /** Whether names other than those of version 3 services (56 base32 characters) are dialed. By default not. */
   readonly anyName?: boolean
-  /** How long a dial may take, unless it says otherwise. By default 60 seconds: circuits are slow to build. */
+  /** How long connecting may take, unless the dial sets a time. By default 60 seconds: circuits are slow to build. */
   readonly timeout?: Duration.Input
 }
 
@@ -51,21 +61,21 @@ const placeText = (place: ProxyPlace): string => ("path" in place ? place.path :
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port > 0 && port <= 65_535
 
-/** Why no proxy can listen there. */
+/** Why there can't be a proxy at a place; `undefined` when there can. */
 const noPlace = (place: ProxyPlace): Proxy | undefined => {
   if ("path" in place) return undefined
   const none = (why: string) => new Proxy({ detail: `no proxy at ${placeText(place)}: ${why}`, isRetryable: false })
   if (!isPort(place.port)) return none("a port is 1 to 65535")
-  // DNS would be asked for it.
+  // DNS would be asked for a `.onion` name.
   return kindOfHost(place.host) === "clear"
     ? undefined
-    : none("its host can't be an onion service, nor what is no host")
+    : none("its host must be an IP or a host name, and no onion service")
 }
 
-/** What the proxy says of a host; `NotAllowed`, an address of the wrong type and the like stay as they are. */
+/** Whether another try may succeed. Not where the proxy forbids or does not support it, or rejects the password. */
 const isRetryable = (detail: string): boolean => !/NotAllowed|NotSupported|uthentication/.test(detail)
 
-/** The proxy's part: from a socket that is connected to it to one that is connected to the host. */
+/** Speaks SOCKS5 with the proxy that the socket is connected to. Afterwards the socket leads to the onion service. */
 const exchange = (
   socket: net.Socket,
   place: ProxyPlace,
@@ -80,17 +90,17 @@ const exchange = (
       const detail = `the proxy ${placeText(place)} did not connect: ${message}`
       resume(Effect.fail(new Proxy({ detail, isRetryable: isRetryable(message) })))
     }
-    // The client has a wire of its own, fed byte by byte: what follows the answer never leaves the socket, nor does its
-    // end.
+    // The client gets a stream of its own, fed byte by byte. So what follows the proxy's answer stays in the socket, as
+    // does the end.
     let said = 0
     const wire = new Duplex({
       read: () => {},
       write: (chunk: Uint8Array, _encoding, done) => {
         said++
-        // Its second word is the user, or to a proxy that wants none the request: that would be a dial that is not
-        // isolated.
+        // The client's second message is the user and password (it begins with 1) or, to a proxy that wants none, the
+        // request. That dial would not be isolated.
         if (isolate && said === 2 && chunk[0] !== 1)
-          refused("it takes no user by authentication, so it isolates nobody")
+          refused("it does not ask for a user and password, so it can't isolate dials")
         else socket.write(chunk)
         done()
       }
@@ -102,13 +112,13 @@ const exchange = (
         wire.push(chunk.subarray(at, at + 1))
       }
     }
-    // With half-open sockets, a proxy that hangs up is only heard here.
+    // A half-open socket does not close at the peer's end, so `end` counts as a hang-up too.
     const hangUp = () => refused("it hung up")
     const credentials = isolate
       ? { userId: randomBytes(16).toString("hex"), password: randomBytes(16).toString("hex") }
       : {}
     const client = makeClient({
-      // It is connected to already, so this is for the client's checks alone.
+      // The socket is connected already. The client only checks these values.
       proxy: { host: "127.0.0.1", port: 1, type: 5, ...credentials },
       command: "connect",
       destination: { host: section.host, port: section.port }
@@ -119,11 +129,11 @@ const exchange = (
       leave()
       wire.destroy()
       socket.pause()
-      // After the rest of what is being heard was put back.
+      // Later, because `hear` first puts back what follows the answer.
       queueMicrotask(() => resume(Effect.void))
     })
     socket.on("data", hear).on("end", hangUp).on("close", hangUp)
-    // It may have hung up before this step listened.
+    // The proxy may have hung up before these listeners were added.
     if (socket.readableEnded || socket.destroyed) hangUp()
     else client.connect(wire)
     return Effect.sync(() => {
@@ -133,7 +143,7 @@ const exchange = (
     })
   })
 
-/** Through one proxy, or nothing is left. */
+/** Dials through one proxy. When that fails, nothing is left open. */
 const through = (
   place: ProxyPlace,
   section: Address.Onion,
@@ -151,7 +161,13 @@ const through = (
     Effect.map(({ value }) => value)
   )
 
-/** Onion services, to dial. */
+/**
+ * The `onion` transport: dials onion services through Tor's SOCKS5 proxy. It does not listen. A dial that no proxy
+ * connects fails with `Proxy`, which has the answer of each.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"onion">> => {
   const { anyName = false, isolate = false, proxies = torProxies } = options
   const timeout = Duration.fromInputUnsafe(options.timeout ?? "60 seconds")

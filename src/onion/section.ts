@@ -7,7 +7,12 @@ import { Port, parseHostPort } from "../address/hostPort.ts"
 import { textThat } from "../address/text.ts"
 import { makeUnchecked } from "../schema/makeUnchecked.ts"
 
-/** `onion:HOST:PORT`, a Tor onion service. The host ends in `.onion`. */
+/**
+ * `onion:HOST:PORT`, a Tor onion service. The host ends in `.onion`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Onion extends Schema.TaggedClass<Onion>("effect-multiserver/Onion")("onion", {
   host: textThat("a host that ends in .onion", (host) => kindOfHost(host) === "onion"),
   port: Port

@@ -5,12 +5,12 @@
  * with it the socket, the user and the password: about 7 KiB for each dial that is long over. A dial has a deadline of
  * its own, so here the timer fires at once and does nothing.
  *
- * That reaches into the client. Where the client has no such method any more, its timer is as long as one can be, so
- * that it never ends a dial; test/onion/left.test.ts fails then.
+ * This replaces a method inside the client. Where a later version has no such method, the timer gets the longest time
+ * that there is, so that it never ends a dial. Then test/onion/left.test.ts fails.
  */
 import { SocksClient, type SocksClientOptions } from "socks"
 
-/** What the client's timer runs. */
+/** The client's method that its timer calls. */
 const onTimer = "onEstablishedTimeout"
 
 export const makeClient = (options: Omit<SocksClientOptions, "timeout">): SocksClient => {

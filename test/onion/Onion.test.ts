@@ -190,7 +190,7 @@ describe("onion", () => {
       })
       const error = yield* refused([yield* listening(server)], { isolate: true })
       assert.strictEqual(error.reason._tag, "Proxy")
-      assert.include(error.message, "isolates nobody")
+      assert.include(error.message, "can't isolate dials")
       assert.isFalse(error.isRetryable)
       yield* turns
       assert.deepStrictEqual(asked, ["05020002"])
