@@ -1,9 +1,9 @@
 /**
  * Node's two resolvers. `system` is `dns.lookup`, which knows what only the system knows: the hosts file, `.local`,
- * search domains, the names of a VPN. `layerDns` asks DNS servers by itself (c-ares, Node's `dns.Resolver`).
+ * search domains, the names of a VPN. `layerDns` asks DNS servers itself (c-ares, Node's `dns.Resolver`).
  *
- * The system's look-ups run in threads of Node's, two at a time by default, and can't be taken back: two names whose
- * servers never answer hold up every other look-up of the process. With `layerDns` none waits for another.
+ * The system's look-ups run on Node's threads, two at a time by default, and can't be cancelled. So two names whose
+ * servers never answer hold up every other look-up of the process. With `layerDns` no look-up waits for another.
  */
 import * as dns from "node:dns"
 import type * as Duration from "effect/Duration"
@@ -23,14 +23,19 @@ const notFound = (host: string, cause: NodeJS.ErrnoException) =>
 
 type Answer = Effect.Effect<ReadonlyArray<string>, NameNotFound>
 
-/** One look-up, and who waits for its answer. */
+/** One look-up, and the callbacks that wait for its answer. */
 interface Lookup {
   readonly host: string
   readonly waiting: Set<(answer: Answer) => void>
   isUnderWay: boolean
 }
 
-/** What asks the system: `dns.lookup`, or a test's. */
+/**
+ * Asks the system for a host's IPs: `dns.lookup`, or what a test puts in its place.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Ask = (
   host: string,
   answer: (error: NodeJS.ErrnoException | null, found: ReadonlyArray<dns.LookupAddress>) => void
@@ -38,15 +43,18 @@ export type Ask = (
 
 const askSystem: Ask = (host, answer) => dns.lookup(host, { all: true }, (error, found) => answer(error, found ?? []))
 
-/** The number of look-ups that libuv runs at once. It gives work that may be slow half of its threads. */
+/** The number of look-ups that libuv runs at once. It gives slow work, such as look-ups, half of its threads. */
 const threadsForLookups = (): number => {
   const threads = Number(process.env.UV_THREADPOOL_SIZE ?? 4)
   return Number.isInteger(threads) && threads > 0 ? (Math.min(threads, 1024) + 1) >> 1 : 2
 }
 
 /**
- * Look-ups that can't be interrupted, `most` at a time. Those of one name are one. One that waits is forgotten with the
- * last that wanted it, so that dials which have given up hold up nobody.
+ * Runs look-ups that can't be cancelled, at most `most` at a time. Dials of one name share a look-up. A look-up that
+ * has not begun is dropped when the last dial that wanted it gives up, so that it does not delay others.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export class Lookups {
   private readonly ask: Ask
@@ -73,7 +81,7 @@ export class Lookups {
     })
   ]
 
-  /** Begins those that come next, as long as there is a place. */
+  /** Begins waiting look-ups, in order, while fewer than `most` run. */
   private advance(): void {
     for (const lookup of this.byHost.values()) {
       if (this.underWay >= this.most) return
@@ -96,47 +104,66 @@ export class Lookups {
   }
 }
 
-/** The system's resolver. One for the process, because all share Node's threads. */
+/**
+ * The system's resolver, and the default. There is one for the process, because all look-ups share Node's threads.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const system: Resolve = new Lookups().resolve
 
 // -----------------------------------------------------------------------------
 // DNS servers
 // -----------------------------------------------------------------------------
 
-/** Which DNS servers are asked, and for how long. */
+/**
+ * Which DNS servers are asked, and for how long.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface DnsOptions {
-  /** Whom to ask, in order: `192.0.2.53`, `192.0.2.53:5353`, `[2001:db8::53]:53`. By default the system's servers. */
+  /** The servers, in order: `192.0.2.53`, `192.0.2.53:5353`, `[2001:db8::53]:53`. By default the system's servers. */
   readonly servers?: ReadonlyArray<string>
-  /** How long one server may take before the next one is asked, or the same again. By default 2 seconds. */
+  /** How long one server may take before the next server, or the same one, is asked. By default 2 seconds. */
   readonly timeout?: Duration.Input
   /** How many times each server is asked. By default 2. */
   readonly tries?: number
 }
 
-/** One of the DNS servers is no IP, with or without a port. With a `detail`: an option can't be used. */
+/**
+ * The DNS options can't be used: one of `servers` is not an IP with or without a port, or what `detail` says.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class BadDnsServer extends Schema.TaggedError<BadDnsServer>("effect-multiserver/BadDnsServer")("BadDnsServer", {
   servers: Schema.Array(Schema.String),
   detail: Schema.optional(Schema.String),
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    if (this.detail !== undefined) return `DNS servers can't be asked like that: ${this.detail}`
-    return `DNS servers are IPs, with a port if need be (192.0.2.53:5353), which ${this.servers.join(", ")} are not`
+    if (this.detail !== undefined) return `the options for DNS servers can't be used: ${this.detail}`
+    return `a DNS server must be an IP, with or without a port (192.0.2.53:5353). Given: ${this.servers.join(", ")}`
   }
 }
 
-/** A name for this machine is never asked of anybody. */
+/** Whether a name means this machine. No server is asked for it. */
 const isLocalhost = (host: string): boolean => /^(.+\.)?localhost\.?$/i.test(host)
 
-/** An infinite timeout becomes the longest that a timer of Node's can have. */
+/** An infinite timeout becomes the longest that Node's timers allow. */
 const resolverOptions = ({ timeout = "2 seconds", tries = 2 }: DnsOptions): dns.ResolverOptions => ({
   timeout: timerMillis(timeout) ?? maxTimerMillis,
   tries
 })
 
 /**
- * Asks DNS servers for IPv6 and IPv4 at once. It reads no hosts file and knows no `.local` names and no search domains;
- * `localhost` is this machine. Nothing is kept: each dial asks.
+ * A resolver that asks DNS servers for IPv6 and IPv4 at once. It reads no hosts file and knows no `.local` names and no
+ * search domains. `localhost` is this machine. Nothing is cached: each dial asks. The options are not checked here, but
+ * by `layerDns`.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const fromDns = (options: DnsOptions = {}): Resolve => {
   const { servers } = options
@@ -145,7 +172,7 @@ export const fromDns = (options: DnsOptions = {}): Resolve => {
     if (isLocalhost(host)) return [Effect.succeed(["127.0.0.1", "::1"])]
     const ask = (query: "resolve4" | "resolve6"): Question =>
       Effect.callback((resume) => {
-        // One for each question, so that an interruption takes back this one and no other.
+        // One resolver for each question, so that an interruption cancels this question and no other.
         const resolver = new dns.Resolver(asking)
         if (servers !== undefined) resolver.setServers(servers)
         resolver[query](host, (error, ips) =>
@@ -157,7 +184,13 @@ export const fromDns = (options: DnsOptions = {}): Resolve => {
   }
 }
 
-/** A Multiserver's resolver that asks DNS servers: see `fromDns`. */
+/**
+ * Makes a Multiserver resolve names with DNS servers: see `fromDns`. Fails with `BadDnsServer` if the options can't be
+ * used.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerDns = (options: DnsOptions = {}): Layer.Layer<never, BadDnsServer> =>
   Layer.effect(
     Resolver,

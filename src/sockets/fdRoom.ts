@@ -1,6 +1,6 @@
 /**
- * The number of connections that this process has file descriptors for. Node tells neither a listener nor a dialer that
- * they have run out: newcomers then wait until some are free, so they must never run out.
+ * The number of connections that this process has file descriptors for. Descriptors must never run out, because Node
+ * tells neither a listener nor a dialer: newcomers just wait until some are free.
  *
  * Nothing here starts a process: that is slow, and Node's permission model forbids it.
  */
@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** For listeners, files, name lookups, and sockets that are accepted only to be turned away. */
+/** Descriptors kept free for listeners, files, look-ups, and sockets that are accepted only to be turned away. */
 const reserved = 64
 
 /** `Max open files            1024                 4096                 files` */
@@ -27,7 +27,7 @@ const decodeReport = Schema.decodeUnknownOption(Report)
 const fromReport = (): string | undefined => {
   const { report } = process
   const excluded: unknown = Reflect.get(report, "excludeNetwork")
-  // A version of Node that doesn't know it would look the names up.
+  // A version of Node without this option would look the names up.
   if (typeof excluded !== "boolean") return undefined
   Reflect.set(report, "excludeNetwork", true)
   const written = Result.try(() => report.getReport())
@@ -36,18 +36,16 @@ const fromReport = (): string | undefined => {
   return Option.getOrUndefined(Option.map(limits, ({ userLimits }) => String(userLimits.open_files.soft)))
 }
 
-/** What can be read, or nothing where the system or a permission forbids it. */
+/** The result, or `undefined` where the system or a permission forbids reading. */
 const read = (from: () => string | undefined): string | undefined => Result.getOrUndefined(Result.try(from))
 
 /** The soft limit as the system writes it. Node has no call for it, and only Linux has a file. */
 const softLimit = (): string | undefined =>
   read(() => fromProc(fs.readFileSync("/proc/self/limits", "latin1"))) ?? read(fromReport)
 
-/** The room for a soft limit as the system writes it: a number, `unlimited`, or nothing. */
+/** The number of connections under a soft limit. The limit is a number, `unlimited`, or `undefined` if unknown. */
 export const roomFor = (limit: string | undefined): number =>
   limit !== undefined && /^\d+$/.test(limit) ? Math.max(1, Number(limit) - reserved) : Number.POSITIVE_INFINITY
 
-/**
- * The soft limit less 64; no bound where there is no limit. Asked of the system where a Multiserver's layer is built.
- */
+/** The soft limit less 64, or infinity where no limit is found. Called when a Multiserver's layer is built. */
 export const fdRoom = (): number => roomFor(softLimit())

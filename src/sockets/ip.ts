@@ -4,20 +4,20 @@ import * as NetAddress from "effect/net/NetAddress"
 import { parseIp } from "../Networks.ts"
 import { type Reach, within } from "../Transport.ts"
 
-/** An IP as it is written elsewhere: without the mapping of IPv4 into IPv6. */
+/** An IP in plain form: an IPv4 that is mapped into IPv6 (`::ffff:192.0.2.1`) becomes IPv4. */
 export const plainIp = (ip: string): string => (/^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(ip) ? ip.slice(7) : ip)
 
-/** The wildcard that a host is, however it is written (`::0`): binding it binds every interface. */
+/** The wildcard that a host means, however it is written (`::0`); `undefined` for any other host. */
 const wildcardOf = (host: string): "0.0.0.0" | "::" | undefined => {
   const ip = parseIp(host)
   if (ip === undefined || !NetAddress.isUnspecified(ip)) return undefined
   return NetAddress.isIpv4Address(ip) ? "0.0.0.0" : "::"
 }
 
-/** Whether binding it binds every interface. */
+/** Whether a host is a wildcard, which binds every interface. */
 export const isWildcard = (host: string): boolean => wildcardOf(host) !== undefined
 
-/** An IPv6 that means nothing without an interface, and that nobody elsewhere can name: `fe80::1%eth0`. */
+/** Whether a host is a link-local IPv6 (`fe80::1%eth0`): it needs an interface, so other machines can't dial it. */
 const isZoned = (host: string): boolean => {
   const ip = parseIp(host)
   return ip !== undefined && NetAddress.isIpv6Address(ip) && NetAddress.isLinkLocal(ip)
@@ -37,7 +37,7 @@ export const reachOf = (host: string): Reach => {
   return ip === undefined ? "public" : classify(ip)
 }
 
-/** This machine's own IPs that reach exactly as far and can be named elsewhere: what a wildcard stands for. */
+/** What a wildcard stands for: this machine's IPs of exactly this reach, without those that need an interface. */
 const interfaceHosts = (wildcard: "0.0.0.0" | "::", reach: Reach): ReadonlyArray<string> =>
   Object.values(os.networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
@@ -45,7 +45,7 @@ const interfaceHosts = (wildcard: "0.0.0.0" | "::", reach: Reach): ReadonlyArray
     .filter(({ address }) => !isZoned(address))
     .map(({ address }) => address.replace(/%.*$/, ""))
 
-/** What to bind instead of a wildcard, so that nothing is reached from further away than `scope`. */
+/** The hosts to bind. A wildcard is replaced, so that nothing can be reached from further away than `scope`. */
 export const boundHosts = (host: string, scope: Reach): ReadonlyArray<string> => {
   const wildcard = wildcardOf(host)
   if (wildcard === undefined) return [host]
@@ -53,8 +53,8 @@ export const boundHosts = (host: string, scope: Reach): ReadonlyArray<string> =>
 }
 
 /**
- * The hosts by which others within `scope` dial what is bound to `host`. A wildcard is never advertised literally. What
- * is bound reaches as far as `reach`, which of a name is known only then.
+ * The hosts by which others within `scope` dial what is bound to `host`. A wildcard is never advertised literally.
+ * `reach` says how far the bound address reaches: for a name, that is known only after binding.
  */
 export const advertisedHosts = (
   host: string,

@@ -2,7 +2,7 @@
 import { NameNotFound, Refused, type TransportReason, Unreachable } from "../DialError.ts"
 import { AddressInUse, AddressNotAvailable, type BindReason, NotListenable, PermissionDenied } from "../ListenError.ts"
 
-/** The system's word for an error; when several addresses of a name were tried, a refusal says the most. */
+/** The system's code of an error. Of several addresses' errors, a refusal says the most. */
 export const codeOf = (error: NodeJS.ErrnoException): string => {
   if (error instanceof AggregateError) {
     const codes = error.errors.map((each: NodeJS.ErrnoException) => each.code ?? "")

@@ -1,6 +1,6 @@
 /**
- * Allocates the memory that socket readers keep. It is not zeroed, since every byte is overwritten. The memory hacks
- * that are on apply.
+ * Allocates the memory that socket readers keep. It is not zeroed, since every byte is overwritten. Each allocation
+ * applies the memory hacks that are on.
  */
 import * as Effect from "effect/Effect"
 import type { Room, Rooms } from "../Port.ts"
@@ -12,12 +12,12 @@ const roomsWith = (made: (bytes: number) => void): Rooms => {
     made(bytes)
     return Buffer.allocUnsafeSlow(bytes)
   }
-  // Half as much for what a codec allocates: node:crypto leaves garbage of its own.
+  // Memory that a codec allocates counts half, because node:crypto leaves garbage of its own.
   const room = (inPlace: boolean): Room => ({ inPlace, take, made: (bytes) => made(bytes >> 1) })
   return { owned: room(true), fresh: room(false) }
 }
 
-/** The rooms of a transport, by the references where its layer is built. */
+/** The rooms of a transport. Reads the references of the hacks when the transport's layer is built. */
 export const rooms: Effect.Effect<Rooms> = Effect.gen(function* () {
   const garbage = yield* Garbage
   const heapBlock = yield* HeapBlock

@@ -5,21 +5,21 @@ import { type ConnectionReason, locallyClosed, Reset, TimedOut } from "../Connec
 import type { Chunks, Port, PortListener, Rooms } from "../Port.ts"
 import { type ReadTarget, readBytes, type StaticRead } from "./staticRead.ts"
 
-/** Reading pauses when this many bytes wait to be taken: one more read may go over. */
+/** Reading pauses when this many bytes wait to be taken. The last read may exceed it. */
 const readHighWater = 4 * 1024
-/** Full when this many bytes wait for the kernel. */
+/** The port is full when this many bytes wait for the kernel. */
 const writeHighWater = 64 * 1024
-/** Whoever is given this much at a time reads in bulk, and may have to write it somewhere before it asks for more. */
+/** A reader that gets this much at a time reads in bulk. It may have to write it somewhere before it asks for more. */
 const bulkBytes = 32 * 1024
 /**
- * What is kept for a reader is cut into pieces of this length: one of the largest frames of noise with its end. Larger
- * ones are dear to V8.
+ * Bytes that are kept for a reader are cut into pieces of this length, which holds one of noise's largest frames.
+ * Larger pieces are expensive for V8.
  */
 const pieceBytes = 66_128
 
 /**
- * Destroys a socket. One whose last write is done is left the rest of the tick in which Node says so: cut off before,
- * it would make an error for each callback.
+ * Destroys a socket. If its last write is done, it is destroyed only after the tick in which Node reports that:
+ * earlier, Node would make an error for each callback of a write.
  */
 export const release = (socket: Socket): void => {
   if (socket.writableEnded && socket.writableLength === 0) process.nextTick(() => socket.destroy())
@@ -27,8 +27,8 @@ export const release = (socket: Socket): void => {
 }
 
 /**
- * Breaks a socket off. Where no transform authenticates, the peer takes a FIN for the end of all that was to be said:
- * so TCP resets the connection, unless this side has ended. It can't be done to a unix socket, which has no address.
+ * Breaks a socket off. Where no transform authenticates, the peer would take a FIN for the end of complete data, so the
+ * connection is reset instead, unless this side has ended already. A unix socket, which has no address, can't be reset.
  */
 export const breakOff = (socket: Socket, authenticates: boolean): void => {
   const hasEnded = socket.writableEnded && socket.writableLength === 0
@@ -37,17 +37,17 @@ export const breakOff = (socket: Socket, authenticates: boolean): void => {
 }
 
 /**
- * Hears the errors of a socket that has no port yet: with no listener they would be thrown. Its port sees what became
- * of it.
+ * The error listener of a socket that has no port yet: without a listener, Node would throw the error. Its port looks
+ * at the state of the socket later.
  */
 export const ignore = (): void => {}
 
-/** Where a socket keeps its port, for listeners that all of them share. */
+/** The property of a socket that has its port, for listeners that all sockets share. */
 const portOf = Symbol("port")
 
 /**
- * A listener of a socket, for its port. One of its own for each is 200 bytes that a server has for every idle
- * connection.
+ * A socket listener that all sockets share: it finds the port by the socket. Listeners of its own would cost every idle
+ * connection 200 bytes.
  */
 const forPort = <A extends ReadonlyArray<unknown>>(hear: (port: SocketPort, ...args: A) => void) =>
   function (this: Socket, ...args: A): void {
@@ -61,11 +61,11 @@ export class SocketPort implements Port, ReadTarget {
   failure: ConnectionReason | undefined
   readonly rooms: Rooms
   private readonly socket: Socket
-  /** Whether a transform of the stack over it does. */
+  /** Whether a transform of the stack over this port authenticates. */
   private readonly authenticates: boolean
-  /** Where the socket reads into one buffer with all others. */
+  /** Set if the socket reads into the buffer that all sockets share. */
   private readonly read: StaticRead | undefined
-  /** What is in that buffer now. */
+  /** The bytes in that buffer that were not taken or copied yet. */
   private arrived: Uint8Array | undefined
   private listener: PortListener | undefined
   private incoming: Array<Uint8Array> = []
@@ -73,20 +73,20 @@ export class SocketPort implements Port, ReadTarget {
   private paused = true
   /** The reader has come back for more since the last read. */
   private asked = false
-  /** It reads on when the others have had their turn. */
+  /** Reading goes on when other sockets have had their turn. */
   private yielding = false
   private inputEnded = false
 
-  /** With `read` the socket is one that reads so, and paused. */
+  /** With `read`, the socket is paused and reads into the shared buffer. */
   constructor(socket: Socket, rooms: Rooms, authenticates: boolean, read?: StaticRead) {
     this.socket = socket
     this.authenticates = authenticates
     this.rooms = rooms
     this.read = read
-    // Node tells of an end that comes while nobody listens, even when the socket is paused.
+    // The end may have been reported before this port listened, even while the socket was paused.
     this.inputEnded = socket.readableEnded
     socket.off("error", ignore)
-    // Only when it must be: it makes a large hash table of the socket's small table of listeners.
+    // Only when needed, because the call turns the socket's small table of listeners into a large hash table.
     if (socket.listenerCount("error") > 0) socket.removeAllListeners("error")
     Reflect.set(socket, portOf, this)
     socket.on("error", SocketPort.onError)
@@ -122,8 +122,8 @@ export class SocketPort implements Port, ReadTarget {
     this.keepArrived()
     this.paused = this.isFull || (bytes.length >= bulkBytes && !this.asked)
     if (this.paused || bytes.length < readBytes) return !this.paused
-    // The event loop reads a socket up to 32 times before it turns to the next one. A peer whose packets cost most
-    // would have as many turns in a row: it has one.
+    // The event loop reads a socket up to 32 times before it turns to the next socket. This gives each socket one read
+    // in a row, so that a peer whose packets are expensive to open does not delay the others.
     this.yielding = true
     setImmediate(() => this.onTurn())
     return false
@@ -181,7 +181,7 @@ export class SocketPort implements Port, ReadTarget {
       this.resume()
       return undefined
     }
-    // After a large batch it reads on only when the reader asks again: the reader may have to write the batch somewhere
+    // After a large batch, reading goes on only when the reader asks again: it may have to write the batch somewhere
     // first.
     if (this.incomingBytes < bulkBytes) this.resume()
     this.incoming = []
@@ -198,7 +198,7 @@ export class SocketPort implements Port, ReadTarget {
   offer(bytes: Uint8Array): boolean {
     if (this.failure !== undefined || !this.socket.writable) return true
     this.socket.write(bytes, this.onWritten)
-    // The kernel took it at once, as it mostly does: then nobody holds the bytes any more.
+    // Mostly the kernel takes the bytes at once. Then nothing holds them any more, and the caller may reuse them.
     return this.socket.writableLength === 0
   }
 
@@ -239,7 +239,7 @@ export class SocketPort implements Port, ReadTarget {
 
   private closed(): void {
     if (this.failure !== undefined) return
-    // After both ends it is just over.
+    // A close after both sides have ended is no failure.
     if (!this.inputEnded || !this.socket.writableFinished) this.fail(new Reset({ code: "EPIPE" }))
   }
 

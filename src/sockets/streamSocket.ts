@@ -14,7 +14,7 @@ import * as SocketRooms from "./rooms.ts"
 import { ignore, release, SocketPort } from "./socketPort.ts"
 import { rewrap, StaticRead, StaticReads } from "./staticRead.ts"
 
-/** How a transport reads its sockets: by the references where its layer is built. */
+/** How a transport reads its sockets. The references of the hacks decide when its layer is built. */
 export interface Reading {
   readonly rooms: Rooms
   /** Whether all sockets read into one buffer. */
@@ -25,7 +25,7 @@ export const reading: Effect.Effect<Reading> = Effect.gen(function* () {
   return { rooms: yield* SocketRooms.rooms, isStatic: yield* StaticReads }
 })
 
-/** A socket's fd goes with the scope, whatever happens to what is over it. */
+/** Releases a socket when the scope closes, whatever happens to the stack over it. */
 const inScope = (socket: net.Socket): Effect.Effect<void, never, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) =>
     Scope.addFinalizerExit(scope, () => {
@@ -38,12 +38,12 @@ const inScope = (socket: net.Socket): Effect.Effect<void, never, Scope.Scope> =>
 export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 /**
- * Connects a socket where nothing can interrupt but what `restore` runs. Afterwards the caller owns it, and of others
- * nothing is left.
+ * Connects a socket. Only what `restore` runs can be interrupted. Afterwards the caller owns the socket, and any other
+ * socket that was opened is destroyed.
  */
 export type Connecting<E> = (restore: Restore) => Effect.Effect<net.Socket, E>
 
-/** Opens a socket and waits until it is connected. Interrupted before that, the socket is destroyed. */
+/** Opens a socket and waits until it is connected. An interruption before that destroys the socket. */
 export const opened =
   <E>(open: () => net.Socket, reason: (error: NodeJS.ErrnoException) => E): Connecting<E> =>
   (restore) =>
@@ -63,14 +63,14 @@ export const opened =
       })
     )
 
-/** A connected socket, which goes with the scope. */
+/** Connects a socket, which is released when the scope closes. */
 export const connected = <E>(connecting: Connecting<E>): Effect.Effect<net.Socket, E, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) => Effect.tap(connecting(restore), inScope))
 
-/** What a socket's port is told of the stack over it. */
+/** What a socket's port has to know about the stack over it. */
 type Over = Pick<StackOptions, "authenticates">
 
-/** The link over a connected socket, which is its port's from now on. `source`: the IP that it comes from, if any. */
+/** Makes the link over a connected socket, which its port owns from now on. `source` is the peer's IP, if any. */
 export const overSocket = (
   socket: net.Socket,
   transport: Address.Section,
@@ -83,12 +83,12 @@ export const overSocket = (
   return Link.make(new SocketPort(socket, rooms, authenticates, read), { remote, peer: anonymous, source })
 }
 
-/** Opens a socket of a dial, paused, by a call that is given how it reads. */
+/** Opens a paused socket for a dial. `open` gets the option that says how the socket reads. */
 export type Opening = (open: (options: { readonly onread?: net.OnReadOpts }) => net.Socket) => net.Socket
 
 /**
- * Connects a socket for the link over it. Between the moment in which it is connected and the link's finalizer, nothing
- * can interrupt.
+ * Connects a socket and makes the link over it. Nothing can interrupt between the moment when the socket is connected
+ * and the link's finalizer.
  */
 export const dialed = <E>(
   connecting: (opening: Opening) => Connecting<E>,
@@ -110,7 +110,7 @@ export const dialed = <E>(
     )
   })
 
-/** An accepted socket, for who takes it. Until its port listens, errors wait: what fails before shows then. */
+/** The link over an accepted socket, made when the effect runs. If the socket fails before that, the port sees it. */
 export const accepted = (
   socket: net.Socket,
   remote: Address.Section,
@@ -130,7 +130,7 @@ export const accepted = (
   )
 }
 
-/** Listens with a server, which closes with the scope. */
+/** Listens with a server, which is closed when the scope closes. */
 export const bound = (
   open: () => net.Server,
   options: net.ListenOptions,
@@ -141,7 +141,7 @@ export const bound = (
   Effect.acquireRelease(Effect.sync(open), (server) => Effect.sync(() => server.close())).pipe(
     Effect.tap((server) =>
       Effect.callback<void, BindReason>((resume) => {
-        // It stays: an accept that fails later, for want of memory say, is no reason to stop accepting.
+        // This stays: an accept that fails later, for lack of memory for example, is no reason to stop accepting.
         server.on("error", (error) => resume(Effect.fail(reason(error))))
         around(() => server.listen({ backlog, ...options }, () => resume(Effect.void)))
       })

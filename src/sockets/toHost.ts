@@ -1,7 +1,7 @@
 /**
- * A socket that is connected to a host. An IP is dialed as it is. A name is looked up, and its IPs are tried as RFC
- * 8305 says: IPv6 and IPv4 in turn, each 250 ms after the one before it, or at once when one has failed. The first that
- * is connected wins. None is given up while others are tried, so a slow one still gets there when a fast one refuses.
+ * Connects a socket to a host. An IP is dialed as it is. A name is looked up, and its IPs are tried as RFC 8305 says:
+ * IPv6 and IPv4 in turn, each 250 ms after the one before it, or at once when one has failed. The first socket that is
+ * connected wins. No attempt is given up while others run, so a slow IP can still win when a fast one refuses.
  */
 import * as net from "node:net"
 import * as Effect from "effect/Effect"
@@ -17,14 +17,14 @@ import { dialReason } from "./reasons.ts"
 import { ignore } from "./socketPort.ts"
 import { type Connecting, opened } from "./streamSocket.ts"
 
-/** What RFC 8305 calls the Connection Attempt Delay, in milliseconds. */
+/** RFC 8305's Connection Attempt Delay, in milliseconds. */
 const attemptMillis = 250
-/** What it calls the Resolution Delay: how long answers with IPv4 alone wait for IPv6. */
+/** RFC 8305's Resolution Delay, in milliseconds: how long an answer with IPv4 alone waits for IPv6. */
 const resolutionMillis = 50
 /** How many IPs of one name are tried. An answer can have thousands. */
 const maxTried = 16
 
-/** What a dial is told that may lead to a host. */
+/** The options of a dial that connecting to a host needs. */
 export type ToHostOptions = Pick<DialOptions, "lookingUp" | "permits" | "resolve" | "spare">
 
 /** Opens a socket to an IP. */
@@ -33,7 +33,7 @@ export type Open = (ip: string) => net.Socket
 const denied = (ips: ReadonlyArray<string>) =>
   new DeniedByPolicy({ detail: `may not dial ${ips.slice(0, maxTried).join(", ")}` })
 
-/** The IPs that are still to be tried: in the order of the answers, the families in turn. */
+/** The IPs that are not tried yet: in the order of the questions, the two families in turn. */
 class Untried {
   private readonly waiting: Array<{ readonly ip: string; readonly question: number }> = []
   private readonly known = new Set<string>()
@@ -67,7 +67,7 @@ class Untried {
   }
 }
 
-/** The sockets to the IPs of one name, until one of them is connected. */
+/** Opens sockets to the IPs of one name, until one of them is connected. */
 class Race {
   private readonly host: string
   private readonly options: ToHostOptions
@@ -83,7 +83,7 @@ class Race {
   private readonly errors: Array<NodeJS.ErrnoException> = []
   private connecting = 0
   private winner: net.Socket | undefined
-  /** When the next one begins, in milliseconds of the monotonic clock. */
+  /** When the next attempt begins, in milliseconds of the monotonic clock. */
   private due = 0
 
   private changes = 0
@@ -111,7 +111,7 @@ class Race {
 
   private answered(ips: ReadonlyArray<string>, question: number): void {
     this.questions--
-    // `localhost` is this device, whatever a resolver says: what is over it may rely on that.
+    // `localhost` is this device, whatever a resolver says: the stack over the socket may rely on that.
     const isOf = (ip: string) => net.isIP(ip) !== 0 && (reachOf(this.host) !== "device" || reachOf(ip) === "device")
     const valid = ips.filter(isOf)
     const allowed = valid.filter((ip) => this.options.permits(ip))
@@ -132,7 +132,7 @@ class Race {
     this.onChange?.()
   }
 
-  /** Until it is so. Every change is looked at in the step that makes it. */
+  /** Waits until `holds` is true. It is checked at every change, at once. */
   private until(holds: () => boolean): Effect.Effect<void> {
     return Effect.callback((resume) => {
       const look = () => {
@@ -145,7 +145,7 @@ class Race {
 
   // ---- the race ----
 
-  /** Fails when every IP has failed. Whoever runs it calls `end` afterwards, whatever became of it. */
+  /** Fails when every IP has failed. The caller runs `end` afterwards, whatever the outcome. */
   readonly run: Effect.Effect<net.Socket, TransportReason> = Effect.suspend(() => {
     const mayAsk = Latch.makeUnsafe(false)
     let questions: ReadonlyArray<Question> = []
@@ -182,7 +182,7 @@ class Race {
     return this.connecting > 0 || this.questions > 0 ? Effect.andThen(changed, this.step) : Effect.fail(this.reason())
   })
 
-  /** One more. Where there is no room for a second one beside the others, it is tried again a little later. */
+  /** Begins another attempt. If others run and there is no room for one more, that is tried again after the delay. */
   private begin(now: number): void {
     this.due = now + attemptMillis
     if (this.connecting > 0) {
@@ -206,14 +206,14 @@ class Race {
       this.connecting--
       this.sockets.delete(socket)
       this.errors.push(error)
-      // The next one need not wait for its time.
+      // The next attempt need not wait.
       this.due = 0
       this.changed()
     }
     socket.once("connect", onConnect).on("error", onError)
   }
 
-  /** A refusal says the most of several errors; a resolver that may answer next time, the most of several answers. */
+  /** Why all failed. Of several sockets' errors a refusal says the most; of several answers, one that may change. */
   private reason(): TransportReason {
     const error = this.errors.find(({ code }) => code === "ECONNREFUSED") ?? this.errors[0]
     if (error !== undefined) return dialReason(error, this.host)
@@ -223,7 +223,7 @@ class Race {
     return retryable ?? first ?? new NameNotFound({ host: this.host, code: "ENODATA" })
   }
 
-  /** Destroys every socket but the one that won. */
+  /** Destroys every socket but the winner, and gives the spare places back. */
   readonly end = (exit: Exit.Exit<net.Socket, unknown>): Effect.Effect<void> =>
     Effect.sync(() => {
       for (const socket of this.sockets) {
@@ -234,7 +234,7 @@ class Race {
     })
 }
 
-/** A socket that is connected to a host, if policy allows one of its IPs. */
+/** Connects a socket to a host, if policy permits one of its IPs. */
 export const toHost =
   (host: string, options: ToHostOptions, open: Open): Connecting<TransportReason> =>
   (restore) =>
