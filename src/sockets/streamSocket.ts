@@ -14,7 +14,7 @@ import * as SocketRooms from "./rooms.ts"
 import { ignore, release, SocketPort } from "./socketPort.ts"
 import { rewrap, StaticRead, StaticReads } from "./staticRead.ts"
 
-/** How a transport reads its sockets. The references of the hacks decide when its layer is built. */
+/** How a transport reads its sockets: as the references of the hacks say when its layer is built. */
 export interface Reading {
   readonly rooms: Rooms
   /** Whether all sockets read into one buffer. */
