@@ -1,11 +1,8 @@
-/**
- * What a protocol says of its section, for `Address` to read and print it. Its section's class has it as a static
- * member.
- */
+/** How the section of a protocol is parsed and printed. The section's class has its definition as a static member. */
 import type { Parsed } from "./fault.ts"
 import type { Secret, SecretText } from "./secret.ts"
 
-/** The key of that member. */
+/** The key of that static member. */
 export const definition: unique symbol = Symbol.for("effect-multiserver/address/definition")
 
 /** A transport is an address's first section, transforms follow it. `unknown` can be either. */
@@ -16,8 +13,8 @@ export interface Definition<Section> {
   readonly name: string
   readonly role: Role
   /**
-   * Reads the text of one section, of which `name` has been read. Its data begins at `start`: after the colon, or past
-   * the end when there is none.
+   * Parses the text of one section, whose name is known already. Its data begins at `start`: after the colon, or past
+   * the end of the text when there is no colon.
    */
   parse(text: string, start: number): Parsed<Section>
   /** The text of the section, with its secret as `secretText` writes it. */

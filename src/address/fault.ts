@@ -1,11 +1,11 @@
-/** What parsing comes to: a value, or the first fault with its place. */
+/** The result of parsing: a value, or the first fault and its place. */
 import * as Result from "effect/Result"
 import type { AddressReason } from "../AddressError.ts"
 
 /** The class of a reason why a text is not an address. */
 export type ReasonClass = new (fields: { readonly offset: number; readonly expected: string }) => AddressReason
 
-/** A fault at an index of the text that was parsed. The caller adds where that text begins in its own. */
+/** A fault at an index of the parsed text. A caller that parsed a part of a longer text adds where the part begins. */
 export interface Fault {
   readonly Reason: ReasonClass
   readonly index: number

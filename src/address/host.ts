@@ -1,4 +1,4 @@
-/** Hosts as they stand in addresses: names, IPv4, and IPv6 without brackets, with a zone perhaps. */
+/** Hosts in addresses: names, IPv4, and IPv6 without brackets, which may have a zone. */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 
@@ -15,13 +15,13 @@ const isIpv6 = (text: string): boolean => {
 
 const ipv4 = /^\d+\.\d+\.\d+\.\d+$/
 
-/** Whether there are whole URLs. React Native has none that know names beyond ASCII, and lacks `canParse`. */
+/** Whether the runtime has a complete `URL`. React Native's lacks `canParse`, and can't convert names beyond ASCII. */
 const hasUrls = (): boolean => typeof URL === "function" && typeof URL.canParse === "function"
 
 /**
- * A name as DNS is asked for it: letters beyond ASCII become `xn--` and, where they only look different, ASCII. What a
- * URL takes for an IP address then is none: one is written in ASCII. Where there are no URLs, a name beyond ASCII is
- * none either: it has to be written as `xn--`.
+ * A name in the form in which DNS is asked for it; `undefined` if it has none. Letters beyond ASCII become `xn--`, or
+ * ASCII where they are only another form of an ASCII letter. If that makes it an IP address, it is rejected: an IP has
+ * to be written in ASCII. Without a complete `URL`, a name beyond ASCII is rejected: it has to be written as `xn--`.
  */
 const toAscii = (name: string): string | undefined => {
   if (asciiName.test(name)) return name
@@ -31,8 +31,8 @@ const toAscii = (name: string): string | undefined => {
 }
 
 /**
- * What a text is as a host. `onion` names must never reach DNS, however they are written: `ｏnion` is looked up as
- * `onion`, and is no host at all.
+ * The kind of host that a text is; `undefined` if it is not a host. `.onion` names must never reach DNS, however they
+ * are written. DNS would be asked for `ｏnion` as `onion`, so `ｏnion` is rejected.
  */
 export const kindOfHost = (text: string): "clear" | "onion" | undefined => {
   if (text.length > maxLength) return undefined
@@ -43,6 +43,6 @@ export const kindOfHost = (text: string): "clear" | "onion" | undefined => {
   return ascii === text ? "onion" : undefined
 }
 
-/** The host as URLs have it: ASCII, in lower case up to an IPv6 zone. What is no host stays none. */
+/** The host as it stands in a URL: ASCII and in lower case, except an IPv6 zone. What is not a host stays so. */
 export const toUrlHost = (host: string): string =>
   host.includes(":") ? host.replace(/^[^%]*/, (ip) => ip.toLowerCase()) : (toAscii(host) ?? host).toLowerCase()

@@ -15,7 +15,7 @@ export const ClearHost = textThat(
 /** Port 0 is for listening only: the system picks one. */
 export const Port = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))
 
-/** A port in all of the text from `start` on. */
+/** Parses a port, which must be all of the text from `start` on. */
 export const parsePort = (text: string, start: number): Parsed<number> => {
   const digits = text.slice(start)
   const port = /^(?:0|[1-9]\d{0,4})$/.test(digits) ? Number(digits) : Number.NaN
@@ -28,16 +28,14 @@ export const parseHost = (host: string, index: number, wanted: "clear" | "onion"
   if (kind === wanted) return Result.succeed(host)
   if (wanted === "onion") return fault(BadHost, index, "a host that ends in .onion")
   return kind === "onion"
-    ? fault(BadHost, index, "no .onion name: those are onion:NAME:PORT")
+    ? fault(BadHost, index, "a host outside .onion: an onion service is written onion:NAME:PORT")
     : fault(BadHost, index, "a host name or an IP address")
 }
 
 export const withoutBrackets = (host: string): string =>
   host.startsWith("[") && host.endsWith("]") && host.includes(":") ? host.slice(1, -1) : host
 
-/**
- * `HOST:PORT` from `start` on: the last colon splits, so that IPv6 needs no brackets; brackets are read all the same.
- */
+/** Parses `HOST:PORT` from `start` on. The last colon splits it, so IPv6 needs no brackets, but may have them. */
 export const parseHostPort = (
   text: string,
   start: number,
@@ -48,7 +46,7 @@ export const parseHostPort = (
   const port = parsePort(text, colon + 1)
   if (Result.isFailure(port)) return Result.fail(port.failure)
   const written = text.slice(start, colon)
-  // `net::8008` is localhost, as 3.8.2 has it.
+  // An empty host, as in `net::8008`, is localhost in 3.8.2 too.
   const host = written === "" ? "localhost" : withoutBrackets(written)
   return Result.map(parseHost(host, start, kind), (host) => ({ host, port: port.success }))
 }

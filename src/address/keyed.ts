@@ -12,7 +12,7 @@ interface Keyed {
   readonly secret?: Secret
 }
 
-/** `[KEY[:SECRET]]` from `start` on. */
+/** Parses `[KEY[:SECRET]]` from `start` on. */
 export const parseKeyed = (
   text: string,
   start: number,

@@ -1,10 +1,25 @@
-/** What an address may measure: text from gossip costs linear time, and little of it. */
+/** How large an address may be. Peers pass addresses on, so anybody's text is parsed here: it must cost little. */
 
-/** The longest address, in bytes of UTF-8. */
+/**
+ * The longest address, in bytes of UTF-8.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const maxAddressBytes = 2048
-/** The most addresses in a multi-address. */
+/**
+ * The most addresses in a multi-address.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const maxAddresses = 16
-/** The most sections in an address. */
+/**
+ * The most sections in an address.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const maxSections = 8
 
 const encoder = new TextEncoder()

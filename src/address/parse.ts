@@ -1,4 +1,4 @@
-/** Addresses from text: one pass, linear in the length of the text. */
+/** Parses addresses in time linear in the length of the text. */
 import * as Result from "effect/Result"
 import { MissingSection, Syntax, TooLong } from "../AddressError.ts"
 import type { Role } from "./definition.ts"
@@ -26,24 +26,24 @@ const endOfSection = (raw: string, from: number): number => {
   return i
 }
 
-/** `!` makes the next character stand for itself; at the end it stands for itself. */
+/** `!` escapes the next character. At the end of the text it stands for itself. */
 const unescape = (raw: string): string => (raw.includes("!") ? raw.replace(/!(.)/g, "$1") : raw)
 
-/** Where in `raw` the character is that has this index when it is unescaped. */
+/** The index in `raw` of the character that has this index in the unescaped text. */
 const escapedIndex = (raw: string, index: number): number => {
   let at = 0
   for (let seen = 0; seen < index; seen++) at += raw[at] === "!" && at + 1 < raw.length ? 2 : 1
   return at
 }
 
-/** What would be right where a section of this protocol is; `undefined` when it is in its place. */
+/** What is expected in the place of a section that may not stand there; `undefined` when it may. */
 const misplaced = (name: string, role: Role, index: number): string | undefined => {
   if (index === 0 && role === "transform") return `a transport such as NAME:HOST:PORT before ${name}`
   if (index > 0 && role === "transport") return `a transform such as NAME:KEY, not the transport ${name}`
   return undefined
 }
 
-/** One address. */
+/** Parses one address. */
 const parseOne = (raw: string): Parsed<AddressFields> => {
   const tooLong = () => fault(TooLong, 0, `at most ${maxAddressBytes} bytes an address`)
   if (!fits(raw)) return tooLong()
@@ -69,11 +69,11 @@ const parseOne = (raw: string): Parsed<AddressFields> => {
   const [transport, ...transforms] = sections
   if (transport === undefined) return fault(Syntax, 0, "an address")
   const fields = { transport, transforms }
-  // As it is written it may be a little longer than it was: what was read has to be readable again.
+  // Printed, the address may be a little longer than the text that was read. It has to parse again, so it has to fit.
   return raw.length > maxAddressBytes / 4 && !fits(printRevealed(fields)) ? tooLong() : Result.succeed(fields)
 }
 
-/** All addresses of a multi-address, each made from its fields. */
+/** Parses all addresses of a multi-address, and makes each from its fields. */
 export const parseAll = <A>(
   text: string,
   make: (fields: AddressFields) => A

@@ -1,4 +1,4 @@
-/** Addresses as text. */
+/** Prints addresses. */
 import * as Base64 from "effect/encoding/Base64"
 import * as Redacted from "effect/Redacted"
 import type { SecretText } from "./secret.ts"

@@ -8,7 +8,7 @@ import { decodeExactly } from "../crypto/exactBase64.ts"
 
 export type Secret = Redacted.Redacted<Uint8Array>
 
-/** Writes a secret into the text of an address: as it is, or something in its place. */
+/** What to print for a secret in an address: the secret itself, or something in its place. */
 export type SecretText = (secret: Secret) => string
 
 /** Why an address with a secret is not encoded. */
@@ -23,7 +23,7 @@ export interface SecretKind {
   readonly parse: (text: string) => Secret | undefined
   /** Whether it is a secret of this kind. */
   readonly is: (u: unknown) => u is Secret
-  /** Decodes it from text. No schema that this is part of encodes it, and no codec derived from one. */
+  /** Decodes the secret from text. Encoding fails, also in schemas that contain this one and codecs made of it. */
   readonly schema: Schema.Codec<Secret, string>
 }
 

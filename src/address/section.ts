@@ -1,4 +1,4 @@
-/** One protocol's part of an address: of a built-in protocol, or of any other, which is kept as it was. */
+/** One protocol's part of an address. Sections of built-in protocols are parsed; others are kept as written. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -17,7 +17,12 @@ const names: ReadonlySet<string> = new Set(builtIn.map((each) => each[definition
 const nameExpected = "a protocol's name: lower-case letters, digits and -"
 const isName = (name: string): boolean => /^[a-z][a-z0-9-]*$/.test(name)
 
-/** A section that no built-in protocol knows, kept as it was. `data` is what follows the name, with its colon. */
+/**
+ * A section of a protocol that is not built in, kept as written. `data` is what follows the name, colon included.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Opaque extends Schema.TaggedClass<Opaque>("effect-multiserver/Opaque")("opaque", {
   name: textThat(`${nameExpected}, not of a built-in protocol`, (name) => isName(name) && !names.has(name)),
   data: textThat(
@@ -38,14 +43,24 @@ export class Opaque extends Schema.TaggedClass<Opaque>("effect-multiserver/Opaqu
   }
 }
 
-/** One protocol's part of an address. */
+/**
+ * One protocol's part of an address: a section of a built-in protocol, or an `Opaque` one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const Section = Schema.Union([...builtIn, Opaque])
 export type Section = typeof Section.Type
 
-/** The protocol's name, as written. */
+/**
+ * The name of the section's protocol, as written in the address.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
 export const sectionName = (section: Section): string => (section._tag === "opaque" ? section.name : section._tag)
 
-/** Of the built-in protocols, by name. A definition is only asked about sections that are its own. */
+/** The definitions of the built-in protocols, by name. Each is only given sections of its own protocol. */
 const definitions: ReadonlyMap<string, Definition<Section>> = new Map(
   builtIn.map((each) => [each[definition].name, each[definition]])
 )
@@ -63,9 +78,13 @@ export const isTransport = (section: Section): boolean => definitionOf(section).
 export const isTransform = (section: Section): boolean => definitionOf(section).role === "transform"
 
 /**
- * For protocols of other authors: their own codec over what follows `NAME:`, as a codec over the section.
+ * Makes a codec for the sections of a protocol that is not built in. `data` is the codec for the text after `NAME:`.
+ * Decoding fails for a section of another name.
  *
  * @example Address.section("zstd", Schema.FiniteFromString) // zstd:3
+ *
+ * @category schemas
+ * @since 0.1.0
  */
 export const section = <A>(name: string, data: Schema.Codec<A, string>): Schema.Codec<A, Opaque> =>
   Schema.toType(Opaque).pipe(

@@ -1,6 +1,6 @@
 /**
- * The built-in sections: the one place that lists them. Each is a class of its protocol's folder, which says itself how
- * it is read and printed (`definition.ts`). `Address` exports all of this list; a line less is a protocol less.
+ * The list of the built-in sections. Each is a class in its protocol's folder, with the definition of how it is parsed
+ * and printed (`definition.ts`). `Address` exports all of them. To drop a protocol, remove its line.
  */
 export { Memory } from "../memory/section.ts"
 export { Net } from "../net/section.ts"

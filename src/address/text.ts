@@ -12,16 +12,16 @@ export const findForbidden = (text: string): number => (/^[\x21-\x7e]*$/.test(te
 /** Whether the text can stand in a section: `;` would end the address, and there is no escape for it. */
 export const isWritable = (text: string): boolean => !text.includes(";") && findForbidden(text) < 0
 
-/** The schema of a text that is accepted. */
+/** The schema of the texts for which `accepts` is true. `expected` describes them in its error. */
 export const textThat = (expected: string, accepts: (text: string) => boolean) =>
   Schema.String.check(Schema.makeFilter((text: string) => accepts(text) || `expected ${expected}`))
 
 /** A text that can be all of a section's data. */
 export const PlainText = textThat(
-  "a character at least, no ; and no white space",
+  "at least one character, no ; and no white space",
   (text) => text !== "" && isWritable(text)
 )
 
-/** Everything from `start` on, which must not be empty. */
+/** Takes everything from `start` on, which must not be empty. */
 export const parsePlainText = (text: string, start: number, Reason: ReasonClass, expected: string): Parsed<string> =>
   start < text.length ? Result.succeed(text.slice(start)) : fault(Reason, text.length, expected)
