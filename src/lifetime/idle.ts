@@ -5,8 +5,8 @@ import type * as Scope from "effect/Scope"
 import type { Leaving } from "../Link.ts"
 
 /**
- * How many times a connection is looked at within its idle time. It is ended at most this part of the time late, and
- * reading or writing costs nothing more.
+ * How many times a connection is looked at within its idle time. It is ended late by an eighth of that time at most. In
+ * return, reads and writes have nothing to record.
  */
 const looks = 8
 
@@ -15,7 +15,7 @@ const bytesCarried = (leaving: Leaving): number => {
   return bytesRead + bytesWritten
 }
 
-/** Until the scope closes: fails the connection with `TimedOut` when nothing was read or written for that long. */
+/** Fails the connection with `TimedOut` when it carried nothing for the `idle` time. Watches until the scope closes. */
 export const endWhenIdle = (leaving: Leaving, idle: Duration.Duration): Effect.Effect<void, never, Scope.Scope> => {
   const interval = Duration.toMillis(idle) / looks
   const watch = (before: number, quietLooks: number): Effect.Effect<void> =>

@@ -2,8 +2,8 @@
 import type * as Schema from "effect/Schema"
 
 /**
- * An instance without the constructor's pass over its schema: for fields that have just been parsed or checked, where
- * that pass takes longer than all that came before it.
+ * Makes an instance without the constructor's validation, for fields that have just been parsed or checked: validating
+ * them again would take longer than parsing did.
  */
 export const makeUnchecked = <A extends object, Fields extends Schema.Struct.Fields>(
   Class: { readonly prototype: A; readonly fields: Fields },
