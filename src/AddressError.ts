@@ -1,4 +1,4 @@
-/** Why a text is no address: one tagged error, each reason with where and what would have been right there. */
+/** Why a text is not an address: one tagged error. Each reason says where the fault is, and what was expected there. */
 import * as Schema from "effect/Schema"
 
 const where = {
@@ -11,7 +11,12 @@ const where = {
 const describe = ({ expected, offset }: { readonly expected: string; readonly offset: number }): string =>
   `not an address: at character ${offset}, expected ${expected}`
 
-/** The text does not follow the grammar. */
+/**
+ * The text does not follow the grammar.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Syntax extends Schema.TaggedError<Syntax>()("Syntax", where) {
   override get message(): string {
     return describe(this)
@@ -21,7 +26,13 @@ export class Syntax extends Schema.TaggedError<Syntax>()("Syntax", where) {
   }
 }
 
-/** A host that is empty, that no name or IP looks like, or that ends in `.onion` outside an `onion` section. */
+/**
+ * A host that is empty, or neither a name nor an IP. Also a `.onion` name outside an `onion` section, or any other
+ * host inside one.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class BadHost extends Schema.TaggedError<BadHost>()("BadHost", where) {
   override get message(): string {
     return describe(this)
@@ -31,7 +42,12 @@ export class BadHost extends Schema.TaggedError<BadHost>()("BadHost", where) {
   }
 }
 
-/** A port that is no decimal number from 0 to 65535. */
+/**
+ * A port that is missing, or is not a decimal number from 0 to 65535.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class BadPort extends Schema.TaggedError<BadPort>()("BadPort", where) {
   override get message(): string {
     return describe(this)
@@ -41,7 +57,12 @@ export class BadPort extends Schema.TaggedError<BadPort>()("BadPort", where) {
   }
 }
 
-/** A path that is empty, or has characters that have to be written as `%xx`. */
+/**
+ * A path that is empty, or has characters that have to be written as `%xx`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class BadPath extends Schema.TaggedError<BadPath>()("BadPath", where) {
   override get message(): string {
     return describe(this)
@@ -51,7 +72,12 @@ export class BadPath extends Schema.TaggedError<BadPath>()("BadPath", where) {
   }
 }
 
-/** A public key that is no canonical base64 of 32 bytes. */
+/**
+ * A public key that is not the canonical base64 of 32 bytes.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class BadKey extends Schema.TaggedError<BadKey>()("BadKey", where) {
   override get message(): string {
     return describe(this)
@@ -61,7 +87,12 @@ export class BadKey extends Schema.TaggedError<BadKey>()("BadKey", where) {
   }
 }
 
-/** A seed that is no canonical base64 of 32 bytes. */
+/**
+ * A seed that is not the canonical base64 of 32 bytes.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class BadSeed extends Schema.TaggedError<BadSeed>()("BadSeed", where) {
   override get message(): string {
     return describe(this)
@@ -71,7 +102,12 @@ export class BadSeed extends Schema.TaggedError<BadSeed>()("BadSeed", where) {
   }
 }
 
-/** A token that is no canonical base64 of 32 bytes, or all zeros, which on the wire mean that there is none. */
+/**
+ * A token that is not the canonical base64 of 32 bytes, or is all zeros: on the wire, zeros mean "no token".
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class BadToken extends Schema.TaggedError<BadToken>()("BadToken", where) {
   override get message(): string {
     return describe(this)
@@ -81,7 +117,12 @@ export class BadToken extends Schema.TaggedError<BadToken>()("BadToken", where) 
   }
 }
 
-/** A transform where a transport is needed, or the other way round. */
+/**
+ * A transform where a transport is needed, or the other way round.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class MissingSection extends Schema.TaggedError<MissingSection>()("MissingSection", where) {
   override get message(): string {
     return describe(this)
@@ -91,7 +132,12 @@ export class MissingSection extends Schema.TaggedError<MissingSection>()("Missin
   }
 }
 
-/** More than the limits allow. */
+/**
+ * More bytes, addresses or sections than `maxAddressBytes`, `maxAddresses` and `maxSections` allow.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class TooLong extends Schema.TaggedError<TooLong>()("TooLong", where) {
   override get message(): string {
     return describe(this)
@@ -101,6 +147,12 @@ export class TooLong extends Schema.TaggedError<TooLong>()("TooLong", where) {
   }
 }
 
+/**
+ * Why a text is not an address.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const AddressReason = Schema.Union([
   Syntax,
   BadHost,
@@ -112,17 +164,21 @@ export const AddressReason = Schema.Union([
   MissingSection,
   TooLong
 ])
-/** Why a text is no address. */
 export type AddressReason = typeof AddressReason.Type
 
-/** Text that is no address. It never holds the text itself, which may hold a seed or token. */
+/**
+ * A text is not an address. The error never contains the text, because that may contain a seed or token.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class AddressError extends Schema.TaggedError<AddressError>("effect-multiserver/AddressError")("AddressError", {
   reason: AddressReason
 }) {
   override get message(): string {
     return this.reason.message
   }
-  /** Never: the same text fails again. */
+  /** Always `false`: the same text fails again. */
   get isRetryable(): boolean {
     return this.reason.isRetryable
   }

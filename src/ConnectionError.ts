@@ -3,16 +3,26 @@ import * as Schema from "effect/Schema"
 import { oneLine, printable } from "./printable.ts"
 import { cause } from "./schema/cause.ts"
 
-/** The stream ended without the goodbye that says that all was said. */
+/**
+ * The stream ended without a goodbye, so some of it may be missing.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Truncated extends Schema.TaggedError<Truncated>()("Truncated", {}) {
   override get message(): string {
-    return "the stream ended without a goodbye: the peer vanished, or somebody cut it; what came may not be all"
+    return "the stream ended without a goodbye: the peer vanished, or somebody cut it; some data may be missing"
   }
   get isRetryable(): boolean {
     return true
   }
 }
-/** Bytes arrived that the peer can't have sealed. */
+/**
+ * Bytes arrived that the peer can't have sealed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Tampered extends Schema.TaggedError<Tampered>()("Tampered", {}) {
   override get message(): string {
     return "what arrived was not sealed by the peer: it was changed on the way"
@@ -21,7 +31,13 @@ export class Tampered extends Schema.TaggedError<Tampered>()("Tampered", {}) {
     return false
   }
 }
-/** The operating system reports the connection broken; `code` is its word for it, and `cause` its error. */
+/**
+ * The connection broke. `code` is the system's error code, such as `ECONNRESET`, or for example `WS_1011` from a
+ * WebSocket. `cause` is the system's error, if there is one.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Reset extends Schema.TaggedError<Reset>()("Reset", { code: Schema.String, cause }) {
   override get message(): string {
     return `the connection was broken off (${this.code})`
@@ -30,7 +46,12 @@ export class Reset extends Schema.TaggedError<Reset>()("Reset", { code: Schema.S
     return true
   }
 }
-/** The peer is who it says, and breaks the protocol. */
+/**
+ * The peer broke the protocol with bytes that are its own, or a key of the connection is used up.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class ProtocolViolation extends Schema.TaggedError<ProtocolViolation>()("ProtocolViolation", {
   detail: Schema.String
 }) {
@@ -41,7 +62,12 @@ export class ProtocolViolation extends Schema.TaggedError<ProtocolViolation>()("
     return false
   }
 }
-/** The peer stopped answering, or did not take what was left to send in time. */
+/**
+ * The peer stopped answering, did not take in time what was left to send, or the connection was idle too long.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", { cause }) {
   override get message(): string {
     return "the peer stopped answering"
@@ -50,7 +76,12 @@ export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", { cause
     return true
   }
 }
-/** This side closed it. */
+/**
+ * This side closed the connection.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class LocallyClosed extends Schema.TaggedError<LocallyClosed>()("LocallyClosed", {
   /**
    * `closed`: its scope was closed. `draining`: its listener stops, so finish what you owe and return. `ended`: a write
@@ -67,20 +98,37 @@ export class LocallyClosed extends Schema.TaggedError<LocallyClosed>()("LocallyC
   }
 }
 
-/** The reason of every port that was closed from here; one value, because making an error costs more than closing. */
+/**
+ * The reason of every port that this side has closed. It is one value, because making an error costs more than closing.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const locallyClosed = new LocallyClosed({ why: "closed" })
 
-/** Why `pull` fails when its listener stops. */
+/**
+ * Why `pull` fails when its listener stops.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const draining = new LocallyClosed({ why: "draining" })
 
 const ConnectionReason = Schema.Union([Truncated, Tampered, Reset, ProtocolViolation, TimedOut, LocallyClosed])
-/** Why an open connection failed. */
+/**
+ * Why an open connection failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export type ConnectionReason = typeof ConnectionReason.Type
 
 /**
- * Code that somebody wrote for this connection threw: a codec, a port, effects that it is made of. It is no fault of
- * the network, so it is no reason of a `ConnectionError`: whoever reads or writes dies with `cause`. Accounts and
- * events have it as their tag.
+ * Code that the connection is made of threw: a codec, a port or effects. The network is not at fault, so this is not a
+ * reason of a `ConnectionError`: reads and writes die with `cause`. Accounts and events have its tag.
+ *
+ * @category errors
+ * @since 0.1.0
  */
 export class Defect extends Schema.TaggedError<Defect>()("Defect", { cause: Schema.Defect() }) {
   override get message(): string {
@@ -91,10 +139,20 @@ export class Defect extends Schema.TaggedError<Defect>()("Defect", { cause: Sche
   }
 }
 
-/** Why a port failed. */
+/**
+ * Why a port failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export type PortFailure = ConnectionReason | Defect
 
-/** An open connection failed. */
+/**
+ * An open connection failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class ConnectionError extends Schema.TaggedError<ConnectionError>("effect-multiserver/ConnectionError")(
   "ConnectionError",
   {
@@ -112,6 +170,11 @@ export class ConnectionError extends Schema.TaggedError<ConnectionError>("effect
   }
 }
 
-/** Whether this is what draining made of a `pull`: a reason to finish, and not to break off. */
+/**
+ * Whether a `pull` failed because its listener drains: finish what you owe, and return. Nothing is broken.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
 export const isDraining = (error: unknown): boolean =>
   error instanceof ConnectionError && error.reason._tag === "LocallyClosed" && error.reason.why === "draining"

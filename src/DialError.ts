@@ -1,11 +1,16 @@
-/** Why a dial failed: one tagged error, each reason saying what, where and what to do. */
+/** Why a dial failed: one tagged error. Each reason says what failed, where, and what to do. */
 import * as Schema from "effect/Schema"
 import { HandshakeError } from "./HandshakeError.ts"
 import { isOfTheMoment } from "./httpStatus.ts"
 import { oneLine, printable } from "./printable.ts"
 import { cause } from "./schema/cause.ts"
 
-/** The address's stack isn't among those that this Multiserver speaks. */
+/**
+ * This Multiserver does not speak the address's stack.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported", {
   stack: Schema.String,
   /** The stacks of the layer. */
@@ -22,7 +27,12 @@ export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported"
   }
 }
 
-/** The address is one to listen on, or lacks something that a dial needs. */
+/**
+ * The address is one to listen on, or lacks something that a dial needs.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class NotDialable extends Schema.TaggedError<NotDialable>()("NotDialable", { detail: Schema.String }) {
   override get message(): string {
     return `not an address to dial: ${this.detail}`
@@ -32,7 +42,12 @@ export class NotDialable extends Schema.TaggedError<NotDialable>()("NotDialable"
   }
 }
 
-/** The stack would be open to others than the peer. */
+/**
+ * The stack would let others than the peer take part, such as `noauth` over a network.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Insecure extends Schema.TaggedError<Insecure>()("Insecure", { detail: Schema.String }) {
   override get message(): string {
     return this.detail
@@ -42,7 +57,12 @@ export class Insecure extends Schema.TaggedError<Insecure>()("Insecure", { detai
   }
 }
 
-/** The `Policy` of this process does not allow it. */
+/**
+ * The `Policy` of this process does not allow the dial.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class DeniedByPolicy extends Schema.TaggedError<DeniedByPolicy>()("DeniedByPolicy", { detail: Schema.String }) {
   override get message(): string {
     return `denied by policy: ${this.detail}`
@@ -52,15 +72,20 @@ export class DeniedByPolicy extends Schema.TaggedError<DeniedByPolicy>()("Denied
   }
 }
 
-/** The resolver's words for not having been answered. */
+/** The resolver's error codes for a question that got no answer. It may get one the next time. */
 const unanswered = /^(EAI_AGAIN|ETIMEOUT|ESERVFAIL|ECONNREFUSED|EREFUSED)$/
 
-/** The host name has no address. */
+/**
+ * The host name could not be resolved to an IP.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class NameNotFound extends Schema.TaggedError<NameNotFound>()("NameNotFound", {
   host: Schema.String,
   /**
    * `ENOTFOUND`: there is no such name. `ENODATA`: it has no IP. `EAI_AGAIN`, `ETIMEOUT`, `ESERVFAIL` and the like: the
-   * resolver, or whom it asked, did not answer.
+   * resolver, or a server that it asked, did not answer.
    */
   code: Schema.String,
   /** The resolver's error. */
@@ -74,7 +99,12 @@ export class NameNotFound extends Schema.TaggedError<NameNotFound>()("NameNotFou
   }
 }
 
-/** Nothing listens there. */
+/**
+ * Nothing listens there.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Refused extends Schema.TaggedError<Refused>()("Refused", {
   /** The system's error. */
   cause
@@ -87,17 +117,17 @@ export class Refused extends Schema.TaggedError<Refused>()("Refused", {
   }
 }
 
-/** What an HTTP server answers to who asks it for a WebSocket: its status, and of a redirection where to. */
+/** An HTTP server's answer to a request for a WebSocket: its status, and where it redirects to, if it does. */
 const HttpAnswer = Schema.Struct({ status: Schema.Int, location: Schema.optionalKey(Schema.String) })
 
-/** What can be done about an answer. */
+/** What the user can do about such an answer. */
 const advice = ({ location, status }: typeof HttpAnswer.Type): string => {
   if (status >= 300 && status < 400) {
     return location === undefined
-      ? "it redirects, and says not where to"
+      ? "it redirects, but does not say where to"
       : `it redirects to ${location}: dial that, if you trust it`
   }
-  if (status === 401 || status === 407) return "it wants credentials: they are given as request headers"
+  if (status === 401 || status === 407) return "it wants credentials: pass them as request headers"
   if (status === 403) return "it may want credentials, or another origin or host name"
   if (status === 404 || status === 410) return "there is no WebSocket at this path"
   return status < 300 || status === 426
@@ -106,29 +136,37 @@ const advice = ({ location, status }: typeof HttpAnswer.Type): string => {
 }
 
 /**
- * No way there. `code` is the system's word, or `HTTP_404` where an HTTP server answered, and no WebSocket.
+ * There is no way to the peer. `code` is the system's error code, or for example `HTTP_404` from an HTTP server.
+ *
+ * @category errors
+ * @since 0.1.0
  */
 export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", {
   code: Schema.String,
-  /** What an HTTP server answered, whose texts are made safe to print. */
+  /** The HTTP server's answer, if there was one. Its texts are made safe to print. */
   http: Schema.optionalKey(HttpAnswer),
   /** The system's error. */
   cause
 }) {
   override get message(): string {
-    // Node's parser of HTTP has no other words for what is no HTTP.
+    // These codes of Node's HTTP parser mean that the answer is not HTTP.
     if (this.code.startsWith("HPE_")) return `what answers there does not speak HTTP (${this.code})`
     return this.http === undefined
       ? `unreachable (${this.code})`
       : `unreachable (${this.code}): an HTTP server answered ${this.http.status}; ${advice(this.http)}`
   }
-  /** Of an HTTP server's answers, those that it may not give the next time: 408, 425, 429 and 5xx. */
+  /** Not after an HTTP server's answer, unless that may differ the next time: 408, 425, 429 and 5xx. */
   get isRetryable(): boolean {
     return this.http === undefined || isOfTheMoment(this.http.status)
   }
 }
 
-/** A proxy on the way is absent, refuses, or can't reach the host. */
+/**
+ * A proxy on the way is absent, refuses, or can't reach the host.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Proxy extends Schema.TaggedError<Proxy>()("Proxy", {
   detail: Schema.String,
   isRetryable: Schema.Boolean,
@@ -150,11 +188,16 @@ const late = {
   dial: (time: string) => `no finished dial within ${time}`
 }
 
-/** The deadline of one phase passed. */
+/**
+ * The deadline of one phase passed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class DialTimedOut extends Schema.TaggedError<DialTimedOut>()("TimedOut", {
   /**
-   * `place`: it waited for other dials of this process. `lookup`: for the resolver. `connect`: for the transport.
-   * `handshake`: for the peer. `dial`: all of that together, which only a caller bounds.
+   * What the dial waited for. `place`: other dials of this process. `lookup`: the resolver. `connect`: the transport.
+   * `handshake`: the peer. `dial`: all of these together, which has a deadline only if the caller sets one.
    */
   phase: Schema.Literals(["place", "lookup", "connect", "handshake", "dial"]),
   millis: Schema.Number
@@ -167,20 +210,25 @@ export class DialTimedOut extends Schema.TaggedError<DialTimedOut>()("TimedOut",
   }
 }
 
-/** The system's words for a connection that broke: they say nothing against the peer's TLS. */
+/** The system's error codes for a connection that broke. They don't mean that the peer's TLS is at fault. */
 const broken = /^(ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN|EHOSTDOWN)$/
 
-/** OpenSSL's words for bytes that are not TLS at all, such as a plain HTTP server's. */
+/** OpenSSL's errors for bytes that are not TLS at all, such as a plain HTTP server's. */
 const notTls = /wrong[ _]version[ _]number|packet[ _]length[ _]too[ _]long|http[ _]request/i
 
-/** Where Node passes on OpenSSL's line as it is, with a thread and a file of its source, its reason is one field. */
+/** Node may pass on OpenSSL's whole error line, with a thread and a source file. The reason is one field of it. */
 const reasonOf = (detail: string): string => /:SSL routines:[^:]*:([^:]+):/.exec(detail)?.[1] ?? detail
 
-/** TLS could not be set up. */
+/**
+ * TLS could not be set up.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Tls extends Schema.TaggedError<Tls>()("Tls", {
   code: Schema.String,
   detail: Schema.String,
-  /** The system's error. What speaks of a certificate is in `detail` only, where it is made safe to print. */
+  /** The system's error. Errors that may quote a certificate are only in `detail`, where they are safe to print. */
   cause
 }) {
   override get message(): string {
@@ -188,7 +236,7 @@ export class Tls extends Schema.TaggedError<Tls>()("Tls", {
     if (notTls.test(`${this.code} ${this.detail}`)) return `TLS: what answers there does not speak TLS (${code})`
     return `TLS: ${printable(reasonOf(this.detail))} (${code})`
   }
-  /** When the connection broke during the handshake. A certificate that is not trusted will not be next time. */
+  /** Only when the connection broke. A certificate that is not trusted now will not be trusted the next time. */
   get isRetryable(): boolean {
     return broken.test(this.code)
   }
@@ -201,9 +249,14 @@ const code = {
   handshake: "of a protocol"
 }
 
-/** Code threw before the handshakes began. Who dials dies with `cause`; an event has it as its reason. */
+/**
+ * Code threw before the handshakes began. The dial dies with `cause`, and its `DialFailed` event has this reason.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class DialDefect extends Schema.TaggedError<DialDefect>()("Defect", {
-  /** What it was doing. */
+  /** What the dial was doing. */
   phase: Schema.Literals(["place", "lookup", "connect", "handshake"]),
   cause: Schema.Defect()
 }) {
@@ -215,7 +268,12 @@ export class DialDefect extends Schema.TaggedError<DialDefect>()("Defect", {
   }
 }
 
-/** What a transport's dial fails with. */
+/**
+ * The reasons with which a transport's dial fails.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const TransportReason = Schema.Union([
   NotDialable,
   DeniedByPolicy,
@@ -229,10 +287,20 @@ export const TransportReason = Schema.Union([
 export type TransportReason = typeof TransportReason.Type
 
 const AttemptReason = Schema.Union([...TransportReason.members, Unsupported, Insecure, HandshakeError, DialDefect])
-/** Why one attempt failed. */
+/**
+ * Why one attempt failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export type AttemptReason = typeof AttemptReason.Type
 
-/** One address of several, and why it failed. */
+/**
+ * One address of several, and why it failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const Attempt = Schema.Struct({
   /** The address as text, without its seed. */
   address: Schema.String,
@@ -240,19 +308,29 @@ export const Attempt = Schema.Struct({
 })
 export type Attempt = typeof Attempt.Type
 
-/** Each of several addresses failed. */
+/**
+ * Each of several addresses failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class AllFailed extends Schema.TaggedError<AllFailed>()("AllFailed", { attempts: Schema.Array(Attempt) }) {
   override get message(): string {
     const each = this.attempts.map(({ address, reason }) => `${address}: ${oneLine(reason.message)}`)
     return `all ${each.length} addresses failed:\n  ${each.join("\n  ")}`
   }
-  /** When one of them is. */
+  /** When at least one of the reasons is. */
   get isRetryable(): boolean {
     return this.attempts.some(({ reason }) => reason.isRetryable)
   }
 }
 
-/** A dial failed. */
+/**
+ * A dial failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class DialError extends Schema.TaggedError<DialError>("effect-multiserver/DialError")("DialError", {
   /** The address, or the addresses, as text without a seed. */
   address: Schema.String,

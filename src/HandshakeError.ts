@@ -2,7 +2,12 @@
 import * as Schema from "effect/Schema"
 import { oneLine, printable } from "./printable.ts"
 
-/** The peer sent what no honest peer of this network sends. */
+/**
+ * The peer sent what no honest peer of this network sends.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class PeerMisbehaved extends Schema.TaggedError<PeerMisbehaved>()("PeerMisbehaved", { detail: Schema.String }) {
   override get message(): string {
     return `the peer misbehaved: ${printable(this.detail)}`
@@ -12,7 +17,12 @@ export class PeerMisbehaved extends Schema.TaggedError<PeerMisbehaved>()("PeerMi
   }
 }
 
-/** The peer uses another app key, or doesn't speak this protocol. */
+/**
+ * The peer uses another app key, or doesn't speak this protocol.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class WrongNetwork extends Schema.TaggedError<WrongNetwork>()("WrongNetwork", {}) {
   override get message(): string {
     return (
@@ -25,7 +35,12 @@ export class WrongNetwork extends Schema.TaggedError<WrongNetwork>()("WrongNetwo
   }
 }
 
-/** The peer proved to be somebody else than the address says: for protocols in which who answers shows its key. */
+/**
+ * The peer proved another key than the address names. For protocols in which the side that answers shows its key.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class WrongPeer extends Schema.TaggedError<WrongPeer>()("WrongPeer", {}) {
   override get message(): string {
     return "the peer does not hold the key that the address names"
@@ -35,7 +50,12 @@ export class WrongPeer extends Schema.TaggedError<WrongPeer>()("WrongPeer", {}) 
   }
 }
 
-/** Our own `authorize` said no, or failed. */
+/**
+ * This side's `authorize` denied the peer, or failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAuthorized", {
   /** The peer's public key, base64. */
   publicKey: Schema.String,
@@ -50,20 +70,25 @@ export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAutho
   }
 }
 
-/** The peer hung up instead of answering. */
+/**
+ * The peer hung up instead of answering.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Rejected extends Schema.TaggedError<Rejected>()("Rejected", {
-  /** The last message that we had sent; `connect` when it was none. */
+  /** The last message that this side had sent; `connect` if it had sent none. */
   after: Schema.Literals(["connect", "hello", "auth"]),
   /**
-   * Whether only a peer that holds the key of the address can read our hello, as in noise. Then one that hangs up at it
-   * may hold another key, and one that hangs up later does hold this one.
+   * Whether only a peer that holds the key of the address can read this side's hello, as in noise. If so, a peer that
+   * hangs up after the hello may hold another key, and a peer that hangs up later does hold this one.
    */
   helloIsSealed: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message(): string {
     return `the peer hung up ${(this.helloIsSealed === true ? sealedRejections : rejections)[this.after]}`
   }
-  /** Not after we authenticated: the same keys get the same answer. */
+  /** Not once this side has authenticated: the same keys get the same answer. */
   get isRetryable(): boolean {
     return this.after !== "auth"
   }
@@ -83,7 +108,12 @@ const sealedRejections = {
   auth: "after we authenticated: it refuses our key"
 }
 
-/** The deadline for all handshakes of the connection passed. */
+/**
+ * The deadline for all handshakes of the connection passed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class HandshakeTimedOut extends Schema.TaggedError<HandshakeTimedOut>()("TimedOut", {
   millis: Schema.Number
 }) {
@@ -95,7 +125,12 @@ export class HandshakeTimedOut extends Schema.TaggedError<HandshakeTimedOut>()("
   }
 }
 
-/** There were too many connections, in all or of its source, and this one made room for a newcomer. */
+/**
+ * There were too many connections, in all or from its source, so this side ended this one to make room for another.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Displaced extends Schema.TaggedError<Displaced>()("Displaced", {}) {
   override get message(): string {
     return "ended by this side to make room: it has too many connections, in all or of this source"
@@ -105,7 +140,12 @@ export class Displaced extends Schema.TaggedError<Displaced>()("Displaced", {}) 
   }
 }
 
-/** This side's listener stops. */
+/**
+ * This side's listener stops.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class HandshakeDraining extends Schema.TaggedError<HandshakeDraining>()("Draining", {}) {
   override get message(): string {
     return "ended by this side: its listener stops"
@@ -116,8 +156,11 @@ export class HandshakeDraining extends Schema.TaggedError<HandshakeDraining>()("
 }
 
 /**
- * The protocol's own code threw. It is no fault of the peer: who dials dies with `cause`, and a listener's event has it
- * as its reason.
+ * The protocol's own code threw, so the peer is not at fault. A dial dies with `cause`. The event of the dial or the
+ * listener has this reason.
+ *
+ * @category errors
+ * @since 0.1.0
  */
 export class HandshakeDefect extends Schema.TaggedError<HandshakeDefect>()("Defect", { cause: Schema.Defect() }) {
   override get message(): string {
@@ -139,16 +182,26 @@ const HandshakeReason = Schema.Union([
   HandshakeDraining,
   HandshakeDefect
 ])
-/** Why a handshake failed. */
+/**
+ * Why a handshake failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export type HandshakeReason = typeof HandshakeReason.Type
 
-/** A transform's handshake failed. */
+/**
+ * A transform's handshake failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class HandshakeError extends Schema.TaggedError<HandshakeError>("effect-multiserver/HandshakeError")(
   "HandshakeError",
   {
     /** The transform's name: `shs`. */
     protocol: Schema.String,
-    /** The message that was waited for or examined, in the protocol's own words. */
+    /** The message that was waited for or examined, by the protocol's own name for it. */
     phase: Schema.String,
     reason: HandshakeReason
   }

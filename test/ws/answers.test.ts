@@ -31,7 +31,7 @@ describe("a dial that an HTTP server answers", () => {
       false,
       /answered 301; it redirects to https:\/\/h\.example\/x: dial that/
     ],
-    [302, {}, false, /answered 302; it redirects, and says not where to/],
+    [302, {}, false, /answered 302; it redirects, but does not say where to/],
     [400, {}, false, /answered 400/],
     [401, {}, false, /answered 401; it wants credentials/],
     [403, {}, false, /answered 403; it may want credentials, or another origin/],
