@@ -8,9 +8,9 @@
  * net:pub.example:8008                                       a section: a name and its data
  * ```
  *
- * `;` splits first and can't be escaped; then `~`, with `!` before a character that stands for itself; what is inside a
- * section is its protocol's own (`section.ts` in the protocol's folder). Text is written as npm `multiserver` 3.8.2
- * writes it, and read more strictly where it never writes the odd form.
+ * A text is split at `;` first, which can't be escaped, and then at `~`. `!` escapes the character after it. Each
+ * protocol parses the inside of its own section (`section.ts` in the protocol's folder). Addresses are printed as npm
+ * `multiserver` 3.8.2 prints them. Some odd forms that 3.8.2 reads but never prints are rejected.
  */
 import * as Effect from "effect/Effect"
 import { NodeInspectSymbol } from "effect/Inspectable"
@@ -44,16 +44,22 @@ const Fields = Schema.Struct({ transport: Section, transforms: Schema.Array(Sect
   })
 )
 
-/** One way to reach a peer. Prints without its seed or token. */
+/**
+ * One way to reach a peer: a transport section, then transform sections. `toString`, `toJSON` and Node's `inspect` show
+ * `<redacted>` in the place of a seed or token.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Address extends Schema.Class<Address>("effect-multiserver/Address")(Fields) {
   /** The names of the sections, joined: `net~shs`. */
   get stack(): string {
     return [this.transport, ...this.transforms].map(sectionName).join("~")
   }
-  /** This address with one more transform section. */
+  /** This address with one more transform section. Throws when `transform` is a transport, or one section too many. */
   with(transform: Section): Address {
     const fields = { transport: this.transport, transforms: [...this.transforms, transform] }
-    // A section was checked when it was made, but not its place.
+    // The section is valid by itself, but may not stand here: then the constructor throws.
     const placed = !isTransport(transform) && fields.transforms.length < maxSections
     return placed ? makeUnchecked(Address, fields) : new Address(fields)
   }
@@ -68,7 +74,12 @@ export class Address extends Schema.Class<Address>("effect-multiserver/Address")
   }
 }
 
-/** Addresses of the same peer, in order of preference. */
+/**
+ * Addresses of the same peer, in order of preference: at least 1, at most `maxAddresses`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const MultiAddress = Schema.NonEmptyArray(Address).check(Schema.isMaxLength(maxAddresses))
 export type MultiAddress = typeof MultiAddress.Type
 
@@ -76,18 +87,31 @@ export type MultiAddress = typeof MultiAddress.Type
 // text
 // -----------------------------------------------------------------------------
 
-/** The text of an address, with `<redacted>` in the place of a seed or token: for people, logs and errors. */
+/**
+ * The text of an address, with `<redacted>` in the place of a seed or token: for people, logs and errors.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const format = (self: Address | MultiAddress): string => printRedacted(self)
 
 /**
- * The text of an address **with its seed or token**, which is as good as a private key: only for the one who is to dial
- * with it.
+ * The text of an address **with its seed or token**. It is as sensitive as a private key: give it only to those who are
+ * to dial with it.
+ *
+ * @category conversions
+ * @since 0.1.0
  */
 export const formatWithSecrets = (self: Address | MultiAddress): string => printRevealed(self)
 
 const fromFields = (fields: AddressFields): Address => makeUnchecked(Address, fields)
 
-/** Reads a multi-address. Never throws, whatever the text; linear in its length. */
+/**
+ * Parses a multi-address, in time linear in the length of the text. Never throws, whatever the text.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const parse = (text: string): Result.Result<MultiAddress, AddressError> =>
   Result.mapError(
     parseAll(text, fromFields),
@@ -95,8 +119,11 @@ export const parse = (text: string): Result.Result<MultiAddress, AddressError> =
   )
 
 /**
- * Text from and to a multi-address. Encoding fails when an address has a seed or token, so that no log, RPC or file can
- * hold one by accident: `formatWithSecrets` is the way to say that it should.
+ * The codec between text and a multi-address. Encoding fails when an address has a seed or token, so that none gets
+ * into a log, an RPC or a file by accident. To write one on purpose, use `formatWithSecrets`.
+ *
+ * @category schemas
+ * @since 0.1.0
  */
 export const MultiAddressFromString: Schema.Codec<MultiAddress, string> = Schema.String.pipe(
   Schema.decodeTo(
@@ -124,12 +151,20 @@ const sectionHasSecret = (section: Section): boolean => definitionOf(section).se
 
 const withoutSecret = (section: Section): Section => definitionOf(section).secret?.remove(section) ?? section
 
-/** Whether the address holds a seed or token. */
+/**
+ * Whether the address holds a seed or token.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
 export const hasSecret = (self: Address): boolean => self.transforms.some(sectionHasSecret)
 
 /**
  * The same address with this secret of 32 bytes in each section that can hold one: the seed of `shs`, the token of
  * `noise`. Fails when no section with a key can.
+ *
+ * @category combinators
+ * @since 0.1.0
  */
 export const withSecret = (
   self: Address,
@@ -152,6 +187,11 @@ export const withSecret = (
   return Result.fail(new AddressError({ reason: new MissingSection({ offset, expected }) }))
 }
 
-/** The same address without its seed or token. */
+/**
+ * The same address without its seed or token.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
 export const withoutSecrets = (self: Address): Address =>
   hasSecret(self) ? new Address({ transport: self.transport, transforms: self.transforms.map(withoutSecret) }) : self

@@ -1,8 +1,9 @@
 /**
- * A codec: what is left of a transform once its handshake is over. Synchronous functions on bytes, one set for each
- * connection and direction, driven by a port that stands on the one below.
+ * A codec: the part of a transform that runs once its handshake is over. It consists of synchronous functions on bytes,
+ * one set for each connection and direction. A port drives them, and stands on the port below.
  *
- * The stream is cut into frames: a head, from which the body's length is known, and the body. Either may be sealed.
+ * The stream is cut into frames. Each has a head, which tells the length of its body, and the body. Both may be
+ * sealed.
  */
 import { FrameOpener, type Frames, type Opener } from "./codec/frames.ts"
 import { type Codec, CodecPort } from "./codec/port.ts"
@@ -16,15 +17,28 @@ export type { Codec, Sealer } from "./codec/port.ts"
 export type { Wire } from "./codec/wire.ts"
 export type { Room, Rooms } from "./Port.ts"
 
-/** The opener of frames. */
+/**
+ * Makes the opener that finds `frames` in a byte stream, however it is cut, and opens them.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const opener = (frames: Frames): Opener => new FrameOpener(frames)
 
-/** What a handshake talks over: reads of exact length over the topmost port of a link. */
+/**
+ * Makes the wire of a handshake: reads of exact length, and writes, over the topmost port of a link.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const wire = (link: Link): PortWire => new PortWire(link)
 
 /**
- * The port that follows a handshake over `wire`. What the handshake has not read is the codec's; without a codec, what
- * follows is handed on as it is.
+ * Makes the port for what follows a handshake. `rest` is what its wire has received and the handshake has not read: it
+ * comes first. Without a codec, bytes pass unchanged.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const port = (link: Link, codec: Codec | undefined, rest: ReadonlyArray<Uint8Array>): Port => {
   if (codec !== undefined) return new CodecPort(link.port, codec, rest)

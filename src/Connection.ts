@@ -1,8 +1,8 @@
 /**
- * A connection: a live duplex byte stream with who and where, alive as long as its `Scope`.
+ * A connection: a live duplex byte stream, and who and where its peer is. It lives as long as its `Scope`.
  *
- * It stands on a stack of synchronous ports. What a user holds are effects over the topmost one: `pull`, `write` and
- * the rest, one operation a batch.
+ * It stands on a stack of synchronous ports. Its user gets effects over the topmost port: `pull`, `write` and the rest.
+ * Each of them handles a batch of chunks in one operation.
  */
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
@@ -33,53 +33,64 @@ export type { Chunks } from "./Port.ts"
 // what a user holds
 // -----------------------------------------------------------------------------
 
-/** A live byte stream with a peer, as long as the scope in which it was opened. */
+/**
+ * A live byte stream with a peer. It lives as long as the scope in which it was opened.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Connection {
   /**
-   * What has arrived, as soon as there is some. The clean end is `Cause.Done`. The bytes are the caller's. A pull that
-   * is interrupted while it waits loses nothing; one that is interrupted in the moment in which it has succeeded has
-   * taken what it was given.
+   * Takes the bytes that have arrived, or waits for some. They are the caller's to keep and change. At the clean end it
+   * fails with `Cause.Done`. A pull that is interrupted while it waits loses nothing. One that is interrupted in the
+   * moment in which it has succeeded loses the bytes that it took.
    */
   readonly pull: Pull.Pull<Chunks, ConnectionError>
   /**
-   * Writes whole and in order, also among fibers. The bytes are borrowed until it succeeds. Success means accepted
-   * within the bound, not on the wire; a write interrupted when part of it was accepted fails the connection.
+   * Writes the whole chunk. Writes of several fibers go one after another. Leave the bytes as they are until it
+   * succeeds. Success means that a bounded buffer has accepted them, not that they were sent. A write that is
+   * interrupted when part of it was accepted fails the connection.
    */
   readonly write: (chunk: Uint8Array) => Effect.Effect<void, ConnectionError>
   /** As `write`, for a batch. */
   readonly writeAll: (chunks: Chunks) => Effect.Effect<void, ConnectionError>
   /** Waits until the kernel has everything that was written. */
   readonly flush: Effect.Effect<void, ConnectionError>
-  /** Flushes, then says that all was said; reading goes on where the stack has a half close. */
+  /** Flushes, then ends this side's direction. Reading goes on where the stack has a half close. */
   readonly end: Effect.Effect<void, ConnectionError>
   /**
-   * Succeeds when nothing can be read or written any more, however that came: both sides have ended and all was read,
-   * it broke, it was destroyed or taken apart, or its scope was closed. The account says how, and how much was carried.
-   * A peer that vanishes with a FIN, and without a goodbye, is noticed by who reads.
+   * Succeeds when nothing can be read or written any more: both sides have ended and all was read, the connection
+   * broke, it was destroyed or taken apart, or its scope was closed. The account says which, and how many bytes were
+   * carried. Only a reader notices a peer that leaves with a FIN but without a goodbye.
    */
   readonly closed: Effect.Effect<Link.Account>
-  /** Whether the other end can go on after this one has ended. */
+  /** Whether each side can go on writing after the other has ended. */
   readonly halfClose: boolean
-  /** Where the other end is, as reached, with the keys that were proved. Never with a seed. */
+  /** The peer's address, as it was reached, with the keys that it has proved. Never contains a seed. */
   readonly remote: Address
   readonly peer: Peer
-  /** What the transport knows the other end's origin by: an IP, a key. */
+  /** Where the peer comes from, as far as the transport knows: an IP, for example, or a key. */
   readonly source: string | undefined
-  /** The value that `authorize` gave for the peer. */
+  /** The value that `authorize` returned for the peer. */
   readonly authorized: unknown
   /**
-   * Bytes that both ends of this session share and no other session has, where a protocol gives some: to bind something
-   * else to it.
+   * Bytes that both ends of this session have and no other session has: for binding something else to this session.
+   * `undefined` where no protocol of the stack provides them.
    */
   readonly binding: Uint8Array | undefined
 }
 
 const TypeId = "~effect-multiserver/Connection"
 
-/** Whether it is a connection that this package has made. */
+/**
+ * Whether the value is a connection that this package has made.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
 export const isConnection = (value: unknown): value is Connection => Predicate.hasProperty(value, TypeId)
 
-// Effects that hold an object instead of a closure over it: 64 bytes less each, which an idle connection keeps.
+// These effects hold an object instead of a closure over it. That saves 64 bytes each while a connection is open.
 
 class Flush extends Effectable.Class<void, ConnectionError> {
   private readonly writer: Writer
@@ -114,7 +125,7 @@ class Closed extends Effectable.Class<Link.Account> {
   }
 }
 
-/** A connection over a port. Reader and writer are private to it, so that no copy of a connection reaches them. */
+/** A connection over a port. Its reader and writer are private (`#`), so that a copy of it can't reach them. */
 class Made implements Connection {
   readonly #reader: Reader
   readonly #writer: Writer
@@ -137,7 +148,7 @@ class Made implements Connection {
     const writer = new Writer(leaving)
     this.#reader = reader
     this.#writer = writer
-    // All in one function, so that they share what they close over.
+    // All closures are made in this one function, so that they share one context.
     this.pull = Effect.callback((resume) => reader.wait(resume))
     this.write = (chunk) => writer.write(chunk)
     this.writeAll = (chunks) => writer.writeAll(chunks)
@@ -185,21 +196,30 @@ class Made implements Connection {
 // -----------------------------------------------------------------------------
 
 /**
- * The one connection of a finished stack. `deadlines` are those that it shares with others of its Multiserver while
- * they leave.
+ * Makes the connection of a finished stack, which has only one. `deadlines` are those that it shares with other
+ * connections of its Multiserver when they close together.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const onTop = (link: Link.Link, deadlines = new Link.CloseDeadlines(defaults.close)): Connection =>
   new Made(link, link.leaving, deadlines)
 
 /**
- * A connection within a stack, for a transform that is made of effects: it is there to be read and written, and leaves
- * with the stack that it is a part of.
+ * Makes a connection within a stack, for a transform that works with effects. The transform reads and writes it. It is
+ * left together with the rest of its stack.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const within = (link: Link.Link): Connection => new Made(link, Link.inner(link))
 
 /**
- * A link from effects, for foreign byte streams. A port with bounded buffers and two fibers are between them; the
- * fibers are gone when the goodbye has left.
+ * Makes a link from effects, for foreign byte streams. Between them are a port with bounded buffers and two fibers, of
+ * which one reads and one writes. The fibers end when the goodbye has left.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const fromEffects = (effects: Effects & Link.Who): Effect.Effect<Link.Link, never, Scope.Scope> => {
   const port = new EffectsPort(effects)
@@ -207,7 +227,12 @@ export const fromEffects = (effects: Effects & Link.Who): Effect.Effect<Link.Lin
   return Effect.tap(Link.make(port, { peer, remote, source, authorized, binding }), (link) => pumped(link, port))
 }
 
-/** As `fromEffects`, over another link: what a transform does that can't work on a port. */
+/**
+ * As `fromEffects`, on top of another link: for a transform that works with effects, because it can't work on a port.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const wrapEffects = (link: Link.Link, effects: Effects, who: Partial<Link.Who>): Effect.Effect<Link.Link> => {
   const port = new EffectsPort(effects, link.port)
   return pumped(Link.over(link, port, who), port)
@@ -222,8 +247,11 @@ const pumped = (link: Link.Link, port: EffectsPort): Effect.Effect<Link.Link> =>
   )
 
 /**
- * Takes a connection apart again, for a transport that is made of one. The connection is consumed: from now on it fails
- * with `LocallyClosed`. One that somebody has wrapped is no stack of ports any more, and gets a port over its effects.
+ * Turns a connection into a link again, for a transport that runs over one. The connection is consumed: from now on it
+ * fails with `LocallyClosed`. One that is wrapped by code of your own has no ports: its link is made from its effects.
+ *
+ * @category conversions
+ * @since 0.1.0
  */
 export const toLink = (connection: Connection): Effect.Effect<Link.Link, never, Scope.Scope> =>
   Effect.suspend(() => {
@@ -239,12 +267,15 @@ export const toLink = (connection: Connection): Effect.Effect<Link.Link, never, 
 
 /**
  * Ends a connection at once, without a goodbye. A connection that is wrapped by code of your own (a plain object with
- * the same methods) can't be ended so: it ends with the scope of the connection inside.
+ * the same methods) can't be destroyed: it ends with the scope of the connection inside.
+ *
+ * @category combinators
+ * @since 0.1.0
  */
 export const destroy = (connection: Connection): Effect.Effect<void> =>
   Effect.sync(() => {
     const reader = Made.reader(connection)
-    // One that was taken apart is nobody's to end.
+    // After `toLink` or the end of its scope, the stack is no longer this connection's to end.
     if (reader?.isShut === false) reader.leaving.destroy()
   })
 
@@ -252,10 +283,13 @@ export const destroy = (connection: Connection): Effect.Effect<void> =>
  * Fails when the connection breaks, even if nobody reads or writes. As with `closed`, some breaks are noticed only by a
  * reader. After a clean end it never completes. It fails at once, although bytes that arrived before the break may
  * still be unread: a reader gets those first, and then the error.
+ *
+ * @category accessors
+ * @since 0.1.0
  */
 export const broken = (connection: Connection): Effect.Effect<never, ConnectionError> =>
   Effect.flatMap(connection.closed, ({ tag }) =>
-    // A flush that has nothing to do fails as the connection did.
+    // A flush that has nothing to do fails with the error of the connection.
     tag === "end" || tag === "closed" ? Effect.never : Effect.andThen(connection.flush, Effect.never)
   )
 
@@ -263,14 +297,22 @@ export const broken = (connection: Connection): Effect.Effect<never, ConnectionE
 // views
 // -----------------------------------------------------------------------------
 
-/** What arrives, as a stream that ends at the peer's goodbye. */
+/**
+ * What arrives, as a stream that ends at the peer's goodbye.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const stream = (connection: Connection): Stream.Stream<Uint8Array, ConnectionError> =>
   Stream.fromPull(Effect.succeed(connection.pull))
 
 /**
- * Hands each chunk to the callback until the clean end. A chunk is borrowed: it is there, and may be written to, until
- * the callback returns, and that costs no buffer for each read. To make the peer wait, return an effect: nothing is
- * read until it is done.
+ * Calls `use` with each chunk until the clean end. The chunk is borrowed, which saves a buffer for each read: `use` may
+ * read it and write into it, but only until it returns. For backpressure, return an effect: nothing is read until that
+ * is done.
+ *
+ * @category combinators
+ * @since 0.1.0
  */
 export const forEachChunk = <E = never, R = never>(
   connection: Connection,
@@ -280,8 +322,11 @@ export const forEachChunk = <E = never, R = never>(
   Stream.runForEach(stream(connection), (chunk) => Effect.suspend(() => use(chunk) ?? Effect.void))
 
 /**
- * Writes to one what arrives from another, no faster than that one takes it, until the clean end. Nothing is said then.
- * It fails when either breaks, the one that it writes to also while nothing arrives.
+ * Writes to `to` what arrives from `from`, with backpressure, until the clean end of `from`. It does not end `to`. It
+ * fails when either connection breaks. That `to` is broken is noticed even while nothing arrives.
+ *
+ * @category combinators
+ * @since 0.1.0
  */
 export const forward = (from: Connection, to: Connection): Effect.Effect<void, ConnectionError> =>
   Effect.suspend(() => {
@@ -292,6 +337,11 @@ export const forward = (from: Connection, to: Connection): Effect.Effect<void, C
     return Effect.raceFirst(copied, broken(to))
   })
 
-/** Writes what it is given, and ends this side when that ends. */
+/**
+ * A sink that writes its input, and then ends this side of the connection.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const sink = (connection: Connection): Sink.Sink<void, Uint8Array, never, ConnectionError> =>
   Sink.forEachArray((chunks: Chunks) => connection.writeAll(chunks)).pipe(Sink.mapEffect(() => connection.end))

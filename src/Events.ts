@@ -1,7 +1,7 @@
 /**
- * One record for what happens to each connection: opened, and how it ended, `Closed` or `HandshakeFailed`. A reference
- * that by default does nothing; `log`, `metrics` and the command's `--json` are made from it. Read where a Multiserver
- * layer is built.
+ * Events: a record of each thing that happens to a connection, such as `Connected`, `Closed` and `HandshakeFailed`.
+ * `Events` is a reference to the sink that receives them, which by default does nothing. It is read where a Multiserver
+ * layer is built. `log`, `metrics` and the command's `--json` are sinks.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -17,7 +17,7 @@ import { HandshakeError } from "./HandshakeError.ts"
 import { oneLine } from "./printable.ts"
 
 // -----------------------------------------------------------------------------
-// what is said
+// the events
 // -----------------------------------------------------------------------------
 
 const maybeText = Schema.optional(Schema.String)
@@ -30,15 +30,15 @@ const common = {
   /** The names of the protocols: `net~shs`. */
   stack: Schema.String,
   /**
-   * The IP that a newcomer came from, behind a proxy that is trusted as it says. `undefined` where there is none, and
-   * of a dial.
+   * Where an accepted connection came from: an IP, or what else its transport names sources by. Behind a trusted proxy
+   * it is what the proxy says. `undefined` where nothing is known, and for a dial.
    */
   source: maybeText,
   /** Milliseconds since the connection was accepted or its dial began. */
   millis: Schema.Number
 }
 
-/** Plaintext of an open connection; of a handshake, what it has carried. */
+/** Of an open connection, its plaintext. Of a handshake, the bytes of its messages. */
 const bytes = { bytesRead: Schema.Number, bytesWritten: Schema.Number }
 
 /** All handshakes are done. */
@@ -98,13 +98,10 @@ export const HandshakeFailed = Schema.TaggedStruct("HandshakeFailed", {
 })
 export interface HandshakeFailed extends Schema.Schema.Type<typeof HandshakeFailed> {}
 
-/**
- * A newcomer was turned away before a handshake: before its first byte was read, or for what it asked of an HTTP
- * server.
- */
+/** A newcomer was turned away before its handshakes: before its first byte was read, or because of its HTTP request. */
 export const Refused = Schema.TaggedStruct("Refused", {
   stack: Schema.String,
-  /** The IP that it came from. */
+  /** Where it came from, as in the other events. */
   source: maybeText,
   /**
    * `TooManyConnections`, `TooManyFromSource`, `TooFast` (of one source): see `Limits`. `Origin`, `Host`,
@@ -123,10 +120,11 @@ export const Refused = Schema.TaggedStruct("Refused", {
     "UnknownPath",
     "BadRequest"
   ]),
-  /** The web page that it said it was. */
+  /** The web page that it says it is. */
   origin: maybeText,
   /**
-   * How many this stands for: more than 1 when they come faster than they are heard of. They may be of other sources.
+   * How many refusals this event stands for. It is more than 1 when they come faster than the sink takes events.
+   * The others may be of other sources.
    */
   count: Schema.Number
 })
@@ -148,29 +146,29 @@ export const Fallback = Schema.TaggedStruct("Fallback", {
 })
 export interface Fallback extends Schema.Schema.Type<typeof Fallback> {}
 
-/** What is told of connections. Encodes as JSON with `Schema.toCodecJson(Events.Event)`. */
+/** Any event. Encodes as JSON with `Schema.toCodecJson(Events.Event)`. */
 export const Event = Schema.Union([Connected, Closed, HandshakeFailed, Refused, DialFailed, Fallback])
 export type Event = Connected | Closed | HandshakeFailed | Refused | DialFailed | Fallback
 
 // -----------------------------------------------------------------------------
-// who hears it
+// the sinks
 // -----------------------------------------------------------------------------
 
 /**
- * Hears each event. What it fails with is logged and ends nothing else. Connections wait for it, so it should not take
- * long: after the `close` time of the limits it is interrupted, and the event is lost.
+ * Receives each event. If it dies, that is logged, and nothing else ends. Connections wait for it, so it should be
+ * quick: after the `close` time of `Limits` it is interrupted, and the event is lost.
  */
 export type Sink = (event: Event) => Effect.Effect<void>
 
-/** Hears nothing: the default. */
+/** The default sink, which ignores all events. */
 export const nobody: Sink = () => Effect.void
 
-/** The sink of a Multiserver. */
+/** The sink of a Multiserver, read where its layer is built. By default `nobody`. */
 export const Events: Context.Reference<Sink> = Context.Reference("effect-multiserver/Events", {
   defaultValue: () => nobody
 })
 
-/** Tells events where a Multiserver is made. Each of the sinks hears all of them. */
+/** Gives these sinks to the Multiserver layers that are built with it. Each sink receives all events. */
 export const layer = (...sinks: ReadonlyArray<Sink>): Layer.Layer<never> => {
   const guarded = sinks.map((sink) => guardedEffect("a sink of events failed", sink))
   return Layer.succeed(Events, (event) => Effect.forEach(guarded, (sink) => sink(event), { discard: true }))
@@ -180,10 +178,10 @@ export const layer = (...sinks: ReadonlyArray<Sink>): Layer.Layer<never> => {
 // the log
 // -----------------------------------------------------------------------------
 
-/** Repeated ones are said as one. */
+/** How many refusals one event stands for. */
 const timesOf = (count: number): string => (count === 1 ? "" : ` (${count} times)`)
 
-/** One event as a person reads it, on one line that is safe to print. */
+/** An event as text for people, on one line that is safe to print. */
 export const line = (event: Event): string => {
   switch (event._tag) {
     case "Connected":
@@ -204,8 +202,9 @@ export const line = (event: Event): string => {
 }
 
 /**
- * What peers and the network do is ordinary. A limit that is reached, a dial that fails and another protocol than the
- * first one want somebody's attention, and so does a peer that breaks the protocol. A defect is a fault of a program.
+ * What peers and the network do is mostly ordinary: `Info`. Somebody should look at a refusal, a dial that fails, a
+ * fallback to another address, and an open connection whose peer breaks the protocol: `Warn`. A defect is a bug in a
+ * program: `Error`.
  */
 const levelOf = (event: Event): LogLevel.Severity => {
   switch (event._tag) {
@@ -233,12 +232,12 @@ export const layerLog: Layer.Layer<never> = layer(log)
 // the stream
 // -----------------------------------------------------------------------------
 
-/** Where `stream` hears events from. */
+/** The hub from which `stream` takes events. `layerStream` makes it. */
 export class Hub extends Context.Service<Hub, PubSub.PubSub<Event>>()("effect-multiserver/Events/Hub") {}
 
 /**
- * Makes the events of a Multiserver a stream too. Other sinks hear them as well. No connection waits for a slow reader:
- * of what it has not read, the last `capacity` events are kept (by default 1,024).
+ * Gives the events of a Multiserver to `stream`, and to other sinks. No connection waits for a slow reader of the
+ * stream: of the events that it has not read, the last `capacity` are kept (by default 1,024).
  */
 export const layerStream = (
   { capacity = 1024 }: { readonly capacity?: number } = {},
@@ -253,7 +252,7 @@ export const layerStream = (
     )
   )
 
-/** The events from now on. Each run of it hears all of them. */
+/** The events from the moment in which the stream is run. Each run gets all of them. Needs `layerStream`. */
 export const stream: Stream.Stream<Event, never, Hub> = Stream.unwrap(Effect.map(Hub, (hub) => Stream.fromPubSub(hub)))
 
 // -----------------------------------------------------------------------------
