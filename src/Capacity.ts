@@ -1,25 +1,26 @@
 /**
- * How many connections a Multiserver may have. Dialed and accepted ones share the number. A dial is not refused,
- * because this process has asked for it: newcomers have less room meanwhile (`DialPlaces`).
+ * Counts the open connections of a Multiserver, dialed and accepted ones together, and knows how many there may be. A
+ * dial is never refused, because this process has asked for it: it may have to wait (`DialPlaces`), and while it lasts
+ * there is less room for newcomers.
  */
 
 export class Capacity {
   private readonly most: number
   private open = 0
-  /** Hears that a place has become free. */
+  /** Called when a place has become free. */
   onGiven: (() => void) | undefined
 
-  /** The least of these numbers is the most that may be open: the limit, and what each transport has room for. */
+  /** The smallest of these numbers is the limit: the configured one, and how many each transport has room for. */
   constructor(...most: ReadonlyArray<number>) {
     this.most = Math.min(...most)
   }
 
-  /** How many are open. */
+  /** How many connections are open. */
   get count(): number {
     return this.open
   }
 
-  /** Whether a newcomer would be one too many. */
+  /** Whether there is no room for another newcomer. */
   get full(): boolean {
     return this.open >= this.most
   }

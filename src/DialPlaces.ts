@@ -1,28 +1,28 @@
 /**
- * How many dials may open sockets. A dial waits for a place while as many connect as may at once, or while the process
- * has no file descriptor for another socket: a process that runs out of them can't even read a file. While its name is
- * looked up, a dial has no place.
+ * Limits how many dials open sockets at once. A dial waits for a place while as many others connect as are allowed, or
+ * while the process has no file descriptor for another socket: a process that runs out of them can't even read a file.
+ * A dial has no place while its host name is looked up.
  */
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import type { Capacity } from "./Capacity.ts"
 
 /**
- * How many sockets dials may have beyond the room for connections, so that a listener that is full stops no dial. They
- * are of the 64 file descriptors that connections leave to everything else.
+ * How many sockets dials may have beyond the room for connections, so that a full listener blocks no dial. They come
+ * out of the 64 file descriptors that connections leave to everything else.
  */
 const beyondRoom = 16
 
 export interface Options {
-  /** How many connect at once. */
+  /** How many dials may connect at once. */
   readonly most: number
   /** How many connections the process has file descriptors for. */
   readonly room: number
 }
 
-/** Of one Multiserver. */
+/** The places for the dials of one Multiserver. */
 export class DialPlaces {
-  /** How many look-ups are waited for at once, beside the dials that connect. */
+  /** Limits how many dials wait for a look-up at once. They don't count among the dials that connect. */
   readonly lookups: Semaphore.Semaphore
   private readonly capacity: Capacity
   private readonly most: number
@@ -38,12 +38,12 @@ export class DialPlaces {
     capacity.onGiven = () => this.advance()
   }
 
-  /** Whether one more may connect. */
+  /** Whether one more dial may connect. */
   get isFree(): boolean {
     return this.connecting < this.most && this.capacity.count < this.room
   }
 
-  /** Whether one that comes now may connect: those that wait go first. */
+  /** Whether a new dial may connect now. Dials that wait already go first. */
   get isFreeForNewcomers(): boolean {
     return this.waiting.size === 0 && this.isFree
   }
@@ -56,7 +56,7 @@ export class DialPlaces {
     }
   }
 
-  /** Runs this when its turn has come. The answer takes that back. */
+  /** Runs `begin` when its turn has come. The returned function cancels that. */
   wait(begin: () => void): () => void {
     this.waiting.add(begin)
     this.advance()
@@ -77,18 +77,18 @@ export class DialPlaces {
     this.capacity.give()
   }
 
-  /** The same of who gives a place back before it has connected. */
+  /** As `exit`, for a dial that gives its place back before it has connected. */
   giveBack(opensSocket: boolean): void {
     this.capacity.give()
     if (opensSocket) this.connected()
   }
 
-  /** A place for a dial. One of a transport that opens no socket of its own is there at once. */
+  /** The place of one dial. If its transport opens no socket of its own, the dial never waits for it. */
   place(opensSocket: boolean): DialPlace {
     return new DialPlace(this, opensSocket)
   }
 
-  /** Room for one more socket of a dial that has its place. The answer gives it back. */
+  /** Room for one more socket of a dial that has its place; `undefined` if there is none. The result gives it back. */
   readonly spare = (): (() => void) | undefined => {
     if (this.capacity.count >= this.room) return undefined
     let isTaken = true
@@ -100,7 +100,7 @@ export class DialPlaces {
   }
 }
 
-/** For a transport that opens no sockets: nothing is counted. */
+/** The `spare` of a transport that opens no sockets: nothing is counted. */
 export const uncounted = (): (() => void) => nothing
 
 const nothing = (): void => {}
@@ -134,7 +134,7 @@ export class DialPlace {
     })
   }
 
-  /** Gives it back before it has connected, to take it again later. */
+  /** Gives the place back before the dial has connected. It can be taken again later. */
   giveBack(): void {
     if (this.state !== "connecting") return
     this.state = "before"
@@ -147,7 +147,7 @@ export class DialPlace {
     this.places.enter(this.opensSocket)
   }
 
-  /** It connects no more: somebody else may. It stays a connection. */
+  /** The dial no longer connects, so another one may. It still counts as a connection, until `leave`. */
   connected(): void {
     if (this.state !== "connecting") return
     this.state = "open"

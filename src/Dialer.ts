@@ -25,13 +25,13 @@ export type { DialPlan, Timeouts } from "./dial/plan.ts"
 export interface DialOptions {
   /** By default `inOrder`. */
   readonly plan?: DialPlan
-  /** For each attempt of this dial. */
+  /** How long each step of an attempt may take. `Timeouts` has the defaults. */
   readonly timeouts?: Timeouts
-  /** For all attempts together. It fails with `TimedOut`, of the phase `dial`. By default there is no such limit. */
+  /** How long all attempts together may take. Then it fails with `TimedOut`, phase `dial`. By default unlimited. */
   readonly timeout?: Duration.Input
 }
 
-/** One after another, until one succeeds. It fails when all have failed; `failed` has their reasons. */
+/** Tries one candidate after another until one succeeds. Adds the reason of each that fails to `failed`. */
 const inOrder = (
   environment: Environment,
   [candidate, ...rest]: Arr.NonEmptyReadonlyArray<Candidate>,

@@ -16,22 +16,22 @@ import type { Stack } from "./Stack.ts"
 import type { Spanned } from "./spans.ts"
 
 export interface Environment {
-  /** What is spoken, by name. */
+  /** The stacks that are spoken, by name: `net~shs`. */
   readonly stacks: ReadonlyMap<string, Stack>
-  /** Denies when it throws. */
+  /** Denies when the application's policy throws. */
   readonly policy: PolicyRules
   readonly limits: LimitValues
   /** Never fails. */
   readonly emit: Events.Sink
   readonly report: Report
-  /** Around dials and what is accepted, where there is a tracer. */
+  /** Puts spans around dials and accepted connections, where there is a tracer. */
   readonly spanned: Spanned
   readonly capacity: Capacity
-  /** For dials, of that capacity. */
+  /** The places of dials, which count in `capacity`. */
   readonly places: DialPlaces
   /** The application's resolver, where it has one. */
   readonly resolve: Resolve | undefined
-  /** The time that connections which leave together share. */
+  /** The deadlines that connections share when they close together. */
   readonly deadlines: CloseDeadlines
   /** A dial of this Multiserver, for transports that go through another peer. */
   readonly dial: (addresses: MultiAddress) => Effect.Effect<Connection, DialError, Scope.Scope>
