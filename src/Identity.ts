@@ -1,5 +1,5 @@
 /**
- * Who a process is: an Ed25519 key pair whose secret half is `Redacted`, and the file that keeps it.
+ * The identity of a process: an Ed25519 key pair whose secret half is `Redacted`, and the file that keeps it.
  *
  * The file format is the `secret` file of Secure Scuttlebutt (npm `ssb-keys`): `#` comments around one JSON object with
  * `curve`, `public`, `private` and `id`.
@@ -23,10 +23,20 @@ import { check, forms, variables } from "./variables.ts"
 export { formatPublicKey, PublicKey, PublicKeyFromString, parsePublicKey } from "./crypto/publicKey.ts"
 export { Exposed, FileFailure, Linked, NotOwned } from "./privateFile.ts"
 
-/** The secret half of a pair: 64 bytes, seed then public key. */
+/**
+ * The secret half of a key pair: 64 bytes, the seed and then the public key.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type SecretKey = Redacted.Redacted<Uint8Array>
 
-/** An Ed25519 key pair. */
+/**
+ * An Ed25519 key pair.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface KeyPair {
   readonly publicKey: PublicKey
   readonly secretKey: SecretKey
@@ -36,7 +46,12 @@ export interface KeyPair {
 // errors
 // -----------------------------------------------------------------------------
 
-/** What was read is not a secret key in a form of SSB's. */
+/**
+ * The text is not a secret key, or not a secret file, in a form that this package reads.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Malformed extends Schema.TaggedError<Malformed>()("Malformed", { expected: Schema.String }) {
   override get message(): string {
     return `not a secret key: expected ${this.expected}`
@@ -46,7 +61,12 @@ export class Malformed extends Schema.TaggedError<Malformed>()("Malformed", { ex
   }
 }
 
-/** An identity could not be read or kept. Never holds any part of a secret. */
+/**
+ * An identity could not be read or saved. The error never contains any part of a secret.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class IdentityError extends Schema.TaggedError<IdentityError>("effect-multiserver/IdentityError")(
   "IdentityError",
   {
@@ -67,7 +87,7 @@ export class IdentityError extends Schema.TaggedError<IdentityError>("effect-mul
 // key pairs
 // -----------------------------------------------------------------------------
 
-/** Prints as its public key. */
+/** Prints its public key, and its secret key only as `<redacted>`. */
 class Pair implements KeyPair {
   readonly publicKey: PublicKey
   readonly secretKey: SecretKey
@@ -95,13 +115,23 @@ const parseSecretKey = (text: string): Uint8Array | undefined => decodeExactly(t
 const isKeyOf = (publicKey: Uint8Array, pair: KeyPair): boolean =>
   publicKey.every((byte, i) => byte === pair.publicKey[i])
 
-/** The pair of a 32-byte seed. */
+/**
+ * The key pair of a 32-byte seed.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const fromSeed = (primitives: Primitives["Service"], seed: Redacted.Redacted<Uint8Array>): KeyPair => {
   const pair = primitives.ed25519KeyPair(Redacted.value(seed))
   return fromSecretKey(pair.secretKey)
 }
 
-/** A new random pair. */
+/**
+ * A new random key pair. It is not saved.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const generate: Effect.Effect<KeyPair, never, Primitives> = Primitives.useSync((primitives) => {
   const seed = primitives.random(32)
   const pair = fromSeed(primitives, Redacted.make(seed))
@@ -125,8 +155,11 @@ const decodeSecretFile = Schema.decodeUnknownEffect(SecretFile)
 const fileExpected = "a JSON object with curve ed25519, public and private, and # comments"
 
 /**
- * Reads the text of a secret file, or of one that old versions of `ssb-keys` wrote, which is the private key alone.
- * `source` names it in the error.
+ * Reads the text of a secret file. It also reads what old versions of `ssb-keys` wrote, which is the private key alone.
+ * `source` names the text in the error.
+ *
+ * @category conversions
+ * @since 0.1.0
  */
 export const parseSecretFile = (source: string, text: string): Effect.Effect<KeyPair, IdentityError> => {
   const malformed = (expected: string) => new IdentityError({ source, reason: new Malformed({ expected }) })
@@ -141,12 +174,17 @@ export const parseSecretFile = (source: string, text: string): Effect.Effect<Key
     const publicKey = parsePublicKey(file.public)
     if (publicKey === undefined) return yield* malformed("public to be base64 of 32 bytes")
     const pair = yield* pairOf(file.private, "private to be base64 of 64 bytes")
-    // A secret key that ends in another public key would sign for nobody.
+    // The pair takes its public key from `private`. If `public` is another key, one of them is not this identity's.
     return isKeyOf(publicKey, pair) ? pair : yield* malformed("private to belong to public")
   })
 }
 
-/** The text of a secret file. It holds the secret key: this is the one function that shows it. */
+/**
+ * The text of a secret file. It contains the secret key; no other function of this module shows it.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const formatSecretFile = (pair: KeyPair): string => {
   const publicKey = `${formatPublicKey(pair.publicKey)}.ed25519`
   const keys = {
@@ -155,7 +193,7 @@ export const formatSecretFile = (pair: KeyPair): string => {
     private: `${Base64.encode(Redacted.value(pair.secretKey))}.ed25519`,
     id: `@${publicKey}`
   }
-  return `# This file is a secret key. Who has it can speak as you: show it to nobody, and do not edit it.
+  return `# This file is a secret key. Whoever has it can act as you: show it to nobody, and do not edit it.
 # Used on two devices at once it forks your identity.
 #
 ${JSON.stringify(keys, null, 2)}
@@ -166,8 +204,11 @@ ${JSON.stringify(keys, null, 2)}
 }
 
 /**
- * Reads the secret file at `path`. Refused when it belongs to another user, when group or others have any right to it,
- * and when the path is a symbolic link.
+ * Reads the secret file at `path`. Fails when the file belongs to another user (except root), when group or others have
+ * any permission on it, or when the path is a symbolic link. Needs a `FileSystem`.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const load = (path: string): Effect.Effect<KeyPair, IdentityError, FileSystem.FileSystem> =>
   readPrivate(path).pipe(
@@ -176,8 +217,11 @@ export const load = (path: string): Effect.Effect<KeyPair, IdentityError, FileSy
   )
 
 /**
- * Writes the pair to a new file, mode 0600. Fails when the file exists. It appears with all that is in it or not at
- * all: written under another name and linked, since a link, unlike a rename, never replaces a file.
+ * Writes the pair to a new file, mode 0600. Fails when the file exists. The file appears complete or not at all: it is
+ * written under another name and then linked to `path`, because a link, unlike a rename, never replaces a file.
+ *
+ * @category combinators
+ * @since 0.1.0
  */
 export const save = (path: string, pair: KeyPair): Effect.Effect<void, IdentityError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
@@ -201,10 +245,20 @@ export const save = (path: string, pair: KeyPair): Effect.Effect<void, IdentityE
 // service
 // -----------------------------------------------------------------------------
 
-/** The key pair that this process shows to its peers. */
+/**
+ * The key pair with which this process proves to its peers who it is.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export class Identity extends Context.Service<Identity, KeyPair>()("effect-multiserver/Identity") {}
 
-/** The identity in the secret file at `path`. */
+/**
+ * The identity in the secret file at `path`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerFile = (path: string): Layer.Layer<Identity, IdentityError, FileSystem.FileSystem> =>
   Layer.effect(Identity, load(path))
 
@@ -213,7 +267,12 @@ const isFileFailure =
   ({ reason }: IdentityError): boolean =>
     reason._tag === "FileFailure" && reason.kind === kind
 
-/** The identity in the secret file at `path`, made and kept there when there is none. */
+/**
+ * The identity in the secret file at `path`. If there is no such file, makes a new identity and saves it there.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerFileOrCreate = (
   path: string
 ): Layer.Layer<Identity, IdentityError, FileSystem.FileSystem | Primitives> =>
@@ -221,7 +280,7 @@ export const layerFileOrCreate = (
     Identity,
     load(path).pipe(
       Effect.catchIf(isFileFailure("NotFound"), () => Effect.tap(generate, (pair) => save(path, pair))),
-      // Another process has made it in the meantime.
+      // Another process has created the file in the meantime.
       Effect.catchIf(isFileFailure("AlreadyExists"), () => load(path))
     )
   )
@@ -230,7 +289,11 @@ const fromVariable = Config.Redacted(variables.secret.name)
 
 /**
  * The identity in a configuration value, by default `MULTISERVER_SECRET`: base64 of a 32-byte seed, or `private` of a
- * secret file (64 bytes). It also fails when a variable `MULTISERVER_*` is set that nobody knows, or is empty.
+ * secret file (64 bytes). Also fails when an unknown variable `MULTISERVER_*` is set, or when `MULTISERVER_SECRET` is
+ * empty.
+ *
+ * @category layers
+ * @since 0.1.0
  */
 export const layerConfig = (
   config: Config.Config<Redacted.Redacted<string>> = fromVariable
@@ -252,5 +315,10 @@ export const layerConfig = (
     })
   )
 
-/** A new identity, gone with the layer. */
+/**
+ * A new random identity, which is lost when the layer is released.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerEphemeral: Layer.Layer<Identity, never, Primitives> = Layer.effect(Identity, generate)

@@ -1,5 +1,5 @@
 /**
- * A connection's life, the same for a dialer and a listener: the events of its beginning and its end, and the idle
+ * The life of a connection, the same for a dialer and a listener: the events of its beginning and its end, and the idle
  * timeout.
  */
 import * as Cause from "effect/Cause"
@@ -24,18 +24,18 @@ export interface ObserveOptions {
   readonly stack: string
   /** Of a dial: the addresses that failed before this one. */
   readonly failed?: ReadonlyArray<Attempt>
-  /** Of a newcomer: its IP, and the web page that it says it is. */
+  /** Of an accepted connection: its source (an IP, for example), and the origin of its web page, if it has sent one. */
   readonly source?: string | undefined
   readonly origin?: string | undefined
-  /** After how much silence the connection is ended. */
+  /** How long a connection may be silent before it is ended. */
   readonly idle: Duration.Duration
-  /** Of a dial: how long its transport took. Asked once the connection is open. */
+  /** Of a dial: how many milliseconds its transport took. Called once the connection is open. */
   readonly connectMillis?: () => number
-  /** Of a dial: hears of a defect for which there was no connection. */
+  /** Of a dial: called with a defect because of which no connection was opened. */
   readonly died?: (cause: unknown) => Effect.Effect<void>
 }
 
-/** A connection that is open, and how it is left. */
+/** An open connection, and the one object that ends its stack. */
 export interface Opened {
   readonly connection: Connection
   readonly leaving: Leaving
@@ -44,13 +44,16 @@ export interface Opened {
 const peerText = (peer: Peer): string | undefined =>
   peer._tag === "Authenticated" ? formatPublicKey(peer.publicKey) : undefined
 
-/** Opens a connection, emits `connected`, ends it when it is idle, and emits `closed` when its scope has closed. */
+/**
+ * Opens a connection, emits `Connected`, ends the connection when it is idle, and emits `Closed` when its scope has
+ * closed.
+ */
 export const observe = <E, R>(
   { connectMillis, died, emit, failed = [], idle, origin, role, source, stack }: ObserveOptions,
   open: Effect.Effect<Opened, E, R>
 ): Effect.Effect<Opened, E, R | Scope.Scope> => {
   const opened = Duration.isFinite(idle) ? Effect.tap(open, ({ leaving }) => endWhenIdle(leaving, idle)) : open
-  // Making an event costs more than opening a connection in memory, so none is made when nobody listens.
+  // Making an event costs more than opening a connection in memory, so none is made when there is no sink.
   if (emit === Events.nobody) return opened
   return Effect.gen(function* () {
     const started = yield* monotonicNow

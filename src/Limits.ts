@@ -1,6 +1,6 @@
 /**
- * How much, and how long: every number that a process may want otherwise, in one place, with its reason. Read where a
- * Multiserver layer is built. docs/limits.md has these and those that belong to one protocol.
+ * Limits: every number that a program may want to change, in one place, with the reason for its default. Read where a
+ * Multiserver layer is built. docs/limits.md lists these, and the limits of single protocols.
  */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -9,44 +9,65 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { check, readBoolean, readCount, readDuration, variables } from "./variables.ts"
 
-/** How much, how many and how long. */
+/**
+ * The limits of one Multiserver.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface LimitValues {
-  /** For all handshakes of a connection together, from the open transport (dial) or from accept (serve). */
+  /**
+   * How long all handshakes of a connection may take together: from the transport's connection (dial) or from the
+   * accept (listen).
+   */
   readonly handshake: Duration.Duration
-  /** How long connections that close together wait for the kernel to take what is pending. */
+  /**
+   * How long closing connections wait for the kernel to take what is pending. All that one scope closes share this
+   * time.
+   */
   readonly close: Duration.Duration
-  /** How long the handlers of a listener that stops may go on. */
+  /** How long handlers may go on after their listener has begun to stop. */
   readonly grace: Duration.Duration
-  /** After this long without a byte in either direction, a connection fails with `TimedOut`. Infinity: never. */
+  /** After this long without a byte in either direction, a connection fails with `TimedOut`. `Infinity`: never. */
   readonly idle: Duration.Duration
-  /** For the look-up of a host name, of one dial. The time to connect begins after it. */
+  /** How long the look-up of a host name may take in one dial. The time to connect begins after it. */
   readonly lookup: Duration.Duration
-  /** How long a dial waits for a place, while as many connect as may. */
+  /** How long a dial waits for a place while `dials` others connect, or while file descriptors are short. */
   readonly dialWait: Duration.Duration
-  /** Dials of a Multiserver that connect at once. More wait, as long as `dialWait`. */
+  /** How many dials connect at once. Further dials wait, at most for `dialWait`. */
   readonly dials: number
-  /** Accepted connections that are not yet handshaken. A newcomer above it gets in, and the oldest makes room. */
+  /**
+   * How many accepted connections may be in their handshakes. Above it a newcomer gets in, and an older one of these is
+   * ended.
+   */
   readonly pendingHandshakes: number
   /**
-   * All connections of a Multiserver; newcomers above it are refused. Never more than the system has file descriptors
+   * How many connections there may be, dialed ones included. When there are so many, a newcomer gets in only if a
+   * pending handshake can be ended for it; dials are never refused. Never more than the process has file descriptors
    * for.
    */
   readonly connections: number
   /**
-   * Accepted connections of one source: an IPv4 address, an IPv6 network of 56 bits, or what else a transport names its
-   * newcomers by, such as a key. An IPv4 /24 or IPv6 /48 may have 8 times as many, a /16 or /32 64 times.
+   * How many accepted connections one source may have. A source is an IPv4 address, an IPv6 network of 56 bits, or any
+   * other text by which a transport names its newcomers, such as a key. An IPv4 /24 or IPv6 /48 may have 8 times as
+   * many, a /16 or /32 64 times.
    */
   readonly sourceConnections: number
   /**
-   * Newcomers a second of one source that are answered, or leave after they have said something, and as many at once;
-   * of its networks 8 and 64 times as many. Who says nothing counts for nothing here.
+   * How many newcomers a second of one source may be answered, or leave after they have sent something. As many may
+   * come at once. The source's networks may have 8 and 64 times as many. Newcomers that send nothing don't count.
    */
   readonly sourceRate: number
-  /** Whether the two limits on sources leave out loopback. Unix sockets and memory have no source. */
+  /** Whether the two limits on sources exempt loopback. Unix sockets and memory have no source. */
   readonly exemptLoopback: boolean
 }
 
-/** What holds where nothing else is said. */
+/**
+ * The default limits.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const defaults: LimitValues = {
   // What libp2p gives an upgrade. In total, not per read: a peer that drips bytes gains nothing.
   handshake: Duration.seconds(10),
@@ -54,48 +75,64 @@ export const defaults: LimitValues = {
   close: Duration.seconds(1),
   // Long enough to finish a request, and half of what supervisors allow before they kill.
   grace: Duration.seconds(5),
-  // Silence is what most connections of most protocols do; TCP keep-alive and ws pings find the dead.
+  // Most connections are silent most of the time. TCP keep-alive and ws pings find peers that are gone.
   idle: Duration.infinity,
   // A resolver that retries within that time mostly answers, and one that doesn't is down.
   lookup: Duration.seconds(5),
-  // As long as five dials one after another of which none is answered.
+  // Five dials, one after another, that nobody answers take as long.
   dialWait: Duration.seconds(30),
   // go-libp2p's, and less than the 192 sockets for which a soft limit of 256 file descriptors has room.
   dials: 160,
-  // WireGuard's handshake queue; at 16 KiB each this is 16 MiB. Full, it still serves the honest, because the oldest of
-  // the pending makes room: a flood of 1,500 a second leaves whoever comes 0.68 s.
+  // WireGuard's handshake queue. At 16 KiB each this is 16 MiB. When it is full, honest peers still get in, because the
+  // oldest pending handshake makes room: in a flood of 1,500 a second each newcomer has 0.68 s.
   pendingHandshakes: 1024,
-  // No number fits every machine: what there is room for is the soft limit of file descriptors, less 64 for everything
-  // else.
+  // No number fits every machine. There is room for the soft limit of file descriptors, less 64 for everything else.
   connections: Number.POSITIVE_INFINITY,
-  // go-libp2p's for an IPv6 /48. A household or an office behind one address stays below it; 64 sources make 4,096
-  // connections.
+  // go-libp2p's limit for an IPv6 /48. A household or an office behind one address stays below it. 64 sources may have
+  // 4,096 connections.
   sourceConnections: 64,
   // A newcomer that speaks costs 0.4 ms of CPU, so one source can take a tenth of a core. WireGuard's 20 would refuse 9
-  // in 10 of those who share an address with a flood of 150 a second; to refuse one costs 0.14 ms, so it would save
-  // little.
+  // in 10 of the honest newcomers that share an address with a flood of 150 a second. It would save little, because
+  // refusing one costs 0.14 ms.
   sourceRate: 250,
   // Behind a proxy on this machine, everybody is on loopback.
   exemptLoopback: true
 }
 
 /**
- * The limit for which a newcomer is turned away: on all connections, on those of one source, or on how fast those come.
+ * The limit because of which a newcomer is refused: on all connections, on those of one source, or on how fast that
+ * source's newcomers come.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export type Exceeded = "TooManyConnections" | "TooManyFromSource" | "TooFast"
 
-/** The limits of a Multiserver, read where its layer is built. By default `defaults`. */
+/**
+ * The limits of a Multiserver, read where its layer is built. By default `defaults`.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export const Limits: Context.Reference<LimitValues> = Context.Reference("effect-multiserver/Limits", {
   defaultValue: () => defaults
 })
 
-/** The defaults with other values in some places. */
+/**
+ * The defaults, with some values replaced.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = (values: Partial<LimitValues>): Layer.Layer<never> =>
   Layer.succeed(Limits, { ...defaults, ...values })
 
 /**
  * Limits from the variables of docs/configuration.md: `MULTISERVER_HANDSHAKE` and the other durations (`10 seconds`),
  * `MULTISERVER_PENDING_HANDSHAKES` and the other counts, and `MULTISERVER_EXEMPT_LOOPBACK` (`false`).
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const config: Config.Config<LimitValues> = Config.all({
   handshake: readDuration(variables.handshake, defaults.handshake),
@@ -112,7 +149,12 @@ export const config: Config.Config<LimitValues> = Config.all({
   exemptLoopback: readBoolean(variables.exemptLoopback, defaults.exemptLoopback)
 })
 
-/** `config` as a layer. It also fails when a variable `MULTISERVER_*` is set that nobody knows, or is empty. */
+/**
+ * `config` as a layer. Also fails when an unknown variable `MULTISERVER_*` is set, or when one that it reads is empty.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerConfig: Layer.Layer<never, Config.ConfigError> = Layer.effect(
   Limits,
   Effect.andThen(

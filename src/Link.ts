@@ -2,7 +2,8 @@
  * A link: what transports make and transforms wrap, until the stack is finished and one `Connection` is made on top of
  * it.
  *
- * It is a port with who and where. Wrapping one is cheap: nothing is built that the next layer would only take apart.
+ * It is a port, and who and where its peer is. Wrapping a link is cheap: nothing is built that the next layer would
+ * only take apart.
  */
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -16,30 +17,45 @@ export { CloseDeadlines } from "./link/closeDeadlines.ts"
 export type { Leaving } from "./link/leaving.ts"
 export type { Account } from "./link/user.ts"
 
-/** Who is at the other end of a link, and where. */
+/**
+ * Who is at the other end of a link, and where.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Who {
   readonly peer: Peer
-  /** As reached, with the keys that were proved. Never with a seed. */
+  /** The peer's address, as it was reached, with the keys that it has proved. Never contains a seed. */
   readonly remote: Address
-  /** What the transport knows its origin by: an IP, a key. `undefined` where there is nothing of the kind. */
+  /** Where the peer comes from, as far as the transport knows: an IP, for example, or a key. */
   readonly source?: string | undefined
-  /** The value that `authorize` gave for the peer. */
+  /** The value that `authorize` returned for the peer. */
   readonly authorized?: unknown
-  /** Bytes that both ends of this session share and no other session has, where a protocol gives some. */
+  /**
+   * Bytes that both ends of this session have and no other session has, where a protocol of the stack provides them.
+   */
   readonly binding?: Uint8Array | undefined
 }
 
-/** A byte stream that has been opened, and who is at its other end. Made by `make`, and by what wraps another one. */
+/**
+ * An open byte stream, and who is at its other end. Made by `make`, and by `over` on top of another link.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Link extends Who {
   readonly port: Port
-  /** One for the whole stack: who ends it, and what it has carried. */
+  /** One for the whole stack: it ends the stack, and counts the bytes that the stack carries. */
   readonly leaving: Leaving
 }
 
 /**
- * The link over a port, as long as the scope. Until it is a connection, the end of the scope destroys its topmost port;
- * afterwards, when the scope closes after success, the ports are left in order: the upper one is ended, drained and
+ * Makes the link over a transport's port. It lives as long as the scope. If the scope closes before the connection is
+ * open, or after a failure, the ports are destroyed. Otherwise they are left in order: each is ended, drained and
  * closed before the one below.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const make = (port: Port, who: Who): Effect.Effect<Link, never, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) => {
@@ -51,16 +67,32 @@ export const make = (port: Port, who: Who): Effect.Effect<Link, never, Scope.Sco
 const finalizer = (leaving: Leaving, scope: Scope.Scope) => (exit: Exit.Exit<unknown, unknown>) =>
   leaving.leave(exit, scope)
 
-/** Another port on top. `who` says what is known better now. */
+/**
+ * Puts another port on top. `who` replaces what is known better now.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
 export const over = (link: Link, port: Port, who: Partial<Who>): Link => {
   link.leaving.raise(port)
   return { ...link, ...who, port }
 }
 
-/** For a connection within a stack: it hears from the link's port, and leaves with the stack. */
+/**
+ * The `leaving` of a connection within a stack. It hears from the link's port. The connection is left together with its
+ * stack.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const inner = (link: Link): Leaving => new Leaving(link.port)
 
-/** A wrapper of a link: what it acquires is let go of when the goodbye has left, and not before. */
+/**
+ * Runs a wrapper of a link. What the wrapper acquires is released after the goodbye has left, and not before.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
 export const lay = <A, E, R>(
   link: Link,
   wrap: (link: Link) => Effect.Effect<A, E, R>
