@@ -4,17 +4,27 @@ import { Insecure, Unsupported } from "./DialError.ts"
 import { oneLine } from "./printable.ts"
 import { cause } from "./schema/cause.ts"
 
-/** Somebody listens there already. */
+/**
+ * Another listener has the address already.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class AddressInUse extends Schema.TaggedError<AddressInUse>()("AddressInUse", { cause }) {
   override get message(): string {
-    return "somebody listens there already; take another one, or port 0 for any that is free"
+    return "the address is already in use; use another one, or port 0 for any free port"
   }
   get isRetryable(): boolean {
     return true
   }
 }
 
-/** The host is none of this machine's. `code` is the system's word. */
+/**
+ * The host is not an address of this machine. `code` is the system's error code.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class AddressNotAvailable extends Schema.TaggedError<AddressNotAvailable>()("AddressNotAvailable", {
   code: Schema.String,
   cause
@@ -27,7 +37,12 @@ export class AddressNotAvailable extends Schema.TaggedError<AddressNotAvailable>
   }
 }
 
-/** The system doesn't allow it. `code` is its word. */
+/**
+ * The system doesn't permit it. `code` is the system's error code.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("PermissionDenied", {
   code: Schema.String,
   cause
@@ -40,7 +55,12 @@ export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("Pe
   }
 }
 
-/** The address is one to dial, or its transport can't listen. */
+/**
+ * The address is one to dial, or its transport can't listen.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class NotListenable extends Schema.TaggedError<NotListenable>()("NotListenable", {
   detail: Schema.String,
   cause
@@ -53,7 +73,12 @@ export class NotListenable extends Schema.TaggedError<NotListenable>()("NotListe
   }
 }
 
-/** A reason of a transport's own: what it listens on is no socket of this machine, and could not be had. */
+/**
+ * A transport's own reason: what it listens on is not a socket of this machine, and could not be bound.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class BindFailed extends Schema.TaggedError<BindFailed>()("BindFailed", {
   detail: Schema.String,
   isRetryable: Schema.Boolean,
@@ -64,11 +89,21 @@ export class BindFailed extends Schema.TaggedError<BindFailed>()("BindFailed", {
   }
 }
 
-/** What a transport's listen fails with. */
+/**
+ * The reasons with which a transport's `listen` may fail.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const BindReason = Schema.Union([AddressInUse, AddressNotAvailable, PermissionDenied, NotListenable, BindFailed])
 export type BindReason = typeof BindReason.Type
 
-/** The listener runs a handler already. That one goes on. */
+/**
+ * The listener already runs a handler, which goes on.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class AlreadyRunning extends Schema.TaggedError<AlreadyRunning>()("AlreadyRunning", {}) {
   override get message(): string {
     return "this listener already gives its connections to a handler; listen on another address for another handler"
@@ -78,7 +113,12 @@ export class AlreadyRunning extends Schema.TaggedError<AlreadyRunning>()("Alread
   }
 }
 
-/** The listener has stopped, or is about to: its scope was closed, or its handler was interrupted. */
+/**
+ * The listener has stopped, or is about to: its scope was closed, or its handler was interrupted.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Stopped extends Schema.TaggedError<Stopped>()("Stopped", {}) {
   override get message(): string {
     return "this listener has stopped; listen again for a new one"
@@ -89,8 +129,11 @@ export class Stopped extends Schema.TaggedError<Stopped>()("Stopped", {}) {
 }
 
 /**
- * An address could not be listened on, and none of those that were asked for with it is. Or a listener could not run a
- * handler; then `address` is all of its addresses.
+ * An address could not be bound, and so none of the addresses of this call is. Or a listener could not run a handler:
+ * then `address` is all of its addresses.
+ *
+ * @category errors
+ * @since 0.1.0
  */
 export class ListenError extends Schema.TaggedError<ListenError>("effect-multiserver/ListenError")("ListenError", {
   address: Schema.String,

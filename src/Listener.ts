@@ -1,5 +1,5 @@
 /**
- * Listening: from addresses to handlers, the walk of `Dialer` from the other end.
+ * Listening: from addresses to handlers.
  *
  * `listen/bindings` says what is bound. Each transport hands its newcomers to `listen/arrivals`, which asks policy and
  * limits. `listen/serving` runs each transform's inbound side, then the handler. Each connection has a fiber and a
@@ -35,59 +35,92 @@ import { parentOf, type Spanned } from "./spans.ts"
 
 export type { Scopes } from "./listen/bindings.ts"
 
-/** What is done with each connection, in its own scope: when it returns, the connection says goodbye. */
+/**
+ * Handles one connection, in the connection's own scope. When it returns, the connection says goodbye.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Handler<E, R> = (connection: Connection.Connection) => Effect.Effect<unknown, E, R>
 
-/** Addresses that are listened on, as long as the scope that it was made in. */
+/**
+ * The addresses that are listened on, as long as the scope in which they were bound.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Listener {
   /**
-   * What is bound, as it can be dialed from within some scopes, with real ports and keys. By default from this device.
+   * The addresses by which it can be dialed from these scopes, with real ports and keys. By default from this device.
    */
   readonly addresses: (scope?: Scopes) => ReadonlyArray<Address>
-  /** `addresses` now, and again whenever they have changed because an interface went up or down. */
+  /**
+   * `addresses` now, and again when they have changed because an interface went up or down. The interfaces are read
+   * every 5 seconds.
+   */
   readonly addressChanges: (scope?: Scopes) => Stream.Stream<ReadonlyArray<Address>>
   /** Succeeds when the listener begins to stop. */
   readonly draining: Effect.Effect<void>
   /**
-   * Gives connections to the handler until it is interrupted; then drains. Connections that came before it have waited
-   * for it. A listener runs once: a second time fails with `AlreadyRunning` and leaves the first one alone. When the
-   * listener has stopped, and when its scope is closed meanwhile, it fails with `Stopped`.
+   * Runs the handler for each connection. When it is interrupted, the listener drains. Connections that came before
+   * have waited for the handler. A listener runs once: a second call fails with `AlreadyRunning`, and the first goes
+   * on. Fails with `Stopped` when the listener has stopped, or when its scope closes meanwhile.
    */
   readonly run: <E, R>(handler: Handler<E, R>) => Effect.Effect<never, ListenError, Exclude<R, Scope.Scope>>
 }
 
 const TypeId = "~effect-multiserver/Listener"
 
-/** Whether it is a listener of this package. */
+/**
+ * Whether the value is a listener that this package has made.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
 export const isListener = (value: unknown): value is Listener => Predicate.hasProperty(value, TypeId)
 
-/** What `Multiserver.listen` takes besides its addresses. */
+/**
+ * What `Multiserver.listen` takes besides its addresses.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface ListenOptions {
   /**
-   * From where it may be reached: an address that names all interfaces (`0.0.0.0`, `::`) binds only those of these
-   * scopes. By default what the address says is bound.
+   * From where the listener may be reached. An address that names all interfaces (`0.0.0.0`, `::`) then binds only the
+   * interfaces of these scopes. By default an address binds what it says.
    */
   readonly scope?: Scopes
   /**
-   * How others reach what is listened on, where they know it by another name. A host (`pub.example`) is advertised
-   * instead of this machine's interfaces, in the scope that it reaches; what is bound to loopback only is reached by an
-   * onion service's at most. A whole address (`wss://pub.example~shs`) is advertised as it is, with the keys filled in;
-   * what is above its transport has to be listened on.
+   * How others reach the listener, where they know it by another name. A host (`pub.example`) is advertised instead of
+   * this machine's interfaces, in the scope that it reaches. It is not advertised for a loopback listener, unless it is
+   * an onion service. A whole address (`wss://pub.example~shs`) is advertised as it is, with the keys filled in. The
+   * transforms in it have to be those of an address that is listened on.
    */
   readonly external?: string | ReadonlyArray<string>
 }
 
-/** Listens on addresses with what a Multiserver has. */
+/**
+ * Listens on addresses, for one Multiserver.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Listen = (
   addresses: MultiAddress,
   external: External,
   options?: Omit<ListenOptions, "external">
 ) => Effect.Effect<Listener, ListenError, Scope.Scope>
 
-/** There is no portable way to hear of a change: this is how often the interfaces are looked at. */
+/** How often the interfaces are read. There is no portable way to be told of a change. */
 const interfacePoll = "5 seconds"
 
-/** `listen` for one Multiserver, whose listeners share an admission. As long as the scope. */
+/**
+ * Makes the `listen` of one Multiserver. All its listeners share one admission, which lives as long as the scope.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const make = (environment: Environment): Effect.Effect<Listen, never, Scope.Scope> =>
   Effect.map(
     Admission.make(environment.limits, environment.capacity),
@@ -132,7 +165,7 @@ const listen = (
     })
   )
 
-/** A listener, with what it takes to run it and to stop it. */
+/** What running and stopping a listener takes. */
 interface Whole {
   readonly address: string
   readonly roster: Roster
@@ -143,7 +176,6 @@ interface Whole {
 
 const texts = (addresses: ReadonlyArray<Address>): string => addresses.map(format).join(";")
 
-/** A listener as its user has it. */
 class Bound implements Listener {
   readonly addresses: Listener["addresses"]
   readonly addressChanges: Listener["addressChanges"]
@@ -183,7 +215,9 @@ class Bound implements Listener {
   }
 }
 
-/** Gives the connections to a handler, unless another one has them. However this ends, the listener stops with it. */
+/**
+ * Gives the connections to the handler, unless another handler has them. However this ends, the listener stops with it.
+ */
 const runOnce = ({ address, roster, scope, serving }: Whole, handler: Serve): Effect.Effect<never, ListenError> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.suspend(() => {
@@ -206,7 +240,7 @@ const bind = (binding: Binding, arrivals: Arrivals) =>
     .pipe(Effect.mapError((reason) => new ListenError({ address: format(binding.address), reason })))
 
 /**
- * The handler with the context of the one who runs it, but in the connection's own scope. `Effect.provideContext` would
+ * The handler, with the context of the caller of `run` but in the connection's own scope. `Effect.provideContext` would
  * merge two contexts for each connection, and `Effect.updateContext` would keep the old one to restore it. There is
  * nothing to restore: the connection's fiber gets its context back when its scope closes.
  */

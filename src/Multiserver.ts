@@ -1,9 +1,9 @@
 /**
  * One interface over many protocols: dial an address, listen on addresses.
  *
- * A Multiserver is a list of stacks. The list is the limit of what is spoken: an address whose stack is not in it is
- * `Unsupported`, so nothing can be downgraded and no section can go missing. The layer takes the protocols from its
- * context; what is dialed and listened on can then come from anywhere, at run time.
+ * A Multiserver speaks the stacks in its list and no others. An address with another stack is `Unsupported`, so nothing
+ * can be downgraded and no section can go missing. The layer takes the protocols from its context. The addresses can
+ * then come from anywhere, at run time.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -33,10 +33,20 @@ export type { DialOptions, DialPlan, Timeouts } from "./Dialer.ts"
 export type { Handler, Listener, ListenOptions } from "./Listener.ts"
 export { isRetryable } from "./retryable.ts"
 
-/** Addresses as text or decoded, one or several. */
+/**
+ * One or several addresses, as text or decoded. Several are dialed as addresses of the same peer.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Target = string | Address.Address | ReadonlyArray<string | Address.Address>
 
-/** The service: it dials addresses, and listens on them. `layer` makes one from a list of stacks. */
+/**
+ * The service that dials addresses, and listens on them. `layer` makes one from a list of stacks.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export class Multiserver extends Context.Service<
   Multiserver,
   {
@@ -70,7 +80,7 @@ const parse = (target: Target): Result.Result<Address.MultiAddress, Address.Addr
   })
 }
 
-/** What is done with a target's addresses, or why there are none. */
+/** Runs `use` with the target's addresses. Fails when the target can't be parsed. */
 const withAddresses = <A, E, R>(
   target: Target,
   use: (addresses: Address.MultiAddress) => Effect.Effect<A, E, R>
@@ -81,9 +91,12 @@ const withAddresses = <A, E, R>(
   })
 
 /**
- * A Multiserver that speaks these stacks. It requires their protocols, each as its layer: `Transport<"net">` and
- * `Transform<"shs">` for `["net~shs"]`. `Policy`, `Limits`, `Events` and `Resolver` are read here, and whether there
- * is a `Tracer`.
+ * A Multiserver that speaks these stacks. It requires the layer of each protocol in them: `Transport<"net">` and
+ * `Transform<"shs">` for `["net~shs"]`. When it is built, it reads `Policy`, `Limits`, `Events` and `Resolver`, and
+ * whether there is a `Tracer`.
+ *
+ * @category layers
+ * @since 0.1.0
  */
 export const layer = <const Names extends string>(
   names: ReadonlyArray<Names>
@@ -96,7 +109,7 @@ export const layer = <const Names extends string>(
       const stacks = new Map(names.map((name) => [name, Stack.resolve(context, name)]))
       const sink = yield* Events
       const report = yield* makeReport
-      // Each is asked once: many stacks have the same transport, and those over sockets ask the system the same.
+      // Each function is called once. Stacks share transports, and the transports over sockets share one function.
       const rooms = new Set([...stacks.values()].map(({ transport }) => transport.room))
       const room = Math.min(...[...rooms].map((ask) => ask()))
       const capacity = new Capacity(limits.connections, room)
@@ -117,7 +130,7 @@ export const layer = <const Names extends string>(
       return {
         dial: (target, options) => withAddresses(target, (addresses) => Dialer.dial(environment, addresses, options)),
         listen: (target, options) =>
-          // It comes from configuration: what is invalid fails before anything is bound.
+          // `external` comes from configuration. If it is invalid, fail before anything is bound.
           Effect.flatMap(Effect.fromResult(External.parse([options?.external ?? []].flat())), (external) =>
             withAddresses(target, (addresses) => listenOn(addresses, external, options))
           )
@@ -126,8 +139,12 @@ export const layer = <const Names extends string>(
   )
 
 /**
- * A connection with the peer that the addresses are of, as long as the scope. Addresses are tried in order, each with
- * its own deadlines (connect 6 s, then handshakes 10 s). `timeout` bounds all of them together.
+ * Opens a connection with the peer that has these addresses. It lives as long as the scope. By default the addresses
+ * are tried in order, each with its own deadlines (connect 6 s, then handshakes 10 s). `timeout` bounds all attempts
+ * together.
+ *
+ * @category combinators
+ * @since 0.1.0
  */
 export const dial = (
   target: Target,
@@ -135,14 +152,24 @@ export const dial = (
 ): Effect.Effect<Connection.Connection, Address.AddressError | DialError, Multiserver | Scope.Scope> =>
   Multiserver.use((self) => self.dial(target, options))
 
-/** Binds all addresses, or none, as long as the scope. Connections come with `run`. */
+/**
+ * Binds all addresses, or none. They are bound as long as the scope. `run` of the listener takes the connections.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
 export const listen = (
   target: Target,
   options?: Listener.ListenOptions
 ): Effect.Effect<Listener.Listener, Address.AddressError | ListenError, Multiserver | Scope.Scope> =>
   Multiserver.use((self) => self.listen(target, options))
 
-/** Listens, and gives each connection to the handler until interrupted. */
+/**
+ * Listens, and runs the handler for each connection until it is interrupted.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
 export const serve = <E, R>(
   target: Target,
   handler: Listener.Handler<E, R>,
@@ -150,7 +177,12 @@ export const serve = <E, R>(
 ): Effect.Effect<never, Address.AddressError | ListenError, Multiserver | Exclude<R, Scope.Scope>> =>
   Effect.scoped(Effect.flatMap(listen(target, options), (listener) => listener.run(handler)))
 
-/** `serve` as a layer to launch: bound when it is built, drained when it is released. */
+/**
+ * `serve` as a layer to launch. It binds when it is built, and drains when it is released.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerServer = <E, R>(
   target: Target,
   handler: Listener.Handler<E, R>,

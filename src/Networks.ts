@@ -1,4 +1,4 @@
-/** Sets of IP networks, as rules name them: CIDRs such as `203.0.113.0/24`, and single IPs. */
+/** Sets of IP networks, as policies name them: CIDRs such as `203.0.113.0/24`, and single IPs. */
 import type * as Config from "effect/Config"
 import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
@@ -7,7 +7,12 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { readBy, variables } from "./variables.ts"
 
-/** The text is no network: it has host bits, say, or a prefix that is too long. */
+/**
+ * The text is not an IP network: it has bits after the prefix, for example, or the prefix is too long.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class NetworkError extends Schema.TaggedError<NetworkError>("effect-multiserver/NetworkError")("NetworkError", {
   text: Schema.String
 }) {
@@ -19,15 +24,30 @@ export class NetworkError extends Schema.TaggedError<NetworkError>("effect-multi
   }
 }
 
-/** Some networks; made by `parse`. */
+/**
+ * A set of networks. Made by `parse`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Networks {
   readonly networks: ReadonlyArray<IpNetwork.IpNetwork>
 }
 
-/** No network. */
+/**
+ * The set of no networks.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const empty: Networks = { networks: [] }
 
-/** An IP without its zone, and IPv4 as such when it is mapped into IPv6. */
+/**
+ * Reads an IP, without its zone. IPv4 that is mapped into IPv6 becomes IPv4. `undefined`: the text is not an IP.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const parseIp = (text: string): NetAddress.IpAddress | undefined => {
   const zone = text.indexOf("%")
   const ip = NetAddress.ipFromString(zone < 0 ? text : text.slice(0, zone))
@@ -38,7 +58,10 @@ export const parseIp = (text: string): NetAddress.IpAddress | undefined => {
     : address
 }
 
-/** A network within `::ffff:0:0/96` is one of IPv4: addresses are compared as such, so it would contain none. */
+/**
+ * Makes a network within `::ffff:0:0/96` one of IPv4. `parseIp` makes such addresses IPv4, so it would contain none of
+ * them.
+ */
 const plain = (network: IpNetwork.IpNetwork): IpNetwork.IpNetwork => {
   const { address, prefixLength } = network
   if (!NetAddress.isIpv6Address(address) || prefixLength < 96) return network
@@ -53,21 +76,36 @@ const parseOne = (text: string): Result.Result<IpNetwork.IpNetwork, NetworkError
   return Result.mapBoth(network, { onSuccess: plain, onFailure: () => new NetworkError({ text: trimmed }) })
 }
 
-/** Networks from their texts; the first that is none fails. */
+/**
+ * Reads networks. Fails with the first text that is not a network.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const parse = (texts: ReadonlyArray<string>): Result.Result<Networks, NetworkError> =>
   Result.map(Result.all(texts.map(parseOne)), (networks) => ({ networks }))
 
-/** Their texts, which `parse` reads. */
+/**
+ * The networks as texts, which `parse` reads.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const format = ({ networks }: Networks): ReadonlyArray<string> => networks.map(IpNetwork.format)
 
-/** Whether one of them contains the IP. What is no IP is in none. */
+/**
+ * Whether one of the networks contains the IP. A text that is not an IP is in no network.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
 export const contains = ({ networks }: Networks, ip: string): boolean => {
   if (networks.length === 0) return false
   const address = parseIp(ip)
   return address !== undefined && networks.some((network) => IpNetwork.contains(network, address))
 }
 
-/** The two halves of a network that is more than one address. */
+/** The two halves of a network. It has more than one address. */
 const halves = (network: IpNetwork.IpNetwork): ReadonlyArray<IpNetwork.IpNetwork> => {
   const longer = network.prefixLength + 1
   return [IpNetwork.firstAddress(network), IpNetwork.lastAddress(network)].map((address) =>
@@ -77,28 +115,46 @@ const halves = (network: IpNetwork.IpNetwork): ReadonlyArray<IpNetwork.IpNetwork
 
 const coversOne = (networks: Networks["networks"], network: IpNetwork.IpNetwork): boolean => {
   if (networks.some((each) => IpNetwork.containsNetwork(each, network))) return true
-  // None of them has all of it. Where some have a part, each half is looked at by itself.
+  // No single network contains all of it. If some contain a part, each half is checked by itself.
   const parts = networks.filter((each) => IpNetwork.overlaps(each, network))
   return parts.length > 0 && halves(network).every((half) => coversOne(parts, half))
 }
 
-/** Whether the first contain every address of the others. */
+/**
+ * Whether `self` contains every address of `others`.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
 export const covers = (self: Networks, others: Networks): boolean =>
   others.networks.every((network) => coversOne(self.networks, network))
 
-/** All of these together. */
+/**
+ * The networks of all these sets.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
 export const union = (...all: ReadonlyArray<Networks>): Networks => ({
   networks: all.flatMap(({ networks }) => networks)
 })
 
 /**
- * Networks from one text, where commas are between them and one may be behind the last. It has one at least: a list
- * that comes out empty, as of `","`, would hold nobody off.
+ * Reads networks separated by commas; one comma may follow the last. A list has at least one network, because an empty
+ * deny list, as of `","`, would deny nothing.
+ *
+ * @category conversions
+ * @since 0.1.0
  */
 export const parseList = (text: string): Result.Result<Networks, NetworkError> => {
   const parts = text.split(",")
   return parse(parts.length > 1 && parts.at(-1)?.trim() === "" ? parts.slice(0, -1) : parts)
 }
 
-/** The proxies that are trusted to say who connects: `MULTISERVER_TRUSTED_PROXIES`. */
+/**
+ * The proxies that are trusted to say who connects, from `MULTISERVER_TRUSTED_PROXIES`. By default none.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const configTrustedProxies: Config.Config<Networks> = readBy(variables.trustedProxies, parseList, empty)

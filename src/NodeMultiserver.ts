@@ -1,4 +1,4 @@
-/** A Multiserver ready made for Node: all of its transports, each encrypted and authenticated. */
+/** A ready-made Multiserver for Node: all transports, each encrypted and authenticated. */
 import * as Layer from "effect/Layer"
 import * as Sodium from "./crypto/Sodium.ts"
 import * as Authorize from "./handshake/authorize.ts"
@@ -13,7 +13,12 @@ import * as Shs from "./shs/Shs.ts"
 import * as Unix from "./unix/Unix.ts"
 import * as WebSocket from "./ws/WebSocket.ts"
 
-/** The stacks that `layer` speaks. For others, or for plaintext, write the list: `Multiserver.layer([...])`. */
+/**
+ * The stacks that `layer` speaks. For other stacks, or for plaintext, give `Multiserver.layer` a list of your own.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const stacks = Stack.product(["net", "ws", "wss", "unix", "onion", "memory"], ["shs", "noise"])
 
 /**
@@ -24,16 +29,26 @@ export const stacks = Stack.product(["net", "ws", "wss", "unix", "onion", "memor
  */
 export type { Applicant } from "./handshake/authorize.ts"
 
-/** The options of the protocols; each has defaults. `authorize` is for shs and noise alike. */
+/**
+ * The options of the protocols. All are optional. `authorize` is for both shs and noise.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface Options<E = never, R = never> extends Authorize.Options<E, R> {
   readonly net?: Net.Options
-  /** Also with what wss listens and dials. */
+  /** For ws and wss. The credentials and `ca` are for wss. */
   readonly webSocket?: WebSocket.SecureOptions
   readonly onion?: Onion.Options
   readonly shs?: Pick<Shs.Options, "maxBoxBody">
 }
 
-/** Speaks `stacks` as the process's `Identity`, in the network of `AppKey`. */
+/**
+ * A Multiserver that speaks `stacks` with the process's `Identity`, in the network of `AppKey`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = <E = never, R = never>(
   options: Options<E, R> = {}
 ): Layer.Layer<Multiserver.Multiserver, never, Identity | R> =>

@@ -1,95 +1,123 @@
 /**
- * A port: the synchronous side of a byte stream. Transports make one from a socket, codecs make one over another, and
- * at the top a `Connection` gives it to the user as effects.
+ * A port: the synchronous side of a byte stream. Transports make one from a socket, and codecs make one over another
+ * port. A `Connection` gives the topmost port to its user as effects.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import type { PortFailure } from "./ConnectionError.ts"
 
-/** One or more pieces of the byte stream, in order; their boundaries mean nothing. */
+/**
+ * One or more pieces of the byte stream, in order; their boundaries mean nothing.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Chunks = NonEmptyReadonlyArray<Uint8Array>
 
 /**
  * Receives a port's notifications. Each says only that something may have changed, so look again. A port may notify too
  * often, also from within `take`, `offer`, `flush` and `end`, but never misses a change.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export interface PortListener {
   /** There is something to take, or an end, or a failure. */
   readonly readable: () => void
   /**
-   * Everything offered has left user space (`pending` is 0) or never will (`failure` is set), or the port is full no
-   * more.
+   * Everything offered has left user space (`pending` is 0) or never will (`failure` is set), or the port is no longer
+   * full.
    */
   readonly drained: () => void
 }
 
-/** Where plaintext goes. */
+/**
+ * Where a codec puts plaintext.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Room {
-  /** Frames that lie whole in the input are opened where they lie. Any other plaintext is in memory that was taken. */
+  /**
+   * Whether frames that lie whole in the input are opened in place. All other plaintext goes into memory from `take`.
+   */
   readonly inPlace: boolean
-  /** Memory for so many bytes, which the reader keeps. What is in it at first may be anything. */
+  /** Allocates memory of this many bytes for plaintext. Its first content may be anything. */
   readonly take: (bytes: number) => Uint8Array
-  /** Hears of memory that the codec allocated by itself for the reader to keep. */
+  /** Called with the size of memory that the codec has allocated by itself for the reader to keep. */
   readonly made?: (bytes: number) => void
 }
 
-/** The rooms for plaintext that its reader keeps: where the input is the reader's too, and where it is only lent. */
+/**
+ * The rooms for plaintext that its reader keeps: `owned` if the input is the reader's too, `fresh` if it is only lent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Rooms {
   readonly owned: Room
   readonly fresh: Room
 }
 
 /**
- * For those who write transports. Nothing here throws, blocks or runs a fiber.
+ * The contract for authors of transports. No member throws, blocks or runs a fiber.
  *
- * Ownership: bytes from `take` are the taker's, which may write into them. Bytes in `offer` are the offerer's again at
- * once when it answers `true`, and otherwise as soon as `pending` is 0.
+ * Ownership: bytes from `take` belong to the caller, which may write into them. Bytes given to `offer` belong to the
+ * caller again at once when it returns `true`, and otherwise as soon as `pending` is 0.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export interface Port {
-  /** Whether the peer can go on after this side has ended, and this side after the peer has. */
+  /** Whether each side can go on writing after the other has ended. */
   readonly halfClose: boolean
-  /** The port that this one stands on. Leaving walks down from port to port: each is ended, drained and closed. */
+  /**
+   * The port that this one stands on. When a stack is left, its ports are ended, drained and closed one by one, from
+   * the top down.
+   */
   readonly below?: Port
-  /** Sets who hears from now on. Reading begins with the first one. */
+  /** Sets the listener, in place of the one before. Reading begins with the first one. */
   readonly listen: (listener: PortListener) => void
-  /** All that has arrived and wasn't taken; `undefined` when there is nothing. Reading pauses while much is untaken. */
+  /** Takes all that has arrived. `undefined`: there is nothing. Reading pauses while much is untaken. */
   readonly take: () => Chunks | undefined
   /**
-   * While the listener hears `readable`: what has arrived just now, where it lies, if nothing came before it. It is the
-   * borrower's, to write into too, until `readable` returns. Otherwise `undefined`, and so from a port that does not
-   * lend.
+   * To be called from within `readable`. Lends what has arrived just now, where it lies, if nothing came before it. The
+   * caller may read it and write into it until `readable` returns. `undefined`: take it instead. A port that never
+   * lends has no `borrow`.
    */
   readonly borrow?: () => Chunks | undefined
-  /** Allocates memory for a codec that opens borrowed bytes. By default `new Uint8Array`. */
+  /** Where a codec over this port puts the plaintext. By default it allocates with `new Uint8Array`. */
   readonly rooms?: Rooms
-  /** The peer has ended, and everything before that was taken. */
+  /** Whether the peer has ended, and everything before that was taken. */
   readonly ended: boolean
   /**
-   * Set once, when nothing goes any more. What had arrived can still be taken. There are two exceptions: a codec that
-   * failed by itself, and one that was destroyed, because its keys are gone.
+   * Set once, when the port can't be used any more. What had arrived can still be taken. There are two exceptions: a
+   * codec that failed by itself, and one that was destroyed, because its keys are gone.
    */
   readonly failure: PortFailure | undefined
-  /** Accepts bytes, always all of them, whatever `full` says. Answers whether they were copied. */
+  /** Accepts all of the bytes, even when the port is full. Returns whether they were copied. */
   readonly offer: (bytes: Uint8Array) => boolean
-  /** Whether `offer` always copies. If so, borrowed bytes may be offered. By default not. */
+  /** Whether `offer` always copies. If so, borrowed bytes may be offered. By default `false`. */
   readonly copies?: boolean
-  /** Bytes accepted that the kernel has not got. */
+  /** How many accepted bytes the kernel has not got yet. */
   readonly pending: number
-  /** Enough is pending: offer no more until `drained`. */
+  /** Whether enough is pending. If so, offer no more until `drained`. */
   readonly full: boolean
   /** Hands what is staged to the next port at once. */
   readonly flush: () => void
-  /** Nothing more will be offered: half close. A second call does nothing. */
+  /** Ends this side's direction (half close): nothing more will be offered. A second call does nothing. */
   readonly end: () => void
   /**
    * Whether closing while the peer still sends discards data that the peer has not read yet. TCP does: it answers with
-   * a reset. By default not.
+   * a reset. By default `false`.
    */
   readonly resets?: boolean
-  /** All was flushed: lets go of what this port holds. The port below has its own close. */
+  /**
+   * Releases what this port holds. Called when everything was flushed. The port below is closed by a call of its own.
+   */
   readonly close: () => void
-  /** Ends at once, with everything below. */
+  /** Destroys this port and those below at once. */
   readonly destroy: () => void
-  /** Between these, offers may be held back to go as one write. */
+  /** Offers between `cork` and `uncork` may be held back, to go as one write. */
   readonly cork?: () => void
   readonly uncork?: () => void
 }

@@ -2,8 +2,8 @@
  * Stacks: which protocols a Multiserver speaks, by name. `net~shs` is the transport `net` with the transform `shs` on
  * it.
  *
- * The names are literal types, and what a list of stacks requires is computed from them: a protocol whose layer is not
- * given doesn't compile.
+ * The names are literal types, and what a list of stacks requires is computed from them: a program that lacks the layer
+ * of a protocol doesn't compile.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -19,15 +19,23 @@ type Transforms<Names extends string> = Names extends `${infer First}~${infer Re
   ? Transform.Transform<First> | Transforms<Rest>
   : Transform.Transform<Names>
 
-/** The services that a stack needs: `Transport<"net"> | Transform<"shs">` for `net~shs`. */
+/**
+ * The services that a stack needs: `Transport<"net"> | Transform<"shs">` for `net~shs`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Requires<Stack extends string> = Stack extends `${infer First}~${infer Rest}`
   ? Transport.Transport<First> | Transforms<Rest>
   : Transport.Transport<Stack>
 
 /**
- * Every one of some stacks under every one of some transforms, so that long lists stay short.
+ * Puts each of these transforms on each of these stacks, so that long lists stay short.
  *
  * @example product(["net", "ws"], ["shs", "noise"]) // net~shs, net~noise, ws~shs, ws~noise
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const product = <const Below extends string, const Above extends string>(
   below: ReadonlyArray<Below>,
@@ -35,17 +43,27 @@ export const product = <const Below extends string, const Above extends string>(
 ): ReadonlyArray<`${Below}~${Above}`> =>
   below.flatMap((under) => above.map((over): `${Below}~${Above}` => `${under}~${over}`))
 
-/** A stack with its protocols. */
+/**
+ * A stack with its protocols.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Stack {
   readonly name: string
   readonly transport: Transport.Shape
   readonly transforms: ReadonlyArray<Transform.Shape>
 }
 
-/** Finds a stack's protocols among what the layer was given. */
+/**
+ * Finds a stack's protocols in the context of the layer.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const resolve = <Name extends string>(context: Context.Context<Requires<Name>>, name: Name): Stack => {
   const [transport, ...transforms] = name.split("~")
-  // The list's type has made sure that they are there; what that type can't follow is the splitting of a string.
+  // The types of the list guarantee that the services are there, but they can't follow the splitting of a string.
   const given = context as Context.Context<unknown>
   const find = <I, S>(service: Context.Service<I, S>): S => Context.getUnsafe(given, service)
   return {
@@ -55,13 +73,28 @@ export const resolve = <Name extends string>(context: Context.Context<Requires<N
   }
 }
 
-/** What a link goes through for one address: each transform's side, over what the one before it made. */
+/**
+ * Wraps a transport's link for one address: each transform wraps the link that the one below it made.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Upgrade = (link: Link.Link) => Effect.Effect<Link.Link, HandshakeError>
 
-/** Whether the stack authenticates its peer. */
+/**
+ * Whether the stack authenticates its peer.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
 export const authenticates = (stack: Stack): boolean => stack.transforms.some((shape) => shape.authenticates)
 
-/** The key that the stack over the transport asks for: the first that one of its sections names. */
+/**
+ * The key that these transform sections ask for: the first one that a section names.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
 export const keyOf = (stack: Stack, transforms: ReadonlyArray<Section>): PublicKey | undefined => {
   for (const [i, shape] of stack.transforms.entries()) {
     const section = transforms[i]
@@ -71,14 +104,24 @@ export const keyOf = (stack: Stack, transforms: ReadonlyArray<Section>): PublicK
   return undefined
 }
 
-/** The transform sections of an address as they are advertised: with what a dialer has to know. */
+/**
+ * The transform sections of an address as they are advertised: with what a dialer needs filled in.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
 export const advertisedTransforms = (stack: Stack, address: Address): ReadonlyArray<Section> =>
   stack.transforms.flatMap((shape, i) => {
     const section = address.transforms[i]
     return section === undefined ? [] : [shape.advertise(section)]
   })
 
-/** The upgrade for the sections of an address of this stack; a failure says which can't be used, and why. No I/O. */
+/**
+ * The upgrade for an address of this stack. A failure says why one of the sections can't be used. No I/O.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const upgrade = (
   stack: Stack,
   address: Address,

@@ -2,8 +2,9 @@
  * The contract of a transform: a protocol that wraps a link, with an outbound and an inbound side.
  *
  * A transform is `Link -> Effect<Link, HandshakeError, Scope>`, so a stack is `flatMap`. Timeouts, limits and events
- * are around the stack and never inside a protocol. Most transforms are a handshake and a codec, which `fromCodec`
- * takes; what can't be synchronous is made of effects, with `fromConnection`. `docs/writing-a-protocol.md` builds one.
+ * are around the whole stack and never inside a protocol. Most transforms are a handshake and a codec: `fromCodec`
+ * makes a side from these. `fromConnection` makes one from effects, for a protocol that can't be synchronous.
+ * `docs/writing-a-protocol.md` builds a transform.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -21,34 +22,54 @@ import type { Below } from "./Transport.ts"
 
 export type { Wire } from "./Codec.ts"
 
-/** The identifier of the transform called `Name`. */
+/**
+ * The identifier of the transform called `Name`.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
 export interface Transform<in out Name extends string> {
   readonly "~effect-multiserver/Transform": Name
 }
 
-/** One side of a transform, for one section of an address. */
+/**
+ * One side of a transform, for one section of an address.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Wrap = (link: Link.Link) => Effect.Effect<Link.Link, HandshakeError, Scope.Scope>
 
-/** Why a section can't be used in its stack. */
+/**
+ * Why a section can't be used in its stack.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Refusal {
-  /** `unusable`: the section itself. `insecure`: what it would be laid over. */
+  /** `unusable`: because of the section itself. `insecure`: because of the transport below. */
   readonly why: "unusable" | "insecure"
   readonly detail: string
 }
 
-/** What a transform gives to a Multiserver. Made by `make`. */
+/**
+ * What a transform gives to a Multiserver. Made by `make`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Shape {
-  /** Whether the peer is authenticated, and the stream kept secret and whole, from here on. */
+  /** Whether it authenticates the peer, and keeps the stream secret and whole. */
   readonly authenticates: boolean
   /**
-   * One side for a section, over a transport, and under the transforms whose names are `above`, the next one first; a
-   * failure says why it can't be. Nothing is done yet.
+   * One side of the transform, for a section. `below` is the transport. `above` has the names of the transforms on top
+   * of this one, the next one first. A failure says why the section can't be used. No I/O.
    */
   readonly outbound: (section: Section, below: Below, above: ReadonlyArray<string>) => Result.Result<Wrap, Refusal>
   readonly inbound: (section: Section, below: Below, above: ReadonlyArray<string>) => Result.Result<Wrap, Refusal>
-  /** The section as it is advertised: with what a dialer has to know filled in, and nothing secret. */
+  /** The section as it is advertised: with what a dialer needs filled in, and nothing secret. */
   readonly advertise: (section: Section) => Section
-  /** The key that the section asks for, or shows. */
+  /** The key that the section asks for, or this side's own where the section advertises it. */
   readonly key: (section: Section) => PublicKey | undefined
 }
 
@@ -56,7 +77,12 @@ export interface Shape {
 export const Transform = <const Name extends string>(name: Name): Context.Service<Transform<Name>, Shape> =>
   Context.Service<Transform<Name>, Shape>(`effect-multiserver/Transform/${name}`)
 
-/** What the author of a transform says. `A` is the section, decoded. */
+/**
+ * What the author of a transform provides. `A` is the decoded section.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface Definition<A> {
   /**
    * Decodes the section: `Schema.toType(Address.Shs)`, or `Address.section(name, schema)` for a protocol of your own.
@@ -64,27 +90,35 @@ export interface Definition<A> {
   readonly section: Schema.Codec<A, Section>
   readonly authenticates: boolean
   /**
-   * One side, over the transport `below`. `above` has the names of the transforms that the stack lays over this one,
+   * One side of the transform. `below` is the transport. `above` has the names of the transforms on top of this one,
    * the next one first. A handshake can bind them, so that both sides are sure to mean the same stack.
    */
   readonly outbound: (link: Link.Link, section: A, below: Below, above: ReadonlyArray<string>) => ReturnType<Wrap>
   readonly inbound: (link: Link.Link, section: A, below: Below, above: ReadonlyArray<string>) => ReturnType<Wrap>
   /** The key in the section. By default there is none. */
   readonly key?: (section: A) => PublicKey | undefined
-  /** By default as it is. */
+  /** The section as it is advertised. By default as it is. */
   readonly advertise?: (section: A) => Section
-  /** Why a section that decodes can't be dialed all the same, before any I/O. By default any can. */
+  /** Why a section can't be dialed although it decodes. Checked before any I/O. By default every section can be. */
   readonly notDialable?: (section: A) => string | undefined
   /**
-   * Why a section that decodes can't be listened on all the same, such as one with a key that is not the listener's. By
-   * default any can.
+   * Why a section can't be listened on although it decodes: because its key is not the listener's, for example. By
+   * default every section can be.
    */
   readonly notListenable?: (section: A) => string | undefined
-  /** Why it would be open to others than the peer, over this transport. By default it never is. */
+  /**
+   * Why the transform is not safe over this transport: because others than the intended peer get in. By default it is
+   * safe.
+   */
   readonly insecure?: (below: Below) => string | undefined
 }
 
-/** Makes a transform from its definition. */
+/**
+ * Makes a transform from its definition.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const make = <A>(definition: Definition<A>): Shape => {
   const decode = Schema.decodeUnknownResult(definition.section)
   const refuse = (why: Refusal["why"]) => (detail: string) => Result.fail({ why, detail })
@@ -120,7 +154,12 @@ export const make = <A>(definition: Definition<A>): Shape => {
   }
 }
 
-/** The layer of a transform whose definition needs nothing. */
+/**
+ * The layer of a transform whose definition needs nothing.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = <const Name extends string, A>(
   name: Name,
   definition: Definition<A>
@@ -130,18 +169,28 @@ export const layer = <const Name extends string, A>(
 // handshake and codec
 // -----------------------------------------------------------------------------
 
-/** What a handshake comes to. */
+/**
+ * The result of a handshake.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Handshaken extends Partial<Omit<Link.Who, "remote">> {
-  /** This transform's section in the address of the other end: with the key that was proved. */
+  /** This transform's section in the address of the peer, with the key that the peer has proved. */
   readonly section: Section
   /**
-   * Without one, what follows the handshake is handed on as it is: for a protocol that talks a little, and then
-   * splices.
+   * Without a codec, the bytes after the handshake pass unchanged: for a protocol that only exchanges a few messages
+   * first.
    */
   readonly codec?: Codec.Codec
 }
 
-/** A transform's side from its handshake. What the handshake doesn't read is the codec's. */
+/**
+ * Makes one side of a transform from its handshake. Bytes that the handshake doesn't read go to the codec.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const fromCodec = <E, R>(
   link: Link.Link,
   handshake: (wire: Codec.Wire) => Effect.Effect<Handshaken, E, R>
@@ -158,8 +207,11 @@ export const fromCodec = <E, R>(
 // -----------------------------------------------------------------------------
 
 /**
- * A transform's side from effects over a connection that is its own. `section` is what it adds to the address of the
- * other end. What the effects acquire in their scope is let go of when the goodbye has left.
+ * Makes one side of a transform from effects over a connection, which only the transform uses. `section` is what it
+ * adds to the peer's address. What the effects acquire in their scope is released after the goodbye has left.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const fromConnection = <E, R>(
   link: Link.Link,
