@@ -1,7 +1,7 @@
 /**
- * What this process may do: which addresses it dials and which sources it lets connect. Who is let in by key is the
- * transform's `authorize`, for which `makeKeys` makes one. Read where a Multiserver layer is built; what it says may
- * change at any time.
+ * Policy: which addresses this process may dial, and which sources may connect to it. Which keys may come in is decided
+ * by a transform's `authorize`, which `makeKeys` can make. Read where a Multiserver layer is built. What the rules
+ * answer may change at any time.
  */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -16,18 +16,19 @@ import * as Networks from "./Networks.ts"
 import type { Below, Destination, Reach } from "./Transport.ts"
 import { check, readBoolean, readBy, type Variable, variables } from "./variables.ts"
 
-/** What is asked before something is dialed or let in. A rule that throws denies. */
+/** The rules that are asked before something is dialed or let in. A rule that throws denies. */
 export interface PolicyRules {
-  /** Before anything is done for an address. `to` is where its transport says that a dial leads. */
+  /** Asked first, before anything is done for an address. `to` is where its transport says that a dial leads. */
   readonly mayDial: (address: Address, to: Destination) => boolean
-  /** After name lookup, for each resolved IP: a name that changes its mind gains nothing. */
+  /** Asked after the name look-up, for each resolved IP, so a name whose IPs change can't get around it. */
   readonly mayDialIp: (ip: string, address: Address) => boolean
   /**
-   * Before a newcomer's first byte is read. `source` is its IP, or what else its transport knows it by; `undefined`
-   * where there is nothing of the kind. `at` is what it has come to.
+   * Asked before a newcomer's first byte is read; behind a trusted proxy, when the source is known. `source` is the
+   * newcomer's IP, or what else its transport knows it by. `undefined`: there is nothing of the kind. `at` is the
+   * transport to which it has come.
    */
   readonly mayConnect: (source: string | undefined, at: Below) => boolean
-  /** In which order addresses of a peer are dialed: of all that are understood, those that are to be tried. */
+  /** Which of the understood addresses of a peer are dialed, and in what order. */
   readonly order: (understood: ReadonlyArray<Address>) => ReadonlyArray<Address>
 }
 
@@ -40,8 +41,8 @@ export const allowAll: PolicyRules = {
 }
 
 /**
- * An order by protocols, the preferred first: with `prefer("noise", "shs")` an address of `net~noise` comes before one
- * of `net~shs`, and what has none of them last. Addresses of the same rank stay as they were.
+ * An order by protocols, the preferred first. With `prefer("noise", "shs")` an address of `net~noise` comes before one
+ * of `net~shs`, and addresses with neither come last. Addresses of the same rank keep their order.
  */
 export const prefer =
   (...protocols: ReadonlyArray<string>): PolicyRules["order"] =>
@@ -65,33 +66,34 @@ export const Policy: Context.Reference<PolicyRules> = Context.Reference("effect-
 
 /** Networks as CIDRs (`203.0.113.0/24`) or single IPs. */
 export interface Lists {
-  /** Never these. */
+  /** These are always denied. */
   readonly deny?: ReadonlyArray<string>
-  /** When given, only these, whatever they are: what leads to no IP is in no list. */
+  /** If given, only these are allowed. What has no IP is in no list. */
   readonly allow?: ReadonlyArray<string>
 }
 
 /** Lists of networks, and an order of protocols. */
 export interface Options {
   /**
-   * Which IPs may be dialed, as written or as their names resolve; `0.0.0.0` and `::` lead to this device, so they are
-   * denied where loopback is. An address that leads to no IP, such as one of a
-   * unix socket or an onion service, is denied when there is an allow list, and when the deny list has all that it may
-   * lead to: loopback, if its transport reaches this device only.
+   * Which IPs may be dialed, as written or as their names resolve. `0.0.0.0` and `::` lead to this device, so they are
+   * denied where loopback is. An address that leads to no IP, such as one of a unix socket or an onion service, is
+   * denied when there is an allow list, and when the deny list has all that it may lead to: loopback, if its transport
+   * reaches this device only.
    */
   readonly dial?: Lists & {
     /**
-     * Nothing but what is public: no private, loopback, link-local or otherwise special IP, and no transport that
-     * reaches this device or its network only, such as a unix socket. For who dials addresses that others gave it. By
-     * default all.
+     * Allows only what is public: no private, loopback, link-local or otherwise special IP, and no transport that
+     * reaches this device or its network only, such as a unix socket. An IP in the `allow` list is allowed all the
+     * same. For programs that dial addresses which others gave them. By default `false`.
      */
     readonly denyPrivate?: boolean
   }
-  /** In which order addresses of a peer are dialed: `prefer("noise", "shs")`. By default as they are. */
+  /** The order in which addresses of a peer are dialed: `prefer("noise", "shs")`. By default they keep their order. */
   readonly order?: PolicyRules["order"]
   /**
-   * Which IPs may connect. Newcomers of unix sockets and memory have none, and may: they are this user's own. Others
-   * that have none are denied when there is an allow list, and when the deny list has all that reaches the transport.
+   * Which IPs may connect. Newcomers over unix sockets and memory have no IP, and may always connect, because they are
+   * this user's own processes. Other newcomers without an IP are denied when there is an allow list, and when the deny
+   * list has all IPs within the transport's reach.
    */
   readonly accept?: Lists
 }
@@ -99,8 +101,8 @@ export interface Options {
 const parsed = (...texts: ReadonlyArray<string>): Networks.Networks => Result.getOrThrow(Networks.parse(texts))
 
 /**
- * What leads nowhere in public, by IANA's registries of special purposes, or hides an IPv4 address. Of IPv6, 2000::/3
- * is public.
+ * The IPs that are not public by IANA's special-purpose registries, or that hide an IPv4 address. In IPv6, only
+ * 2000::/3 is public.
  */
 const special = parsed(
   "0.0.0.0/8",
@@ -126,7 +128,7 @@ const special = parsed(
   "8000::/1"
 )
 
-/** Whether an IP is one of the public internet. */
+/** Whether the text is an IP of the public internet. */
 export const isPublic = (ip: string): boolean => Networks.parseIp(ip) !== undefined && !Networks.contains(special, ip)
 
 interface Compiled {
@@ -144,8 +146,8 @@ const local = parsed("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0
 const everything = parsed("0.0.0.0/0", "::/0")
 
 /**
- * Which reaches may be dialed where a dial leads to no IP. None is in an allow list. A deny list has this device when
- * it has loopback, and what reaches further when nothing of it is left.
+ * Which reaches may be dialed where a dial leads to no IP. With an allow list, none. A deny list denies `device` if it
+ * contains loopback, and the other reaches if it leaves none of their IPs.
  */
 const reachesOf = ({ allow, deny }: Compiled, onlyPublic: boolean): Readonly<Record<Reach, boolean>> => {
   const near = allow === undefined && !onlyPublic
@@ -161,7 +163,7 @@ const permits = ({ allow, deny }: Compiled, ip: string, otherwise: (ip: string) 
 
 const anything = () => true
 
-/** Where a dial of an IP leads: the unspecified one (`0.0.0.0`, `::`) leads to this device. */
+/** The IPs to which a dial of this IP leads. The unspecified IP (`0.0.0.0`, `::`) leads to this device. */
 const leadsTo = (ip: string): ReadonlyArray<string> => {
   const address = Networks.parseIp(ip)
   return address !== undefined && NetAddress.isUnspecified(address) ? [ip, "127.0.0.1", "::1"] : [ip]
@@ -191,11 +193,11 @@ const rulesOf = ({
 export interface Reloadable {
   /** For `Layer.succeed(Policy, rules)`. */
   readonly rules: PolicyRules
-  /** From now on these. Connections that are open stay; when a network is none, nothing changes. */
+  /** Replaces the lists. Open connections stay. If a text is not a network, it fails and changes nothing. */
   readonly replace: (options: Options) => Effect.Effect<void, Networks.NetworkError>
 }
 
-/** Rules from lists of networks. */
+/** Rules from lists of networks, which can be replaced. */
 export const make = (options: Options): Effect.Effect<Reloadable, Networks.NetworkError> =>
   Effect.map(Effect.fromResult(rulesOf(options)), (initial) => {
     let current = initial
@@ -213,14 +215,14 @@ export const make = (options: Options): Effect.Effect<Reloadable, Networks.Netwo
     }
   })
 
-/** Rules from lists of networks that stay. */
+/** Rules from lists of networks, which stay the same. */
 export const layer = (options: Options): Layer.Layer<never, Networks.NetworkError> =>
   Layer.effect(
     Policy,
     Effect.map(make(options), ({ rules }) => rules)
   )
 
-/** `undefined` where it is not set: an empty list of those allowed is nobody. */
+/** `undefined` where the variable is not set, because an empty allow list would allow nothing. */
 const list = (variable: Variable) =>
   Config.map(readBy(variable, Networks.parseList, undefined), (networks) => networks && Networks.format(networks))
 
@@ -245,7 +247,9 @@ export const config: Config.Config<Options> = Config.all({
   accept: Config.map(Config.all({ allow: list(variables.acceptAllow), deny: list(variables.acceptDeny) }), lists)
 })
 
-/** `config` as a layer. It also fails when a variable `MULTISERVER_*` is set that nobody knows, or is empty. */
+/**
+ * `config` as a layer. Also fails when an unknown variable `MULTISERVER_*` is set, or when one that it reads is empty.
+ */
 export const layerConfig: Layer.Layer<never, Config.ConfigError | Networks.NetworkError> = Layer.unwrap(
   Effect.andThen(
     check(({ readBy }) => readBy === "Policy.layerConfig"),
@@ -257,21 +261,21 @@ export const layerConfig: Layer.Layer<never, Config.ConfigError | Networks.Netwo
 // lists of keys
 // -----------------------------------------------------------------------------
 
-/** One of the keys does not parse. The error names its place in the list, because the text may be something secret. */
+/** One of the keys does not parse. The error names its place in the list and not its text, which may be a secret. */
 export class KeyError extends Schema.TaggedError<KeyError>("effect-multiserver/KeyError")("KeyError", {
   /** Its place in the list, from 0. */
   index: Schema.Number
 }) {
   override get message(): string {
-    return `number ${this.index + 1} of the allowed keys is no public key: write base64 of 32 bytes`
+    return `number ${this.index + 1} of the allowed keys is not a public key: write base64 of 32 bytes`
   }
 }
 
-/** The keys that may come in. */
+/** The public keys that may come in. */
 export interface Keys {
   /** `Shs.layer({ authorize: keys.authorize })`, and the same for other transforms that prove keys. */
   readonly authorize: (applicant: { readonly publicKey: PublicKey }) => Effect.Effect<boolean>
-  /** From now on these. Connections that are open stay; when one is no key, nothing changes. */
+  /** Replaces the keys. Open connections stay. If a text is not a public key, it fails and changes nothing. */
   readonly replace: (keys: ReadonlyArray<string | PublicKey>) => Effect.Effect<void, KeyError>
 }
 
@@ -286,7 +290,7 @@ const keySet = (keys: ReadonlyArray<string | PublicKey>): Result.Result<Readonly
     (texts) => new Set(texts)
   )
 
-/** Lets in these keys and no others. They are public, and who is asked about has proved its own: a set will do. */
+/** Lets in these keys and no others. They are public, and the applicant has proved its own, so a plain set is safe. */
 export const makeKeys = (keys: ReadonlyArray<string | PublicKey>): Effect.Effect<Keys, KeyError> =>
   Effect.map(Effect.fromResult(keySet(keys)), (initial) => {
     let current = initial

@@ -2,8 +2,8 @@
  * The contract of a transport: a protocol that opens and accepts byte streams.
  *
  * A transport makes a `Link`: from a synchronous `Port` with `Link.make`, from effects with `Connection.fromEffects`,
- * or from another connection with `Connection.toLink`. Deadlines, limits, policy and events are around it. Nothing
- * happens before the effects run, and interruption takes everything back.
+ * or from another connection with `Connection.toLink`. The dialer and the listener add deadlines, limits, policy and
+ * events. An effect of a transport does nothing before it runs, and releases everything when it is interrupted.
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -29,9 +29,9 @@ export interface Transport<in out Name extends string> {
 /** From how far away an address can be reached: this device, its local network, or anywhere. */
 export type Reach = "device" | "local" | "public"
 
-/** Where a connection runs, for the transforms over it to judge. */
+/** What transforms and policies may ask about the transport of a connection. */
 export interface Below {
-  /** How far the section reaches: whoever is that near can dial it, or can be at its other end. */
+  /** How far the section reaches. Anything within that distance can dial it, or be at its other end. */
   readonly reach: Reach
   /** Whether only this user's own processes can be at the other end. */
   readonly trusted: boolean
@@ -40,104 +40,110 @@ export interface Below {
 /** Where a dial leads, for a policy to judge. */
 export interface Destination {
   readonly reach: Reach
-  /** Whether it leads to IPs. Policy is asked for each of them, too, before anything is sent there. */
+  /** Whether the dial leads to IPs. If so, policy is also asked about each IP before anything is sent there. */
   readonly toIps: boolean
 }
 
-/** Whether what reaches as far as `reach` can be dialed from within `scope`. */
+/** Whether a section that reaches as far as `reach` can be dialed from within `scope`. */
 export const within = (scope: Reach, reach: Reach): boolean => distances[scope] <= distances[reach]
 const distances: Record<Reach, number> = { device: 0, local: 1, public: 2 }
 
-/** What a transport is told of the stack over it. */
+/** What a transport is told about the stack over it. */
 export interface StackOptions {
-  /** Whether a transform over it authenticates: then what arrives is worth little until that is done. */
+  /** Whether a transform of the stack authenticates the peer. Until then the peer has proved nothing. */
   readonly authenticates: boolean
   /**
-   * The key that the stack over it asks for: of a dial the peer's, of a listener this side's own. `undefined` where it
-   * has none.
+   * The key that the stack names: for a dial the peer's, for a listener this side's own. `undefined`: it names none.
    */
   readonly key: PublicKey | undefined
-  /** A dial of the same Multiserver, for a transport that goes through another peer. */
+  /** Dials with the same Multiserver: for a transport that runs through another peer. */
   readonly dial: (addresses: MultiAddress) => Effect.Effect<Connection, DialError, Scope.Scope>
 }
 
 /**
  * Why a transport's own rules turn a newcomer away. `Origin`: it is a web page that may not connect. `Host`: it called
- * this server by a name that is not its own. `ProxyHeader`: a proxy didn't say who it is. `PlainHttp`: it asked for a
- * page where there are only WebSockets. `UnknownPath`: it asked for a WebSocket where there is none. `BadRequest`: what
- * it said is no request, or it left before that was whole.
+ * this server by a name that is not the server's. `ProxyHeader`: a trusted proxy didn't say whose connection it is.
+ * `PlainHttp`: it asked for a page where there are only WebSockets. `UnknownPath`: it asked for a WebSocket where there
+ * is none. `BadRequest`: what it sent is not a request, or it left before the request was complete.
  */
 export type TurnedAway = "Origin" | "Host" | "ProxyHeader" | "PlainHttp" | "UnknownPath" | "BadRequest"
 
 /** What the listener tells a transport. */
 export interface ListenOptions extends StackOptions {
   /**
-   * Hears of each newcomer that the transport's own rules turned away: why, its source, and the web page that it said
-   * it was.
+   * Called for each newcomer that the transport's own rules turned away: with the reason, its source, and the origin of
+   * the web page that it says it is.
    */
   readonly onRefused: (why: TurnedAway, source: string | undefined, origin: string | undefined) => void
-  /** Hears of each newcomer that was gone again before it could be asked who it is. */
+  /** Called for each newcomer that was gone before the transport could read its source. */
   readonly onVanished: () => void
   /**
-   * For a transport that has something to read before it knows who has come: a place from the moment of its accept,
-   * with limits and deadline as any. `source` as in `OnAccepted`, `undefined` while it is not known. `end` is called to
-   * end it, at once. `hasSpoken` is asked at most once, when it leaves before its handshakes are done, because who has
-   * said something counts for the rate of its source. What either throws is logged, and harms nobody else. `undefined`:
-   * policy denies the source, or there is no room, and the transport closes it at once.
+   * For a transport that has to read something before it knows the source of a newcomer, or whether it becomes a
+   * connection. The newcomer gets a place at its accept, with the same limits and deadline as any other. `source` is as
+   * in `OnAccepted`, and `undefined` while it is not known.
+   *
+   * `end` is called to end the newcomer at once. `hasSpoken` is called at most once, when the newcomer leaves before
+   * its handshakes are done: one that has sent something counts for the rate of its source. If either throws, that is
+   * logged, and no other newcomer is affected.
+   *
+   * Returns `undefined` when policy denies the source, or when there is no room. Then the transport closes it at once.
    */
   readonly onArriving: (source: string | undefined, end: () => void, hasSpoken?: () => boolean) => Arriving | undefined
   /**
-   * For a socket that outlives its connection for a moment, because its peer has yet to hear how it ended. It counts as
-   * a connection until the function that this gives is called; a second call does nothing. `end` is called to end it at
-   * once, when its room is needed.
+   * For a socket that outlives its connection for a moment, because its peer has yet to learn how the connection ended.
+   * The socket counts as a connection until the returned function is called; a second call does nothing. `end` is
+   * called to end the socket at once, when its place is needed.
    */
   readonly onLingering: (end: () => void) => () => void
 }
 
-/** Who has arrived, and is not a connection yet. */
+/** A newcomer that is not a connection yet. */
 export interface Arriving {
-  /** Now it is: as `OnAccepted`, with what is known by now. */
+  /** It has become a connection: as `OnAccepted`, with what is known by now. */
   readonly accept: OnAccepted
   /**
-   * It is here for something else, so its deadline is not ours. It counts until `gone`, and is among the first that
-   * make room when there is none. `source` where it was not known before: on `false` policy denies that, and it gets
-   * nothing.
+   * It is here for something else than a connection, so it has no deadline of the listener's. It counts until `gone`,
+   * and is among the first that are ended when there is no room. Pass `source` if it was not known before. `false`:
+   * policy denies that source, so give it nothing.
    */
   readonly stay: (source?: string) => boolean
-  /** It went away. */
+  /** It has left. */
   readonly gone: () => void
 }
 
 /** What the dialer tells a transport. */
 export interface DialOptions extends StackOptions {
-  /** Whether policy allows this resolved IP; to be asked after name lookup, for each. */
+  /** Whether policy allows this IP. To be asked about each IP, after the name look-up. */
   readonly permits: (ip: string) => boolean
-  /** The application's resolver. `undefined` where it has none: then the transport asks the system's. */
+  /** The application's resolver. `undefined`: there is none, so ask the system's. */
   readonly resolve: Resolve | undefined
-  /** Runs a name look-up: it has a deadline of its own, and the time to connect begins anew after it. */
+  /** Runs a name look-up with a deadline of its own. The time to connect begins anew after it. */
   readonly lookingUp: <A, E, R>(lookup: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /**
-   * Room for one more socket than one, while several IPs of a name are tried at once; the answer gives it back, once or
-   * more often. `undefined`: there is none now.
+   * Asks for a place for one more socket, when several IPs of a name are tried at once. The returned function gives the
+   * place back; further calls do nothing. `undefined`: there is no place now.
    */
   readonly spare: () => (() => void) | undefined
 }
 
-/** A stream that has arrived. Running the effect, once, takes it over; it may turn out to be none. */
+/**
+ * A stream that has arrived. The effect takes it over, and is run once. It fails when the stream turns out to be
+ * unusable.
+ */
 export type Accepted = Effect.Effect<Link, HandshakeError, Scope.Scope>
 
-/** What is bound, until the scope closes: closing it stops accepting, and leaves accepted connections alone. */
+/** What is bound, until the scope closes. Then it accepts no more, and accepted connections stay open. */
 export interface Bound {
-  /** The section with what the system has chosen, such as the port. */
+  /** The section, with what the system has chosen filled in, such as the port. */
   readonly section: Section
-  /** How far it reaches, where that is known better than the section says it: a name may be this device's only. */
+  /** How far it reaches, where the section doesn't say: a host name may turn out to be a loopback address. */
   readonly reach?: Reach
 }
 
 /**
- * Hears of each newcomer: `source` groups newcomers for the limits on sources, an IP for example, or a key; `undefined`
- * where there is none. `origin` is the web page, where one says so. On `false` the transport closes it at once; on
- * `true` the hearer runs `accepted`.
+ * Called for each newcomer. The limits on sources count newcomers by `source`: an IP, for example, or a key.
+ * `undefined`: it has none. `origin` is the origin of the web page, where it says one. On `false` the transport closes
+ * the newcomer at once. On `true` the listener runs `accepted`.
  */
 export type OnAccepted = (accepted: Accepted, source: string | undefined, origin?: string) => boolean
 
@@ -148,16 +154,16 @@ type Listen = (onAccepted: OnAccepted, options: ListenOptions) => Effect.Effect<
 export interface Shape {
   /** How long one attempt to connect may take. */
   readonly connectTimeout: Duration.Duration
-  /** When addresses race, the lower goes first. */
+  /** In a race, addresses of transports with a lower cost go first. */
   readonly cost: number
   readonly below: (section: Section) => Below
   /** Where a dial of the section leads. */
   readonly destination: (section: Section) => Destination
-  /** What to bind for a section so that it is reached from `scope` only. */
+  /** The sections to bind for a section so that it is reached from `scope` only. */
   readonly narrow: (section: Section, scope: Reach) => ReadonlyArray<Section>
   /**
-   * A bound section as others can dial it from within `scope`; empty when they can't. `reach` is how far what is bound
-   * reaches, where that is known better than the section says it.
+   * A bound section as others can dial it from within `scope`. Empty: they can't. `reach` is how far it reaches, where
+   * the section doesn't say.
    */
   readonly advertise: (
     section: Section,
@@ -169,11 +175,9 @@ export interface Shape {
   readonly dial: (section: Section) => Result.Result<Dial, string>
   /** A failure says why the section can't be listened on. */
   readonly listen: (section: Section) => Result.Result<Listen, string>
-  /** How many connections the system has room for, of all transports together. */
+  /** How many connections the process has file descriptors for, across all transports. */
   readonly room: () => number
-  /**
-   * Whether its connections are sockets of this process, which are bounded in number: then a dial waits for a place.
-   */
+  /** Whether its connections are sockets of this process, whose number is limited. If so, a dial waits for a place. */
   readonly opensSockets: boolean
 }
 
@@ -181,7 +185,7 @@ export interface Shape {
 export const Transport = <const Name extends string>(name: Name): Context.Service<Transport<Name>, Shape> =>
   Context.Service<Transport<Name>, Shape>(`effect-multiserver/Transport/${name}`)
 
-/** What the author of a transport says. `A` is the section, decoded. */
+/** What the author of a transport provides. `A` is the decoded section. */
 export interface Definition<A> {
   /**
    * Decodes the section: `Schema.toType(Address.Net)`, or `Address.section(name, schema)` for a protocol of your own.
@@ -189,26 +193,27 @@ export interface Definition<A> {
   readonly section: Schema.Codec<A, Section>
   /** By default 6 seconds. */
   readonly connectTimeout?: Duration.Input
-  /** What a connection costs, against others: 0 in memory, 2 over TCP, 9 over Tor. By default 5. */
+  /** What a connection costs, compared with other transports: 0 in memory, 2 over TCP, 9 over Tor. By default 5. */
   readonly cost?: number
   /** How far the section reaches. */
   readonly reach: (section: A) => Reach
-  /** Whether only this user's own processes can be at the other end. By default not. */
+  /** Whether only this user's own processes can be at the other end. By default `false`. */
   readonly trusted?: boolean
   /**
-   * Whether a dial leads to IPs and asks `permits` for each of them; a function where that depends on the section, as
-   * when a proxy looks up some names. By default not: then policy judges the section by its reach, and no allow list of
-   * networks has it.
+   * Whether a dial leads to IPs, and asks `permits` about each of them. A function where that depends on the section:
+   * when a proxy looks up some names, for example. By default `false`: then policy judges the section by its reach, and
+   * no allow list of networks contains it.
    */
   readonly toIps?: boolean | ((section: A) => boolean)
   /**
-   * What to bind for a section so that it is reached from `scope` only: for those that bind several interfaces at once.
+   * The sections to bind so that the section is reached from `scope` only: for transports that can bind several
+   * interfaces at once.
    */
   readonly narrow?: (section: A, scope: Reach) => ReadonlyArray<Section>
   /**
-   * A bound section as others can dial it. `external` are the hosts by which others reach this machine, when that is
-   * known better than its interfaces do, and `reach` is what is bound's. By default the section itself, in each scope
-   * that it reaches.
+   * A bound section as others can dial it from within `scope`. `external` are the hosts by which others reach this
+   * machine, where the application knows them. `reach` is how far the bound section reaches. By default the section
+   * itself, in each scope that it reaches.
    */
   readonly advertise?: (
     section: A,
@@ -219,11 +224,11 @@ export interface Definition<A> {
   readonly dial: (section: A, options: DialOptions) => ReturnType<Dial>
   /** Without it, the transport only dials. */
   readonly listen?: (section: A, onAccepted: OnAccepted, options: ListenOptions) => ReturnType<Listen>
-  /** Why a section that decodes can't be dialed all the same, before any I/O. By default any can. */
+  /** Why a section can't be dialed although it decodes. Checked before any I/O. By default every section can be. */
   readonly notDialable?: (section: A) => string | undefined
   /**
-   * How many connections the system has room for, of all transports together; asked once. By default there is no bound,
-   * and a dial waits for no place.
+   * How many connections the process has file descriptors for, across all transports. Read once. By default there is no
+   * limit, and a dial waits for no place.
    */
   readonly room?: () => number
 }
@@ -241,14 +246,14 @@ export const make = <A>(definition: Definition<A>): Shape => {
     room: definition.room ?? (() => Number.POSITIVE_INFINITY),
     opensSockets: definition.room !== undefined,
     below: (section) => ({
-      // Most transforms don't ask.
+      // A getter, because most transforms don't ask.
       get reach(): Reach {
         return reachOf(section)
       },
       trusted: definition.trusted ?? false
     }),
     destination: (section) => ({
-      // A policy that does not ask runs none of the author's code; what that throws, denies.
+      // Getters, so that the author's code runs only if the policy asks. If that code throws, the policy denies.
       get reach(): Reach {
         return reachOf(section)
       },
