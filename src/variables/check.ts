@@ -1,4 +1,4 @@
-/** Finds the variables of the environment that nobody knows, or that are empty. */
+/** Finds variables of the environment that begin with our prefix and are unknown or empty. */
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
@@ -6,19 +6,22 @@ import { printable } from "../printable.ts"
 import { invalid } from "./read.ts"
 import { all, named, type Variable } from "./table.ts"
 
-/** A variable of the environment that begins as ours do. */
+/** A variable of the environment that begins with our prefix. */
 interface Found {
   readonly name: string
-  /** It is set to the empty string. Effect's provider treats such a variable as absent. */
+  /** Whether it is set to the empty string. Effect's provider treats such a variable as absent. */
   readonly isEmpty: boolean
 }
 
 const prefix = "MULTISERVER"
 
-/** On Windows names mean the same in any case, but are read in one. So another case is a name that nobody knows. */
+/**
+ * Whether the name begins with our prefix, in any case. On Windows another case names the same variable, but this
+ * package reads it in capitals only. So a name in another case is unknown.
+ */
 const isOurs = (name: string): boolean => name.toUpperCase().startsWith(`${prefix}_`)
 
-/** Effect's provider of the environment has names as paths, cut at each `_`. */
+/** The variables below a path. Effect's provider of the environment makes paths of names, cut at each `_`. */
 const foundBelow = (
   provider: ConfigProvider.ConfigProvider,
   path: ReadonlyArray<string>
@@ -35,7 +38,7 @@ const foundBelow = (
     )
   })
 
-/** The variables that begin as ours do, of a provider that can list what it has. */
+/** The variables with our prefix, of a provider that can list its keys. */
 const found: Effect.Effect<ReadonlyArray<Found>, Config.ConfigError> = Effect.gen(function* () {
   const provider = yield* ConfigProvider.ConfigProvider
   const root = yield* provider.load([])
@@ -44,11 +47,11 @@ const found: Effect.Effect<ReadonlyArray<Found>, Config.ConfigError> = Effect.ge
   const whole = yield* Effect.forEach(keys.filter(isOurs), (name) =>
     Effect.map(provider.load([name]), (node): Found => ({ name, isEmpty: node === undefined }))
   )
-  // Of another provider than the environment's, what is below a key is not what its whole name is.
+  // In other providers than the environment's, a path such as MULTISERVER.IDLE is not the variable MULTISERVER_IDLE.
   const unread = yield* Effect.filter(below, ({ isEmpty, name }) =>
     Effect.map(provider.load([name]), (node) => !isEmpty && node === undefined)
   )
-  // The first parts of names in another case, and objects of this name: nothing is read there.
+  // Keys that are the prefix in another case. Nothing below them is read.
   const others = yield* Effect.filter(
     keys.filter((key) => key !== prefix && key.toUpperCase() === prefix),
     (name) => Effect.map(provider.load([name]), (node) => node?._tag !== "Value")
@@ -63,22 +66,20 @@ const found: Effect.Effect<ReadonlyArray<Found>, Config.ConfigError> = Effect.ge
   return [...elsewhere.map((name): Found => ({ name, isEmpty: false })), ...below, ...whole]
 }).pipe(Effect.mapError((error) => new Config.ConfigError(error)))
 
-/** What is wrong with a name in another case, and which one was meant. */
+/** For a name in another case: the end of the message, which says what was meant. */
 const inCapitals = (name: string): string => {
   const upper = name.toUpperCase()
   if (name === upper) return ""
   return `; names are in capitals${named(upper) === undefined ? "" : `, as ${upper}`}`
 }
 
-/** Fails when a variable is set that nobody knows, or one of these is empty. */
+/** Fails when an unknown variable is set, or when one that the caller `reads` is empty. */
 export const check = (reads: (variable: Variable) => boolean): Effect.Effect<void, Config.ConfigError> =>
   Effect.flatMap(found, (names) => {
     const unknown = names.find(({ name }) => named(name) === undefined)
     if (unknown !== undefined) {
       const why = `there is no such variable${inCapitals(unknown.name)}`
-      return Effect.fail(
-        invalid(`${printable(unknown.name, 80)}: ${why}; docs/configuration.md lists those that there are`)
-      )
+      return Effect.fail(invalid(`${printable(unknown.name, 80)}: ${why}; docs/configuration.md lists all variables`))
     }
     const empty = names.find(({ isEmpty, name }) => isEmpty && all.some((each) => each.name === name && reads(each)))
     if (empty === undefined) return Effect.void

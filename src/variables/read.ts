@@ -1,4 +1,4 @@
-/** Reads a variable as a `Config`. One that can't be read is an error that names it. */
+/** Reads variables as `Config`s. The error of a variable that can't be read names it. */
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -7,15 +7,15 @@ import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { forms, type Variable } from "./table.ts"
 
-/** An error of configuration. It never holds a value, because that may be a secret at the wrong place. */
+/** An error of configuration. It never contains the value, which may be a secret in the wrong variable. */
 export const invalid = (message: string): Config.ConfigError =>
   new Config.ConfigError(new Schema.SchemaError(new SchemaIssue.InvalidValue({ message })))
 
-/** The error of a variable that cannot be read. Without a reason, it says what the variable takes. */
+/** The error of a variable that can't be read. Without `why` it says what the variable takes. */
 export const unreadable = ({ form, name }: Variable, why?: string): Config.ConfigError =>
   invalid(`${name}: ${why ?? `it takes ${forms[form].replaceAll("`", "")}`}`)
 
-/** What the config of a variable says; where it is not set, the other value. */
+/** The value of a variable, or `otherwise` where it is not set. */
 const read = <A, B>(variable: Variable, config: Config.Config<A>, otherwise: B): Config.Config<A | B> =>
   config.pipe(
     Config.withDefault(otherwise),
@@ -33,7 +33,9 @@ const count = Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThan
 export const readBoolean = (variable: Variable, otherwise: boolean): Config.Config<boolean> =>
   read(variable, Config.Boolean(variable.name), otherwise)
 
-/** Reads it by a parser whose error says why, so that it need not say what the variable takes. */
+/**
+ * Reads a variable with a parser. The parser's error becomes part of the message, instead of what the variable takes.
+ */
 export const readBy = <A, B>(
   variable: Variable,
   parse: (text: string) => Result.Result<A, { readonly message: string }>,

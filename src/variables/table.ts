@@ -1,6 +1,6 @@
-/** Each variable that there is: its name, how it is written, what it says, and who reads it. */
+/** All variables: their names, how they are written, what they mean, and who reads them. */
 
-/** How a variable is written. */
+/** The ways in which variables are written. */
 export const forms = {
   duration: "a duration such as `10 seconds` or `5 minutes`, or `Infinity`",
   count: "a whole number above 0",
@@ -14,7 +14,7 @@ export const forms = {
 /** The commands of `multiserver`. */
 export type Command = "keygen" | "listen" | "connect" | "bridge" | "probe" | "address"
 
-/** What reads variables in a program. */
+/** The functions that read variables in a program. */
 export type ReadBy =
   | "Limits.layerConfig"
   | "Policy.layerConfig"
@@ -22,17 +22,16 @@ export type ReadBy =
   | "AppKey.layerConfig"
   | "Networks.configTrustedProxies"
 
-/** One variable. */
 export interface Variable {
   readonly name: string
   readonly form: keyof typeof forms
-  /** What it says. */
+  /** What it means. */
   readonly what: string
-  /** What holds where it is not set, in the same form where there is one. */
+  /** What holds when it is not set: written in the same form, where that has a word for it. */
   readonly byDefault: string
-  /** What reads it in a program. */
+  /** What reads it in a program. `undefined`: only commands do. */
   readonly readBy: ReadBy | undefined
-  /** Which commands read it. Others do not look at it. */
+  /** The commands that read it. Others ignore it. */
   readonly commands: ReadonlyArray<Command>
 }
 
@@ -42,7 +41,7 @@ const dialing = ["connect", "bridge", "probe"] as const
 const limits = "Limits.layerConfig"
 const policy = "Policy.layerConfig"
 
-/** Each variable that there is. */
+/** All variables. */
 export const variables = {
   address: {
     name: "MULTISERVER_ADDRESS",
@@ -214,8 +213,7 @@ export const variables = {
   }
 } as const satisfies Record<string, Variable>
 
-/** The same as a list. */
+/** All variables, as a list. */
 export const all: ReadonlyArray<Variable> = Object.values(variables)
 
-/** The variable of this name. */
 export const named = (name: string): Variable | undefined => all.find((variable) => variable.name === name)
