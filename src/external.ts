@@ -1,4 +1,4 @@
-/** How others reach a listener that know it by another name: from configuration, as it is written there. */
+/** Reads the option `external`: the hosts and addresses by which others reach a listener. */
 import * as Result from "effect/Result"
 import { type Address, AddressError, BadHost, hasSecret, parse as parseAddress } from "./Address.ts"
 import { kindOfHost, toUrlHost } from "./address/host.ts"
@@ -6,7 +6,7 @@ import { withoutBrackets } from "./address/hostPort.ts"
 
 /** Hosts and whole addresses by which others reach a listener. */
 export interface External {
-  /** As sections have them: ASCII, in lower case, without a zone, `.onion` without a dot behind it. */
+  /** As sections have them: ASCII, in lower case, without a zone. An onion name has no dot at its end. */
   readonly hosts: ReadonlyArray<string>
   readonly addresses: ReadonlyArray<Address>
 }
@@ -25,7 +25,10 @@ const hostOf = (text: string): string | undefined => {
   }
 }
 
-/** Whether it names a place: a host without a port, at the wrong place, is read as a protocol of others'. */
+/**
+ * Whether the address is complete. A host without a port, at the wrong place, parses as an unknown protocol without
+ * data.
+ */
 const isWhole = (address: Address): boolean => {
   const { transport } = address
   if (hasSecret(address) || ("port" in transport && transport.port === 0)) return false
@@ -43,7 +46,7 @@ const parseOne = (text: string): Result.Result<External, AddressError> => {
     : Result.fail(new AddressError({ reason: new BadHost({ offset: 0, expected }) }))
 }
 
-/** All of them, or why one is neither. */
+/** Reads all of these texts. Fails when one of them is neither a host nor a whole address. */
 export const parse = (texts: ReadonlyArray<string>): Result.Result<External, AddressError> =>
   Result.map(Result.all(texts.map(parseOne)), (all) => ({
     hosts: all.flatMap(({ hosts }) => hosts),

@@ -1,6 +1,6 @@
 /**
- * What the application gave, called so that its faults end nothing of ours. A sink of events that dies loses that
- * event. A policy that throws denies. Each fault is logged once.
+ * Calls code of the application in such a way that its faults end nothing else. A sink of events that dies loses that
+ * event. A policy that throws denies. Faults are logged.
  */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -8,10 +8,10 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { allowAll, type PolicyRules } from "./Policy.ts"
 
-/** Logs what was thrown in a callback, where there is no fiber to fail. */
+/** Logs what a callback threw, where there is no fiber to fail. */
 export type Report = (what: string, defect: unknown) => void
 
-/** Logs with the loggers of the context that it is run in. */
+/** Makes a `Report` that logs with the loggers of the context in which it is made. */
 export const makeReport: Effect.Effect<Report> = Effect.map(
   Effect.context<never>(),
   (context): Report =>
@@ -19,7 +19,10 @@ export const makeReport: Effect.Effect<Report> = Effect.map(
       void Effect.runForkWith(context)(Effect.logError(what, Cause.die(defect)))
 )
 
-/** Never fails, and is not interrupted unless the fiber that runs it is. */
+/**
+ * Runs the effect, and logs what it fails with. It never fails, and is not interrupted unless the fiber that runs it
+ * is.
+ */
 export const guardedEffect =
   <Input>(what: string, run: (input: Input) => Effect.Effect<void>) =>
   (input: Input): Effect.Effect<void> =>
@@ -29,8 +32,9 @@ export const guardedEffect =
     )
 
 /**
- * The same, and nobody waits for a call longer than `patience`. A call that takes longer is interrupted, and its input
- * is lost. As long as a call ignores that, further ones are not made.
+ * As `guardedEffect`, but no caller waits longer than `patience`. A call that takes longer is interrupted, and its
+ * input is lost. While an interrupted call still runs, no further call is made, and those inputs are lost too. Only the
+ * first of several late calls is logged.
  */
 export const boundedEffect = <Input>(
   what: string,
@@ -57,7 +61,7 @@ export const boundedEffect = <Input>(
     })
 }
 
-/** Until the call ends or the time is over. An interruption ends the call. */
+/** Waits until the call ends or the time is over. If the wait is interrupted, the call is too. */
 const endOrTime = (call: Fiber.Fiber<void>, patience: Duration.Duration): Effect.Effect<void> =>
   Effect.flatMap(Effect.forkDetach(Effect.sleep(patience), { startImmediately: true }), (timer) =>
     Effect.callback((resume) => {
@@ -92,7 +96,7 @@ export const guardedPolicy = (rules: PolicyRules, report: Report): PolicyRules =
     mayDialIp: (ip, address) => ask("mayDialIp", () => rules.mayDialIp(ip, address), false) === true,
     mayConnect: (source, at) => ask("mayConnect", () => rules.mayConnect(source, at), false) === true,
     order:
-      // Asked for by identity: this order is no order.
+      // The dialer compares it by identity, and orders nothing then.
       rules.order === allowAll.order
         ? allowAll.order
         : (understood) => {

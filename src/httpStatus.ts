@@ -1,6 +1,6 @@
-/** HTTP's statuses as reasons to try again. */
+/** Which HTTP statuses are worth another try. */
 
-/** Of those below 500: it took too long, it is too early, or it comes too often. */
+/** Request Timeout, Too Early, Too Many Requests. */
 const below500 = [408, 425, 429]
 
 /** Whether the same request may get another answer the next time. */

@@ -1,4 +1,4 @@
-/** The platform-free door. Node's protocols are behind `effect-multiserver/node`. */
+/** The door for every platform. Protocols that need Node are behind `effect-multiserver/node`. */
 export * as Address from "./Address.ts"
 export * as AppKey from "./AppKey.ts"
 export * as MultiserverSocket from "./bridge/MultiserverSocket.ts"

@@ -1,4 +1,4 @@
-/** Node's door: everything, and Node's own protocols. */
+/** Node's door: everything of `index.ts`, and the protocols that need Node. */
 export * as Duplex from "./bridge/Duplex.ts"
 export * as Sodium from "./crypto/Sodium.ts"
 export * as Compression from "./deflate/Compression.ts"

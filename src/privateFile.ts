@@ -1,6 +1,6 @@
 /**
- * Reading a file that holds a secret, as `ssh` reads its keys: only when it is this user's own and nobody else has any
- * right to it. Otherwise the secret has to be counted as known, or as chosen by somebody else.
+ * Reads a file that holds a secret, as `ssh` reads its keys: only if it belongs to this user or root, and nobody else
+ * has any permission on it. Otherwise others may know the secret, or may have chosen it.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -8,12 +8,17 @@ import * as Option from "effect/Option"
 import type * as PlatformError from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 
-/** The file is readable by others, so the key has to be counted as known to them. */
+/**
+ * Group or others have permissions on the file, so they may know the key.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Exposed extends Schema.TaggedError<Exposed>()("Exposed", { mode: Schema.String }) {
   override get message(): string {
     return (
-      `its mode is ${this.mode}, group or others can get at it: run chmod 600 on it, or make a new key if they ` +
-      "have"
+      `its mode is ${this.mode}, so group or others have access: run chmod 600 on it, or make a new key if they ` +
+      "may have read it"
     )
   }
   get isRetryable(): boolean {
@@ -21,7 +26,12 @@ export class Exposed extends Schema.TaggedError<Exposed>()("Exposed", { mode: Sc
   }
 }
 
-/** The file belongs to another user, who can read it and replace it. */
+/**
+ * The file belongs to another user, who can read it and replace it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class NotOwned extends Schema.TaggedError<NotOwned>()("NotOwned", { uid: Schema.Number }) {
   override get message(): string {
     return `it belongs to another user (uid ${this.uid}), who can read and replace it: use a file of your own`
@@ -31,7 +41,12 @@ export class NotOwned extends Schema.TaggedError<NotOwned>()("NotOwned", { uid: 
   }
 }
 
-/** The path is a symbolic link, so that whoever can change the link chooses the file. */
+/**
+ * The path is a symbolic link, so whoever can change the link chooses the file.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Linked extends Schema.TaggedError<Linked>()("Linked", {}) {
   override get message(): string {
     return "it is a symbolic link, and whoever can change the link chooses the key: name the file itself"
@@ -41,7 +56,12 @@ export class Linked extends Schema.TaggedError<Linked>()("Linked", {}) {
   }
 }
 
-/** The file can't be read or written. */
+/**
+ * The file can't be read or written.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class FileFailure extends Schema.TaggedError<FileFailure>()("FileFailure", {
   /** `NotFound`, `AlreadyExists`, `PermissionDenied`, ...: the tags of Effect's `PlatformError`. */
   kind: Schema.String,
@@ -65,19 +85,22 @@ export class FileFailure extends Schema.TaggedError<FileFailure>()("FileFailure"
 export const fileFailure = ({ reason }: PlatformError.PlatformError): FileFailure =>
   new FileFailure({ kind: reason._tag, detail: reason.message })
 
-/** Why such a file is not read. */
+/** Why a private file was not read. */
 export type PrivateFileReason = Exposed | NotOwned | Linked | FileFailure
 
-/** Many times what a key has. */
+/** Many times the size of a key. */
 const maxBytes = 64 * 1024
 
-/** Whether a file is this user's. Root is everybody, so one of root's is as good. */
+/** Whether a file belongs to this user, or to root, which can read and replace every file anyway. */
 export const isOurs = (uid: number): boolean => {
   const user = globalThis.process?.geteuid?.()
   return user === undefined || uid === user || uid === 0
 }
 
-/** Windows keeps neither modes nor owners: Node says 0666 of every file. */
+/**
+ * Why the file can't be trusted. On Windows nothing is checked: it has neither modes nor owners, and Node reports mode
+ * 0666 for every file.
+ */
 const distrust = ({ mode, uid }: FileSystem.File.Info): Exposed | NotOwned | undefined => {
   if (globalThis.process?.platform === "win32") return undefined
   if (Option.isSome(uid) && !isOurs(uid.value)) return new NotOwned({ uid: uid.value })
@@ -88,28 +111,28 @@ const isSame = (a: FileSystem.File.Info, b: FileSystem.File.Info): boolean =>
   a.dev === b.dev && Option.getOrUndefined(a.ino) === Option.getOrUndefined(b.ino)
 
 /**
- * The text of the file at `path`. Refused when it belongs to another user, when group or others have any right to it,
- * and when the path is a symbolic link; what is checked and what is read is one open file.
+ * The text of the file at `path`. Fails when the file belongs to another user (except root), when group or others have
+ * any permission on it, or when the path is a symbolic link. What is checked and what is read is one open file.
  */
 export const readPrivate = (path: string): Effect.Effect<string, PrivateFileReason, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const odd = (detail: string) => new FileFailure({ kind: "BadResource", detail })
-    // Before it is opened, because to open a pipe is to wait for who writes to it.
+    // Checked before it is opened, because opening a named pipe waits for a writer.
     const { type } = yield* fs.stat(path)
     if (type !== "File") return yield* odd("it is no regular file")
     const file = yield* fs.open(path, { flag: "r" })
     const opened = yield* file.stat
     const reason = distrust(opened)
     if (reason !== undefined) return yield* reason
-    // It is asked for links when it is open: then the same file at the end of the path was not reached through one.
+    // Checked after it is opened. If the path then still leads to the same file, that was not opened through a link.
     if (Option.isSome(yield* Effect.option(fs.readLink(path)))) return yield* new Linked()
     if (!isSame(opened, yield* fs.stat(path))) {
       return yield* new FileFailure({ kind: "Busy", detail: "it was replaced while it was opened" })
     }
     const bytes = new Uint8Array(maxBytes + 1)
     const size = yield* file.read(bytes)
-    if (size > maxBytes) return yield* odd("it is no key: a key has at most 64 KiB")
+    if (size > maxBytes) return yield* odd("it is too large for a key, which has at most 64 KiB")
     return new TextDecoder().decode(bytes.subarray(0, size))
   }).pipe(
     Effect.scoped,

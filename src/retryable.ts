@@ -2,7 +2,7 @@
 import * as Cause from "effect/Cause"
 import * as Predicate from "effect/Predicate"
 
-/** Errors hold errors, which hold errors: no honest one goes deeper. */
+/** How many errors deep to look, in case errors hold each other in a cycle. No real error is this deep. */
 const deepest = 8
 
 const asked = (error: unknown, depth: number): boolean => {
@@ -14,10 +14,13 @@ const asked = (error: unknown, depth: number): boolean => {
 }
 
 /**
- * Whether trying again can help, for any error of a program: what an error of this package says of itself, also where
- * another error has it as its `reason` or `cause`, as the errors of Effect's sockets do. A `TimeoutError` of
- * `Effect.timeout` is retryable, and every other error is not.
+ * Whether trying again can help, for any error of a program. An error of this package says so itself, also when it is
+ * the `reason` or `cause` of another error, as in the errors of Effect's sockets. A `TimeoutError` of `Effect.timeout`
+ * is retryable. Every other error is not.
  *
  * @example Effect.retry({ while: Multiserver.isRetryable, schedule: Schedule.exponential("1 second") })
+ *
+ * @category guards
+ * @since 0.1.0
  */
 export const isRetryable = (error: unknown): boolean => asked(error, 0)

@@ -1,6 +1,6 @@
 /**
- * Spans around what takes time and can fail: a dial, each of its attempts, handshakes, a listen, and the life of a
- * connection that was accepted. None for a frame, a read or a write.
+ * Spans around what takes time and can fail: a dial, each of its attempts, handshakes, a listen, and the life of an
+ * accepted connection. A frame, a read or a write has no span.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -9,15 +9,15 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 
-/** Of OpenTelemetry's conventions where they have one, and otherwise of `multiserver`. Nothing secret. */
+/** Named as in OpenTelemetry's conventions where these have a name, and otherwise `multiserver.*`. Never a secret. */
 export type Attributes = Readonly<Record<string, string | number | undefined>>
 
 interface Span {
   readonly name: `Multiserver.${"dial" | "attempt" | "handshake" | "listen" | "serve"}`
   readonly kind: Tracer.SpanKind
-  /** A trace of its own: what a listener accepts is no part of what started the listener. */
+  /** Begins a trace of its own: an accepted connection is not part of what started the listener. */
   readonly root?: true
-  /** Asked only when there is a span. */
+  /** Called only when there is a span. */
   readonly attributes: () => Attributes
 }
 
@@ -26,7 +26,7 @@ export type Spanned = (
   span: Span
 ) => <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) => Effect.Effect<A, E, Scope.Scope>
 
-/** A span ends with an exit that a tracer sees. What was made is not in it: a link has keys. */
+/** Runs an effect in a span. A tracer sees the exit of a span, so the result is kept out of it: a link has keys. */
 const spanned: Spanned =
   ({ attributes, kind, name, root = false }) =>
   <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) =>
@@ -47,14 +47,14 @@ export const handshakeSpan = (spanned: Spanned, stack: string, kind: "client" | 
 const unspanned: Spanned = () => identity
 
 /**
- * Whether there are spans is decided where a Multiserver is made: there are when its layer is given a `Tracer`. Without
- * one nobody would see a span, and none is made.
+ * Decides, where a Multiserver is made, whether there are spans: only when its layer is given a `Tracer`. Without a
+ * tracer nobody would see them.
  */
 export const makeSpanned: Effect.Effect<Spanned> = Effect.map(
   Effect.context<never>(),
   ({ mapUnsafe }: Context.Context<never>) => (mapUnsafe.has(Tracer.Tracer.key) ? spanned : unspanned)
 )
 
-/** The span around what runs now, where there are spans. */
+/** The current span of a context, where there are spans. */
 export const parentOf = (spanned: Spanned, context: Context.Context<never>): Option.Option<Tracer.AnySpan> =>
   spanned === unspanned ? Option.none() : Context.getOption(context, Tracer.ParentSpan)
