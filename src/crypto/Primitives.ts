@@ -8,7 +8,12 @@
  */
 import * as Context from "effect/Context"
 
-/** An X25519 or Ed25519 pair of raw keys. */
+/**
+ * An X25519 or Ed25519 pair of raw keys.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface KeyPairBytes {
   /** 32 bytes. */
   readonly publicKey: Uint8Array
@@ -16,7 +21,12 @@ export interface KeyPairBytes {
   readonly secretKey: Uint8Array
 }
 
-/** The cryptographic primitives that the protocols are made of. `Sodium.layer` gives them on Node. */
+/**
+ * The cryptographic primitives that the protocols are made of. `Sodium.layer` provides them on Node.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export class Primitives extends Context.Service<
   Primitives,
   {
@@ -35,8 +45,8 @@ export class Primitives extends Context.Service<
     /** Strict, cofactorless verification: canonical S and key, no small order (docs/wire.md). */
     readonly verify: (signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array) => boolean
     /**
-     * The X25519 form of an Ed25519 public key. `undefined` when the key is no point, has small order or is outside the
-     * main subgroup.
+     * The X25519 form of an Ed25519 public key. `undefined` when the key is not a point of the curve, has small order,
+     * or is outside the main subgroup.
      */
     readonly x25519FromPublicKey: (publicKey: Uint8Array) => Uint8Array | undefined
     /** The X25519 form of a 64-byte Ed25519 secret key. */
@@ -66,8 +76,8 @@ export class Primitives extends Context.Service<
       key: Uint8Array
     ) => boolean
     /**
-     * ChaCha20-Poly1305 with a 12-byte nonce (RFC 8439): fills `sealed`, which is 16 bytes longer than `message` and
-     * may begin with it.
+     * ChaCha20-Poly1305 with a 12-byte nonce (RFC 8439): fills `sealed`, which is 16 bytes longer than `message`.
+     * `message` may be the beginning of `sealed`.
      */
     readonly aeadSeal: (
       sealed: Uint8Array,
@@ -76,7 +86,7 @@ export class Primitives extends Context.Service<
       nonce: Uint8Array,
       key: Uint8Array
     ) => void
-    /** Opens `sealed` into `message`, 16 bytes shorter, which may be its beginning. `false`: forged. */
+    /** Opens `sealed` into `message`, 16 bytes shorter, which may be the beginning of `sealed`. `false`: forged. */
     readonly aeadOpen: (
       message: Uint8Array,
       sealed: Uint8Array,
@@ -85,8 +95,9 @@ export class Primitives extends Context.Service<
       key: Uint8Array
     ) => boolean
     /**
-     * What opens large messages, without associated data, into memory of their own, where that is faster than
-     * `aeadOpen`; `undefined` is forged. It keeps a copy of the key until it is collected.
+     * Optional: present where it is faster than `aeadOpen` for large messages. Returns a function that opens messages
+     * without associated data into memory that it allocates; `undefined`: forged. The function keeps a copy of the key
+     * until it is garbage-collected.
      */
     readonly aeadLargeOpener?: (key: Uint8Array) => (sealed: Uint8Array, nonce: Uint8Array) => Uint8Array | undefined
     /**

@@ -2,7 +2,7 @@
 
 const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
-/** What is no digit has a bit above the six of a digit. */
+/** The value of a character that is not a digit: a bit above the six of a digit. */
 const none = 64
 
 /** The value of each character below 256 as a digit of the standard or the URL-safe alphabet. */
@@ -29,10 +29,10 @@ export const decodeExactly = (text: string, length: number): Uint8Array | undefi
     const value = values[text.charCodeAt(i)] ?? none
     seen |= value
     bits = (bits << 6) | value
-    // Of four digits each but the first completes a byte, and has 4, 2 and 0 bits to spare.
+    // Of each four digits, the second, third and fourth complete a byte, and have 4, 2 and 0 bits left over.
     if ((i & 3) !== 0) bytes[at++] = bits >> (2 * (3 - (i & 3)))
   }
-  // Bits that the last digit has to spare must be zero, or two texts would name one key.
+  // The bits that the last digit has left over must be zero, or two texts would stand for the same bytes.
   const spare = (1 << (count * 6 - length * 8)) - 1
   return seen < none && (bits & spare) === 0 ? bytes : undefined
 }

@@ -7,28 +7,46 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { decodeExactly } from "./exactBase64.ts"
 
-/** An Ed25519 public key: 32 bytes. */
+/**
+ * An Ed25519 public key: 32 bytes.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const PublicKey = Schema.Uint8Array.check(
   Schema.makeFilter((bytes: Uint8Array) => bytes.length === 32 || "expected 32 bytes")
 ).pipe(Schema.brand("PublicKey"))
 export type PublicKey = typeof PublicKey.Type
 
-/** Brands bytes that are known to be 32, without the schema's check. */
+/** Brands bytes whose length is known to be 32, without the schema's check. */
 export const uncheckedPublicKey = Brand.nominal<PublicKey>()
 
-/** The key as padded standard base64, 44 characters. */
+/**
+ * The key as padded standard base64, 44 characters.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const formatPublicKey = (key: PublicKey): string => Base64.encode(key)
 
 /**
  * Reads a public key: canonical base64 of 32 bytes, padded or not, standard or URL-safe, with or without SSB's leading
  * `@` and trailing `.ed25519`. `undefined` when the text is not a public key.
+ *
+ * @category conversions
+ * @since 0.1.0
  */
 export const parsePublicKey = (text: string): PublicKey | undefined => {
   const bytes = decodeExactly(text, 32) ?? decodeExactly(text.replace(/^@/, "").replace(/\.ed25519$/, ""), 32)
   return bytes === undefined ? undefined : uncheckedPublicKey(bytes)
 }
 
-/** `PublicKey` from and to text. */
+/**
+ * `PublicKey` from and to text: read as by `parsePublicKey`, written as by `formatPublicKey`.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const PublicKeyFromString: Schema.Codec<PublicKey, string> = Schema.String.pipe(
   Schema.decodeTo(
     PublicKey,

@@ -1,10 +1,10 @@
 /**
- * Scratch memory: byte arrays that live no longer than a handshake, which needs them by the dozen. They are cut from
- * one shared buffer, because a buffer for each costs more than most of what is computed into it. Copy what you keep: a
- * part of the shared buffer keeps all of it alive.
+ * Scratch memory: byte arrays that live no longer than a handshake, which needs dozens of them. They are cut from one
+ * shared buffer, because to allocate a buffer for each costs more than most of what is computed into it. Copy what you
+ * keep: a part of the shared buffer keeps all of it alive.
  */
 
-/** Enough for some ten sides of handshakes. */
+/** Enough for one side of about ten handshakes. */
 const sharedBytes = 16 * 1024
 
 let shared = new Uint8Array(sharedBytes)
