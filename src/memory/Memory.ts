@@ -1,6 +1,6 @@
 /**
- * `memory:NAME`: listeners within the process, for tests of protocols and for parts of one program. Each layer is a
- * space of names of its own. Nothing is shared: what is offered is copied, as a kernel would.
+ * `memory:NAME`: connections within the process, for tests of protocols and between parts of one program. Each layer
+ * has names of its own. The two ends share no memory: bytes are copied, as a kernel would copy them.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -29,7 +29,7 @@ const make = (listeners: Listeners, turns: Turns): Transport.Shape =>
     trusted: true,
     cost: 0,
     dial: ({ name }) =>
-      // Nothing can interrupt between the pair and its links, or an end would belong to nobody.
+      // Uninterruptible: between the pair and its links, an interruption would leave an end that nothing closes.
       Effect.uninterruptible(
         Effect.suspend(() => {
           const onAccepted = listeners.get(name)
@@ -49,6 +49,12 @@ const make = (listeners: Listeners, turns: Turns): Transport.Shape =>
       )
   })
 
-/** A new space of names: Multiservers dial each other that are built over the same layer. */
+/**
+ * The `memory` transport, with names of its own. Multiservers that are to dial each other have to share one such layer:
+ * call this once, and keep what it returns.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = (): Layer.Layer<Transport.Transport<"memory">> =>
   Layer.sync(Transport.Transport("memory"), () => make(new Map(), new Turns()))

@@ -1,18 +1,18 @@
-/** Two ports, each the other's end, with the manners of a socket: bounded, and heard on a later turn. */
+/** Two connected ports that behave as sockets do: they are bounded, and each is notified on a later turn. */
 import { isArrayNonEmpty } from "effect/Array"
 import { type ConnectionReason, locallyClosed, Reset } from "../ConnectionError.ts"
 import type { Chunks, Port, PortListener } from "../Port.ts"
 
-/** Full when this many bytes wait at the other end. */
+/** A port is full when this many bytes wait at the other end. */
 const highWater = 128 * 1024
 
 /**
- * How many turns follow one another before the rest of the process has one: two ends that answer each other would go on
- * for ever.
+ * How many notifications run as microtasks before the event loop gets a turn. Without this bound, two ends that answer
+ * each other would block the process for ever.
  */
 const maxTurns = 256
 
-/** The turns of the ports of one space, which share them. */
+/** Runs the notifications of the ports of one layer, which share the bound. */
 export class Turns {
   private taken = 0
 
@@ -38,7 +38,7 @@ class MemoryPort implements Port {
   private incomingBytes = 0
   private inputEnded = false
   private endSaid = false
-  /** The other end has closed, after it had said its end. */
+  /** The other end has closed, after it ended its direction. */
   private isAlone = false
   private scheduled = false
   private readonly turns: Turns
@@ -52,7 +52,7 @@ class MemoryPort implements Port {
     this.notify()
   }
 
-  /** On a microtask, so that no side runs inside the other's call. */
+  /** Notifies the listener on a later turn, so that neither side runs inside the other's call. */
   private notify(): void {
     if (this.scheduled) return
     this.scheduled = true
@@ -79,11 +79,11 @@ class MemoryPort implements Port {
   offer(bytes: Uint8Array): boolean {
     if (this.failure !== undefined || this.endSaid) return true
     if (this.isAlone) {
-      // A kernel takes it, and says a moment later that nobody was there.
+      // As a kernel does: it accepts the bytes, and reports a moment later that nobody is there.
       this.turns.later(() => this.refused())
       return true
     }
-    // Not `slice`, which of a Node `Buffer` is no copy.
+    // Not `slice`: on a Node `Buffer` it makes no copy.
     this.other?.receive(new Uint8Array(bytes))
     return true
   }
@@ -101,7 +101,7 @@ class MemoryPort implements Port {
     this.notify()
   }
 
-  /** What was offered is where the kernel would be: at the other end. */
+  /** Always 0, because offered bytes are at the other end at once. */
   get pending(): number {
     return 0
   }
@@ -135,7 +135,10 @@ class MemoryPort implements Port {
     this.other?.peerGone(false)
   }
 
-  /** As a kernel answers: whoever still writes to a closed end is told so, and what had arrived can be read. */
+  /**
+   * The other end has closed. As with a kernel, what had arrived can still be read. After a clean close only a later
+   * write fails, with `EPIPE`; otherwise this end fails at once, with `ECONNRESET`.
+   */
   private peerGone(clean: boolean): void {
     if (clean) this.isAlone = true
     else this.failure ??= new Reset({ code: "ECONNRESET" })

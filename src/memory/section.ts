@@ -6,7 +6,12 @@ import { type Definition, definition } from "../address/definition.ts"
 import { PlainText, parsePlainText } from "../address/text.ts"
 import { makeUnchecked } from "../schema/makeUnchecked.ts"
 
-/** `memory:NAME`, a listener in the same process. */
+/**
+ * `memory:NAME`, a listener in the same process.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Memory extends Schema.TaggedClass<Memory>("effect-multiserver/Memory")("memory", {
   name: PlainText
 }) {
