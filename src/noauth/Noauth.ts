@@ -1,9 +1,9 @@
 /**
- * `noauth`: no encryption and no authentication, for peers that are vouched for by where they are.
+ * `noauth`: no encryption and no authentication, for peers that are trusted because of where they are.
  *
- * Over unix sockets and memory, which only this user's processes can reach, the peer is `Trusted`. Over loopback any
- * local user gets there, and any web page: the peer is `Anonymous`, unless the layer trusts loopback. Anywhere else it
- * is `Insecure`. It never shows our own key as the peer's, as npm multiserver does.
+ * Over unix sockets and memory, which only this user's processes can reach, the peer is `Trusted`. Loopback can be
+ * reached by any local user and any web page: there the peer is `Anonymous`, unless the layer trusts loopback. Anywhere
+ * else to dial or listen fails with `Insecure`. Unlike npm multiserver, it never gives our own key as the peer's.
  */
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -14,18 +14,28 @@ import { Trusted } from "../Peer.ts"
 import * as Transform from "../Transform.ts"
 import type { Below } from "../Transport.ts"
 
-/** Who is trusted without proof. */
+/**
+ * Options of `noauth`.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface Options {
-  /** Whether everybody who can reach loopback is taken for this user. By default not. */
+  /** Whether every peer over loopback is `Trusted`, as if it were this user's own process. By default not. */
   readonly trustLoopback?: boolean
 }
 
 const insecure = ({ reach, trusted }: Below): string | undefined =>
   trusted || reach === "device"
     ? undefined
-    : "noauth lets everybody in who gets there: use it over unix, memory or a loopback address, or take shs"
+    : "noauth lets in everybody who can connect: use it over unix, memory or a loopback address, or take shs"
 
-/** The transform `noauth`. */
+/**
+ * The transform `noauth`. It needs no keys.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = (options: Options = {}): Layer.Layer<Transform.Transform<"noauth">> => {
   const wrap = (link: Link.Link, _section: Address.Noauth, below: Below) =>
     Effect.sync(() => {

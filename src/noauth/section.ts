@@ -8,7 +8,12 @@ import { keyExpected } from "../address/keyed.ts"
 import { parsePublicKey } from "../crypto/publicKey.ts"
 import { makeUnchecked } from "../schema/makeUnchecked.ts"
 
-/** `noauth`: no encryption and no authentication. A key in it is read and forgotten. */
+/**
+ * `noauth`: no encryption and no authentication. A key in it is checked and ignored.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Noauth extends Schema.TaggedClass<Noauth>("effect-multiserver/Noauth")("noauth", {}) {
   static readonly [definition]: Definition<Noauth> = {
     name: "noauth",
