@@ -1,8 +1,9 @@
 /**
  * `unix:PATH`: sockets in the file system, which only this user can reach.
  *
- * A listener's socket is bound under a name of its own and then linked to its path: it appears there at once, listening
- * and with mode 0600, and never in the place of another's. Windows pipes are not supported yet.
+ * A listener binds its socket under a private name, and then links it to its path. So the socket appears there only
+ * when it listens and has mode 0600, and it replaces nothing but a dead socket of this user. Windows pipes are not
+ * supported yet.
  */
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
@@ -24,7 +25,7 @@ import * as Transport from "../Transport.ts"
 import { isListed, prefixOf } from "./alive.ts"
 import { pathToOurs } from "./ours.ts"
 
-/** The longest path that a socket address holds on Linux, in bytes; other systems have a few less. */
+/** The longest path that fits into a socket address, in bytes. Systems other than Linux have a few bytes less. */
 const maxPathBytes = process.platform === "linux" ? 107 : 103
 
 const tooLong = (path: string): string | undefined =>
@@ -36,7 +37,7 @@ const tooLong = (path: string): string | undefined =>
 
 const noSocket = "there is a file at that path that is no socket"
 
-/** Whether something else is at a path. What can't be looked at may be a socket. */
+/** Whether something that is not a socket is at the path. `false` also where the path can't be looked up. */
 const isNoSocket = (path: string): boolean =>
   Result.getOrElse(
     Result.try(() => fs.statSync(path, { throwIfNoEntry: false })?.isSocket() === false),
@@ -44,7 +45,8 @@ const isNoSocket = (path: string): boolean =>
   )
 
 /**
- * `EAGAIN`: whoever listens has as many waiting as it takes. A file that is no socket refuses as a dead socket does.
+ * `EAGAIN`: the listener's backlog is full. `ECONNREFUSED` is the answer of a dead socket, and of a file that is not a
+ * socket, so that is looked up first.
  */
 const dialReason =
   (path: string) =>
@@ -56,7 +58,7 @@ const dialReason =
       : new Unreachable({ code, cause })
   }
 
-/** The path by which a socket is dialed. Where nothing proves who is behind it, it has to be this user's own. */
+/** The path to dial. Where the stack does not authenticate the peer, the socket has to be this user's own or root's. */
 const pathTo = (path: string, authenticates: boolean): Effect.Effect<string, TransportReason, Scope.Scope> =>
   authenticates
     ? Effect.succeed(path)
@@ -78,7 +80,7 @@ const dial = (
   reading: Reading
 ): Effect.Effect<Link, TransportReason, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (outer) =>
-    // What holds the socket is let go of when it is connected.
+    // This inner scope holds the descriptor that the path may lead through, and closes once the socket is connected.
     Effect.scoped(
       Effect.flatMap(pathTo(section.path, told.authenticates), (path) =>
         Scope.provide(
@@ -129,13 +131,13 @@ const socketAt = (path: string): fs.Stats | undefined => {
   return stats?.isSocket() === true ? stats : undefined
 }
 
-/** Removes the file, if it still is the one that was seen. */
+/** Removes the socket file, if it is still the one that was seen. */
 const removeIfSame = (path: string, seen: fs.Stats): void => {
   const now = socketAt(path)
   if (now?.ino === seen.ino && now.dev === seen.dev) fs.unlinkSync(path)
 }
 
-/** Whether the socket is a dead one of ours: nobody listens behind it. */
+/** Whether the socket is this user's and dead: nothing listens on it. Connects only if the kernel lists no listener. */
 const isStale = (path: string, stats: fs.Stats, own: string): Effect.Effect<boolean> =>
   stats.uid !== process.geteuid?.() ||
   Result.getOrElse(
@@ -154,7 +156,7 @@ const isStale = (path: string, stats: fs.Stats, own: string): Effect.Effect<bool
         return Effect.sync(() => socket.destroy())
       })
 
-/** Puts the socket at its path, where a dead one of ours may lie, and nothing else. */
+/** Links the socket to its path. It replaces a dead socket of this user there, and nothing else. */
 const publish = (own: string, path: string): Effect.Effect<void, BindReason> =>
   attempt(() => fs.linkSync(own, path)).pipe(
     Effect.catchTag("AddressInUse", (inUse) =>
@@ -171,8 +173,9 @@ const publish = (own: string, path: string): Effect.Effect<void, BindReason> =>
   )
 
 /**
- * A name of its own beside the socket's path, by which the kernel lists the listener. It has a letter: Node takes
- * `.23e4` for a port. Where that is as long as paths can be, this one is no longer.
+ * A private name for the socket, in the folder of its path. The kernel lists the listener by this name (`alive.ts`).
+ * It begins with `.s`, because Node would take a number such as `.23e4` for a port. It is cut short where it would make
+ * the path too long.
  */
 const privatePath = (target: string): string => {
   const room = maxPathBytes - Buffer.byteLength(path.join(path.dirname(target), "x")) + 1
@@ -182,7 +185,7 @@ const privatePath = (target: string): string => {
   )
 }
 
-/** A socket made in here has mode 0600. The mask is the process's, so nothing may happen between. */
+/** Sockets that `run` binds have mode 0600. The umask is that of the whole process, so `run` must be synchronous. */
 const privately = (run: () => void): void => {
   const mask = process.umask(0o177)
   try {
@@ -192,10 +195,10 @@ const privately = (run: () => void): void => {
   }
 }
 
-/** A worker has no mask of its own to set, and without one the socket would be open to others for a moment. */
+/** A worker thread can't set the umask, and without that the socket would be open to other users for a moment. */
 const inWorker = isMainThread ? undefined : "a worker thread can't make a private socket; listen in the main thread"
 
-/** The same socket for those in other directories; as it was where that would be longer than paths can be. */
+/** The section with an absolute path, for dialers in other directories. Unchanged where that path would be too long. */
 const fromAnywhere = (section: Address.Unix): Address.Unix => {
   const absolute = path.resolve(section.path)
   if (tooLong(absolute) !== undefined) return section
@@ -214,7 +217,7 @@ const listen = (
   Effect.gen(function* () {
     const wrong = tooLong(section.path) ?? inWorker
     if (wrong !== undefined) return yield* new NotListenable({ detail: wrong })
-    // For a missing directory the binding would say EACCES.
+    // `privatePath` fails with ENOENT where the directory is missing. The bind would fail with EACCES.
     const own = yield* attempt(() => privatePath(section.path))
     const detail = tooLong(own)
     if (detail !== undefined) return yield* new NotListenable({ detail })
@@ -225,7 +228,9 @@ const listen = (
     yield* bound(open, { path: own }, bindReason, privately)
     const { mode } = yield* attempt(() => fs.lstatSync(own))
     if ((mode & 0o777) !== 0o600) {
-      return yield* new NotListenable({ detail: "the file system keeps no modes there: others could connect" })
+      return yield* new NotListenable({
+        detail: "the file system there keeps no file modes, so other users could connect: take another directory"
+      })
     }
     yield* Effect.acquireRelease(
       Effect.ensuring(
@@ -240,7 +245,13 @@ const listen = (
     return { section: fromAnywhere(section) }
   })
 
-/** Unix sockets. */
+/**
+ * The `unix` transport. It listens on sockets that only this user can reach (mode 0600). Where the stack does not
+ * authenticate the peer, it dials only sockets of this user or of root.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = (): Layer.Layer<Transport.Transport<"unix">> =>
   Layer.effect(
     Transport.Transport("unix"),

@@ -1,15 +1,15 @@
 /**
- * Whether a socket of ours has a listener, as the kernel says it. Connecting would tell too, but would take the one
- * conversation of a listener that has just one.
+ * Asks the kernel whether a socket that this library has bound has a listener. Connecting would tell too, but would use
+ * up the only connection of a listener that accepts just one.
  *
- * The kernel lists a socket by the name with which it was bound, and each of ours is bound under a private name beside
- * its path. So that name begins with what stands for the path.
+ * The kernel lists a socket by the name under which it was bound. This library binds each socket under a private name
+ * beside its path (`Unix.ts`), so the private name begins with a hash that stands for the path.
  */
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
 
-/** What the private names for a path begin with: a hash of its folder and of its name in there. */
+/** The beginning of the private names for a path: a hash of its folder and of its name in that folder. */
 export const prefixOf = (target: string): string => {
   const { dev, ino } = fs.statSync(path.dirname(target))
   const hash = createHash("sha256")
@@ -18,12 +18,12 @@ export const prefixOf = (target: string): string => {
   return `.s${hash.slice(0, 8)}`
 }
 
-/** Where Linux lists the sockets of this network namespace. */
+/** Where Linux lists the unix sockets of this network namespace. */
 const table = "/proc/net/unix"
-/** Of its flags, the one that a listening socket has. */
+/** The flag that a listening socket has in that table. */
 const accepts = 0x10000
 
-/** Whether another socket than `own` listens for the path. `false`: the kernel doesn't say so, which proves nothing. */
+/** Whether the kernel lists a listener for the path other than `own`. `false` proves nothing: it may not list it. */
 export const isListed = (target: string, own: string): boolean => {
   if (!fs.existsSync(table)) return false
   const prefix = prefixOf(target)

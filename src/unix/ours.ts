@@ -1,9 +1,9 @@
 /**
- * Whether a socket in the file system is this user's own, or root's, who is everybody: of one that was looked at, and
- * not of one that somebody puts in its place a moment later.
+ * Whether a socket in the file system is this user's own, or root's, because root can do all that this user can. If it
+ * is, the answer is a path to the very socket that was looked at. Another user can't put a different one in its place.
  *
- * The path to it follows no link that another user made. Such a link leads where its owner likes, to another socket of
- * this user's, say, which would take for its own what was meant for this one.
+ * The path follows no symbolic link that another user made, because its owner chooses where it leads: for example to
+ * another socket of this user, whose listener would then take this dial for one of its own.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -11,14 +11,14 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { isOurs } from "../privateFile.ts"
 
-/** What the system says against it. */
+/** The error of a system call. */
 export type Failure = NodeJS.ErrnoException
 
-/** Opens no file, but holds it. Node has no name for it. */
+/** Linux's flag to get a descriptor of a file without opening it. Node has no constant for it. */
 const O_PATH = 0o10000000
-/** Where Linux has what a process holds, under names that lead to just that. */
+/** Where Linux lists the descriptors of this process, each as a path to the very file that it holds. */
 const descriptors = "/proc/self/fd"
-/** As many as Linux follows. */
+/** The number of symbolic links that Linux follows in one path. */
 const maxLinks = 40
 
 const call = <A>(run: (done: (error: Failure | null, value?: A) => void) => void): Effect.Effect<A, Failure> =>
@@ -31,7 +31,7 @@ const readlink = (file: string): Effect.Effect<string, Failure> => call((done) =
 
 const isWritable = ({ mode }: fs.Stats): boolean => (mode & 0o022) !== 0
 
-/** Others can replace nothing in a folder that they can't write to. In a sticky one they can't replace what is ours. */
+/** Whether others can't replace what is ours in the folder: they can't write to it, or it is sticky. */
 const isClosed = (folder: fs.Stats): boolean =>
   isOurs(folder.uid) && (!isWritable(folder) || (folder.mode & 0o1000) !== 0)
 
@@ -71,18 +71,18 @@ const follow = (file: string): Effect.Effect<Place | undefined, Failure> =>
     return { real, isClosed: closed }
   })
 
-/** The path without links, when nobody else can change what is found there. */
+/** For systems without `/proc/self/fd`: the path without links, if no other user can change what it leads to. */
 export const byFolders = (file: string): Effect.Effect<string | undefined, Failure> =>
   Effect.gen(function* () {
     const place = yield* follow(file)
     if (place?.isClosed !== true) return undefined
-    // Sticky is not enough here: when our socket has gone, others can make one of its name.
+    // A sticky folder is not enough here: when our socket is gone, others can make one with its name.
     if (isWritable(yield* lstat(path.dirname(place.real)))) return undefined
     const { uid } = yield* lstat(place.real)
     return isOurs(uid) ? place.real : undefined
   })
 
-/** A path to what is held, as long as the scope. */
+/** A path through a descriptor, which holds the socket as long as the scope is open. */
 const byDescriptor = (file: string): Effect.Effect<string | undefined, Failure, Scope.Scope> =>
   Effect.gen(function* () {
     const place = yield* follow(file)
@@ -93,7 +93,7 @@ const byDescriptor = (file: string): Effect.Effect<string | undefined, Failure, 
     )
     const held = path.join(descriptors, String(fd))
     const stats = yield* call<fs.Stats>((done) => fs.fstat(fd, done))
-    // Others may have put a link in the place of a folder meanwhile. Then what is held lies elsewhere.
+    // Others may have replaced a folder with a link meanwhile. Then the descriptor holds something elsewhere.
     const isThere = path.dirname(yield* readlink(held)) === path.dirname(place.real)
     return isThere && isOurs(stats.uid) && !stats.isSymbolicLink() ? held : undefined
   })

@@ -7,15 +7,15 @@ import { fault, type Parsed } from "../address/fault.ts"
 import { textThat } from "../address/text.ts"
 import { makeUnchecked } from "../schema/makeUnchecked.ts"
 
-/** Control and format characters, lone surrogates: no path that a person has made has them. */
+/** Control and format characters, lone surrogates: refused, because no path that a person has made has them. */
 const notInPath = /[\p{C}]/u
 
-/** What can't stand in an address, or would be read as something else: it is written as `%20`. */
+/** What is written as `%xx`: white space and `;`, which an address can't have, and a `%` that reads as an escape. */
 const encoded = /[\p{Z};]|%(?=[0-9A-Fa-f]{2})/gu
 
-const expected = "a path, with white space, ; and control characters as %xx, in UTF-8"
+const expected = "a path without control characters, with white space and ; as %xx, in UTF-8"
 
-/** The path from `start` on. A `%` that two hex digits don't follow stands for itself, as 3.8.2 has each. */
+/** Reads the path from `start` on. A `%` without two hex digits behind it stands for itself; in 3.8.2 every `%` does. */
 const parse = (text: string, start: number): Parsed<string> => {
   if (start >= text.length) return fault(BadPath, text.length, expected)
   const written = text.slice(start)
@@ -27,9 +27,15 @@ const parse = (text: string, start: number): Parsed<string> => {
 
 const print = (path: string): string => path.replace(encoded, (character) => encodeURIComponent(character))
 
-/** `unix:PATH`: everything after the first `:`. White space, `;` and what reads as an escape are written as `%xx`. */
+/**
+ * `unix:PATH`, where PATH is everything after the first `:`. White space, `;` and a `%` that reads as an escape are
+ * written as `%xx`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Unix extends Schema.TaggedClass<Unix>("effect-multiserver/Unix")("unix", {
-  path: textThat("a character at least, and no control character", (path) => path !== "" && !notInPath.test(path))
+  path: textThat("at least one character, and no control character", (path) => path !== "" && !notInPath.test(path))
 }) {
   static readonly [definition]: Definition<Unix> = {
     name: "unix",
