@@ -15,7 +15,7 @@ const encoded = /[\p{Z};]|%(?=[0-9A-Fa-f]{2})/gu
 
 const expected = "a path without control characters, with white space and ; as %xx, in UTF-8"
 
-/** Reads the path from `start` on. A `%` without two hex digits behind it stands for itself; in 3.8.2 every `%` does. */
+/** Reads the path from `start` on. A `%` without two hex digits after it stands for itself; in 3.8.2 every `%` does. */
 const parse = (text: string, start: number): Parsed<string> => {
   if (start >= text.length) return fault(BadPath, text.length, expected)
   const written = text.slice(start)
