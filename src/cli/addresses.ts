@@ -16,24 +16,24 @@ import * as Meant from "./meant.ts"
 const variable = variables.address.name
 
 /**
- * Addresses are taken as they are and parsed by the handler: the parser of arguments would echo a bad one, seed and
- * all.
+ * Addresses are plain strings here, and parsed by the handler: the parser of arguments would print a bad one with its
+ * seed.
  */
 export const address = Argument.String("address")
 
 export const fileFlag = Flag.String("address-file").pipe(
   Flag.withMetavar("FILE"),
-  Flag.withDescription(`Read the address from a file; without both, from ${variable}`),
+  Flag.withDescription(`Read the address from a file; without this and an argument, from ${variable}`),
   Flag.optional
 )
 
 export interface Given {
   readonly addresses: Address.MultiAddress
-  /** A seed was in the arguments, where every user of this machine can read it. */
+  /** Whether a seed or token was in the arguments, where every user of this machine can read it. */
   readonly exposed: boolean
 }
 
-/** What is wrong with a text, and what may have been meant. It never holds the text itself. */
+/** The error, with what may have been meant. It never contains the text itself. */
 const explained = (text: string, error: Address.AddressError): Address.AddressError => {
   const { reason } = error
   if (reason._tag !== "Syntax") return error
@@ -41,7 +41,7 @@ const explained = (text: string, error: Address.AddressError): Address.AddressEr
   return new Address.AddressError({ reason: new Address.Syntax({ offset: reason.offset, expected }) })
 }
 
-/** Addresses, or an invite in a form of its own. */
+/** Parses addresses, or an invite in one of its own forms. */
 const parseOne = (text: string): Result.Result<Address.MultiAddress, Address.AddressError> => {
   const parsed = Address.parse(text)
   if (Result.isSuccess(parsed)) return parsed
@@ -74,7 +74,7 @@ const fromVariable = Config.String(variable).pipe(
   )
 )
 
-/** The addresses that were given, from the first place that has some. */
+/** The addresses that were given: as arguments, in a file, or else in the variable. */
 export const given = (
   texts: ReadonlyArray<string>,
   file: Option.Option<string>
@@ -91,7 +91,7 @@ export const given = (
     return { addresses: yield* fromVariable, exposed: false }
   })
 
-/** Said when `exposed`. */
+/** The warning for addresses that are `exposed`. */
 export const exposedWarning = {
   event: "warning",
   message:

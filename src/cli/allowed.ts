@@ -10,12 +10,12 @@ import * as Stacks from "./stacks.ts"
 export const flag = Flag.String("allow").pipe(
   Flag.withMetavar("KEY"),
   Flag.withDescription(
-    "Let in who holds this public key; can be repeated. Without it, every peer that passes the handshake"
+    "Let in the peer that holds this public key; can be repeated. Without it, every peer that passes the handshake"
   ),
   Flag.atLeast(0)
 )
 
-/** The keys; a list of them on a stack that proves none would look like a lock and be none. */
+/** The keys of `--allow`. Refused on a stack that does not authenticate, where the list would keep nobody out. */
 export const parse = (
   texts: ReadonlyArray<string>,
   addresses: Address.MultiAddress
@@ -33,7 +33,7 @@ export const parse = (
     return keys
   })
 
-/** Every peer when no key is named. All keys are compared, so that the time tells nothing of which one it is. */
+/** Lets in every peer if there are no keys. Compares all keys, so that the time does not tell which one matches. */
 export const authorize =
   (keys: ReadonlyArray<Identity.PublicKey>) =>
   ({ publicKey }: { readonly publicKey: Identity.PublicKey }): Effect.Effect<boolean, never, Primitives> =>

@@ -1,4 +1,4 @@
-/** `multiserver bridge`: who connects here is relayed to a peer that speaks another stack. */
+/** `multiserver bridge`: relays each connection to a peer that speaks another stack. */
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -22,7 +22,7 @@ import * as Stacks from "./stacks.ts"
 type Failure = Address.AddressError | DialError | ConnectionError
 type Needs = Multiserver.Multiserver | Scope.Scope
 
-/** A dial that fails for one of many is said, and ends nothing else. */
+/** Reports a dial that fails for one of many connections. The others go on. */
 const reported =
   (relaying: Listener.Handler<Failure, Needs>): Listener.Handler<Failure, Needs | Reporter> =>
   (connection) =>
@@ -35,7 +35,7 @@ export const bridge = Command.make("bridge", {
     Argument.withDescription("What to listen on; several addresses are joined by ;")
   ),
   dial: Argument.String("dial").pipe(
-    Argument.withDescription("Who to dial for each who connects; several addresses of the same peer are joined by ;"),
+    Argument.withDescription("Who to dial for each connection; several addresses of the same peer are joined by ;"),
     Argument.optional
   ),
   addressFile: Addresses.fileFlag,

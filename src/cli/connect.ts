@@ -66,7 +66,7 @@ export const connect = Command.make("connect", {
       yield* dial(addresses).pipe(
         Effect.flatMap((connection) => Pipe.bridge(connection, how)),
         Effect.scoped,
-        // The connection was ended without a goodbye: not all was said.
+        // Caught outside of the scope: so the connection has ended without a goodbye, because not everything was taken.
         Effect.catchTag("StdoutClosed", () => Effect.void),
         Effect.provide(
           Stacks.layer({ ...options, appKey }).pipe(

@@ -19,12 +19,13 @@ import * as Stacks from "./stacks.ts"
 import * as Tls from "./tls.ts"
 import * as Used from "./used.ts"
 
-/** For all who dial. */
+/** For all commands that dial. */
 export const flags = {
   timeout: Flag.String("timeout").pipe(
     Flag.withMetavar("DURATION"),
     Flag.withDescription(
-      "For all attempts together, such as 500ms, 10s or 2m (default: 30s); a longer one gives each step its time"
+      "How long all attempts together may take, such as 500ms, 10s or 2m (default: 30s); a long one also extends " +
+        "the deadline of each step"
     ),
     Flag.optional
   ),
@@ -37,13 +38,13 @@ export const flags = {
   proxy: Proxy.flag
 }
 
-/** For those who only dial. */
+/** For commands that only dial. */
 export const ownFlags = {
   ...flags,
   ...Tls.flags,
   origin: Flag.String("origin").pipe(
     Flag.withMetavar("ORIGIN"),
-    Flag.withDescription("The origin to show over ws and wss, as a page of it would; without it, none"),
+    Flag.withDescription("The origin to show over ws and wss, as a web page of it would; without it, none"),
     Flag.optional
   )
 }
@@ -66,8 +67,8 @@ export type Dial = (
 ) => Effect.Effect<Connection.Connection, Address.AddressError | DialError, Multiserver.Multiserver | Scope.Scope>
 
 /**
- * What each step of an attempt may take, where that is more than it has by itself. Addresses that are dialed one after
- * another share the time, so that a silent one does not take that of the others.
+ * How long each step of an attempt may take, where that is longer than its default deadline. Addresses that are dialed
+ * one after another share the time, so that a silent one does not use up that of the others.
  */
 const shareOf = (duration: Duration.Duration, addresses: Address.MultiAddress, race: boolean): Timeouts => ({
   atLeast: Duration.toMillis(duration) / (race ? 1 : addresses.length)
@@ -90,11 +91,11 @@ const usesOf = (input: Input): ReadonlyArray<Used.Given> => [
   ...Used.given(Option.isSome(input.tlsCa), "--tls-ca", "a wss address", "wss")
 ]
 
-/** Fails when a flag is given that no address has a use for. */
+/** Fails if a given flag is for none of the addresses. */
 export const checkUsed = (input: Input, addresses: Address.MultiAddress): Effect.Effect<void, UsageError> =>
   Used.check(usesOf(input), addresses, "dialed")
 
-/** The same for those who only dial. */
+/** The same for commands that only dial. */
 export const checkOwnUsed = (input: OwnInput, addresses: Address.MultiAddress): Effect.Effect<void, UsageError> => {
   const { origin } = input
   const uses = [
@@ -105,7 +106,7 @@ export const checkOwnUsed = (input: OwnInput, addresses: Address.MultiAddress): 
   return Used.check(uses, addresses, "dialed")
 }
 
-/** Fails when none of the addresses is spoken, for those who dial only later. */
+/** Fails if the command speaks none of the addresses: for `bridge`, which dials them only later. */
 export const checkSpoken = (addresses: Address.MultiAddress): Effect.Effect<void, DialError> => {
   const [{ stack }] = addresses
   return addresses.some(Stacks.speaks)
@@ -115,7 +116,7 @@ export const checkSpoken = (addresses: Address.MultiAddress): Effect.Effect<void
       )
 }
 
-/** The protocols' options. */
+/** The options of the transports that the flags give. */
 export const options = (input: Input): Effect.Effect<Stacks.Dialing, UsageError | LocalError, Needs> =>
   Effect.gen(function* () {
     const onion = yield* Socks.parse(input.socks)
@@ -123,7 +124,7 @@ export const options = (input: Input): Effect.Effect<Stacks.Dialing, UsageError 
     return { web: { ...(yield* Tls.trust(input.tlsCa)), proxies }, onion }
   })
 
-/** The same for those who only dial. */
+/** The same for commands that only dial. */
 export const ownOptions = (input: OwnInput): Effect.Effect<Stacks.Dialing, UsageError | LocalError, Needs> =>
   Effect.gen(function* () {
     const { web, ...rest } = yield* options(input)

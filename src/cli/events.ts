@@ -16,12 +16,12 @@ import { authenticates } from "./stacks.ts"
 interface OfConnection {
   /** Whether this side dialed or listened. */
   readonly role: "dial" | "listen"
-  /** The other end, as reached, with the key that it proved. */
+  /** The peer's address as it was reached, with the key that the peer proved. */
   readonly address: string
   readonly stack: string
-  /** The IP that it came from; `null` of a dial, and where there is none. */
+  /** The IP that the peer came from; `null` for a dial, and where there is none. */
   readonly source: string | null
-  /** Since it was accepted, or its dial began. */
+  /** Milliseconds since the connection was accepted, or since its dial began. */
   readonly millis: number
 }
 
@@ -30,11 +30,11 @@ interface OfPeer {
   readonly peer: string | null
 }
 
-/** What is said of a failure. */
+/** What is reported about a failure. */
 export interface Failed {
   readonly reason: string
   readonly message: string
-  /** Of a dial that tried several addresses. */
+  /** Only for a dial that tried several addresses. */
   readonly attempts?: ReadonlyArray<{ readonly address: string; readonly reason: string; readonly message: string }>
 }
 
@@ -84,7 +84,7 @@ export type Event =
 // events from elsewhere
 // -----------------------------------------------------------------------------
 
-/** The library's events. A failed dial is said once, as the command's error. */
+/** Converts an event of the library. `undefined` for a failed dial, which is reported once: as the command's error. */
 export const fromLibrary = (event: Events.Event): Event | undefined => {
   switch (event._tag) {
     case "Connected":
@@ -125,14 +125,14 @@ export const failed = (error: CommandError): Failed => {
 
 export const fromError = (error: CommandError): Event => ({ event: "error", tag: error._tag, ...failed(error) })
 
-/** The dial failed that was made for who is at `from`. */
+/** The event for a failed dial of `bridge`, made for the connection that came from `from`. */
 export const fromFailedDial = (from: Address.Address, error: DialError): Event => ({
   event: "dial-failed",
   from: Address.format(from),
   ...failed(error)
 })
 
-/** A defect: a fault of this program, and of nobody else. */
+/** The event for a defect, which is always a bug of this program. */
 export const fromDefect = (cause: Cause.Cause<unknown>): Event => ({
   event: "error",
   tag: "Defect",
@@ -147,8 +147,8 @@ export const fromDefect = (cause: Cause.Cause<unknown>): Event => ({
 const amount = (bytes: number): string => `${bytes} byte${bytes === 1 ? "" : "s"}`
 
 /**
- * How a connection ended, where that was not a failure of the network or the peer. Only under a stack that proves keys
- * is an end a goodbye: anybody on the way can make the end of a plain one.
+ * How a connection ended, in words unless it failed. An end is called a goodbye only where the stack proves keys:
+ * elsewhere anybody on the way can fake it.
  */
 const ending = ({ reason, stack }: { readonly reason: string; readonly stack: string }): string => {
   const proved = authenticates(stack)
@@ -164,10 +164,10 @@ const ending = ({ reason, stack }: { readonly reason: string; readonly stack: st
   }
 }
 
-/** Repeated ones are said as one. */
+/** How many events this one stands for. */
 const timesOf = ({ count }: { readonly count: number }): string => (count === 1 ? "" : ` (${count} times)`)
 
-/** What comes from outside is in many fields. Only messages have lines of their own. */
+/** Makes the texts of an event safe to print, because peers can affect many. Only messages may have several lines. */
 const safely = (event: Event): Event =>
   Object.assign(
     { ...event },
@@ -176,12 +176,12 @@ const safely = (event: Event): Event =>
     )
   )
 
-/** One event as a person reads it. */
+/** One event as text for people. */
 export const formatLine = (raw: Event): string => {
   const event = safely(raw)
   switch (event.event) {
     case "listening":
-      if (event.addresses.length === 0) return "listening, where nobody within the scope that was asked for can dial"
+      if (event.addresses.length === 0) return "listening, but on no address that can be dialed from the given --scope"
       return event.addresses.map((address) => `listening on ${address}`).join("\n")
     case "connected":
       return `connected with ${event.address}`
@@ -214,14 +214,14 @@ export const formatLine = (raw: Event): string => {
 export class Reporter extends Context.Service<
   Reporter,
   {
-    /** Whether output is for programs. */
+    /** Whether output is JSON, for programs. */
     readonly json: boolean
-    /** Says an event on stderr. */
+    /** Reports an event on stderr. */
     readonly say: (event: Event) => Effect.Effect<void>
   }
 >()("effect-multiserver/cli/Reporter") {}
 
-/** Whether `--json` is given: known before the arguments are parsed, because a usage error is an event too. */
+/** Whether `--json` is given. Needed before the arguments are parsed, because a usage error is an event, too. */
 const wantsJson = (args: ReadonlyArray<string>): boolean => {
   const end = args.indexOf("--")
   return args.slice(0, end < 0 ? args.length : end).some((arg) => arg === "--json" || arg === "--json=true")

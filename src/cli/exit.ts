@@ -1,4 +1,4 @@
-/** What becomes of the command: each failure that it can end with, its exit code, and what is said of it. */
+/** How the command ends: each failure that it can end with, its exit code, and its message. */
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 import type { AddressError } from "../Address.ts"
@@ -10,20 +10,20 @@ import type { ListenError } from "../ListenError.ts"
 import { question } from "./meant.ts"
 import { spoken } from "./stacks.ts"
 
-/** The exit codes; 128 + N is for signal N. Of 2 to 7, the higher got further. */
+/** The exit codes; 128 + N is for signal N. From 2 to 7, a higher code means that the command got further. */
 export const codes = {
   ok: 0,
-  /** This machine: a file, stdin or stdout, a port that can't be bound. */
+  /** This machine is the cause: a file, stdin or stdout failed, or a port can't be bound. */
   local: 1,
   /**
-   * A wrong flag, argument or variable, an address that is none, or one that this command doesn't speak or the
-   * environment denies.
+   * A wrong flag, argument or variable. Or an address that does not parse, that this command does not speak, or that
+   * the environment denies.
    */
   usage: 2,
   unreachable: 3,
   timedOut: 4,
   handshake: 5,
-  /** After we have authenticated: it refuses our key, or doesn't hold the key of the address. */
+  /** After we have authenticated: the peer refuses our key, or does not hold the key of the address. */
   rejected: 6,
   /** An open connection broke, or ended without a goodbye. */
   broken: 7
@@ -43,7 +43,7 @@ export class LocalError extends Schema.TaggedError<LocalError>("effect-multiserv
   message: Schema.String
 }) {}
 
-/** A signal has ended the command, and not in good order. Nothing is said of it: who sent it knows. */
+/** A signal has ended the command, and its exit code has to say so. No message is printed: the sender knows. */
 export class Signalled extends Schema.TaggedError<Signalled>("effect-multiserver/cli/Signalled")("Signalled", {
   signal: Schema.Int
 }) {}
@@ -57,7 +57,7 @@ export const systemCode = ({ reason }: PlatformError): string | undefined =>
     ? reason.cause.code
     : undefined
 
-/** A failure of the platform at what the command was about to do. */
+/** Makes a `LocalError` of a platform's error. `what` is the beginning of its message: `cannot read FILE`. */
 export const localError =
   (what: string) =>
   (error: PlatformError): LocalError => {
@@ -105,7 +105,7 @@ const attemptCode = (reason: AttemptReason): number => {
   }
 }
 
-/** When several addresses failed, the one that got furthest says most. */
+/** When several addresses failed, the code of the one that got furthest, which says most. */
 const dialCode = ({ reason }: DialError): number =>
   reason._tag === "AllFailed"
     ? Math.max(...reason.attempts.map((attempt) => attemptCode(attempt.reason)))
@@ -140,7 +140,7 @@ export const codeOf = (error: CommandError): number => {
   }
 }
 
-/** The innermost reason's tag: `Rejected`, and not that a handshake failed. */
+/** The tag of the innermost reason: `Rejected`, for example, and not `HandshakeError`. */
 const tagOf = (reason: AttemptReason): string => (reason._tag === "HandshakeError" ? reason.reason._tag : reason._tag)
 
 /** One word for why, within the error's own tag. */
@@ -156,14 +156,14 @@ export const reasonOf = (error: CommandError): string => {
   }
 }
 
-/** Why a file with a secret is not trusted, where whoever gives it as an open descriptor answers for it. */
+/** Reasons not to trust the path of a secret file. They do not apply to a descriptor, whose opener chose the file. */
 const distrusted: ReadonlyArray<string> = ["Exposed", "NotOwned", "Linked"]
 
-/** The other way to give a file with a secret, for one that can't be changed, as on a read-only mount. */
+/** Advice to give the file as a descriptor, for one that can't be changed, as on a read-only mount. Empty otherwise. */
 export const orDescriptor = (flag: "--key-file" | "--tls-key", { _tag }: { readonly _tag: string }): string =>
   distrusted.includes(_tag) ? `; or give it as a descriptor: ${flag} /dev/fd/3 3<FILE` : ""
 
-/** What is said of it. The library's advice on a stack that isn't spoken is for those who write programs. */
+/** The message of a failure. The library's own message on a stack that isn't spoken is for those who write programs. */
 export const messageOf = (error: CommandError): string => {
   if ((error._tag === "DialError" || error._tag === "ListenError") && error.reason._tag === "Unsupported") {
     const { address, reason } = error
@@ -172,7 +172,7 @@ export const messageOf = (error: CommandError): string => {
   return error._tag === "IdentityError" ? error.message + orDescriptor("--key-file", error.reason) : error.message
 }
 
-/** Each address of a dial that tried several. */
+/** The attempts of a dial that tried several addresses. */
 export const attemptsOf = (
   error: CommandError
 ): ReadonlyArray<{ readonly address: string; readonly reason: string; readonly message: string }> | undefined =>

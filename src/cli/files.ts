@@ -14,7 +14,7 @@ import { LocalError, localError, UsageError } from "./exit.ts"
 
 export type Needs = FileSystem.FileSystem | Stdio.Stdio
 
-/** `/dev/fd/3`, as a shell writes it for `<(command)`: the number of a descriptor that is open already. */
+/** The number of an open descriptor, of a path such as `/dev/fd/3`. A shell makes such a path of `<(command)`. */
 const descriptorOf = (file: string): number | undefined => {
   if (file === "/dev/stdin") return 0
   const [, number] = /^\/(?:dev|proc\/self)\/fd\/(\d{1,6})$/.exec(file) ?? []
@@ -23,15 +23,15 @@ const descriptorOf = (file: string): number | undefined => {
 
 const isStdin = (file: string): boolean => file === "-" || descriptorOf(file) === 0
 
-/** What it is called in messages. */
+/** The name of the file in messages. */
 export const nameOf = (file: string): string => (isStdin(file) ? "stdin" : file)
 
-/** Many times what any of these files has. */
+/** Many times the size of any of these files. */
 const maxBytes = 1024 * 1024
 
 const tooLong = (name: string) => new LocalError({ kind: "TooLong", message: `cannot read ${name}: it has over 1 MiB` })
 
-/** The text of a stream. */
+/** The text of a stream. Fails above `maxBytes`. */
 const textOf = <E>(
   name: string,
   stream: Stream.Stream<Uint8Array, E>,
@@ -49,7 +49,7 @@ const textOf = <E>(
     Effect.map(String)
   )
 
-/** The descriptor stays open: its number may be one of this process's own. */
+/** Reads a descriptor, and leaves it open: the number may be that of a descriptor that Node itself uses. */
 const descriptor = (fd: number): Stream.Stream<Uint8Array, LocalError> =>
   NodeStream.fromReadable({
     evaluate: () => createReadStream("", { fd, autoClose: false }),
@@ -63,7 +63,7 @@ const descriptor = (fd: number): Stream.Stream<Uint8Array, LocalError> =>
 const opened = (file: string): Effect.Effect<string, LocalError, Needs> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => textOf(file, fs.stream(file), localError(`cannot read ${file}`)))
 
-/** What was opened for the command is read as it is; whoever opened it chose it. */
+/** Reads stdin or an open descriptor, without checks: its opener chose it. `undefined` if the file is neither. */
 const given = (file: string): Effect.Effect<string, LocalError, Needs> | undefined => {
   if (isStdin(file)) {
     return Stdio.Stdio.use(({ stdin }) => textOf("stdin", stdin, localError("cannot read stdin")))
@@ -77,8 +77,8 @@ export const readValue = (file: string): Effect.Effect<string, LocalError, Needs
   Effect.map(given(file) ?? opened(file), (text) => text.trim())
 
 /**
- * Whether it is one of the files that systemd made for this service alone. They may have modes that others could read
- * by elsewhere, and an owner that is not this user: who gets into their directory decides.
+ * Whether the file is a credential, which systemd makes for this service alone. Its owner may be another user, and its
+ * mode one that would let others read it: the permissions of its directory keep them out.
  */
 const isCredential = (file: string): Effect.Effect<boolean, LocalError> =>
   Config.String("CREDENTIALS_DIRECTORY").pipe(
@@ -87,7 +87,7 @@ const isCredential = (file: string): Effect.Effect<boolean, LocalError> =>
     Effect.mapError(({ message }) => new LocalError({ kind: "BadVariable", message }))
   )
 
-/** The text of a file that holds a secret, which nobody else may have any right to; the reason where others have. */
+/** The text of a file that holds a secret. Fails with a `PrivateFileReason` if other users have any right to it. */
 export const readSecret = (file: string): Effect.Effect<string, LocalError | PrivateFileReason, Needs> =>
   given(file) ??
   Effect.flatMap(
@@ -95,7 +95,7 @@ export const readSecret = (file: string): Effect.Effect<string, LocalError | Pri
     (is): Effect.Effect<string, LocalError | PrivateFileReason, Needs> => (is ? opened(file) : readPrivate(file))
   )
 
-/** Fails where stdin is a directory: Node takes that for an empty file, and nothing would be sent without a word. */
+/** Fails if stdin is a directory: Node reads it as an empty file, so the command would silently send nothing. */
 export const stdinIsNoDirectory: Effect.Effect<void, LocalError, FileSystem.FileSystem> = FileSystem.FileSystem.use(
   (fs) =>
     Effect.flatMap(Effect.option(fs.stat("/dev/stdin")), (info) =>
@@ -116,7 +116,7 @@ const flags = {
 
 type Input = { readonly [Name in keyof typeof flags]?: Option.Option<string> }
 
-/** For a command that sends stdin to its peer: no file can be read from there too. */
+/** For a command that sends stdin to its peer. Fails if a file is to be read from stdin, too. */
 export const keepStdin = (command: string, input: Input): Effect.Effect<void, UsageError> => {
   const [flag] = Struct.keys(flags).flatMap((name) => {
     const file = input[name]

@@ -5,7 +5,7 @@ import { UsageError } from "./exit.ts"
 /** HOST or [IPv6], as in the Host header of a request, without a port. */
 const isHost = (text: string): boolean => /^([^\s/?#@:[\]]+|\[[0-9a-f:.]+\])$/i.test(text)
 
-/** The names of hosts. */
+/** Checks the values of `--host`. */
 export const parse = (texts: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>, UsageError> =>
   texts.every(isHost)
     ? Effect.succeed(texts)

@@ -18,8 +18,8 @@ export const keygen = Command.make("keygen", {
   )
 }).pipe(
   Command.withDescription(
-    "Make a key pair and keep it in a new secret file, which only you can read (mode 0600) and ssb-keys " +
-      "reads too. An existing file is never overwritten. Prints the public key."
+    "Make a key pair, save it in a new secret file that only you can read (mode 0600), in the format of " +
+      "ssb-keys, and print the public key. An existing file is never overwritten."
   ),
   Command.withShortDescription("Make a secret file, and print its public key"),
   Command.withExamples([{ command: "multiserver keygen --output secret" }]),

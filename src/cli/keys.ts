@@ -1,4 +1,4 @@
-/** Whose keys the command uses: its own identity, and the app key of its network. */
+/** The keys that the command uses: its own identity, and the key of its network. */
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -13,8 +13,8 @@ export const flags = {
   keyFile: Flag.String("key-file").pipe(
     Flag.withMetavar("FILE"),
     Flag.withDescription(
-      "The secret file to speak as (see keygen); - is stdin, /dev/fd/N an open descriptor. Without it, a new " +
-        "key that is forgotten at the end"
+      "The secret file of the identity to use (see keygen); - is stdin, /dev/fd/N an open descriptor. Without " +
+        "it, a new key that is forgotten at the end"
     ),
     Flag.optional
   ),
@@ -51,7 +51,7 @@ export interface Input {
   readonly appKeyFile: Option.Option<string>
 }
 
-/** The app key that a flag gives, or else that of the settings. */
+/** The key of the network that a flag gives, or else that of the settings. */
 export const appKey = (
   input: Input,
   byDefault: AppKey.AppKey

@@ -56,14 +56,14 @@ export const listen = Command.make("listen", {
     },
     {
       command: "multiserver listen ws://127.0.0.1:8989 --origin http://localhost:5173",
-      description: "What a page of that origin sends, and nothing of any other page"
+      description: "For web pages of that origin, and no others"
     },
     {
       command: [
         `multiserver listen wss://0.0.0.0:443~${Stacks.exampleTransform} --tls-key key.pem --tls-cert cert.pem`,
         "--external pub.example --scope public"
       ].join(" "),
-      description: "Over TLS, and said as the public dials it"
+      description: "Over TLS; prints the address that the public dials"
     }
   ]),
   Command.withHandler((input) =>
@@ -73,7 +73,7 @@ export const listen = Command.make("listen", {
       if (!input.echo && !input.recvOnly) yield* stdinIsNoDirectory
       const given = yield* Addresses.given(input.addresses, input.addressFile)
       if (input.echo && (input.recvOnly || Option.isSome(input.linger))) {
-        const message = "--recv-only and --linger are of stdin and stdout, which --echo doesn't use"
+        const message = "--recv-only and --linger are for stdin and stdout, which --echo doesn't use: leave them out"
         return yield* new UsageError({ kind: "Conflict", message })
       }
       if (input.once && !input.echo) {

@@ -1,4 +1,4 @@
-/** What `listen` and `bridge` share: where it listens, who gets in, and what is said of it. */
+/** What `listen` and `bridge` share: where they listen, which peers get in, and what they report. */
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -35,7 +35,7 @@ export const flags = {
   origin: Flag.String("origin").pipe(
     Flag.withMetavar("ORIGIN"),
     Flag.withDescription(
-      "Let pages of this origin in over ws and wss; can be repeated. Without it, all where the stack " +
+      "Let in web pages of this origin over ws and wss; can be repeated. Without it, all pages where the stack " +
         "authenticates, and otherwise none"
     ),
     Flag.atLeast(0)
@@ -44,7 +44,7 @@ export const flags = {
     Flag.withMetavar("NAME"),
     Flag.withDescription(
       "Let clients call a ws or wss listener by this name, as behind a proxy; can be repeated. Without it, " +
-        "any where the stack authenticates, and otherwise on loopback those of loopback"
+        "any name, but on loopback only those of loopback where the stack does not authenticate"
     ),
     Flag.atLeast(0)
   ),
@@ -56,7 +56,7 @@ export const flags = {
     Flag.atLeast(0)
   ),
   scope: Flag.Literals("scope", reaches).pipe(
-    Flag.withDescription("Say the addresses by which it can be reached from there; can be repeated. Without it, all"),
+    Flag.withDescription("Print the addresses by which it can be reached from there; can be repeated. Without it, all"),
     Flag.atLeast(0)
   )
 }
@@ -69,16 +69,16 @@ interface Input extends Keys.Input, Tls.Input {
   readonly scope: ReadonlyArray<Reach>
 }
 
-/** A program counts each handshake that failed, and a person need not. */
+/** Which events are reported as one when they repeat. With `--json`, programs get each failed handshake, to count. */
 const repeats =
   (json: boolean) =>
   (event: Event): event is Extract<Event, { readonly event: "refused" | "handshake-failed" }> =>
     event.event === "refused" || (!json && event.event === "handshake-failed")
 
-/** How connections end when nothing of them is cut off. */
+/** How connections end when nothing is cut off. */
 const orderly: ReadonlyArray<Events.Closed["tag"]> = ["end", "closed"]
 
-/** The library's events, held back until `listening` has been said. */
+/** The library's events, held back until `listening` has been reported. */
 const held = Effect.gen(function* () {
   const reporter = yield* Reporter
   const stopping = { begun: false, hasCut: false }
@@ -86,7 +86,7 @@ const held = Effect.gen(function* () {
   let early: Array<Event> | undefined = []
   const sink: Events.Sink = (event) =>
     Effect.suspend(() => {
-      // A connection that ends otherwise has lost what one side had still to say.
+      // A connection that ends in any other way has lost what one side still had to send.
       if (stopping.begun && event._tag === "Closed" && !orderly.includes(event.tag)) stopping.hasCut = true
       const own = fromLibrary(event)
       if (own === undefined) return Effect.void
@@ -102,22 +102,22 @@ const held = Effect.gen(function* () {
   return { sink, release, stopping }
 })
 
-/** Whether an address is dialed at this host. */
+/** Whether a dial of the address connects to this host. */
 const leadsTo =
   (host: string) =>
   ({ transport }: Address.Address): boolean =>
     "host" in transport && transport.host === host
 
-/** A host by which nothing of what is listened on can be reached would be dropped in silence. */
+/** The warning for an external host by which no listener can be reached: it would silently do nothing. */
 const unusedWarning = (host: string) =>
   ({
     event: "warning",
     message:
       `--external ${host} leads to nothing that is listened on: listen on all interfaces, as with 0.0.0.0, or ` +
-      `say the whole address that leads here, as in --external ${Stacks.exampleExternal}`
+      `give the whole address that leads here, as in --external ${Stacks.exampleExternal}`
   }) as const
 
-/** Fails when a flag is given that nothing that is listened on has a use for. */
+/** Fails if a given flag is for none of the addresses that are listened on. */
 const checkUsed = (input: Input, addresses: Address.MultiAddress): Effect.Effect<void, UsageError> => {
   const { host, origin } = input
   const uses = [
@@ -128,7 +128,7 @@ const checkUsed = (input: Input, addresses: Address.MultiAddress): Effect.Effect
   return Used.check(uses, addresses, "listened on")
 }
 
-/** The transport's own words are for those who write programs. */
+/** Replaces the transport's own message, which is for those who write programs. */
 const withoutCertificate = (address: Address.Address): ListenError =>
   new ListenError({
     address: Address.format(address),
@@ -138,7 +138,7 @@ const withoutCertificate = (address: Address.Address): ListenError =>
 /** What there is to serve, and how its handlers dial. */
 export interface Task<E, R> {
   readonly addresses: Address.MultiAddress
-  /** What is dialed for those who connect. */
+  /** What is dialed for each connection. `listen` dials nothing. */
   readonly dialed: ReadonlyArray<Address.Address>
   readonly exposed: boolean
   readonly serving: Serving<E, R>
@@ -147,8 +147,8 @@ export interface Task<E, R> {
 }
 
 /**
- * Listens, says where, and serves until a signal, or until the one connection is over. At a signal it drains, and fails
- * when that was none that asks a service to stop, or when a connection had to be cut off.
+ * Listens, reports where, and serves until a signal, or until the only connection is over. At a signal it drains. Then
+ * it fails if the signal was not one that asks a service to stop, or if a connection had to be cut off.
  */
 export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed, serving, settings }: Task<E, R>) =>
   Effect.gen(function* () {

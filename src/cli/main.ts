@@ -4,7 +4,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { run } from "./run.ts"
 
-/** It needs an optional peer, which programs that only use the library do without. */
+/** The command needs an optional peer dependency, which the library does not. */
 const loaded = Effect.tryPromise({
   try: () => Promise.all([import("@effect/platform-node/NodeServices"), import("./program.ts")]),
   catch: (cause) => cause

@@ -1,8 +1,8 @@
-/** What somebody meant who wrote an address as other tools have them. */
+/** Guesses which address was meant by a text in the form of other tools, such as `https://pub.example`. */
 import * as Result from "effect/Result"
 import * as Address from "../Address.ts"
 
-/** How other tools begin, and what that is here. What has no beginning is `HOST:PORT`. */
+/** How addresses of other tools begin, and how they begin here. The last row is for `HOST:PORT`. */
 const beginnings: ReadonlyArray<readonly [RegExp, string]> = [
   [/^https:\/\//i, "wss://"],
   [/^http:\/\//i, "ws://"],
@@ -10,7 +10,7 @@ const beginnings: ReadonlyArray<readonly [RegExp, string]> = [
   [/^/, "net:"]
 ]
 
-/** A host that is one: a secret on its own, at the wrong place, is none. */
+/** Whether it looks like a host. A secret that was given in place of an address does not, and is not repeated. */
 const isHost = (host: string): boolean => /[.:]/.test(host) || host === "localhost"
 
 /** The address that was meant, without its seed; `undefined` when there is nothing to guess. */
@@ -23,7 +23,7 @@ export const meant = (text: string): string | undefined => {
   return hosts.every(isHost) ? Address.format(parsed.success) : undefined
 }
 
-/** The same, to be said after what is wrong. */
+/** The guess as a question, to append to an error message. Empty when there is no guess. */
 export const question = (text: string): string => {
   const address = meant(text)
   return address === undefined ? "" : `; did you mean ${address}?`

@@ -6,7 +6,7 @@ import { UsageError } from "./exit.ts"
 const isOrigin = (text: string): boolean =>
   text === "null" || (URL.canParse(text) && new URL(text).host !== "" && new URL(text).origin === text)
 
-/** The origins as they are compared: character by character. */
+/** Checks the values of `--origin`. They stay as they are, because origins are compared character by character. */
 export const parse = <const Texts extends ReadonlyArray<string>>(texts: Texts): Effect.Effect<Texts, UsageError> =>
   texts.every(isOrigin)
     ? Effect.succeed(texts)

@@ -20,12 +20,11 @@ import * as Keys from "./keys.ts"
 import * as Settings from "./settings.ts"
 import * as Stacks from "./stacks.ts"
 
-/** Each connection's event, by its remote address: of those that race, several may open. */
+/** The `Connected` event of each connection, by its remote address: a race may open several connections. */
 type Opened = Map<string, Events.Connected>
 
 /**
- * Who is there, as reached and with the key that was proved, and how long it took to open the transport and to shake
- * hands.
+ * The peer's address as it was reached, the key that it proved, and how long it took to connect and to shake hands.
  */
 const reached = ({ peer, remote }: Connection, opened: Opened) => {
   const { connectMillis = 0, millis = 0 } = opened.get(Address.format(remote)) ?? {}
@@ -40,7 +39,7 @@ const reached = ({ peer, remote }: Connection, opened: Opened) => {
   }
 }
 
-/** What came of one dial; the JSON of docs/cli.md. */
+/** The result of one dial: the JSON of docs/cli.md. */
 type Probed = { readonly address: string; readonly millis: number } & (
   | ReturnType<typeof reached>
   | ({ readonly reached: false } & Failed)
@@ -62,7 +61,7 @@ const format = (probed: Probed): string => {
   ].join("\n")
 }
 
-/** The error of several dials, none of which came through. */
+/** The error of several dials that have all failed. */
 const allFailed = (addresses: Address.MultiAddress, errors: ReadonlyArray<DialError>): DialError => {
   const [only] = errors
   if (only !== undefined && errors.length === 1) return only
@@ -72,7 +71,7 @@ const allFailed = (addresses: Address.MultiAddress, errors: ReadonlyArray<DialEr
   return new DialError({ address: Address.format(addresses), reason: new AllFailed({ attempts }) })
 }
 
-/** Dials, says what came of it, and leaves with a goodbye. The value is the error, when there is one. */
+/** Dials, prints the result, and closes with a goodbye. The value is the list of errors: one, or none. */
 const probeOne = (dial: Dialing.Dial, opened: Opened) => (target: Address.MultiAddress) =>
   Effect.gen(function* () {
     const { json } = yield* Reporter
@@ -93,7 +92,7 @@ const probeOne = (dial: Dialing.Dial, opened: Opened) => (target: Address.MultiA
 
 export const probe = Command.make("probe", {
   address: Addresses.address.pipe(
-    Argument.withDescription("What to dial; of several, joined by ;, each one on its own"),
+    Argument.withDescription("What to dial; several addresses are joined by ;, and each is dialed on its own"),
     Argument.optional
   ),
   addressFile: Addresses.fileFlag,
@@ -102,7 +101,7 @@ export const probe = Command.make("probe", {
 }).pipe(
   Command.withDescription(
     "Dial each address, say how long each step took and who is there, and close with a goodbye. With --race, " +
-      "all are one dial, as connect --race makes it."
+      "dial all of them at once and take the first that answers, as connect --race does."
   ),
   Command.withShortDescription("See who answers at an address, and how fast"),
   Command.withExamples([

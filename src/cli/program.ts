@@ -36,18 +36,18 @@ const multiserver = Command.make("multiserver").pipe(
   Exit codes:
     0   ok
     1   a file, a port or stdio of this machine failed
-    2   wrong usage, a bad variable or address, one that is not spoken or is denied
+    2   wrong usage, a bad variable or address, or an address that is not spoken or is denied
     3   could not connect
     4   timed out
     5   handshake failed
-    6   rejected after we authenticated: it refuses our key, or does not hold the address's
+    6   rejected after we authenticated: the peer refuses our key, or does not hold the key of the address
     7   connection broken or truncated
-    130 SIGINT, 143 SIGTERM and 129 SIGHUP, which listen and bridge answer with 0 when nothing was cut off`),
+    130 SIGINT, 143 SIGTERM, 129 SIGHUP; listen and bridge exit 0 at the last two when nothing was cut off`),
   Command.withSubcommands([keygen, listen, connect, bridge, probe, address]),
   Command.withGlobalFlags([json])
 )
 
-/** The wizard and log levels are left out: they would print what may be secret. */
+/** Effect's wizard and its flag for log levels are left out, because they could print secrets. */
 const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
 
 export const program = Command.run(multiserver, { version, renderErrors: true }).pipe(
@@ -58,7 +58,7 @@ export const program = Command.run(multiserver, { version, renderErrors: true })
     const failure = Cause.findError(cause)
     if (Result.isFailure(failure)) return Effect.as(Events.report(Events.fromDefect(cause)), codes.local)
     const error = failure.success
-    // Wrong usage has been presented where it was found.
+    // The presenter has reported wrong usage already (`usage.ts`).
     if (CliError.isCliError(error)) return Effect.succeed(codes.usage)
     if (error._tag === "Signalled") return Effect.succeed(signalCode(error.signal))
     return Effect.as(Events.report(Events.fromError(error)), codeOf(error))

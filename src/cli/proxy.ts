@@ -10,14 +10,14 @@ export const flag = Flag.String("proxy").pipe(
   Flag.withMetavar("URL"),
   Flag.withDescription(
     "Reach ws and wss through this HTTP proxy, such as http://proxy.example:3128; env takes it from " +
-      "HTTPS_PROXY and HTTP_PROXY, but for the hosts of NO_PROXY. Without it, they are dialed directly"
+      "HTTPS_PROXY and HTTP_PROXY, except for the hosts of NO_PROXY. Without it, they are dialed directly"
   ),
   Flag.optional
 )
 
 const wrong = (message: string) => new UsageError({ kind: "BadValue", message })
 
-/** The proxies of the flag. Every user of this machine can read the arguments, so there is no password in them. */
+/** The proxies of the flag. A password in it is refused, because every user of this machine can read the arguments. */
 export const parse = (given: Option.Option<string>): Effect.Effect<HttpProxy.Proxies, UsageError> => {
   if (Option.isNone(given)) return Effect.succeed({})
   if (given.value === "env") return Effect.mapError(HttpProxy.config, ({ cause }) => wrong(cause.message))

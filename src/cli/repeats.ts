@@ -1,11 +1,11 @@
-/** Newcomers that are turned away come in floods: what repeats is said once in a while, with how many there were. */
+/** Events of refused newcomers can come in floods. Those that repeat are reported as one now and then, with a count. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Event } from "./events.ts"
 
-/** How long what was said stands for others of its kind. */
+/** How long repeated events are counted before they are reported as one. */
 const window = "10 seconds"
-/** How many sources are told apart in that time; further ones are one. */
+/** How many kinds of events are counted separately in that time. Events of further sources are counted together. */
 const maxKinds = 1024
 
 type Say = (event: Event) => Effect.Effect<void>
@@ -16,7 +16,10 @@ interface Kind {
   readonly more: number
 }
 
-/** Of one source and for one reason, the first is said at once, and the others as one event when the time is over. */
+/**
+ * Of the events with one source and one reason, reports the first at once, and the others as one event: after `window`,
+ * or when the scope closes.
+ */
 export const quieted = (
   say: Say,
   repeats: (event: Event) => event is Repeated

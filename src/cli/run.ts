@@ -1,4 +1,4 @@
-/** Runs the command as the process: signals, the exit code, and output that is written before the end. */
+/** Runs the command as the process: handles signals, sets the exit code, and ends only when the output is written. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
@@ -6,24 +6,24 @@ import { signalCode } from "./exit.ts"
 import { Printed, watchStdout } from "./printed.ts"
 import * as Signals from "./signals.ts"
 
-/** How long a signal waits for who reads stdout and stderr, in milliseconds. */
+/** How long the exit after a signal waits for the readers of stdout and stderr, in milliseconds. */
 const flushMillis = 1000
 
-/** Calls back when stdout and stderr have been written, as far as anybody reads them. */
+/** Calls back when all output to stdout and stderr has been written, or can't be. */
 const flushed = (done: () => void): void => {
   process.stdout.write("", () => process.stderr.write("", () => done()))
 }
 
 /**
- * Runs an effect that succeeds with the exit code. At the first signal whoever waits for it finishes, and otherwise the
- * effect is interrupted; what it has to finish is bounded by its own deadlines. The second one ends the process at
- * once.
+ * Runs an effect that succeeds with the exit code. At the first signal, an effect that waits for `Signals` ends in its
+ * own way, and any other is interrupted. Only its own deadlines bound how long it takes to end. The second signal ends
+ * the process at once.
  */
 export const run = <E>(program: Effect.Effect<number, E>): void => {
   const told = new Signals.Told()
   const printed = watchStdout()
   Runtime.makeRunMain(({ fiber }) => {
-    // A reader that is gone is no failure of ours; without a listener, it would be thrown.
+    // If the reader of stderr is gone, that is not an error of the command. Without a listener, Node would throw it.
     process.stderr.on("error", () => {})
 
     let signalled: number | undefined

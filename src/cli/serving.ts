@@ -7,11 +7,14 @@ import type * as Listener from "../Listener.ts"
 export interface Serving<E, R> {
   readonly handler: Listener.Handler<E, R>
   readonly mayConnect: () => boolean
-  /** How the one connection went; never, when there are many. */
+  /** Completes as the handler of the only connection does. Never completes where there are many. */
   readonly outcome: Effect.Effect<void, E>
 }
 
-/** Not all was said, so no goodbye is. */
+/**
+ * Interrupts a handler that fails, so that its connection ends without a goodbye: not everything was sent. A handler
+ * that fails because the listener drains is left alone.
+ */
 const withoutGoodbye = <E, R>(handler: Listener.Handler<E, R>): Listener.Handler<E, R> => {
   const broken = (error: E): boolean => !isDraining(error)
   return (connection) => Effect.catchIf(handler(connection), broken, () => Effect.interrupt)
@@ -23,7 +26,7 @@ export const many = <E, R>(handler: Listener.Handler<E, R>): Serving<E, R> => ({
   outcome: Effect.never
 })
 
-/** The first connection that is handshaken, and no other. */
+/** Serves the first connection that completes its handshakes, and no other. */
 export const once = <E, R>(handler: Listener.Handler<E, R>): Serving<E, R> => {
   const outcome = Deferred.makeUnsafe<void, E>()
   let taken = false

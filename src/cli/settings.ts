@@ -20,7 +20,7 @@ export interface Settings {
 
 const unusable = (message: string): UsageError => new UsageError({ kind: "BadVariable", message })
 
-/** The environment without the variables of other commands, so that what these say is nothing to this one. */
+/** The environment without the variables of other commands, so that a bad value in one of them does no harm here. */
 const onlyFor = (command: Command, provider: ConfigProvider.ConfigProvider): ConfigProvider.ConfigProvider =>
   ConfigProvider.make((path) => {
     const variable = named(path.join("_"))
@@ -29,7 +29,7 @@ const onlyFor = (command: Command, provider: ConfigProvider.ConfigProvider): Con
 
 const secret = variables.secret.name
 
-/** A key in a variable is refused rather than left out: whoever set it would speak as another without knowing. */
+/** A key in a variable is refused, not ignored: otherwise the command would use another key than its user thinks. */
 const refuseSecret = Effect.flatMap(Effect.option(Config.String(secret)), (text) =>
   Option.isNone(text)
     ? Effect.void
@@ -41,7 +41,7 @@ const refuseSecret = Effect.flatMap(Effect.option(Config.String(secret)), (text)
       )
 )
 
-/** Reads all that is for this command. Fails when a variable is set that nobody knows, or can't be read. */
+/** Reads all variables for this command. Fails when an unknown one is set, or one whose value can't be read. */
 export const read = (command: Command): Effect.Effect<Settings, UsageError> =>
   Effect.gen(function* () {
     yield* check(({ commands }) => commands.includes(command))
@@ -60,6 +60,6 @@ export const read = (command: Command): Effect.Effect<Settings, UsageError> =>
     Effect.catchTag("NetworkError", ({ message }) => Effect.fail(unusable(message)))
   )
 
-/** For those who only dial. */
+/** The limits and the policy as a layer, for commands that only dial. */
 export const layer = ({ limits, policy }: Settings): Layer.Layer<never> =>
   Layer.merge(Layer.succeed(Limits.Limits, limits), Layer.succeed(Policy.Policy, policy.rules))

@@ -1,4 +1,4 @@
-/** Signals as what they ask for: the first one lets a command finish, and the second one ends it. */
+/** What signals ask of a command. The first one lets it finish, and the second one ends it. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -6,26 +6,26 @@ import type * as Scope from "effect/Scope"
 export const numbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 
 /**
- * Succeeds with the number of the first signal. Whoever waits for it when it comes ends the command in its own way;
- * otherwise the command is interrupted.
+ * Succeeds with the number of the first signal. A command that waits for this ends in its own way. Any other command is
+ * interrupted.
  */
 export const Signals = Context.Reference<Effect.Effect<number>>("effect-multiserver/cli/Signals", {
   defaultValue: () => Effect.never
 })
 
 /**
- * As long as the scope, a SIGHUP calls this back, and asks nobody to stop: for a command that has something to read
- * again.
+ * Until the scope closes, a SIGHUP calls `reload` instead of asking the command to stop: for a command that can read
+ * its files again.
  */
 export const OnHangup = Context.Reference<(reload: () => void) => Effect.Effect<void, never, Scope.Scope>>(
   "effect-multiserver/cli/OnHangup",
   { defaultValue: () => () => Effect.void }
 )
 
-/** Whether it is how a service is told to stop, so that to stop is no failure. SIGINT is a person who breaks off. */
+/** Whether the signal tells a service to stop, so that stopping is a success. SIGINT is a person who breaks off. */
 export const asksToStop = (signal: number): boolean => signal !== numbers.SIGINT
 
-/** Tells those who wait. */
+/** Passes signals from the process on to `Signals` and `OnHangup`. */
 export class Told {
   private readonly waiting = new Set<(signal: number) => void>()
 
@@ -48,13 +48,13 @@ export class Told {
         })
     )
 
-  /** Whether a SIGHUP was for somebody who reads something again. */
+  /** Passes a SIGHUP on to the command's `reload`. `false`: it has none, so the SIGHUP asks it to stop. */
   reloads(): boolean {
     this.reload?.()
     return this.reload !== undefined
   }
 
-  /** Whether anybody waited for it. */
+  /** Passes a signal on to the effects that wait for `signal`. `false`: there are none. */
   tell(signal: number): boolean {
     const { size } = this.waiting
     for (const told of this.waiting) told(signal)

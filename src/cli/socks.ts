@@ -15,7 +15,7 @@ export const flag = Flag.String("socks").pipe(
   Flag.atLeast(0)
 )
 
-/** HOST:PORT is what an address of TCP has, and unix:PATH is an address, so they are read as such. */
+/** Reads both forms as addresses: HOST:PORT as that of a `net` address, and unix:PATH as it is. */
 const parseOne = (text: string): ReadonlyArray<ProxyPlace> => {
   const parsed = Result.getOrElse(Address.parse(text.startsWith("unix:") ? text : `net:${text}`), () => [])
   return parsed.flatMap(({ transforms, transport }): ReadonlyArray<ProxyPlace> => {

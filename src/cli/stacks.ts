@@ -1,4 +1,4 @@
-/** The protocols that the command speaks, and what it says of each: the one place that lists them. */
+/** The protocols that the command speaks, and its descriptions of them. They are listed only here. */
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Address from "../Address.ts"
@@ -36,7 +36,7 @@ const transforms = [...proving.flatMap((each) => [each, `${each}~deflate`] as co
 
 export const stacks = [...transports, ...Stack.product(transports, transforms)]
 
-/** The same in words, because they are many. */
+/** The same in words, which are shorter than the list. */
 export const spoken = `${transports.join(", ")}, each alone or with ${transforms.map((each) => `~${each}`).join(", ")}`
 
 export const speaks = ({ stack }: Address.Address): boolean => stacks.some((each) => each === stack)
@@ -49,8 +49,8 @@ export const authenticates = (stack: string): boolean =>
 const plain: ReadonlyArray<string> = ["net", "ws"]
 
 /**
- * Whether everybody on the way can read and change what is said. Within this machine nobody else is on the way, and a
- * name counts as outside of it.
+ * Whether anybody on the way can read and change what is sent. On loopback nobody else is on the way. A host name other
+ * than `localhost` counts as another machine.
  */
 export const isOpen = ({ transforms, transport }: Address.Address): boolean =>
   transforms.length === 0 &&
@@ -58,7 +58,7 @@ export const isOpen = ({ transforms, transport }: Address.Address): boolean =>
   "host" in transport &&
   reachOf(transport.host) !== "device"
 
-/** Said of each of these. */
+/** The warning for an address that `isOpen`. */
 export const openWarning = (address: Address.Address) =>
   ({
     event: "warning",
@@ -71,23 +71,23 @@ export const openWarning = (address: Address.Address) =>
 // layers
 // -----------------------------------------------------------------------------
 
-/** Options for who dials. */
+/** Options of the transports for commands that dial. */
 export interface Dialing {
   readonly web: WebSocket.SecureOptions
   readonly onion: Onion.Options
 }
 
 export interface Options extends Dialing {
-  /** Whom a listener believes who connects. */
+  /** The proxies that a listener believes when they say whose connection they forward. */
   readonly trustedProxies?: Networks
-  /** For all transforms that prove keys. */
+  /** Options of all transforms that prove keys. */
   readonly peers?: {
     readonly authorize?: (applicant: { readonly publicKey: PublicKey }) => Effect.Effect<boolean, never, Primitives>
   }
   readonly appKey: AppKey.AppKey
 }
 
-/** A Multiserver that speaks all of them. */
+/** A Multiserver that speaks all of `stacks`. */
 export const layer = ({
   appKey,
   onion,
@@ -114,10 +114,10 @@ export const layer = ({
 // explanations
 // -----------------------------------------------------------------------------
 
-/** What a section says, by name. `true` is a secret that is there, `false` one that is not. */
+/** The data of a section, by name. A boolean stands for a secret: `true` if the section has it. */
 export type Fields = Readonly<Record<string, string | number | boolean>>
 
-/** What the command says of a protocol. */
+/** What the command says about a protocol: what it is for, and the data of a section. */
 interface Explanation {
   readonly purpose: string
   readonly fields: (section: Address.Section) => Fields
@@ -149,6 +149,6 @@ const explanations: ReadonlyMap<string, Explanation> = new Map([
   ["deflate", explained("compression", Address.Opaque, opaqueFields)]
 ])
 
-/** What is said of the protocol called `name`. */
+/** The explanation of the protocol called `name`. */
 export const explanationOf = (name: string): Explanation =>
   explanations.get(name) ?? explained("not known here", Address.Opaque, opaqueFields)

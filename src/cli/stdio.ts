@@ -21,15 +21,15 @@ import { type LocalError, localError, systemCode, type UsageError } from "./exit
 
 export const flags = {
   recvOnly: Flag.Boolean("recv-only").pipe(
-    Flag.withDescription("Leave stdin alone, and say goodbye when the peer has and stdout has taken everything"),
+    Flag.withDescription("Do not read stdin; say goodbye after the peer has, when stdout has taken everything"),
     Flag.withDefault(false)
   ),
   linger: Flag.String("linger").pipe(
     Flag.withMetavar("DURATION"),
     Flag.withDescription(
-      "After the end of stdin, how long the peer may be silent before the connection is ended, such as 5s; 0 " +
-        "ends it at once. Without it, the peer's end is waited for, and by a listener 5s where the stack has no " +
-        "half close"
+      "How long the peer may be silent after the end of stdin before the connection is ended, such as 5s; 0 " +
+        "ends it at once. Without it, the peer's end is waited for; a listener allows 5s of silence where the " +
+        "stack has no half close"
     ),
     Flag.optional
   )
@@ -43,17 +43,17 @@ export interface Input {
 export interface Options {
   /** stdin is not read, and the goodbye comes when stdout has everything. */
   readonly recvOnly: boolean
-  /** How long the peer may be silent after the end of stdin. `undefined` where nobody has said it. */
+  /** How long the peer may be silent after the end of stdin. `undefined` if the flag is not given. */
   readonly linger: Duration.Duration | undefined
   /**
-   * Whether this side gives way. One that has had nothing on stdin says goodbye after the peer, and where there is no
-   * half close, it ends a connection whose peer is silent. It is for listeners only: two of that kind would wait for
-   * each other, or end what the other one still waits for.
+   * Whether this side lets the peer end first. If nothing came on stdin, it says goodbye only after the peer. Where
+   * there is no half close, it ends a connection whose peer is silent. Only listeners do this: two sides that did would
+   * wait for each other, or end what the other side still waits for.
    */
   readonly yields: boolean
 }
 
-/** The options by flags. */
+/** The options that the flags give. */
 export const options = ({ linger, recvOnly }: Input, yields: boolean): Effect.Effect<Options, UsageError> =>
   Effect.map(Option.isSome(linger) ? Durations.parse("--linger", linger.value) : Effect.undefined, (linger) => ({
     linger,
@@ -65,7 +65,7 @@ export const options = ({ linger, recvOnly }: Input, yields: boolean): Effect.Ef
 // stdout
 // -----------------------------------------------------------------------------
 
-/** Who read stdout has closed it: `| head`. Nothing is wrong, and nothing more is wanted. */
+/** The reader of stdout has closed it, as with `| head`. That is no failure: it wants nothing more. */
 export class StdoutClosed extends Schema.TaggedError<StdoutClosed>("effect-multiserver/cli/StdoutClosed")(
   "StdoutClosed",
   {}
@@ -74,7 +74,10 @@ export class StdoutClosed extends Schema.TaggedError<StdoutClosed>("effect-multi
 const stdoutFailed = (error: PlatformError): StdoutClosed | LocalError =>
   systemCode(error) === "EPIPE" ? new StdoutClosed() : localError("cannot write stdout")(error)
 
-/** What arrives goes to stdout. It is over when stdout has taken everything, also where the connection has failed. */
+/**
+ * Writes what arrives to stdout. It completes when stdout has taken everything. That is so when the connection fails,
+ * too: only then does this fail with the connection's error.
+ */
 const receiveTo = (
   stdio: Stdio.Stdio,
   connection: Connection.Connection,
@@ -90,7 +93,7 @@ const receiveTo = (
       })
     )
     return Stream.run(arriving, stdio.stdout()).pipe(
-      // The end of it is known only when all before it was written.
+      // Ending stdout completes only after everything before it was written.
       Effect.andThen(Stream.run(Stream.empty, stdio.stdout({ endOnDone: true }))),
       Effect.mapError(stdoutFailed),
       Effect.andThen(Effect.suspend(() => failure))
@@ -102,19 +105,19 @@ const receiveTo = (
 // -----------------------------------------------------------------------------
 
 /**
- * How long a listener bears a silent peer after the end of stdin, where neither side can say its end. Both commands
- * would wait for each other otherwise, when both inputs have ended.
+ * How long a listener waits for a silent peer after the end of stdin, where the stack has no half close. Otherwise two
+ * commands would wait for each other when both inputs have ended.
  */
 const bearing = Duration.seconds(5)
 
-/** How long the peer's end is waited for before that is said. */
+/** How long to wait for the peer's end before `reminder` is reported. */
 const reminding = "2 seconds"
 
 const reminder = {
   event: "warning",
   message:
-    "stdin has ended, and this stack can't say so to the peer: waiting until the peer ends the connection. " +
-    "if it waits too, neither ends. --linger 5s ends it when the peer has been silent for so long"
+    "stdin has ended, and this stack can't tell the peer so: waiting until the peer ends the connection. " +
+    "If the peer waits too, it never ends: --linger 5s ends it when the peer has been silent for that long"
 } as const
 
 const endedForSilence = {
@@ -125,14 +128,14 @@ const endedForSilence = {
 } as const
 
 /**
- * stdin to the peer, the peer to stdout, until both have ended: the end of stdin is this side's goodbye, and reading
- * goes on until the peer's. A terminal has nothing on its way that could be lost, so there the peer's goodbye is
- * enough.
+ * Sends stdin to the peer, and what the peer sends to stdout, until both have ended. The end of stdin is this side's
+ * goodbye, and reading goes on until the peer's. A terminal has no unread input that could be lost, so there the peer's
+ * goodbye is enough.
  *
- * Where the stack has no half close, the end of one side would end both, with what the other one had still to say. So
- * the end of stdin is not said there: the peer's end is waited for, and is the end.
+ * Where the stack has no half close, to end this side would also end the peer's, and lose what it still had to send. So
+ * the end of stdin does not end the connection there: it ends when the peer ends it.
  *
- * When the listener stops, what stdin has is still sent: without it, a goodbye would say that all was said.
+ * When the listener stops, the rest of stdin is still sent: a goodbye without it would say that it was everything.
  */
 export const bridge = (
   connection: Connection.Connection,
@@ -142,7 +145,7 @@ export const bridge = (
     const stdio = yield* Stdio.Stdio
     const interactive = yield* stdio.stdinIsTerminal
     const writing = Semaphore.makeUnsafe(1)
-    /** Nothing more comes, and stdout has everything. */
+    /** Open when nothing more comes, and stdout has everything. */
     const received = Latch.makeUnsafe(false)
     let chunks = 0
     let said = false
@@ -181,7 +184,7 @@ export const bridge = (
       const ended = sent.pipe(Effect.andThen(last), Effect.andThen(connection.end), Effect.andThen(goodbye.open))
       const drained = Effect.catchIf(heard, isDraining, () => received.open)
       const both = Effect.all([ended, drained], { concurrency: "unbounded", discard: true })
-      // Nobody reads any more who would notice.
+      // Nothing reads any more then, and so nothing else would notice that the connection breaks.
       const broken = Effect.andThen(received.await, Connection.broken(connection))
       return yield* Effect.raceAllFirst([both, broken, Effect.andThen(goodbye.await, silent)])
     }
@@ -189,11 +192,11 @@ export const bridge = (
     const remind = Effect.delay(Effect.andThen(report(reminder), Effect.never), reminding)
     const unasked = yields ? Effect.andThen(silentFor(bearing), report(endedForSilence)) : remind
     const patience = recvOnly ? Effect.never : linger === undefined ? unasked : silent
-    // After this side's end, what the peer said before its own is read all the same.
+    // After this side has ended the connection, what the peer sent before its own end is still read.
     const gaveUp = Effect.andThen(Effect.andThen(patience, connection.end), Effect.never)
     const sending = Effect.andThen(sent, Effect.raceFirst(gaveUp, stopping.await))
     const drained = Effect.catchIf(heard, isDraining, () => Effect.andThen(stopping.open, Effect.never))
-    // A write that is under way tells by its failure that not all was taken.
+    // Waits for a write that is under way, because its failure says that not everything was sent.
     const receiving = Effect.andThen(drained, writing.withPermit(Effect.void))
     yield* Effect.andThen(Effect.raceFirst(receiving, sending), connection.end)
   })

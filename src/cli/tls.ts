@@ -15,18 +15,18 @@ import * as Used from "./used.ts"
 const file = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withMetavar("FILE"), Flag.withDescription(description), Flag.optional)
 
-/** For who listens, and for who dials a server that asks. */
+/** For commands that listen, and for those that dial a server which asks for a client certificate. */
 export const flags = {
   tlsKey: file("tls-key", "The private key of --tls-cert, PEM; - is stdin, /dev/fd/N an open descriptor"),
-  tlsCert: file("tls-cert", "The certificate to show over wss, and then those that lead to its root; PEM")
+  tlsCert: file("tls-cert", "The certificate to show over wss, followed by those that lead to its root; PEM")
 }
 
-/** For who dials. */
+/** For commands that dial. */
 export const caFlag = file("tls-ca", "Trust this root over wss, instead of those that Node brings; PEM")
 
 const read = (path: string) => Effect.map(Files.readValue(path), (text) => Redacted.make(text))
 
-/** The private key, which nobody else may be able to read. */
+/** Reads the private key. Fails if other users have any right to the file. */
 const readKey = (path: string): Effect.Effect<Redacted.Redacted<string>, LocalError, Files.Needs> =>
   Files.readSecret(path).pipe(
     Effect.map((text) => Redacted.make(text.trim())),
@@ -62,7 +62,7 @@ export const credentials = ({
     : Effect.fail(new UsageError({ kind: "Conflict", message: "--tls-key and --tls-cert: one needs the other" }))
 }
 
-/** Reads the files again at each SIGHUP, as long as the scope, and says how that went. */
+/** Reads the files again at each SIGHUP until the scope closes, and reports whether that succeeded. */
 const reloadedAtHangup = (
   live: LiveCredentials,
   input: Input
@@ -85,7 +85,7 @@ const reloadedAtHangup = (
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(Queue.take(hangups), reload)))
   })
 
-/** What a listener shows: read again at each SIGHUP, as after a renewal. */
+/** The key and certificate of a listener. They are read again at each SIGHUP, for example after a renewal. */
 export const shown = (
   input: Input
 ): Effect.Effect<LiveCredentials | undefined, UsageError | LocalError, Files.Needs | Reporter | Scope.Scope> =>

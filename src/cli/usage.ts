@@ -1,4 +1,4 @@
-/** Help and wrong usage: help that was asked for is payload; everything else goes to stderr. */
+/** Help and wrong usage: help that was asked for is payload, for stdout; everything else goes to stderr. */
 
 import * as Console from "effect/Console"
 import type * as CliError from "effect/cli/CliError"
@@ -8,13 +8,13 @@ import * as Layer from "effect/Layer"
 import { fromError, Reporter } from "./events.ts"
 import { UsageError } from "./exit.ts"
 
-/** A flag that looks like one. What doesn't may be a secret that begins with a dash. */
+/** The flag, if it looks like one. Anything else may be a secret that begins with a dash, and is not repeated. */
 const shownFlag = (option: string): string => (/^--[a-z][a-z-]{0,30}$/.test(option) ? ` ${option}` : "")
 
 const suggestion = (suggestions: ReadonlyArray<string>): string =>
   suggestions.length === 0 ? "" : `; did you mean ${suggestions.join(" or ")}?`
 
-/** What is wrong, in words that repeat no value: any may be an address with a seed, at the wrong place. */
+/** What is wrong, without repeating a value: any value may be an address with a seed, given in the wrong place. */
 const explain = (error: CliError.NonShowHelpErrors): string => {
   switch (error._tag) {
     case "UnrecognizedOption":
@@ -37,7 +37,7 @@ const explain = (error: CliError.NonShowHelpErrors): string => {
   }
 }
 
-/** The library's presenter prints help for wrong usage to stdout, and the values. */
+/** Replaces Effect's presenter, which prints help for wrong usage to stdout, and repeats values. */
 export const layer: Layer.Layer<never, never, Reporter> = Layer.effect(
   CliOutput.Presenter,
   Effect.map(Reporter, ({ json, say }) => ({

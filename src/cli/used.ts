@@ -1,4 +1,4 @@
-/** Flags that are for some transports: without an address that has one of them, they are wrong usage. */
+/** Flags that are for certain transports. Such a flag is wrong usage if no address has one of its transports. */
 import * as Effect from "effect/Effect"
 import type * as Address from "../Address.ts"
 import { UsageError } from "./exit.ts"
@@ -11,11 +11,11 @@ export interface Given {
   readonly transports: ReadonlyArray<string>
 }
 
-/** The flag, where it has been given. */
+/** A list with the flag, or an empty one if the flag has not been given. */
 export const given = (is: boolean, flag: string, of: string, ...transports: ReadonlyArray<string>) =>
   is ? [{ flag, of, transports }] : []
 
-/** Fails when one has no address that it is for: what was meant by it would not happen, in silence. */
+/** Fails if a given flag is for none of the addresses: it would silently do nothing. */
 export const check = (
   flags: ReadonlyArray<Given>,
   addresses: Address.MultiAddress,
