@@ -72,8 +72,11 @@ const noPlace = (place: ProxyPlace): Proxy | undefined => {
     : none("its host must be an IP or a host name, and no onion service")
 }
 
-/** Whether another try may succeed. Not where the proxy forbids or does not support it, or rejects the password. */
-const isRetryable = (detail: string): boolean => !/NotAllowed|NotSupported|uthentication/.test(detail)
+/**
+ * Whether another try may succeed, by the words of the `socks` client, which has nothing else to tell its errors apart.
+ * It can't where the proxy forbids or does not support the request, or rejects the password.
+ */
+const canSucceedLater = (socksMessage: string): boolean => !/NotAllowed|NotSupported|uthentication/.test(socksMessage)
 
 /** Speaks SOCKS5 with the proxy that the socket is connected to. Afterwards the socket leads to the onion service. */
 const exchange = (
@@ -84,11 +87,11 @@ const exchange = (
 ): Effect.Effect<void, Proxy> =>
   Effect.callback((resume) => {
     const leave = () => socket.off("data", hear).off("end", hangUp).off("close", hangUp)
-    const refused = (message: string) => {
+    const refused = (message: string, isRetryable: boolean) => {
       leave()
       wire.destroy()
       const detail = `the proxy ${placeText(place)} did not connect: ${message}`
-      resume(Effect.fail(new Proxy({ detail, isRetryable: isRetryable(message) })))
+      resume(Effect.fail(new Proxy({ detail, isRetryable })))
     }
     // The client gets a stream of its own, fed byte by byte. So what follows the proxy's answer stays in the socket, as
     // does the end.
@@ -100,7 +103,7 @@ const exchange = (
         // The client's second message is the user and password (it begins with 1) or, to a proxy that wants none, the
         // request. That dial would not be isolated.
         if (isolate && said === 2 && chunk[0] !== 1)
-          refused("it does not ask for a user and password, so it can't isolate dials")
+          refused("it does not ask for a user and password, so it can't isolate dials", false)
         else socket.write(chunk)
         done()
       }
@@ -113,7 +116,7 @@ const exchange = (
       }
     }
     // A half-open socket does not close at the peer's end, so `end` counts as a hang-up too.
-    const hangUp = () => refused("it hung up")
+    const hangUp = () => refused("it hung up", true)
     const credentials = isolate
       ? { userId: randomBytes(16).toString("hex"), password: randomBytes(16).toString("hex") }
       : {}
@@ -123,7 +126,7 @@ const exchange = (
       command: "connect",
       destination: { host: section.host, port: section.port }
     })
-    client.on("error", ({ message }) => refused(message))
+    client.on("error", ({ message }) => refused(message, canSucceedLater(message)))
     client.on("established", () => {
       granted = true
       leave()
