@@ -4,6 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -18,6 +19,7 @@ import { ConnectionError } from "../../src/ConnectionError.ts"
 import { DialError, Refused } from "../../src/DialError.ts"
 import * as Events from "../../src/Events.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
+import { StaticReads } from "../../src/sockets/staticRead.ts"
 import * as Transform from "../../src/Transform.ts"
 import * as Transport from "../../src/Transport.ts"
 import * as WebSocket from "../../src/ws/WebSocket.ts"
@@ -417,8 +419,12 @@ const casesOf = (transport: Case["transport"]): ReadonlyArray<Case> => {
   const isNet = transport === "net"
   const isEffects = transport === "effects"
   return [
-    // Only what is read into a buffer of everybody's is opened apart.
-    ...each("on top", [...onTop, ...(isNet ? apart : []), ...(isEffects ? flowing : [])]),
+    // Only what is read into the buffer that all sockets share is opened apart.
+    ...each("on top", [
+      ...onTop,
+      ...(isNet && Context.get(Context.empty(), StaticReads) ? apart : []),
+      ...(isEffects ? flowing : [])
+    ]),
     ...each("under shs", [...underShs, ...(isEffects ? flowing : [])]),
     ...each("bare", isEffects ? [...flowing, "the effect end"] : [])
   ]
