@@ -48,7 +48,11 @@ const dial = (programs: Programs, name: string) =>
 const listen = (onAccepted: Transport.OnAccepted) =>
   Effect.gen(function* () {
     if (process.env[variable] !== String(fd)) {
-      return yield* new ListenError.BindFailed({ detail: "no dial has started this process", isRetryable: false })
+      return yield* new ListenError.Other({
+        code: "NotStarted",
+        detail: "no dial has started this process",
+        isRetryable: false
+      })
     }
     delete process.env[variable]
     const socket = new Socket({ fd, allowHalfOpen: true })

@@ -1,7 +1,10 @@
 /** Why an open connection failed: one tagged error with a closed set of reasons. */
 import * as Schema from "effect/Schema"
+import { Other } from "./OtherReason.ts"
 import { oneLine, printable } from "./printable.ts"
 import { cause } from "./schema/cause.ts"
+
+export { Other } from "./OtherReason.ts"
 
 /**
  * The stream ended without a goodbye, so some of it may be missing.
@@ -114,7 +117,7 @@ export const locallyClosed = new LocallyClosed({ why: "closed" })
  */
 export const draining = new LocallyClosed({ why: "draining" })
 
-const ConnectionReason = Schema.Union([Truncated, Tampered, Reset, ProtocolViolation, TimedOut, LocallyClosed])
+const ConnectionReason = Schema.Union([Truncated, Tampered, Reset, ProtocolViolation, TimedOut, LocallyClosed, Other])
 /**
  * Why an open connection failed.
  *

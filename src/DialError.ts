@@ -2,8 +2,11 @@
 import * as Schema from "effect/Schema"
 import { HandshakeError } from "./HandshakeError.ts"
 import { isOfTheMoment } from "./httpStatus.ts"
+import { Other } from "./OtherReason.ts"
 import { oneLine, printable } from "./printable.ts"
 import { cause } from "./schema/cause.ts"
+
+export { Other } from "./OtherReason.ts"
 
 /**
  * This Multiserver does not speak the address's stack.
@@ -282,17 +285,13 @@ export const TransportReason = Schema.Union([
   Unreachable,
   Proxy,
   DialTimedOut,
-  Tls
+  Tls,
+  Other
 ])
 export type TransportReason = typeof TransportReason.Type
 
 const AttemptReason = Schema.Union([...TransportReason.members, Unsupported, Insecure, HandshakeError, DialDefect])
-/**
- * Why one attempt failed.
- *
- * @category errors
- * @since 0.1.0
- */
+/** Why one attempt failed. */
 export type AttemptReason = typeof AttemptReason.Type
 
 /**

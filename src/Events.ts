@@ -71,6 +71,7 @@ export const Closed = Schema.TaggedStruct("Closed", {
     "ProtocolViolation",
     "TimedOut",
     "LocallyClosed",
+    "Other",
     "Defect"
   ])
 })
@@ -92,6 +93,7 @@ export const HandshakeFailed = Schema.TaggedStruct("HandshakeFailed", {
     "TimedOut",
     "Displaced",
     "Draining",
+    "Other",
     "Defect"
   ]),
   error: HandshakeError

@@ -1,6 +1,9 @@
 /** Why a handshake failed: which protocol, in which phase, and who is to blame. */
 import * as Schema from "effect/Schema"
+import { Other } from "./OtherReason.ts"
 import { oneLine, printable } from "./printable.ts"
+
+export { Other } from "./OtherReason.ts"
 
 /**
  * The peer sent what no honest peer of this network sends.
@@ -180,7 +183,8 @@ const HandshakeReason = Schema.Union([
   HandshakeTimedOut,
   Displaced,
   HandshakeDraining,
-  HandshakeDefect
+  HandshakeDefect,
+  Other
 ])
 /**
  * Why a handshake failed.

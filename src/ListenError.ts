@@ -1,8 +1,11 @@
 /** Why an address can't be listened on, or its listener can't run. `cause` is the system's error. */
 import * as Schema from "effect/Schema"
 import { Insecure, Unsupported } from "./DialError.ts"
+import { Other } from "./OtherReason.ts"
 import { oneLine } from "./printable.ts"
 import { cause } from "./schema/cause.ts"
+
+export { Other } from "./OtherReason.ts"
 
 /**
  * Another listener has the address already.
@@ -74,28 +77,12 @@ export class NotListenable extends Schema.TaggedError<NotListenable>()("NotListe
 }
 
 /**
- * A transport's own reason: what it listens on is not a socket of this machine, and could not be bound.
- *
- * @category errors
- * @since 0.1.0
- */
-export class BindFailed extends Schema.TaggedError<BindFailed>()("BindFailed", {
-  detail: Schema.String,
-  isRetryable: Schema.Boolean,
-  cause
-}) {
-  override get message(): string {
-    return this.detail
-  }
-}
-
-/**
  * The reasons with which a transport's `listen` may fail.
  *
  * @category errors
  * @since 0.1.0
  */
-export const BindReason = Schema.Union([AddressInUse, AddressNotAvailable, PermissionDenied, NotListenable, BindFailed])
+export const BindReason = Schema.Union([AddressInUse, AddressNotAvailable, PermissionDenied, NotListenable, Other])
 export type BindReason = typeof BindReason.Type
 
 /**

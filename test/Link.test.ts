@@ -16,7 +16,7 @@ import type * as Events from "../src/Events.ts"
 import { HandshakeError, Rejected } from "../src/HandshakeError.ts"
 import { formatPublicKey, Identity, type PublicKey } from "../src/Identity.ts"
 import * as Link from "../src/Link.ts"
-import { BindFailed } from "../src/ListenError.ts"
+import { Other } from "../src/ListenError.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Transform from "../src/Transform.ts"
 import * as Transport from "../src/Transport.ts"
@@ -366,11 +366,11 @@ describe("what a transport is told", () => {
       section: Address.section("failing", Schema.String),
       reach: () => "device",
       dial: () => Effect.never,
-      listen: () => Effect.fail(new BindFailed({ detail: "the relay has no room", isRetryable: true }))
+      listen: () => Effect.fail(new Other({ code: "Full", detail: "the relay has no room", isRetryable: true }))
     })
     return Effect.gen(function* () {
       const error = yield* Effect.flip(Multiserver.listen("failing:x"))
-      assert.strictEqual(error.message, "listen on failing:x: the relay has no room")
+      assert.strictEqual(error.message, "listen on failing:x: the relay has no room (Full)")
       assert.isTrue(error.isRetryable)
     }).pipe(Effect.provide(Multiserver.layer(["failing"]).pipe(Layer.provide(failing))))
   })

@@ -7,7 +7,7 @@ import { ConnectionError, ProtocolViolation } from "../src/ConnectionError.ts"
 import { formatLine } from "../src/cli/events.ts"
 import { AllFailed, DialError, NameNotFound, NotDialable, Proxy, Tls, Unreachable } from "../src/DialError.ts"
 import { HandshakeDefect, HandshakeError, PeerMisbehaved } from "../src/HandshakeError.ts"
-import { BindFailed, ListenError } from "../src/ListenError.ts"
+import { ListenError, Other } from "../src/ListenError.ts"
 import { manyLines, oneLine, printable, printableJson } from "../src/printable.ts"
 import { inside, listenInside } from "./cli/inside.ts"
 import { privateCopy } from "./cli/support.ts"
@@ -47,7 +47,7 @@ describe("text from outside", () => {
     const errors = [
       ...reasons.map((reason) => new DialError({ address: "net:h:1", reason })),
       new ConnectionError({ remote: "net:h:1", reason: new ProtocolViolation({ detail: evil }) }),
-      new ListenError({ address: "net:h:1", reason: new BindFailed({ detail: evil, isRetryable: false }) })
+      new ListenError({ address: "net:h:1", reason: new Other({ code: evil, detail: evil, isRetryable: false }) })
     ]
     for (const { message } of errors) {
       assert.notMatch(message, harmful)
