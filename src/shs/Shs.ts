@@ -2,8 +2,9 @@
  * `shs`, secret-handshake version 1 and its box stream: mutual authentication by Ed25519 keys, for peers of one app
  * key.
  *
- * The dialer has to know the listener's key; the listener learns the dialer's and asks `authorize` whether to let it
- * in. Specification: docs/wire.md. Known limits: no rekeying, no post-quantum part, sizes and timing are visible.
+ * The dialer must know the listener's key. The listener learns the dialer's key in the handshake, and asks `authorize`
+ * whether the dialer may connect. Specification: docs/wire.md. Known limits: no rekeying, no post-quantum part, sizes
+ * and timing are visible.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -26,18 +27,28 @@ import * as Transform from "../Transform.ts"
 import * as BoxStream from "./BoxStream.ts"
 import * as Handshake from "./ShsHandshake.ts"
 
-/** Who asks to come in, with its key already proved. */
+/**
+ * A peer that asks to connect, with its key already proved.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Applicant {
   readonly publicKey: PublicKey
-  /** Where it comes from. */
+  /** Where the peer comes from. */
   readonly remote: Address.Address
 }
 
-/** Which peers may come in, and the longest box that is read. */
+/**
+ * Which peers may connect, and the longest box that is read.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface Options<E = never, R = never> {
   /**
-   * Whether a peer may come in, and a value that its connection then carries. Runs once, within the handshake's
-   * deadline; when it fails or dies, the peer is refused. By default every peer that passes the handshake gets in.
+   * Whether a peer may connect, and a value that its connection then carries. Runs once, within the handshake's
+   * deadline. When it fails or dies, the peer is refused. By default every peer that passes the handshake may connect.
    */
   readonly authorize?: (applicant: Applicant) => Effect.Effect<Verdict, E, R>
   /** The longest box body that is read, 4096 to 65535 bytes. By default 4096, the most that peers send. */
@@ -60,7 +71,12 @@ const handshaken = (
   codec: BoxStream.codec(primitives, session, maxBoxBody)
 })
 
-/** The transform, for an identity and an app key. Most programs use `layer`. */
+/**
+ * Makes the transform. Needs `Identity` and `Primitives`, and reads `AppKey`. Most programs use `layer`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const make = Effect.fnUntraced(function* <E = never, R = never>(options: Options<E, R> = {}) {
   const primitives = yield* Primitives
   const identity = yield* Identity
@@ -74,7 +90,7 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     return { primitives, appKey, identity: as, ephemeral, keys, secrets }
   }
 
-  /** Speaks as the pair of the seed, where the address has one. */
+  /** Dials as the key pair of the seed, where the address has a seed, and otherwise as the process's identity. */
   const dial = Effect.fnUntraced(function* (
     secrets: Secrets,
     wire: Transform.Wire,
@@ -129,7 +145,12 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
   })
 })
 
-/** The transform `shs` for the process's `Identity`, in the network of `AppKey`. */
+/**
+ * The transform `shs` for the process's `Identity`, in the network of `AppKey`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = <E = never, R = never>(
   options: Options<E, R> = {}
 ): Layer.Layer<Transform.Transform<"shs">, never, Identity | Primitives | R> =>
