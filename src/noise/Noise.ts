@@ -1,10 +1,11 @@
 /**
- * `noise`: mutual authentication by the same Ed25519 keys as shs, through Noise's XKpsk0 handshake, for peers of one
- * app key who mean the same stack, and large sealed frames.
+ * `noise`: mutual authentication by the same Ed25519 keys as shs, in Noise's XKpsk0 handshake, and then large sealed
+ * frames. Both peers need the same app key, and the same transforms above `noise`.
  *
- * The dialer has to know the listener's key; the listener learns the dialer's, with the token of the address where
- * there is one, and asks `authorize` whether to let it in. Specification: docs/noise.md. Known limits: no post-quantum
- * part; sizes and timing are visible; a recorded hello that is played again is answered.
+ * The dialer must know the listener's key. The listener learns the dialer's key in the handshake, and the token of the
+ * dialed address if it has one, and asks `authorize` whether the dialer may connect. Specification: docs/noise.md.
+ * Known limits: no post-quantum part; sizes and timing are visible; a listener answers a recorded hello that is
+ * replayed.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -25,24 +26,34 @@ import * as Transform from "../Transform.ts"
 import { codec } from "./NoiseFrames.ts"
 import * as Profile from "./NoiseProfile.ts"
 
-/** Who asks to come in, with its key already proved. */
+/**
+ * A peer that asks to connect, with its key already proved.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Applicant {
   readonly publicKey: PublicKey
-  /** Where it comes from. */
+  /** Where the peer comes from. */
   readonly remote: Address.Address
   /**
-   * The 32-byte token of the address that it dialed. Whoever has it can come with it: store hashes of those that are
-   * valid. It is overwritten when the peer is refused, or its handshake fails otherwise: compare or hash it within
-   * `authorize`.
+   * The 32-byte token of the address that the peer dialed, if it has one. Anyone who has a token can use it, so store
+   * only hashes of valid tokens. Compare or hash it within `authorize`: it is overwritten when the peer is refused, or
+   * its handshake fails otherwise.
    */
   readonly token: Option.Option<Redacted.Redacted<Uint8Array>>
 }
 
-/** Which peers may come in. */
+/**
+ * Which peers may connect.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface Options<E = never, R = never> {
   /**
-   * Whether a peer may come in, and a value that its connection then carries. Runs once, within the handshake's
-   * deadline; when it fails or dies, the peer is refused. By default every peer that passes the handshake gets in.
+   * Whether a peer may connect, and a value that its connection then carries. Runs once, within the handshake's
+   * deadline. When it fails or dies, the peer is refused. By default every peer that passes the handshake may connect.
    */
   readonly authorize?: (applicant: Applicant) => Effect.Effect<Verdict, E, R>
 }
@@ -63,7 +74,12 @@ const handshaken = (
   binding: new Uint8Array(session.hash)
 })
 
-/** The transform, for an identity and an app key. Most programs use `layer`. */
+/**
+ * Makes the transform. Needs `Identity` and `Primitives`, and reads `AppKey`. Most programs use `layer`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const make = Effect.fnUntraced(function* <E = never, R = never>(options: Options<E, R> = {}) {
   const primitives = yield* Primitives
   const identity = yield* Identity
@@ -108,7 +124,7 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     const authorized = yield* decide(authorize, context, (reason) => failure("auth", reason), applicant)
     const accept = Profile.responderAccept(decision)
     yield* Effect.mapError(wire.write(accept.message), rejected("accept", "auth"))
-    // The peer is in: the token is the application's, which may have kept it.
+    // The peer is admitted. The application may have kept the token, so it is not wiped with the other secrets.
     if (Option.isSome(decision.token)) secrets.release(Redacted.value(decision.token.value))
     return { ...handshaken(primitives, decision.initiator, accept.session), authorized }
   })
@@ -134,7 +150,12 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
   })
 })
 
-/** The transform `noise` for the process's `Identity`, in the network of `AppKey`. */
+/**
+ * The transform `noise` for the process's `Identity`, in the network of `AppKey`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = <E = never, R = never>(
   options: Options<E, R> = {}
 ): Layer.Layer<Transform.Transform<"noise">, never, Identity | Primitives | R> =>
