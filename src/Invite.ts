@@ -143,12 +143,12 @@ const reasons = {
 /** White space and one pair of quotes around an invite, which was copied from a mail, a chat or a shell. */
 const around = /^\s*(["'`]?)\s*/
 
-/** The text within them, and its index. */
+/** The text inside the white space and the quotes, and its index in the invite. */
 const unwrapped = (invite: string): { readonly text: string; readonly start: number } => {
   const [begun = "", quote = ""] = around.exec(invite) ?? []
   const end = invite.trimEnd()
   if (quote === "") return { text: end.slice(begun.length), start: begun.length }
-  // A quote without its other half is a part of the invite, which makes it an error.
+  // A quote that is not closed is read as part of the invite, so that the address parser refuses it.
   if (end.length <= begun.length || !end.endsWith(quote)) {
     const start = invite.length - invite.trimStart().length
     return { text: end.slice(start), start }
@@ -157,7 +157,7 @@ const unwrapped = (invite: string): { readonly text: string; readonly start: num
 }
 
 /**
- * Whether a text has the older form, which no address has. It may still be no invite, for instance with a bad key.
+ * Whether a text has the older form, which no address has. The invite may still be invalid: its key, for example.
  *
  * @category guards
  * @since 0.1.0

@@ -1,9 +1,9 @@
 /**
- * The variables of the environment, in one table: what is read comes from it, and so does docs/configuration.md.
+ * The environment variables, in one table. The table in docs/configuration.md is written from it.
  *
- * Each one is read by its full name, so that it works under Effect's default `ConfigProvider` as well as under one that
- * writes names in constant case. Reading fails closed. A variable that cannot be read, one that is empty, and one that
- * nobody knows are errors that name it: a misspelled `MULTISERVER_DIAL_DENY_PRIVATE` would allow what it was to deny.
+ * Each variable is read by its full name, so that it works with Effect's default `ConfigProvider` and with a provider
+ * that writes names in constant case. A variable that can't be read, is empty or is unknown is an error that names it.
+ * Otherwise a misspelled `MULTISERVER_DIAL_DENY_PRIVATE` would allow what it should deny.
  */
 export { check } from "./variables/check.ts"
 export { invalid, readBoolean, readBy, readCount, readDuration, unreadable } from "./variables/read.ts"
