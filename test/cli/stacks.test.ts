@@ -153,7 +153,7 @@ describe.concurrent("--scope and --external", () => {
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* addressesOf("net:127.0.0.1:0~shs", "--scope", "public"), [])
       const person = yield* startInside(["listen", "net:127.0.0.1:0~shs", "--scope", "public"])
-      assert.match((yield* person.lines(1))[0] ?? "", /^listening, where nobody/)
+      assert.match((yield* person.lines(1))[0] ?? "", /^listening, but on no address/)
     })
   )
 })
