@@ -1,10 +1,10 @@
 /**
  * A connection as Node's `stream.Duplex`, and a `Duplex` as a link. For Node only.
  *
- * `end()` says that all was said, and reading goes on. `destroy()` ends the connection at once without a goodbye, and
- * so does an error on the way. What breaks the connection is the stream's error, a `ConnectionError`. The stream is
- * destroyed with the scope: wait for `finish` before, because bytes that it still holds by then take the goodbye with
- * them. A handler that gives the stream away waits for `connection.closed`, which succeeds when both ends are done.
+ * `end()` half closes the connection, and reading goes on. `destroy()` destroys the connection without a goodbye, and so
+ * does an error of the stream. When the connection breaks, the stream fails with its `ConnectionError`. The stream is
+ * destroyed when the scope closes; if it still holds bytes then, the peer gets no goodbye, so wait for `finish` before.
+ * A handler that gives the stream away has to wait for `connection.closed`, which succeeds when both ends are done.
  */
 import { Duplex } from "node:stream"
 import { isReadonlyArrayNonEmpty } from "effect/Array"
@@ -18,7 +18,12 @@ import { anonymous } from "../Peer.ts"
 import { DuplexPort } from "./duplexPort.ts"
 import * as View from "./view.ts"
 
-/** The view, as long as the scope. */
+/**
+ * The view of a connection, until the scope closes.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const toDuplex = (connection: Connection): Effect.Effect<Duplex, never, Scope.Scope> =>
   Effect.gen(function* () {
     const view = yield* View.make(connection)
@@ -27,7 +32,7 @@ export const toDuplex = (connection: Connection): Effect.Effect<Duplex, never, S
     let scopeClosed = false
 
     const read = (): void => {
-      // Node may ask again while a batch is being pushed: the next one comes after it.
+      // Node may ask again while a batch is being pushed: the next batch is read after it.
       wanted = reading
       if (reading) return
       reading = true
@@ -54,7 +59,7 @@ export const toDuplex = (connection: Connection): Effect.Effect<Duplex, never, S
       destroy: (error, callback) => {
         const over = scopeClosed || (duplex.readableEnded && duplex.writableFinished) || isDraining(error)
         if (!over || duplex.writableLength > 0) view.destroy()
-        // Its listener stops, and nothing more can be written here: say goodbye, so that `closed` succeeds.
+        // The listener stops and nothing more can be written to this stream: say goodbye, so that `closed` succeeds.
         else if (isDraining(error)) view.run(connection.end, () => {})
         callback(error)
       }
@@ -69,8 +74,11 @@ export const toDuplex = (connection: Connection): Effect.Effect<Duplex, never, S
   })
 
 /**
- * The link over a stream of bytes, which is destroyed with the scope: for a transport over something that gives one.
- * Its errors break the link. It has a half close when the stream allows it (`allowHalfOpen`).
+ * A link over a stream of bytes, for a transport over something that gives such a stream. The stream is destroyed when
+ * the scope closes. Its errors break the link. The link has a half close when the stream has (`allowHalfOpen`).
+ *
+ * @category conversions
+ * @since 0.1.0
  */
 export const fromDuplex = (
   duplex: Duplex,

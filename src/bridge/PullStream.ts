@@ -1,11 +1,11 @@
 /**
  * A connection as a pull-stream duplex, the shape that npm's multiserver hands to its users.
  *
- * The end of what the sink reads says that all was said, and the source goes on. An error there, or an abort of the
- * source, ends the connection at once without a goodbye. What breaks the connection, a `ConnectionError`, ends the
- * source and aborts what the sink reads. So does the end of the scope: a chunk that is not accepted by then takes the
- * goodbye with it. A handler that gives the view to callbacks waits for `connection.closed`, which succeeds when both
- * ends are done, and then gives its place back.
+ * When what the sink reads ends, this side has said everything, and the source goes on. An error in what the sink reads,
+ * or an abort of the source before the peer's end, destroys the connection without a goodbye. When the connection
+ * breaks, its `ConnectionError` ends the source and aborts what the sink reads. So does the end of the scope; if a chunk
+ * is not accepted by then, the peer gets no goodbye. A handler that gives the view to callbacks has to wait for
+ * `connection.closed`, which succeeds when both ends are done.
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -18,22 +18,50 @@ import type { Connection } from "../Connection.ts"
 import { isDraining } from "../ConnectionError.ts"
 import * as View from "./view.ts"
 
-/** Not yet (`null`, `false`), over (`true`), or broken. */
+/**
+ * Not over (`null`, `false`), over (`true`), or broken.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type End = Error | boolean | null
-/** Hears the next value, or the end. */
+
+/**
+ * Is called with the next value, or with the end.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Callback<A> = (end: End, data?: A) => void
-/** Gives values one after another, each when it is asked for. */
+
+/**
+ * Gives one value each time it is called. `abort` asks it to stop instead.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Source<A> = (abort: End, callback: Callback<A>) => void
-/** Takes all values of a source. */
+
+/**
+ * Reads all values of a source.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Sink<A> = (source: Source<A>) => void
 
-/** The fields of a multiserver stream. */
+/**
+ * The fields of a stream of npm's multiserver.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface PullStream {
-  /** Gives `Buffer`s where the platform has them. */
+  /** Gives `Buffer`s where the platform has them, and `Uint8Array`s elsewhere. */
   readonly source: Source<Uint8Array>
   readonly sink: Sink<Uint8Array | string>
   readonly address: string
-  /** The peer's public key, when it was proved. */
+  /** The peer's public key, when the handshake has proved it. */
   readonly remote: Uint8Array | undefined
 }
 
@@ -42,7 +70,12 @@ const toBuffer = (bytes: Uint8Array): Uint8Array =>
 
 const encoder = new TextEncoder()
 
-/** The view, as long as the scope. */
+/**
+ * The view of a connection, until the scope closes.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const toPullStream = (connection: Connection): Effect.Effect<PullStream, never, Scope.Scope> =>
   Effect.gen(function* () {
     const view = yield* View.make(connection)

@@ -1,11 +1,11 @@
 /**
  * A connection as a pair of web streams, and a pair of web streams as a link.
  *
- * Closing the writable says that all was said, and reading goes on. Aborting the writable or cancelling the readable
- * ends the connection at once, without a goodbye. A broken connection errors the streams with its `ConnectionError`.
- * Both are errored with the scope: close the writable before, because chunks that it still holds by then take the
- * goodbye with them. A handler that gives the streams away waits for `connection.closed`, which succeeds when both ends
- * are done.
+ * Closing the writable half closes the connection, and reading goes on. Aborting the writable or cancelling the readable
+ * destroys the connection without a goodbye. When the connection breaks, both streams fail with its `ConnectionError`.
+ * They also fail when the scope closes; if the writable still holds chunks then, the peer gets no goodbye, so close it
+ * before. A handler that gives the streams away has to wait for `connection.closed`, which succeeds when both ends are
+ * done.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -19,15 +19,25 @@ import type { Link, Who } from "../Link.ts"
 import { anonymous } from "../Peer.ts"
 import * as View from "./view.ts"
 
-/** The two directions of a connection. */
+/**
+ * The two directions of a connection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface WebStreams {
-  /** Reads nothing ahead. */
+  /** Reads from the connection only when it is read itself. */
   readonly readable: ReadableStream<Uint8Array>
-  /** A write resolves when the connection has accepted it; `ready` when it has accepted all. */
+  /** A write resolves when the connection has accepted its chunk, `ready` when it has accepted all of them. */
   readonly writable: WritableStream<Uint8Array>
 }
 
-/** The view, as long as the scope. */
+/**
+ * The view of a connection, until the scope closes.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const toWebStreams = (connection: Connection): Effect.Effect<WebStreams, never, Scope.Scope> =>
   Effect.gen(function* () {
     const view = yield* View.make(connection)
@@ -59,7 +69,7 @@ export const toWebStreams = (connection: Connection): Effect.Effect<WebStreams, 
       {
         start: (controller) => {
           errors.push((error) => controller.error(error))
-          // Not `abort` below, which comes only after the write that a stalled peer holds up.
+          // The signal comes at once. `abort` of the sink would come only after a write that a stalled peer holds up.
           controller.signal.addEventListener("abort", () => {
             if (unaccepted > 0 || !isDraining(controller.signal.reason)) view.destroy()
           })
@@ -89,15 +99,23 @@ export const toWebStreams = (connection: Connection): Effect.Effect<WebStreams, 
     return { readable, writable }
   })
 
-/** Who is at the other end of foreign web streams. */
+/**
+ * What a link over web streams can't learn from the streams.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface FromOptions extends Omit<Who, "peer">, Partial<Pick<Who, "peer">> {
-  /** Whether the other end can go on after the writable was closed. By default it can. */
+  /** Whether the other end can go on sending after the writable was closed. By default it can. */
   readonly halfClose?: boolean
 }
 
 /**
- * The link over a pair of web streams, which are cancelled and aborted with the scope: for a transport over something
- * that gives them. What errors them breaks the link.
+ * A link over a pair of web streams, for a transport over something that gives such streams. They are cancelled and
+ * aborted when the scope closes. An error of either breaks the link.
+ *
+ * @category conversions
+ * @since 0.1.0
  */
 export const fromWebStreams = (
   { readable, writable }: WebStreams,

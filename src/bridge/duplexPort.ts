@@ -14,7 +14,7 @@ export class DuplexPort implements Port {
   private ending = false
 
   /**
-   * From now on errors are heard, also those that come when the port is gone: with no listener they would be thrown.
+   * Listens for errors from now on, also for those after the port has closed: Node throws an error without a listener.
    */
   constructor(duplex: Duplex) {
     this.duplex = duplex
@@ -58,7 +58,7 @@ export class DuplexPort implements Port {
   offer(bytes: Uint8Array): boolean {
     if (this.failure !== undefined) return true
     if (!this.duplex.writable) {
-      // It has ended with its other half, and nothing more gets out.
+      // The stream ended together with its readable half, and takes nothing more.
       this.fail(new Reset({ code: "EPIPE" }))
       return true
     }
@@ -96,7 +96,7 @@ export class DuplexPort implements Port {
   }
 
   private readonly onClose = (): void => {
-    // After both ends it is just over.
+    // After both ends, a close is no failure.
     if (!this.inputEnded || !this.duplex.writableFinished) this.fail(new Reset({ code: "EPIPE" }))
   }
 

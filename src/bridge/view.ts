@@ -1,8 +1,8 @@
 /**
- * What the views for worlds of callbacks share: effects run from callbacks, no longer than the scope, and an end at
- * once.
+ * What the views for callback APIs share: they run effects from callbacks until the scope closes, and can destroy the
+ * connection.
  *
- * What a callback throws is its author's: it never runs inside the connection, whose state it would break.
+ * A callback never runs inside the connection, so that one which throws can't break the connection's state.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -23,11 +23,11 @@ export interface View {
   /** Ends the connection at once, without a goodbye. */
   readonly destroy: () => void
   /**
-   * Runs when the connection breaks after the peer's end was read. Before that, whoever reads hears of it behind what
-   * had arrived.
+   * Runs when the connection breaks after the peer's end was read. Before that, a read fails once everything that has
+   * arrived was read.
    */
   readonly onceBroken: (run: (error: Error) => void) => void
-  /** What everything fails with that the end of the scope cuts off. */
+  /** The error of everything that the end of the scope cuts off. */
   readonly closed: () => ConnectionError
 }
 
