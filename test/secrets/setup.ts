@@ -21,6 +21,17 @@ const say = (kind: (typeof kinds)[number], text: string): void => {
   if (said.size < 10_000) said.add(text)
   recorder.say(kind, `${text}\n`)
 }
+/** How many of one sort are shown. A sort that says a secret says it each time, and to show a value is dear. */
+const most = 100
+const shown = new Map<string, number>()
+const isEnough = (sort: string): boolean => {
+  const count = (shown.get(sort) ?? 0) + 1
+  shown.set(sort, count)
+  return count > most
+}
+const tagIn = (value: unknown): string =>
+  value instanceof Object && "_tag" in value ? String(value._tag) : String(value)
+
 const show = (value: unknown): string =>
   util.inspect(value, { depth: 8, maxArrayLength: 200, breakLength: Number.POSITIVE_INFINITY })
 
@@ -38,7 +49,9 @@ for (const module of [AddressError, ConnectionError, DialError, HandshakeError, 
     const parent = new Proxy(Object.getPrototypeOf(Class), {
       construct: (target, args, Made) => {
         const error = Reflect.construct(target, args, Made)
-        say("errors", `${error.message} ${JSON.stringify(error)} ${show({ ...error })}`)
+        const reason = tagIn(Reflect.get(error, "reason"))
+        if (!isEnough(`error ${Made.name} ${reason}`))
+          say("errors", `${error.message} ${JSON.stringify(error)} ${show({ ...error })}`)
         return error
       }
     })
@@ -48,7 +61,8 @@ for (const module of [AddressError, ConnectionError, DialError, HandshakeError, 
 
 const { end } = Tracer.NativeSpan.prototype
 Tracer.NativeSpan.prototype.end = function (time, exit) {
-  say("spans", `${this.name} ${show([this.attributes, this.events, exit])}`)
+  if (!isEnough(`span ${this.name} ${exit._tag}`))
+    say("spans", `${this.name} ${show([this.attributes, this.events, exit])}`)
   return end.call(this, time, exit)
 }
 
@@ -56,7 +70,8 @@ const told = Effect.map(
   Events.Events,
   (sink): Events.Sink =>
     (event) => {
-      say("events", `${show(event)} ${JSON.stringify(event)}`)
+      if (!isEnough(`event ${event._tag} ${"tag" in event ? event.tag : ""} ${"stack" in event ? event.stack : ""}`))
+        say("events", `${show(event)} ${JSON.stringify(event)}`)
       return sink(event)
     }
 )
