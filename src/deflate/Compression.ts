@@ -1,11 +1,11 @@
 /**
  * Compression as a transform: a pair of `node:zlib` streams, one for each direction, over any connection. `deflate` is
- * one, and `examples/zstd.ts` another. For Node only. What compression gives away: docs/deflate.md.
+ * one such transform, and `examples/zstd.ts` another. For Node only. docs/deflate.md says what compression leaks.
  *
  * What is written in one tick is one batch. It is compressed and flushed at once, so that nothing waits for a write
- * that may never come. Input is decompressed only as fast as somebody pulls. A stream ends with the format's own end,
- * and then the connection below ends; when that ends without the format's end, the stream is `Truncated`. It has a half
- * close if the connection below has one. The zlib streams are made when first used and destroyed with the scope.
+ * that may never come. Input is decompressed only as fast as it is pulled. A stream ends with the format's own end, and
+ * then the connection below ends. If that ends without the format's end, the stream is `Truncated`. It has a half close
+ * if the connection below has one. The zlib streams are made when first used and destroyed with the scope.
  */
 import { isReadonlyArrayNonEmpty } from "effect/Array"
 import * as Cause from "effect/Cause"
@@ -20,31 +20,43 @@ import { Filter, type Zlib } from "./filter.ts"
 
 export type { Zlib } from "./filter.ts"
 
-/** A format, as a pair of streams. */
+/**
+ * A compression format, as a pair of `node:zlib` streams.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Format {
-  /** Has to flush at each write: `createDeflateRaw({ flush: constants.Z_FULL_FLUSH })`. */
+  /** Makes a stream that flushes at each write: `createDeflateRaw({ flush: constants.Z_FULL_FLUSH })`. */
   readonly compress: () => Zlib
   readonly decompress: () => Zlib
   /**
-   * The bytes that end each flushed batch, where the format has some. Then a batch that comes to more than 16 MiB and
-   * 100 times its own size is a `ProtocolViolation`. Without them only memory is bounded: what nobody pulls is not
-   * decompressed.
+   * The bytes that end each flushed batch, if the format has such bytes. Then a batch is a `ProtocolViolation` when it
+   * decompresses to more than 16 MiB, and to more than 100 times its own size. Without them only memory is bounded,
+   * because nothing is decompressed before it is pulled.
    */
   readonly flushMark?: Uint8Array
   /**
-   * Bytes that mean nothing between two batches, where the format has some. Then all batches of a direction together
-   * may come to 64 MiB and 100 times their size, and more is a `ProtocolViolation`; a writer whose data compresses
-   * better than that sends some of these before a batch.
+   * Bytes that mean nothing between two batches, if the format has such bytes. Then a writer whose data compresses very
+   * well sends some of them before a batch. For a reader that has `flushMark` too, all batches of a direction together
+   * may decompress to 64 MiB plus 100 times their size. More is a `ProtocolViolation`.
    */
   readonly padding?: Uint8Array
 }
 
-/** Fed at a time: even the best of ratios makes less than a batch may have of it. */
+/**
+ * How many bytes are fed at a time. Even at DEFLATE's best ratio, about 1000, they make less than any batch may have.
+ */
 const sliceBytes = 8 * 1024
 
 const joined = (chunks: Connection.Chunks): Uint8Array => (chunks.length === 1 ? chunks[0] : Buffer.concat(chunks))
 
-/** One side of the transform: both are the same. `section` is what it adds to the address of the other end. */
+/**
+ * A transform's `inbound` or `outbound`, which are the same. `section` is what it adds to the remote address.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const wrap =
   (section: Section, compression: Format): Wrap =>
   (link) =>
@@ -60,8 +72,7 @@ export const wrap =
             ended = true
             return end
           }),
-          // Where there is no half close, who is told of the end can't finish its own stream any more: that is no
-          // truncation.
+          // Without a half close, a peer that gets our end can't finish its own stream any more. That is no truncation.
           pull: reading(lower, compression, decompressor, () => ended && !lower.halfClose),
           halfClose: lower.halfClose
         }
@@ -70,7 +81,7 @@ export const wrap =
 
 const writing = (lower: Connection.Connection, { padding }: Format, compressor: Filter) => {
   const ballast = padding === undefined ? undefined : new Ballast(padding)
-  /** What comes out until no more does goes down as one write. */
+  /** Compresses the bytes, or ends the stream with `undefined`. All that comes out goes down as one write. */
   const through = (bytes: Uint8Array | undefined) =>
     Effect.gen(function* () {
       if (bytes === undefined) compressor.finish()
@@ -87,7 +98,7 @@ const writing = (lower: Connection.Connection, { padding }: Format, compressor: 
       if (before !== undefined) out.unshift(before)
       if (!isReadonlyArrayNonEmpty(out)) return
       yield* lower.writeAll(out)
-      // Who waits for a flush above waits for what is written here.
+      // A flush of the connection above has to wait for this one too.
       yield* lower.flush
     })
   return {
@@ -107,13 +118,13 @@ const reading = (
   let finishing = false
 
   const error = (reason: ProtocolViolation | Truncated) => new ConnectionError({ remote: format(lower.remote), reason })
-  /** Nothing of what such a peer says can be understood any more, and nothing more is said to it. */
+  /** Once a peer has broken the format, nothing that follows can be understood. */
   const violation = (detail: string) => Effect.suspend(() => Effect.fail(error(new ProtocolViolation({ detail }))))
   const cut = Effect.suspend(
     (): Pull.Pull<never, ConnectionError> => (isOver() ? Cause.done() : Effect.fail(error(new Truncated())))
   )
 
-  /** Feeds the next of what has arrived, or the news that nothing more will. */
+  /** Feeds the next slice of what has arrived, or finishes the stream when nothing more will arrive. */
   const feed = Effect.suspend(() => {
     if (input.length > 0) return feedSlice
     return lower.pull.pipe(
@@ -138,7 +149,7 @@ const reading = (
 
   return Effect.gen(function* () {
     for (;;) {
-      // When all that has arrived was understood and nothing more will come, what is wrong is that it ended.
+      // An error after `finish` means that the input ended too early: what had arrived was understood.
       const next = yield* Effect.catch(decompressor.next, () =>
         finishing ? cut : violation("what it sent does not decompress")
       )

@@ -1,18 +1,18 @@
 /**
- * What may come of compressed bytes, so that a few of them can't make a reader work for hours, and how a writer keeps
- * to it.
+ * Limits on what compressed bytes may decompress to, so that a few of them can't make a reader work for hours, and the
+ * padding with which a writer stays within these limits.
  */
 
-/** A batch may always come to this much. */
+/** A batch may always decompress to this many bytes. */
 const freeBytes = 16 * 1024 * 1024
-/** All batches of one direction may always come to this much. */
+/** All batches of one direction together may always decompress to this many bytes. */
 const freeBytesAltogether = 64 * 1024 * 1024
-/** Above that, to this many times what they were. */
+/** Beyond that, they may decompress to this many times their own size. */
 const maxRatio = 100
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 
-/** What one reader lets through. */
+/** The limits of one reader. */
 export class Cap {
   private readonly mark: Buffer
   private readonly countsAll: boolean
@@ -25,15 +25,15 @@ export class Cap {
   private tail: Uint8Array = new Uint8Array(0)
 
   /**
-   * `mark` is what each batch ends with. Found elsewhere it makes two batches of one, which does no harm. `countsAll`:
-   * batches are counted together too.
+   * `mark` is what each batch ends with. Where it is found inside a batch, that counts as two batches, which does no
+   * harm. `countsAll`: all batches together have a limit too.
    */
   constructor(mark: Uint8Array, countsAll: boolean) {
     this.mark = asBuffer(mark)
     this.countsAll = countsAll
   }
 
-  /** More compressed bytes. Of what came before them, all output was counted. */
+  /** Counts compressed bytes. The output of all earlier ones has to be counted already. */
   enter(bytes: Uint8Array): void {
     if (this.marked) {
       this.input = 0
@@ -47,7 +47,7 @@ export class Cap {
     this.tail = Buffer.concat([this.tail, bytes.subarray(-overlap)]).subarray(-overlap)
   }
 
-  /** More of what they inflate to. Answers what exceeds the cap, if anything does. */
+  /** Counts decompressed bytes. Returns what exceeds its limit, if anything does. */
   leave(bytes: Uint8Array): "the bytes of a batch" | "its batches together" | undefined {
     this.output += bytes.length
     this.allOutput += bytes.length
@@ -57,7 +57,7 @@ export class Cap {
   }
 }
 
-/** What one writer adds, so that its reader lets everything through that compresses well. */
+/** The padding that one writer adds, so that its reader accepts data that compresses very well. */
 export class Ballast {
   private readonly padding: Uint8Array
   private plain = 0
@@ -69,7 +69,8 @@ export class Ballast {
   }
 
   /**
-   * What goes before a batch: its reader has that many bytes when the first of the batch inflates, however it is cut.
+   * The padding to send before a batch. The reader has it before the batch begins to decompress, however the bytes are
+   * cut.
    */
   before(plainBytes: number, sentBytes: number): Uint8Array | undefined {
     this.plain += plainBytes

@@ -1,18 +1,22 @@
-/**
- * A `node:zlib` stream, fed one piece after another and read piece by piece. It goes no further than its output is
- * taken.
- */
+/** A `node:zlib` stream that is fed and read piece by piece. It goes no further than its output is taken. */
 import type { Transform } from "node:stream"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
-/** A stream of `node:zlib`. */
+/**
+ * A stream of `node:zlib`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Zlib = Transform & {
-  /** How much of the input was used. */
+  /** How many bytes of the input were used. */
   readonly bytesWritten: number
 }
 
-/** `hungry`: all that it was fed is used, and all that came of it taken. `end`: it has ended, after `finish`. */
+/**
+ * A piece of output. `hungry`: all input is used and all output taken, so it can be fed. `end`: the stream has ended.
+ */
 export type Next = Uint8Array | "hungry" | "end"
 
 export class Filter {
@@ -52,7 +56,7 @@ export class Filter {
     return stream
   }
 
-  /** Only when it is hungry. The bytes are its own until it is again. */
+  /** Feeds bytes. To be called only when it is hungry. It borrows the bytes until it is hungry again. */
   feed(bytes: Uint8Array): void {
     const stream = this.stream ?? this.open()
     this.busy = true
@@ -63,19 +67,21 @@ export class Filter {
     })
   }
 
-  /** Nothing more will be fed. Only when it is hungry. */
+  /** Says that nothing more will be fed. To be called only when it is hungry. */
   finish(): void {
     const stream = this.stream ?? this.open()
     this.busy = true
     stream.end()
   }
 
-  /** Whether its format has ended before its input did. Only when it is hungry, or at the end. */
+  /** Whether the format's end came before the end of the input. To be asked only when it is hungry or has ended. */
   get hasLeftOver(): boolean {
     return this.stream !== undefined && this.stream.bytesWritten < this.fed
   }
 
-  /** The next of what comes out: what has gathered, little more than the stream's high-water mark. */
+  /**
+   * Waits for what comes next. A piece is all output that has gathered: little more than the stream's high-water mark.
+   */
   readonly next: Effect.Effect<Next, Error> = Effect.callback((resume) => {
     const attempt = () => {
       const outcome = this.poll()
