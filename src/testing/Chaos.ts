@@ -1,6 +1,6 @@
 /**
- * A transport with somebody in the middle, who delays, splits, flips, cuts and resets what passes, for tests of
- * protocols and of programs over them. It is laid over any transport, and does the same again for the same seed:
+ * A transport that delays, splits, flips, cuts and resets what passes, for tests of protocols and of programs over
+ * them. It is laid over any transport. The same seed does the same again:
  *
  * ```ts
  * const harm = { what: "flip", within: 1000 } as const
@@ -9,7 +9,7 @@
  * const Live = Multiserver.layer(["memory~mine"]).pipe(Layer.provide([below, mine]))
  * ```
  *
- * It sits at the dialer's end and has both directions in its hands. Delays are of the fiber's clock: under `TestClock`
+ * It disturbs both directions of a connection, at the dialer's end. Delays use the fiber's clock: under `TestClock`
  * they pass when the test says so.
  */
 import * as Duration from "effect/Duration"
@@ -26,17 +26,22 @@ import { ChaosPort } from "./chaos/port.ts"
 
 export type { Done, Harm } from "./chaos/harm.ts"
 
-/** What is done to the bytes that pass. */
+/**
+ * What is done to the bytes that pass.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface Options {
   /** The same seed does the same to connections that are dialed in the same order. */
   readonly seed: number
-  /** Each piece is held back up to this long. By default not at all. */
+  /** Each piece is held back for a random time, up to this long. By default not at all. */
   readonly delay?: Duration.Input
   /** Pieces have 1 to this many bytes. By default they stay as they are. */
   readonly split?: number
-  /** By default none: all that is written arrives, and as it was written. */
+  /** The harm that is done to each connection. By default none, so all that is written arrives unchanged. */
   readonly harm?: Harm
-  /** Hears of each harm that is done. */
+  /** Called for each harm that is done. */
   readonly onHarm?: (done: Done) => void
 }
 
@@ -72,7 +77,13 @@ const around = (shape: Transport.Shape, { delay = 0, harm, onHarm, seed, split }
   }
 }
 
-/** The transport of that name with chaos at its dialers. It requires the one that it is laid over. */
+/**
+ * The transport called `name`, with the connections that it dials disturbed. It requires the transport of the same name
+ * that it is laid over.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = <const Name extends string>(
   name: Name,
   options: Options

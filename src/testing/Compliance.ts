@@ -1,5 +1,5 @@
 /**
- * The contract of a connection as a list of checks, for every transport and transform, also other people's.
+ * The contract of a connection as a list of checks, for every transport and transform, also for your own.
  *
  * A check is a name and an effect that fails when the contract is broken; any test runner can run it:
  *
@@ -24,7 +24,12 @@ import { ends } from "./compliance/ends.ts"
 
 export { Broken } from "./compliance/clause.ts"
 
-/** What is checked. */
+/**
+ * The stack to check, and what it claims.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface Subject<E> extends Claim {
   /** A Multiserver that speaks the target's stack. Built once for each check. */
   readonly layer: Layer.Layer<Multiserver.Multiserver, E>
@@ -35,13 +40,23 @@ export interface Subject<E> extends Claim {
   readonly patience?: Duration.Input
 }
 
-/** One clause of the contract. */
+/**
+ * One clause of the contract. `run` fails when it is broken.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Check {
   readonly name: string
   readonly run: Effect.Effect<void, unknown>
 }
 
-/** All checks for a stack. */
+/**
+ * All checks for a stack. Each makes its own Multiserver and listener.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const suite = <E>({ patience, ...subject }: Subject<E>): ReadonlyArray<Check> =>
   [...carries(subject), ...ends(subject), ...aborts(subject)].map(({ name, run }) => ({
     name,

@@ -1,4 +1,4 @@
-/** One direction of a connection with somebody in the middle. */
+/** One direction of a disturbed connection. */
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Random from "effect/Random"
@@ -9,11 +9,11 @@ import type { Done } from "./harm.ts"
 interface Course {
   readonly delayMillis: number
   readonly split: number | undefined
-  /** What is done to it, if it is this direction's turn. */
+  /** The harm, if this is the direction that it is done to. */
   readonly harm: Done | undefined
 }
 
-/** Where the pieces of a direction go. */
+/** What a lane calls when its pieces pass. */
 interface Way {
   /** Waits until there is room. */
   readonly room: Effect.Effect<void>
@@ -26,7 +26,7 @@ interface Way {
 /** The bytes of one direction that are on their way, and what happens to them there. */
 export class Lane {
   bytes = 0
-  /** Everything was delivered, and so was the end. */
+  /** Nothing more passes: the end was delivered, or a cut or reset was done. */
   done = false
   private readonly course: Course
   private pieces: Array<Uint8Array> = []
@@ -38,7 +38,7 @@ export class Lane {
     this.course = course
   }
 
-  /** All of them before the first can pass: whoever hears of that one may come back here. */
+  /** Adds all chunks before the first can pass, because its delivery may call `put` again. */
   put(chunks: Chunks): void {
     if (this.done || this.ending) return
     for (const chunk of chunks) {
@@ -64,7 +64,7 @@ export class Lane {
     this.done = true
   }
 
-  /** The next piece; a harm but a flip stops it. */
+  /** The next piece, of at most `length` bytes. `undefined`: a cut or reset is due here. */
   private next(length: number): Uint8Array | undefined {
     const first = this.pieces[0] as Uint8Array
     const { harm } = this.course
@@ -86,7 +86,7 @@ export class Lane {
     harmed(harm)
   }
 
-  /** Passes what is put, piece by piece, each in its time. */
+  /** Passes what is put, piece by piece, each after its delay. */
   run({ deliver, end, harmed, reset, room }: Way): Effect.Effect<void> {
     const { delayMillis, harm, split } = this.course
     return Effect.gen({ self: this }, function* () {

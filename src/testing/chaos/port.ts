@@ -1,6 +1,5 @@
 /**
- * The port of a connection with somebody in the middle: a lane for each direction, and two fibers that pass what is in
- * them.
+ * The port of a disturbed connection: a lane for each direction, and a fiber for each that passes what is in the lane.
  */
 import { isArrayNonEmpty } from "effect/Array"
 import type * as Effect from "effect/Effect"
@@ -10,7 +9,7 @@ import type { Chunks, Port, PortListener } from "../../Port.ts"
 import type { Done } from "./harm.ts"
 import type { Lane } from "./lane.ts"
 
-/** Full, and reading pauses, when this many bytes wait. */
+/** When this many bytes wait, the port is full, and reading pauses. */
 const highWater = 64 * 1024
 
 export class ChaosPort implements Port {
@@ -78,7 +77,7 @@ export class ChaosPort implements Port {
     this.fill()
   }
 
-  /** Takes what has arrived below, as long as not too much of it is on its way. */
+  /** Takes what has arrived below, unless too much of it is in the lane already. */
   private fill(): void {
     const { below: lower } = this
     const { dialer } = this.toward
@@ -114,14 +113,14 @@ export class ChaosPort implements Port {
     return this.inputEnded && this.arrived.length === 0
   }
 
-  /** What broke below is heard behind what had arrived before. */
+  /** A failure of the port below is seen only after what had arrived before it. */
   get failure(): PortFailure | undefined {
     return this.own ?? (this.toward.dialer.done ? this.below.failure : undefined)
   }
 
   // ---- writing ----
 
-  /** Copies every other time: who is above has to be right about both. */
+  /** Copies every other time, because callers have to handle both answers. */
   offer(bytes: Uint8Array): boolean {
     if (this.failure !== undefined) return true
     this.copying = !this.copying

@@ -1,4 +1,4 @@
-/** Nothing of a dial or a connection that is broken off is left, and the other side is not told that all was said. */
+/** An interrupted dial or connection leaves nothing behind, and the other side sees no clean end. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -37,10 +37,10 @@ export const aborts = ({ authenticates, target }: Claim): ReadonlyArray<Clause> 
     })
   )
 
-  /** What the other side sees when a side goes without having said that all was said. */
+  /** Expects that no clean end is seen when the other side goes without having ended. */
   const vanished = (word: string): Effect.Effect<void, Broken> => {
     const honest = ["Truncated", "Reset"]
-    // A bare stream has nothing that tells an end from a clean one.
+    // A bare stream can't tell the end of a broken connection from a clean end.
     const allowed = authenticates ? honest : [...honest, "the clean end"]
     return expect(allowed.includes(word), allowed.join(" or "), word)
   }
@@ -73,7 +73,7 @@ export const aborts = ({ authenticates, target }: Claim): ReadonlyArray<Clause> 
   const peerFails = clause(
     "delivers what had arrived before it tells that the peer is gone, and fails writes",
     Effect.gen(function* () {
-      // Not before the dial has succeeded: a reset that comes with the connect is an error of the dial.
+      // Not before the dial has succeeded: a reset during the connect is an error of the dial.
       const address = yield* serve(target, (connection) =>
         Effect.andThen(connection.pull, connection.write(pattern(1000))).pipe(
           Effect.andThen(connection.flush),

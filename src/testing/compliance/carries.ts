@@ -10,8 +10,8 @@ import { type Broken, type Claim, type Clause, clause, expect, expectBytes, soon
 import { dial, expectRead, join, pair, pattern, readAll, serve } from "./session.ts"
 
 /**
- * More than the buffers of both sides, of their kernels and of proxies between them hold: whoever accepts that much for
- * a peer that never reads makes nobody wait.
+ * More than all buffers hold: of both sides, of their kernels, and of proxies between them. A stack that accepts this
+ * much for a peer that never reads has no backpressure.
  */
 const mostBuffered = 64 << 20
 
@@ -39,7 +39,7 @@ export const carries = ({ target }: Claim): ReadonlyArray<Clause> => {
   ])
 
   const manyWrites = clause(
-    "carries ten thousand one-byte writes of one tick as one right stream",
+    "carries ten thousand one-byte writes of one tick as one stream",
     oneWay(
       (near) => Effect.forEach(pattern(10_000), (byte) => near.write(Uint8Array.of(byte)), { discard: true }),
       pattern(10_000)
@@ -55,7 +55,7 @@ export const carries = ({ target }: Claim): ReadonlyArray<Clause> => {
   )
 
   const fibers = clause(
-    "writes whole and in order among fibers",
+    "keeps the writes of several fibers whole",
     Effect.gen(function* () {
       const [near, far] = yield* pair(target)
       const block = 300_000
@@ -150,7 +150,7 @@ export const carries = ({ target }: Claim): ReadonlyArray<Clause> => {
     "makes the writer of a peer that never reads wait",
     Effect.gen(function* () {
       const [near] = yield* pair(target)
-      // Nothing that a transform can make much smaller.
+      // Bytes that no transform can make much smaller.
       const chunk = pattern(64 * 1024)
       let accepted = 0
       const write = Effect.map(near.write(chunk), () => {

@@ -1,4 +1,4 @@
-/** What a check is made of: its name, an effect that fails when the contract is broken, and the words for that. */
+/** What a check is made of: its name, an effect that fails when the contract is broken, and helpers for that effect. */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -6,13 +6,13 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Multiserver } from "../../Multiserver.ts"
 
-/** What is said of a stack; the checks hold it to that. */
+/** What is claimed of a stack. The checks hold the stack to it. */
 export interface Claim {
-  /** What to listen on. What is bound has to be dialable by what `Listener.addresses()` says. */
+  /** The address to listen on. The first of `Listener.addresses()` has to be dialable. */
   readonly target: string
-  /** Whether the stack authenticates: then an end without a goodbye is told from a clean end. */
+  /** Whether the stack authenticates. If so, an end without a goodbye must not look like a clean end. */
   readonly authenticates: boolean
-  /** Whether one side can go on after the other has ended. */
+  /** Whether one side can go on writing after the other has ended. */
   readonly halfClose: boolean
 }
 
@@ -24,7 +24,12 @@ export interface Clause {
 
 export const clause = (name: string, run: Clause["run"]): Clause => ({ name, run })
 
-/** The contract is broken. */
+/**
+ * The contract is broken: what a check expected, and what came instead.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Broken extends Schema.TaggedError<Broken>("effect-multiserver/testing/Broken")("Broken", {
   expected: Schema.String,
   actual: Schema.String
@@ -45,7 +50,7 @@ export const Patience: Context.Reference<Duration.Duration> = Context.Reference(
   defaultValue: () => Duration.seconds(20)
 })
 
-/** Fails when a step takes too long, with what it waited for and what has come until then. */
+/** Fails when a step takes too long. The error says what was expected, and what has come so far. */
 export const soon = <A, E, R>(
   expected: string,
   step: Effect.Effect<A, E, R>,
@@ -62,5 +67,5 @@ export const expectBytes = (actual: Uint8Array, expected: Uint8Array): Effect.Ef
   const at = expected.findIndex((byte, i) => byte !== actual[i])
   return actual.length === expected.length && at < 0
     ? Effect.void
-    : broken(`${expected.length} bytes`, `${actual.length} bytes, other ones from ${at}`)
+    : broken(`${expected.length} bytes`, `${actual.length} bytes that differ from position ${at} on`)
 }

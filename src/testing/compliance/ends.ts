@@ -1,4 +1,4 @@
-/** How a side says that all was said, and what it can do afterwards. */
+/** How a side ends, and what it can still do afterwards. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { ConnectionError } from "../../ConnectionError.ts"
@@ -52,7 +52,7 @@ export const ends = ({ halfClose, target }: Claim): ReadonlyArray<Clause> => {
       const received = yield* Deferred.make<Uint8Array, ConnectionError | Broken>()
       const address = yield* serve(target, (connection) => Deferred.into(readAll(connection), received))
       yield* Effect.scoped(Effect.flatMap(dial(address), (connection) => connection.write(pattern(100_000))))
-      const read = yield* soon("100000 bytes and a goodbye from who has left", Deferred.await(received))
+      const read = yield* soon("100000 bytes and a goodbye from the side that has left", Deferred.await(received))
       yield* expectBytes(read, pattern(100_000))
     })
   )

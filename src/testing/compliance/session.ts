@@ -1,4 +1,4 @@
-/** Both ends of a connection in one test, and what is done with them. */
+/** Helpers for checks: both ends of a connection, what is written, and what is read. */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -9,7 +9,7 @@ import type { ConnectionError } from "../../ConnectionError.ts"
 import * as Multiserver from "../../Multiserver.ts"
 import { type Broken, expect, expectBytes, soon } from "./clause.ts"
 
-/** Bytes that can be made again, each one telling where it stands. */
+/** Reproducible bytes without a short period, so that lost, doubled and misplaced bytes show. */
 export const pattern = (length: number, seed = 1): Uint8Array => {
   const out = new Uint8Array(length)
   let state = seed
@@ -30,7 +30,7 @@ export const join = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
   return out
 }
 
-/** Everything until the clean end. `expected` says what is waited for. */
+/** Reads everything until the clean end. `expected` is for the error when that does not come in time. */
 export const readAll = (
   connection: Connection,
   expected = "a clean end"
@@ -51,7 +51,7 @@ export const readAll = (
     return soon(expected, read, () => `${received} bytes and no end`)
   })
 
-/** Reads until the clean end just these bytes. */
+/** Reads until the clean end, and expects exactly these bytes. */
 export const expectRead = (
   connection: Connection,
   expected: Uint8Array
@@ -60,7 +60,7 @@ export const expectRead = (
     expectBytes(actual, expected)
   )
 
-/** How a pull or write ends, as a word. */
+/** How a pull or write ends, as a word: `success`, `the clean end`, or the tag of the error's reason. */
 export const ending = (effect: Effect.Effect<unknown, ConnectionError | Cause.Done>): Effect.Effect<string, Broken> =>
   soon(
     "a pull or a write to end",
