@@ -1,10 +1,10 @@
 /**
- * HTTP proxies on the way to `ws` and `wss`: the method CONNECT. Nothing goes through one unless the layer is told so,
- * by `WebSocket.layer({ proxies })`; `config` reads the variables that most programs read. Where one is given, nothing
- * is dialed around it but its exceptions and this machine.
+ * Dials `ws` and `wss` through HTTP proxies, with the method CONNECT. A proxy is used only where the layer is given
+ * one, as `WebSocket.layer({ proxies })`. `config` reads the variables that most programs read. Where there is a proxy,
+ * all dials go through it, except those of the exceptions and of this machine.
  *
- * The proxy looks the name up. Policy is asked for an IP that an address has, and for a name as it is: an allow list
- * and `denyPrivate` deny it, because where it leads is not known here.
+ * The proxy looks names up. So policy is asked about the host as it is written, an IP or a name. An allow list and
+ * `denyPrivate` deny every name, because where it leads is not known here.
  */
 import * as http from "node:http"
 import type * as net from "node:net"
@@ -28,46 +28,71 @@ import type { Connecting } from "../sockets/streamSocket.ts"
 import { type Open, type ToHostOptions, toHost } from "../sockets/toHost.ts"
 import { invalid } from "../variables.ts"
 
-/** Where an HTTP proxy listens, over TCP. */
+/**
+ * Where an HTTP proxy listens, over TCP.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface HttpProxy {
   readonly host: string
   readonly port: number
-  /** `user:password`, for those who ask. */
+  /** `user:password`, sent to the proxy with each dial. */
   readonly credentials?: Redacted.Redacted<string>
 }
 
-/** Hosts that are dialed without a proxy. */
+/**
+ * Hosts that are dialed without a proxy.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Exceptions {
   /** No host goes through a proxy. */
   readonly all: boolean
-  /** Names with all that is below them, of one port or of all. */
+  /** Host names, each with all its subdomains, on one port or, with `undefined`, on all. */
   readonly names: ReadonlyArray<{ readonly name: string; readonly port: number | undefined }>
   readonly networks: Networks.Networks
 }
 
-/** Which proxy is for what. Without one, `ws` or `wss` is dialed directly. */
+/**
+ * The proxies for `ws` and for `wss`. Without one, the protocol is dialed directly.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface Proxies {
   readonly ws?: HttpProxy | undefined
   readonly wss?: HttpProxy | undefined
   readonly except?: Exceptions | undefined
 }
 
-/** The proxy's URL does not parse. The error does not repeat it, because it may hold a password. */
+/**
+ * The proxy's URL does not parse. The error does not repeat it, because it may hold a password.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class BadProxy extends Schema.TaggedError<BadProxy>("effect-multiserver/BadProxy")("BadProxy", {
   detail: Schema.String
 }) {
   override get message(): string {
-    return `no HTTP proxy: ${this.detail}`
+    return `not the URL of an HTTP proxy: ${this.detail}`
   }
 }
 
-/** The text is no host that could be dialed without a proxy. */
+/**
+ * An entry of the exceptions is not a host, an IP, a network or `*`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class BadException extends Schema.TaggedError<BadException>("effect-multiserver/BadException")("BadException", {
   text: Schema.String
 }) {
   override get message(): string {
     return (
-      `${JSON.stringify(this.text.slice(0, 60))} is no host: write example.org, example.org:8080, 203.0.113.7, ` +
+      `${JSON.stringify(this.text.slice(0, 60))} is not a host: write example.org, example.org:8080, 203.0.113.7, ` +
       "10.0.0.0/8 or *"
     )
   }
@@ -77,18 +102,23 @@ export class BadException extends Schema.TaggedError<BadException>("effect-multi
 // reading
 // -----------------------------------------------------------------------------
 
-/** DNS would be asked for the proxy's name. */
-const noHost = "its host has to be a name that DNS may be asked for, not .onion, or an IP"
+/** A proxy's name is looked up with DNS, which must not be asked for `.onion` names. */
+const noHost = "its host has to be an IP, or a host name that is not .onion"
 
 const bad = (detail: string): Result.Result<never, BadProxy> => Result.fail(new BadProxy({ detail }))
 
-/** `http://[user:password@]HOST[:PORT]`, or `HOST:PORT`. Port 80 when none is written. */
+/**
+ * Parses the URL of a proxy: `http://[user:password@]HOST[:PORT]`, or `HOST:PORT`. Port 80 when none is written.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const parse = (text: string): Result.Result<HttpProxy, BadProxy> => {
   const trimmed = text.trim()
   const written = /^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed) ? trimmed : `http://${trimmed}`
   if (!URL.canParse(written)) return bad("it has to be a URL such as http://proxy.example:3128")
   const url = new URL(written)
-  if (url.protocol !== "http:") return bad("only http:// is spoken with a proxy; what goes through it can be wss")
+  if (url.protocol !== "http:") return bad("it has to begin with http://, also for wss through the proxy")
   if (url.pathname !== "/" || url.search !== "" || url.hash !== "") return bad("a proxy's URL ends with its port")
   const host = url.hostname.replace(/^\[|\]$/g, "")
   const port = url.port === "" ? 80 : Number(url.port)
@@ -106,14 +136,14 @@ export const parse = (text: string): Result.Result<HttpProxy, BadProxy> => {
 
 type Name = Exceptions["names"][number]
 
-/** A network, with or without bits after the prefix, or a single IP. */
+/** Parses a network, also with bits set after the prefix, or a single IP. */
 const networkOf = (entry: string): Networks.Networks | undefined => {
   const masked = Result.map(IpInterface.fromString(entry), (given) => IpNetwork.format(IpNetwork.fromInterface(given)))
   const text = entry.includes("/") ? masked : Result.succeed(entry.replace(/^\[(.*)\]$/, "$1"))
   return Option.getOrUndefined(Result.getSuccess(Result.flatMap(text, (each) => Networks.parse([each]))))
 }
 
-/** `name` or `.name` or `*.name`, `name:port`, `IPv4:port`, `[IPv6]:port`. */
+/** Parses `name`, `.name` or `*.name`, and `name:port`, `IPv4:port` or `[IPv6]:port`. */
 const nameOf = (entry: string): Name | undefined => {
   const [, written = "", digits] = /^(.*?)(?::(\d{1,5}))?$/.exec(entry) ?? []
   const name = hostOf(withoutBrackets(written.replace(/^(?:\*?\.)/, "")))
@@ -123,9 +153,12 @@ const nameOf = (entry: string): Name | undefined => {
 }
 
 /**
- * Hosts as `NO_PROXY` has them, separated by commas or spaces: names (with all below them, whether or not they begin
- * with `.` or `*.`), `name:port`, IPs, networks (`10.0.0.0/8`), and `*` for all. The first that is none of these fails:
- * left out, it would send to the proxy what was to be dialed directly.
+ * Parses exceptions as in `NO_PROXY`, separated by commas or spaces: names, each with its subdomains (with or without
+ * `.` or `*.` before it), `name:port`, IPs, networks (`10.0.0.0/8`), and `*` for all hosts. Fails at the first entry
+ * that is none of these. If it were skipped, a host that is to be dialed directly would go through the proxy.
+ *
+ * @category conversions
+ * @since 0.1.0
  */
 export const parseExceptions = (text: string): Result.Result<Exceptions, BadException> => {
   const entries = text.split(/[\s,]+/).filter((entry) => entry !== "")
@@ -157,8 +190,11 @@ const proxyVariable = (name: string): Config.Config<HttpProxy | undefined> =>
   })
 
 /**
- * The proxies of `HTTPS_PROXY` (for wss) and `HTTP_PROXY` (for ws) and the exceptions of `NO_PROXY`, each in lower case
- * too, which goes first.
+ * Reads the proxies from `HTTPS_PROXY` (for wss) and `HTTP_PROXY` (for ws), and the exceptions from `NO_PROXY`. Each
+ * name is tried in lower case first. Fails with a `ConfigError` when a value does not parse.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const config: Config.Config<Proxies> = Config.all({
   ws: proxyVariable("HTTP_PROXY"),
@@ -169,7 +205,7 @@ export const config: Config.Config<Proxies> = Config.all({
 })
 
 // -----------------------------------------------------------------------------
-// which
+// choosing a proxy
 // -----------------------------------------------------------------------------
 
 interface Destination {
@@ -177,7 +213,7 @@ interface Destination {
   readonly port: number
 }
 
-/** A host in the one form by which hosts are compared: ASCII in lower case, an IP as it is usually written. */
+/** A host in the form in which hosts are compared: a name in lower case and ASCII, and an IP in its usual form. */
 const hostOf = (written: string): string => {
   const ip = Networks.parseIp(written)
   return ip === undefined ? toUrlHost(written.replace(/\.$/, "")) : NetAddress.formatIp(ip)
@@ -190,10 +226,15 @@ const isException = ({ all, names, networks }: Exceptions, { host, port }: Desti
     (each) => (each.port ?? port) === port && (host === each.name || host.endsWith(`.${each.name}`)) && each.name !== ""
   )
 
-/** To a proxy, a name of this machine would be the proxy's own. */
+/** Whether a host is this machine. A proxy would take such a name for its own machine. */
 const isThisMachine = (host: string): boolean => reachOf(host) === "device" || /\.localhost\.?$/.test(host)
 
-/** The proxy through which a host is dialed; `undefined` where it is dialed directly. */
+/**
+ * The proxy through which a host is dialed; `undefined` where it is dialed directly.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
 export const proxyFor = (proxies: Proxies, secure: boolean, to: Destination): HttpProxy | undefined => {
   const host = hostOf(to.host)
   if (isThisMachine(host) || (proxies.except && isException(proxies.except, { ...to, host }))) return undefined
@@ -201,36 +242,37 @@ export const proxyFor = (proxies: Proxies, secure: boolean, to: Destination): Ht
 }
 
 // -----------------------------------------------------------------------------
-// through
+// dialing through it
 // -----------------------------------------------------------------------------
 
 /** The longest answer that is read, in bytes. */
 const maxAnswer = 8192
 
-/** What a proxy may answer otherwise the next time. It won't learn CONNECT (501) or another HTTP (505) meanwhile. */
+/** Whether the proxy may answer otherwise the next time. It won't if it has no CONNECT (501) or no HTTP/1.1 (505). */
 const mayChange = (status: number): boolean => isOfTheMoment(status) && status !== 501 && status !== 505
 
 const hostPort = ({ host, port }: Destination): string => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`)
 
-/** Why the proxy did not connect. Of its answer only the number is repeated. */
+/** The error when the proxy did not connect. Of the proxy's answer it contains the status only. */
 const refusal = (proxy: HttpProxy, to: Destination, status: number): Proxy => {
-  const credentials = proxy.credentials === undefined ? "it wants a user and a password" : "it wants others than these"
-  const why = status === 407 ? credentials : (http.STATUS_CODES[status] ?? "it says no more")
+  const credentials =
+    proxy.credentials === undefined ? "it wants a user and a password" : "it rejects this user and password"
+  const why = status === 407 ? credentials : (http.STATUS_CODES[status] ?? "an unknown status")
   const detail = `the HTTP proxy ${hostPort(proxy)} did not connect to ${hostPort(to)}: ${status}, ${why}`
   return new Proxy({ detail, isRetryable: mayChange(status) })
 }
 
 const broke = (proxy: HttpProxy, to: Destination, code: string, cause?: Error): Proxy => {
   const isHttp = !code.startsWith("HPE_")
-  const why = isHttp ? "it hung up" : `its answer is no HTTP, or longer than ${maxAnswer} bytes`
+  const why = isHttp ? "it hung up" : `its answer is not HTTP, or longer than ${maxAnswer} bytes`
   const detail = `the HTTP proxy ${hostPort(proxy)} did not connect to ${hostPort(to)}: ${why} (${code})`
   return new Proxy({ detail, isRetryable: isHttp, ...(cause && { cause }) })
 }
 
-/** Asks the proxy, over a socket that is connected to it. Afterwards the socket leads to the host. */
+/** Sends CONNECT over a socket to the proxy. Afterwards the socket leads to the host. */
 const exchange = (socket: net.Socket, proxy: HttpProxy, to: Destination): Effect.Effect<net.Socket, Proxy> =>
   Effect.callback((resume) => {
-    // What has ended before anybody listened would never be heard of.
+    // A socket that is gone already emits no more events.
     if (socket.destroyed) return resume(Effect.fail(broke(proxy, to, "ECONNRESET")))
     const authority = hostPort(to)
     const { credentials } = proxy
@@ -260,7 +302,12 @@ const exchange = (socket: net.Socket, proxy: HttpProxy, to: Destination): Effect
 const ownedBy = <E>(socket: net.Socket, effect: Effect.Effect<net.Socket, E>): Effect.Effect<net.Socket, E> =>
   Effect.onExit(effect, (exit) => Effect.sync(() => exit._tag === "Success" || socket.destroy()))
 
-/** A socket that leads to a host through a proxy. */
+/**
+ * Opens a socket that leads to a host through a proxy. If that fails, nothing is left open.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const through =
   (proxy: HttpProxy, to: Destination, told: ToHostOptions, open: (to: Destination) => ReturnType<Open>) =>
   (restore: Parameters<Connecting<TransportReason>>[0]): Effect.Effect<net.Socket, TransportReason> => {
@@ -268,7 +315,7 @@ export const through =
       return Effect.fail(new Proxy({ detail: `no HTTP proxy at ${hostPort(proxy)}: ${noHost}`, isRetryable: false }))
     }
     if (!told.permits(to.host)) return Effect.fail(new DeniedByPolicy({ detail: `may not dial ${to.host}` }))
-    // The proxy itself is whoever runs this program's own choice.
+    // Policy is not asked about the proxy's own IPs, because this program's configuration chose the proxy.
     const toProxy = toHost(proxy.host, { ...told, permits: () => true }, (ip) => open({ host: ip, port: proxy.port }))
     return toProxy(restore).pipe(
       Effect.mapError(

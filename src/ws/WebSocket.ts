@@ -2,8 +2,8 @@
  * `ws` and `wss`: WebSockets on Node. A byte stream over binary messages, with backpressure both ways and without
  * compression.
  *
- * A half close is what a transform above makes of it: over a bare ws `end` sends a Close, and what the peer had sent
- * before its own is read to the end.
+ * There is a half close only in a stack that authenticates, whose transforms signal the end of each side. In any other
+ * stack `end` sends a Close, and this side still reads what the peer had sent before its own Close.
  */
 import * as http from "node:http"
 import { isIP, type Socket } from "node:net"
@@ -35,85 +35,110 @@ import type { WsPort } from "./wsPort.ts"
 export type { Origins } from "./origin.ts"
 export { type Credentials, LiveCredentials, type Pem } from "./tls.ts"
 
-/** For dialing and listening over `ws`; each has a default. */
+/**
+ * Options of `ws`, for dialing and listening. Each has a default.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface Options {
-  /** Somebody's server that listens already, to share; it is never closed. By default each address has its own. */
+  /**
+   * A server of the application, to listen on. It has to be listening already, and is never closed. By default each
+   * address gets a server of its own.
+   */
   readonly server?: Server
   /**
-   * Answers plain HTTP on the ports of our own servers. By default 426 Upgrade Required. What it throws is logged, and
-   * answered with 500. What it does later, in a callback or as a promise, is for itself to catch: a throw there ends
-   * the process.
+   * Answers plain HTTP requests on the servers that the layer makes. By default they get 426 Upgrade Required. If it
+   * throws, the error is logged and the request answered with 500. It has to catch the errors of its callbacks and
+   * promises itself: such an error would end the process.
    */
   readonly handler?: http.RequestListener
   /**
-   * The web pages that may connect. By default all where the stack authenticates, and otherwise none: then who connects
-   * has no origin, and so is no page.
+   * The web pages that may connect. By default all, if the stack authenticates, and otherwise none. A client without an
+   * origin is not a web page, and may connect in any case.
    */
   readonly origins?: Origins
   /**
-   * The host names by which clients may call this server, or `any`. By default `any`. On a loopback address, in a stack
-   * that authenticates nobody, the default is `loopback`: a web page could otherwise let its own name resolve to
-   * 127.0.0.1, and connect under it.
+   * The host names that clients may use for this server, or `any`. By default `any`, except for a stack on a loopback
+   * address that doesn't authenticate. There it is `loopback`: otherwise a web page could let its own name resolve to
+   * 127.0.0.1, and connect under that name.
    */
   readonly hosts?: "any" | "loopback" | ReadonlyArray<string>
   /**
-   * The origin that a dial shows. By default none, as is right for what is no page. Making the layer throws for what
-   * can't be a header.
+   * The `Origin` header of a dial. By default none, because only web pages have an origin. Making the layer throws for
+   * text that can't be a header.
    */
   readonly origin?: string
   /**
-   * Headers of a dial's request, such as Authorization; secrets in `Redacted`. The same go to every server that is
-   * dialed: give them to a Multiserver that dials only those that they are for. Making the layer throws for what can't
-   * be a header.
+   * Headers of a dial's request, such as Authorization. Put secrets in `Redacted`. Every server that is dialed gets all
+   * of them, so give them to a Multiserver that dials only the servers that they are for. Making the layer throws for
+   * what can't be a header.
    */
   readonly headers?: Headers
   /**
-   * The longest message that is read where the stack doesn't authenticate, in bytes. By default 16 MiB; otherwise it is
-   * 128 KiB. It takes no memory: what has come of a message can be pulled before the rest comes.
+   * The longest message that is read in a stack that doesn't authenticate, in bytes. By default 16 MiB. In a stack that
+   * authenticates it is always 128 KiB. A long message takes no memory, because what has arrived of it can be pulled
+   * before the rest arrives.
    */
   readonly maxMessage?: number
   /**
-   * How much silence makes for a ping. The second in a row that nothing answers ends the connection. By default 30
-   * seconds; a longer time is rounded up to a multiple of that, and infinity is for no pings.
+   * After how much silence a ping goes out. When two pings in a row get no answer, the connection ends with `TimedOut`.
+   * By default 30 seconds. A longer time is rounded up to a multiple of 30 seconds. Infinity: no pings.
    */
   readonly ping?: Duration.Input
   /**
-   * The proxies through which clients come: of these, who connected is what X-Forwarded-For says, from its right the
-   * first that is none of them. By default none, and all who come through a proxy are one source.
+   * The proxies that clients come through. When one of them connects, the source is the rightmost IP in X-Forwarded-For
+   * that is not a trusted proxy. By default none, so all clients of a proxy are one source.
    */
   readonly trustedProxies?: Networks
   /**
-   * How long a client may take for the head of its request, by default 15 seconds, so that the deadline of handshakes
-   * comes first; and a server for its answer, by default as long as the dial may take to connect. With infinity it is
-   * the limits' deadlines alone that end them.
+   * For listening, how long a client may take to send the head of its request. By default 15 seconds, so that the
+   * deadline of handshakes comes first. For dialing, how long the server may take to answer. By default as long as the
+   * dial may take to connect. Infinity: only the deadlines of the limits apply.
    */
   readonly upgradeTimeout?: Duration.Input
   /** The HTTP proxies to dial through. By default none. */
   readonly proxies?: Proxies
 }
 
-/** Headers of an HTTP request, by their names. */
+/**
+ * Headers of an HTTP request, by name.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export type Headers = Readonly<Record<string, string | Redacted.Redacted<string>>>
 
-/** The same over `wss`, with certificates. */
+/**
+ * Options of `wss`: those of `ws`, and certificates.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface SecureOptions extends Options {
-  /** To listen with. Those of `makeCredentials` can be replaced while it listens. */
+  /**
+   * The server's key and certificate. Listening needs them, unless `server` is given. Credentials from
+   * `makeCredentials` can be replaced while it listens.
+   */
   readonly credentials?: Credentials | LiveCredentials
-  /** To dial with, for servers that ask. */
+  /** The client's key and certificate, to dial servers that ask for one. */
   readonly clientCredentials?: Credentials
-  /** The roots to trust, instead of the system's. */
+  /** The certificates that a dial trusts as roots, instead of Node's own. */
   readonly ca?: Pem | ReadonlyArray<Pem>
 }
 
 /**
- * Credentials that can be replaced while listeners show them, as when a certificate has been renewed: give them to
- * `layerSecure`, then run `reload`, or `replace`. Fails when they can't be used.
+ * Makes credentials for `layerSecure` that can be replaced while listeners use them, as when a certificate has been
+ * renewed. Then run `reload` or `replace`. Fails with `Tls` when the credentials can't be used.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const makeCredentials: (credentials: Credentials) => Effect.Effect<LiveCredentials, Tls> = LiveCredentials.make
 
 type Section = Address.Ws | Address.Wss
 
-/** What differs between the two. */
+/** What differs between `ws` and `wss`. */
 interface Kind<S extends Section> {
   readonly section: Schema.Codec<S, Address.Section>
   readonly cost: number
@@ -128,7 +153,7 @@ const define = <S extends Section>(
   const { handler, headers = {}, hosts, maxMessage = defaultMaxMessage, origin, origins, server } = options
   if (origin !== undefined) http.validateHeaderValue("origin", origin)
   for (const [name, value] of Object.entries(headers)) {
-    // They throw, and name no value.
+    // These throw if the header is invalid. Their errors do not contain its value.
     http.validateHeaderName(name)
     http.validateHeaderValue(name, Redacted.isRedacted(value) ? Redacted.value(value) : value)
   }
@@ -145,7 +170,7 @@ const define = <S extends Section>(
   }
   const listening = {
     ...common,
-    // The deadline of handshakes comes first, and has an event that says so.
+    // By default longer than the deadline of handshakes, which then comes first and has an event.
     upgradeMillis: timerMillis(upgradeTimeout ?? "15 seconds"),
     handler,
     hosts,
@@ -155,7 +180,7 @@ const define = <S extends Section>(
     secure: secure && { credentials: secure.credentials }
   }
 
-  /** The link over a port; `at` is where its other end is, and `source` where a newcomer comes from. */
+  /** Makes the link over a port. `at` is where its other end is, and `source` is the source of a newcomer. */
   const linkOver = (port: WsPort, at: Place, source?: string): Effect.Effect<Link.Link, never, Scope.Scope> =>
     Effect.suspend(() => {
       const remote = new Address.Address({ transport: make(at), transforms: [] })
@@ -171,7 +196,7 @@ const define = <S extends Section>(
     cost,
     room: fdRoom,
     reach: ({ host }) => reachOf(host),
-    // The proxy looks names up, so that nobody here knows where they lead.
+    // Through a proxy, a name's IPs are not known here, because the proxy looks the name up.
     toIps: (place) => isIP(place.host) !== 0 || proxyFor(dialing.proxies, secure !== undefined, place) === undefined,
     narrow: ({ host, path, port }, scope) => boundHosts(host, scope).map((each) => make({ host: each, port, path })),
     advertise: ({ host, path, port }, scope, external, reach) =>
@@ -189,7 +214,7 @@ const define = <S extends Section>(
         linkOver(port, remoteOf(socket, source), source)
       ).pipe(
         Effect.map(({ ip, port }) => {
-          // A name may be found to be this device's only, or all interfaces.
+          // The bound IP may show that a host name means this device only, or all interfaces.
           const host = ip !== undefined && isWildcard(ip) ? ip : place.host
           return { section: make({ host, port, path: place.path }), ...(ip !== undefined && { reach: reachOf(ip) }) }
         })
@@ -197,7 +222,12 @@ const define = <S extends Section>(
   }
 }
 
-/** `ws`. */
+/**
+ * The `ws` transport: dials and listens for WebSockets over plain TCP.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"ws">> =>
   Transport.layer(
     "ws",
@@ -207,7 +237,12 @@ export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"w
     )
   )
 
-/** `wss`: the same over TLS. */
+/**
+ * The `wss` transport: `ws` over TLS.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerSecure = (options: SecureOptions = {}): Layer.Layer<Transport.Transport<"wss">> =>
   Transport.layer(
     "wss",

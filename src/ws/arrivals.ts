@@ -1,6 +1,6 @@
 /**
- * Those who have connected to a server of our own, until they ask for a WebSocket: limits hold from the first moment,
- * and each connection has an event, also one that asks for something else.
+ * The sockets that have connected to a server of our own, until they ask for a WebSocket. So the limits apply from the
+ * first moment, and each connection has an event, even one that asks for something else.
  */
 import * as net from "node:net"
 import { contains, type Networks } from "../Networks.ts"
@@ -12,16 +12,19 @@ import type * as HttpServer from "./httpServer.ts"
 interface Arrival {
   arriving: Arriving | undefined
   readonly source: string | undefined
-  /** It needs no event any more: it has one, or will have. */
+  /** Whether it needs no event from here any more: it has one, or will get one from the listener. */
   told: boolean
-  /** It was refused what it asked for. That answer is the last one of its connection, whatever came behind. */
+  /**
+   * Whether a request of it was refused. That answer is the last one of its connection, whatever came behind the
+   * request.
+   */
   refused: boolean
 }
 
-/** Where it comes from. The kernel knows no two at a time that say the same. */
+/** The remote IP and port. No two open sockets of a server have the same ones. */
 const nameOf = ({ remoteAddress, remotePort }: net.Socket): string => `${remoteAddress} ${remotePort}`
 
-/** The socket under a TLS one, where the runtime says it. */
+/** The TCP socket under a TLS socket, where the runtime tells it. Otherwise the socket itself. */
 const below = (socket: net.Socket): net.Socket => {
   const parent: unknown = Reflect.get(socket, "_parent")
   return parent instanceof net.Socket ? parent : socket
@@ -29,11 +32,11 @@ const below = (socket: net.Socket): net.Socket => {
 
 export class Arrivals {
   /**
-   * By the TCP socket itself. A client that resets a connection and comes again from the same port has a new one before
-   * Node tells of the old one's end.
+   * Keyed by the TCP socket, and not by its remote IP and port: a client that resets a connection may come again from
+   * the same port before Node tells of the old connection's end.
    */
   private readonly arrivals = new Map<net.Socket, Arrival>()
-  /** The last socket from each port, for runtimes that don't say which one is under a TLS socket. */
+  /** The last socket from each remote IP and port, for runtimes that don't tell which socket is under a TLS socket. */
   private readonly last = new Map<string, net.Socket>()
   private readonly trusted: Networks
   private readonly hears: ListenOptions
@@ -54,7 +57,7 @@ export class Arrivals {
       return void socket.destroy()
     }
     const ip = plainIp(remoteAddress)
-    // A proxy says later who it is.
+    // A trusted proxy tells the source later, in a header.
     const source = contains(this.trusted, ip) ? undefined : ip
     const arrival: Arrival = { arriving: undefined, source, told: false, refused: false }
     const end = () => {
@@ -71,7 +74,7 @@ export class Arrivals {
       if (!this.arrivals.delete(socket)) return
       arrival.arriving?.gone()
       if (arrival.told) return
-      // A hello of TLS that came to nothing, half a request, or one that is none.
+      // A TLS handshake that failed, half a request, or something that is not a request.
       if (socket.bytesRead > 0) this.hears.onRefused("BadRequest", source, undefined)
       else this.hears.onVanished()
     })
@@ -83,8 +86,9 @@ export class Arrivals {
   }
 
   /**
-   * A request came that is none for a WebSocket. `why`, unless it is served: then `source` is whose it is. Its socket
-   * counts until it is gone. `false`: the source may not connect, and is not served.
+   * To be called for a request that is not for a WebSocket. `why` says why it is refused. `undefined`: it is to be
+   * served, and `source` is its source. The socket counts until it is gone. Returns `false` if policy denies the
+   * source: then it must not be served.
    */
   stay(socket: net.Socket, why: "PlainHttp" | "UnknownPath" | undefined, source?: string): boolean {
     const own = this.socketOf(socket)
@@ -97,7 +101,10 @@ export class Arrivals {
     return mayStay
   }
 
-  /** It asks for a WebSocket. `undefined`: it was refused something before, or is gone. */
+  /**
+   * To be called when a socket asks for a WebSocket. The caller takes the arrival over. `undefined`: a request of it
+   * was refused before, or it is gone.
+   */
   take(socket: net.Socket): Arriving | undefined {
     const own = this.socketOf(socket)
     const arrival = own && this.arrivals.get(own)

@@ -28,18 +28,18 @@ export interface Options {
   readonly headers: Readonly<Record<string, string | Redacted.Redacted<string>>>
   readonly maxMessage: number
   readonly pingMillis: number
-  /** `undefined`: as long as the dial may take. */
+  /** How long the server may take to answer. `undefined`: as long as the dial may take. */
   readonly upgradeMillis: number | undefined
 }
 
-/** What has been opened. */
+/** An open WebSocket. */
 export interface Dialed {
   readonly port: WsPort
-  /** Where it leads: the IP, or the host that the proxy was told. */
+  /** Where it leads: the IP and port of the socket or, through a proxy, the dialed host and port. */
   readonly at: Place
 }
 
-/** A socket that a WebSocket has taken. */
+/** A socket, and the WebSocket over it. */
 interface Taken {
   readonly socket: net.Socket
   readonly ws: PortSocket
@@ -48,12 +48,12 @@ interface Taken {
 const tcpOptions = { keepAlive: true, keepAliveInitialDelay: 60_000 } as const
 
 const urlOf = ({ host, path, port }: Place, secure: boolean): string => {
-  // A zone is this machine's own: it is for the socket, not for the Host header.
+  // An IPv6 zone means something on this machine only, so it stays out of the Host header.
   const authority = host.includes(":") ? `[${host.replace(/%.*$/, "")}]` : host
   return `${secure ? "wss" : "ws"}://${authority}:${port}${path}`
 }
 
-/** Opens a WebSocket. Everything of it is gone with the scope, whatever happens and however far it had got. */
+/** Opens a WebSocket. When the scope closes, nothing of it is left, however far it had got. */
 export const dial = (
   place: Place,
   options: Options,
@@ -76,7 +76,7 @@ export const dial = (
     const over = (tcp: net.Socket): net.Socket => {
       if (tlsOptions === undefined) return tcp
       const servername = net.isIP(host) === 0 ? host : ""
-      // The host is what the certificate is compared with when there is no server name.
+      // Without a server name, as for an IP, the certificate is checked against `host`.
       return tls.connect({ socket: tcp, host, ...tlsOptions, servername, ALPNProtocols: ["http/1.1"] })
     }
     let opened: WsPort | undefined
@@ -87,13 +87,13 @@ export const dial = (
       const known = error.code !== undefined || error instanceof AggregateError
       return known ? dialReason(error, host) : new Unreachable({ code: "WS_HANDSHAKE", cause: error })
     }
-    /** In the step that opens it: what happens before the fiber goes on is not missed. */
+    /** Called in the step that opens the socket, so that no event is missed before the fiber goes on. */
     const hear = (socket: net.Socket, ws: PortSocket): void => {
       socket.once("secureConnect", () => {
         inTls = false
       })
       ws.once("open", () => {
-        // At once: the first message may have come with the answer.
+        // The port is made at once, because the first message may have come with the server's answer.
         opened = new WsPort(ws, socket, {
           dialed: true,
           halfClose: authenticates,
@@ -112,10 +112,10 @@ export const dial = (
       ws.once("error", (error) => Deferred.doneUnsafe(outcome, Effect.fail(reasonOf(error))))
     }
     const take = (tcp: net.Socket): Effect.Effect<Taken, TransportReason> => {
-      // What has ended before anybody listened would never be heard of.
+      // A socket that is gone already emits no more events.
       if (tcp.destroyed) return Effect.fail(reasonOf(Object.assign(new Error("it hung up"), { code: "ECONNRESET" })))
       const socket = over(tcp)
-      // Of the handshake: `ws` lifts it when that is done.
+      // For the handshake only: `ws` removes this timeout afterwards.
       if (options.upgradeMillis !== undefined) socket.setTimeout(options.upgradeMillis)
       const ws = new PortSocket(url, {
         ...socketOptions(authenticates, options.maxMessage),
@@ -124,7 +124,7 @@ export const dial = (
         ...(options.upgradeMillis !== undefined && { handshakeTimeout: options.upgradeMillis }),
         createConnection: () => socket
       })
-      // From the first moment, and for good: an error that nobody hears would be thrown.
+      // From the first moment, and for good, because an `error` event without a listener would be thrown.
       ws.on("error", () => {})
       socket.on("error", () => {})
       hear(socket, ws)
@@ -139,7 +139,7 @@ export const dial = (
     yield* Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(connecting(restore), (tcp) =>
         Effect.acquireRelease(
-          // What throws here leaves nothing that could be released.
+          // If `take` fails or throws, `release` has nothing to release, so the socket is destroyed here.
           Effect.onError(
             Effect.suspend(() => take(tcp)),
             () => Effect.sync(() => tcp.destroy())
@@ -152,5 +152,8 @@ export const dial = (
     return yield* Deferred.await(outcome)
   })
 
-/** After the handshake too: with TLS 1.3 a server says only then what it thinks of the client's certificate. */
+/**
+ * Whether an error comes from TLS. With TLS 1.3 it may come after the handshake, because a server rejects the client's
+ * certificate only then.
+ */
 const isTls = ({ code = "" }: NodeJS.ErrnoException): boolean => /^(ERR_(SSL|TLS)_|EPROTO$)/.test(code)

@@ -1,11 +1,12 @@
-/** Where an upgrade request comes from, when a proxy that is trusted has passed it on. */
+/** The source of an HTTP request, when a trusted proxy has forwarded it. */
 import type { IncomingHttpHeaders } from "node:http"
 import * as NetAddress from "effect/net/NetAddress"
 import { contains, type Networks, parseIp } from "../Networks.ts"
 
 /**
- * `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::7` and `[2001:db8::7]:4711`: proxies write all of them. Written anew,
- * so that one IP is one source however it was spelled, and with whatever zone: that means nothing on this machine.
+ * The IP of a hop. Proxies write `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::7` and `[2001:db8::7]:4711`. It is
+ * formatted anew, so that one IP is one source however it was written, and without a zone, which means nothing on this
+ * machine.
  */
 const ipOf = (hop: string): string | undefined => {
   const bracketed = /^\[([^\]]*)\](?::\d+)?$/.exec(hop)
@@ -14,10 +15,11 @@ const ipOf = (hop: string): string | undefined => {
 }
 
 /**
- * The rightmost hop of X-Forwarded-For that is no trusted proxy: what is left of it was written by whoever it is. When
- * a hop is no IP, or all are trusted, it is the last one that is known.
+ * The rightmost hop of X-Forwarded-For that is not a trusted proxy. That client may have made up everything left of it.
+ * If a hop is not an IP, the source is the last hop before it, from the right. If all hops are trusted, it is the
+ * leftmost.
  *
- * A peer without an IP came through a unix socket. Where there are trusted proxies, whoever reaches that is one.
+ * A peer without an IP came through a unix socket. If there are any trusted proxies, it counts as one of them.
  */
 export const sourceOf = <Peer extends string | undefined>(
   peer: Peer,

@@ -7,11 +7,13 @@ export const maxHead = 14
 
 const masked = 0x80
 
-/** How many bytes the head of a frame has that carries so many. */
+/** The size of a frame's head in bytes, for a payload of `length` bytes. */
 export const sizeFor = (length: number, isMasked: boolean): number =>
   (length < 126 ? 2 : length < 65_536 ? 4 : 10) + (isMasked ? 4 : 0)
 
-/** Writes the head of a whole message at the beginning of `to`, but for its mask, which is left as it is. */
+/**
+ * Writes the head of a message in one frame at the beginning of `to`. The four bytes of its mask are left as they are.
+ */
 export const write = (to: Buffer, opcode: number, length: number, isMasked: boolean): void => {
   const mask = isMasked ? masked : 0
   to[0] = 0x80 | opcode
@@ -27,13 +29,13 @@ export const write = (to: Buffer, opcode: number, length: number, isMasked: bool
   }
 }
 
-/** How many bytes the head has that begins with a second byte like this. */
+/** The size of a head in bytes, by its second byte. */
 export const sizeBy = (second: number): number => {
   const short = second & 0x7f
   return 2 + (short === 126 ? 2 : short === 127 ? 8 : 0) + (second & masked ? 4 : 0)
 }
 
-/** How many bytes the frame of this head carries. */
+/** The length of the payload in bytes, as a complete head says. */
 export const lengthIn = (head: Buffer): number => {
   const short = (head[1] ?? 0) & 0x7f
   if (short === 126) return head.readUInt16BE(2)

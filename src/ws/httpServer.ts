@@ -1,4 +1,4 @@
-/** HTTP servers whose upgrades are shared out by path: our own, or one that somebody else has and keeps. */
+/** HTTP servers whose upgrade requests are shared out by path: our own, and servers of the application. */
 import * as http from "node:http"
 import * as https from "node:https"
 import type { AddressInfo, Socket } from "node:net"
@@ -14,20 +14,20 @@ import { within } from "../Transport.ts"
 
 export type Server = http.Server | https.Server
 
-/** What is done with an upgrade request. */
+/** Handles an upgrade request. */
 export type OnUpgrade = (request: http.IncomingMessage, socket: Socket, head: Buffer) => void
 
 // -----------------------------------------------------------------------------
 // paths
 // -----------------------------------------------------------------------------
 
-/** The path that a request or an address means, without its query. */
+/** The path of a request or an address in its normal form, without the query. */
 export const pathOf = (path: string): string => {
   const url = `http://host${path}`
   return URL.canParse(url) ? new URL(url).pathname : path
 }
 
-/** Answers an upgrade request with no, and closes. */
+/** Refuses an upgrade request with this status, and closes the socket. */
 export const refuse = (socket: Duplex, status: number): void => {
   socket.once("finish", () => socket.destroy())
   socket.end(
@@ -36,13 +36,16 @@ export const refuse = (socket: Duplex, status: number): void => {
   )
 }
 
-/** What one path's upgrades are given to, and, where nobody else has a path, those of paths that nobody has. */
+/**
+ * `take` gets the upgrade requests of one path. `unknown` is told of requests for paths without a route, when no other
+ * code listens for upgrades of the server.
+ */
 interface Route {
   readonly take: OnUpgrade
   readonly unknown: (request: http.IncomingMessage, socket: Socket) => void
 }
 
-/** The paths of one server, and what hears of its upgrades. */
+/** The routes of one server, and the listener for its upgrade requests. */
 class Routes {
   readonly paths = new Map<string, Route>()
   private readonly server: Server
@@ -55,7 +58,7 @@ class Routes {
   private readonly onUpgrade = (request: http.IncomingMessage, socket: Duplex, head: Buffer): void => {
     const route = this.paths.get(pathOf(request.url ?? "/"))
     if (route === undefined && this.server.listenerCount("upgrade") > 1) return
-    // Nobody else listens any more, and an error that nobody hears would be thrown.
+    // Node has removed its own listeners, and an `error` event without a listener would be thrown.
     socket.on("error", () => {})
     if (route === undefined) {
       const [first] = this.paths.values()
@@ -71,7 +74,7 @@ class Routes {
   }
 }
 
-/** Where a server keeps its routes: several layers may share one server. */
+/** The property in which a server keeps its routes, because several layers may share one server. */
 const routesOf = Symbol("routes")
 
 const known = (server: Server): Routes | undefined => {
@@ -85,7 +88,7 @@ const routesFor = (server: Server): Routes => {
   return routes
 }
 
-/** Takes the upgrades of one path, as long as the scope. */
+/** Handles the upgrade requests of one path until the scope closes. Fails when the path is taken. */
 export const route = (server: Server, path: string, own: Route): Effect.Effect<void, AddressInUse, Scope.Scope> =>
   Effect.asVoid(
     Effect.acquireRelease(
@@ -111,44 +114,47 @@ export const route = (server: Server, path: string, own: Route): Effect.Effect<v
 // -----------------------------------------------------------------------------
 
 export interface Options {
-  /** Answers what is no upgrade. */
+  /** Answers requests that are not upgrades. */
   readonly handler: http.RequestListener
   /** `undefined` for plain HTTP. */
   readonly secure: tls.SecureContextOptions | undefined
-  /** `undefined` for no such deadline. */
+  /** How long a client may take for a TLS handshake, and for the head of a request. `undefined`: no deadline. */
   readonly upgradeMillis: number | undefined
 }
 
-/** Answers what is no upgrade, where a server has nothing else to say. */
+/** Answers a request that is not an upgrade, where there is no handler for it. */
 export const upgradeRequired: http.RequestListener = (_request, response) => {
   response.writeHead(426, { Upgrade: "websocket", Connection: "Upgrade, close", "Content-Type": "text/plain" })
   response.end("Upgrade Required")
 }
 
-/** Answers whom policy denies. What else comes on its connection is not read. */
+/** Answers a request from a source that policy denies. Nothing else that comes on its connection is read. */
 export const forbidden: http.RequestListener = (_request, response) => {
   response.writeHead(403, { Connection: "close" }).end()
 }
 
-/** Answers when a handler threw. What it had begun to say is cut off, and nothing else on its connection is read. */
+/**
+ * Answers a request whose handler threw. A response that it had begun is cut off. Nothing else on the connection is
+ * read.
+ */
 export const broken: http.RequestListener = (request, response) => {
   if (response.headersSent) return void request.socket.destroy()
   for (const name of response.getHeaderNames()) response.removeHeader(name)
   response.writeHead(500, { Connection: "close" }).end()
 }
 
-/** A plain request may take longer than its head. */
+/** The least time that a plain request gets as a whole. It may take longer than its head. */
 const requestMillis = 60_000
 
 /**
- * A server of our own, not listening yet. With the scope it accepts no more, and what has not become a WebSocket by
- * then is ended.
+ * Makes a server of our own that does not listen yet. When the scope closes, it accepts no more, and connections that
+ * have not become WebSockets are destroyed.
  */
 export const own = ({ handler, secure, upgradeMillis }: Options): Effect.Effect<Server, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const options = {
-        // To Node, 0 is no deadline. That of a request is one for its head too.
+        // To Node, 0 is no deadline. The deadline of a request also applies to its head.
         headersTimeout: upgradeMillis ?? 0,
         requestTimeout: upgradeMillis === undefined ? 0 : Math.max(requestMillis, upgradeMillis),
         connectionsCheckingInterval: Math.min(5000, Math.ceil((upgradeMillis ?? requestMillis) / 2)),
@@ -167,7 +173,7 @@ export const own = ({ handler, secure, upgradeMillis }: Options): Effect.Effect<
       })
   )
 
-/** Binds it, and gives the port. */
+/** Binds a server, and returns its port. */
 export const bind = (server: Server, host: string, port: number): Effect.Effect<number, BindReason> =>
   Effect.callback((resume) => {
     server.on("error", (error) => resume(Effect.fail(bindReason(error))))
@@ -175,8 +181,8 @@ export const bind = (server: Server, host: string, port: number): Effect.Effect<
   })
 
 /**
- * Whether somebody's server is what an address says: what is bound follows from the address, also when somebody else
- * has bound it. Gives the port.
+ * Checks that the application's server fits an address: it has TLS or not, has its port, and reaches no further than
+ * the address says. Returns the port.
  */
 export const attached = (
   server: Server,
@@ -186,14 +192,18 @@ export const attached = (
 ): Effect.Effect<number, NotListenable> => {
   const fail = (detail: string) => Effect.fail(new NotListenable({ detail }))
   if (secure !== server instanceof tls.Server) {
-    return fail(secure ? "the server that it should share has no TLS" : "the server that it should share speaks TLS")
+    return fail(
+      secure
+        ? "the `server` to share has no TLS, so it can't serve wss"
+        : "the `server` to share has TLS, so it can't serve ws"
+    )
   }
   const address = server.address()
-  if (address === null) return fail("the server that it should share is not listening")
-  // A unix socket: who reaches it is another matter, and the address is what its proxy makes of it.
+  if (address === null) return fail("the `server` to share is not listening")
+  // On a unix socket the address is that of the proxy before the server, so its reach can't be checked here.
   if (typeof address === "string") return Effect.succeed(port)
-  if (port !== 0 && port !== address.port) return fail(`the server that it should share is on port ${address.port}`)
+  if (port !== 0 && port !== address.port) return fail(`the \`server\` to share is on port ${address.port}`)
   return within(reachOf(address.address), reachOf(host))
     ? Effect.succeed(address.port)
-    : fail(`the server that it should share is bound to ${address.address}, which reaches further than ${host}`)
+    : fail(`the \`server\` to share is bound to ${address.address}, which reaches further than ${host}`)
 }

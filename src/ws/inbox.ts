@@ -1,8 +1,8 @@
-/** Messages that wait to be taken, in little more memory than their bytes, however they are cut. */
+/** Messages that wait to be taken. They take little more memory than their bytes, however short they are. */
 import { isArrayNonEmpty } from "effect/Array"
 import type { Chunks } from "../Port.ts"
 
-/** Shorter ones are copied together: as an object each would cost more than its bytes. */
+/** Messages shorter than this are copied together, because an object for each would take more memory than its bytes. */
 const shortBytes = 512
 const joinBytes = 8 * 1024
 
@@ -10,7 +10,10 @@ export class Inbox {
   /** How many bytes wait. */
   bytes = 0
   private chunks: Array<Uint8Array> = []
-  /** What the last chunk is the beginning of, when short messages are in it. */
+  /**
+   * The memory of the last chunk, if that is made of short messages, and how much of it is used. 0: the next short
+   * message begins a new chunk.
+   */
   private room = new Uint8Array(0)
   private used = 0
 
@@ -21,7 +24,7 @@ export class Inbox {
       this.join(message)
     } else {
       this.used = 0
-      // A message that is the smaller part of what was read with it would hold on to all of that.
+      // A message keeps the memory of its whole read alive. If it is less than half of that, it is copied.
       this.chunks.push(message.length * 2 < message.buffer.byteLength ? new Uint8Array(message) : message)
     }
   }

@@ -1,35 +1,40 @@
 /**
- * Reads the socket of a WebSocket in turns, and cuts what comes anew before `ws` gets it (`recut.ts`).
+ * Reads the socket of a WebSocket in turns, and cuts its frames into new ones before `ws` gets them (`recut.ts`).
  *
- * `ws` handles all frames of a read in one go, 11,000 of them when they are empty, and the event loop reads one socket
- * up to 32 times before it turns to the next. A peer whose frames cost most would keep everybody else waiting. Here a
- * socket has one turn of so many frames and bytes, then all others have theirs.
+ * `ws` handles all frames of one read in a row, up to 11,000 if they are empty, and the event loop reads one socket up
+ * to 32 times before it goes on to the next. So a peer that sends many small frames could keep all others waiting. Here
+ * a turn of a socket has a limited number of frames and bytes, and then all other sockets get theirs.
  *
- * It takes the place of the listener with which `ws` hears the socket's data. Where `ws` has none, as under Bun, whose
- * `ws` is its own, it only pauses and resumes.
+ * This replaces the listener with which `ws` hears the socket's data. Where there is none, as under Bun, which has a
+ * `ws` of its own, it only pauses and resumes.
  */
 import type { Socket } from "node:net"
 import type { PortSocket } from "./portSocket.ts"
 import { Recut, type Rules } from "./recut.ts"
 
-/** The most that one socket gets in a turn: of frames that begin, and of bytes. The last read may go over. */
+/**
+ * The most that one socket gets in a turn: how many frames may begin, and how many bytes. The last read may exceed the
+ * number of bytes.
+ */
 const framesATurn = 64
 const bytesATurn = 64 * 1024
 /**
- * How many control and empty frames may come until `forgetIdleFrames`. Nobody who talks sends that many: pings are
- * there for silence, and pongs for pings.
+ * How many control and empty frames may arrive between two calls of `forgetIdleFrames`. An honest peer sends far fewer:
+ * pings are for times of silence, and pongs answer pings.
  */
 const maxIdleFrames = 1024
-/** They are forgotten this often, however seldom a ping goes out. */
+/** `forgetIdleFrames` is called at least this often, even if pings go out less often. */
 export const maxPulseMillis = 30_000
 
-/** The listener of `ws`, when it is as it was: one function that hears the socket's data. */
+/** The data listener of `ws`, if it is the only one on the socket. */
 const listenerOf = (socket: Socket): ((bytes: Buffer) => void) | undefined => {
   const [listener, ...others] = socket.listeners("data")
   return listener === undefined || others.length > 0 ? undefined : (bytes) => void listener.call(socket, bytes)
 }
 
-/** Whether `ws` reads and writes this socket itself, so that what it would read and write can be changed. */
+/**
+ * Whether `ws` reads and writes this socket itself, so that its input and output can be changed here. Not under Bun.
+ */
 export const isDriven = (socket: Socket): boolean => listenerOf(socket) !== undefined
 
 export class Intake {
@@ -37,16 +42,16 @@ export class Intake {
   private readonly socket: Socket
   private readonly recut: Recut | undefined
   private held = true
-  /** It has had its turn. */
+  /** Its turn is used up: it is paused until the next. */
   private yielding = false
-  /** A turn is under way, and will be over. */
+  /** A turn has begun, and `onTurn` is scheduled to end it. */
   private inTurn = false
   private bytes = 0
   private over = false
 
   private readonly onIdle: () => void
 
-  /** It begins held. `onIdle` hears of too many frames that carry nothing. */
+  /** Reading is held at first. `onIdle` is called when there are too many control and empty frames. */
   constructor(ws: PortSocket, socket: Socket, rules: Rules, onIdle: () => void) {
     this.ws = ws
     this.socket = socket
@@ -71,7 +76,7 @@ export class Intake {
     return this.held
   }
 
-  /** Nothing more is wanted for now. What has been read may still come. */
+  /** Pauses reading. What has been read already may still be delivered. */
   hold(): void {
     this.held = true
     this.apply()
@@ -90,7 +95,7 @@ export class Intake {
   }
 
   private readonly onData = (chunk: Buffer): void => {
-    // From now on `ws` only waits for the end.
+    // When reading is over, `ws` only waits for the socket's end.
     if (this.over || this.recut === undefined) return
     if (!this.inTurn) {
       this.inTurn = true

@@ -31,22 +31,25 @@ export interface Options {
   readonly hosts: Rules["hosts"] | undefined
   readonly maxMessage: number
   readonly pingMillis: number
-  /** `undefined`: as long as the limits say. */
+  /** How long a client may take for the head of its request. `undefined`: as long as the limits say. */
   readonly upgradeMillis: number | undefined
   readonly trustedProxies: Networks
 }
 
-/** What is bound. */
+/** A host, a port and a path, to dial or to listen on. */
 export interface Place {
   readonly host: string
   readonly port: number
   readonly path: string
 }
 
-/** Makes a link of a port; `socket` says who has connected, and `source` who that was, when it was a proxy. */
+/**
+ * Makes a link over a port. `socket` is what has connected. `source` is the client's IP, or what a trusted proxy says
+ * it is.
+ */
 export type Open = (port: WsPort, socket: Socket, source: string | undefined) => Effect.Effect<Link, never, Scope.Scope>
 
-/** Somebody's server, or one of our own that is bound when everything else is ready. */
+/** The server to listen on: the application's, or one of our own. `bound` is run when everything else is ready. */
 const serverFor = (
   { host, port }: Place,
   options: Options,
@@ -66,7 +69,7 @@ const serverFor = (
     }
     const credentials = secure?.credentials
     const live = credentials instanceof LiveCredentials ? credentials : undefined
-    // Those that can be replaced are shown before anything is bound.
+    // Replaceable credentials are set by `showOn`, before anything is bound.
     const given = credentials instanceof LiveCredentials ? undefined : credentials
     const tls =
       secure === undefined
@@ -80,13 +83,13 @@ const serverFor = (
     return { server: own, bound: HttpServer.bind(own, host, port) }
   })
 
-/** What has been bound. `ip` is that of a server of our own. */
+/** What has been bound. `ip` is set for a server of our own only. */
 export interface Listening {
   readonly port: number
   readonly ip: string | undefined
 }
 
-/** Listens at a path, as long as the scope. */
+/** Listens at a path until the scope closes. */
 export const listen = (
   place: Place,
   options: Options,
@@ -110,7 +113,7 @@ export const listen = (
     })
     const toPort = (request: http.IncomingMessage, socket: Socket, head: Buffer): WsPort | undefined => {
       let port: WsPort | undefined
-      // It throws when somebody else has upgraded this socket already, whose it is then.
+      // `handleUpgrade` throws when other code has upgraded this socket already. The socket belongs to that code then.
       Result.try(() =>
         upgrades.handleUpgrade(request, socket, head, (ws) => {
           port = new WsPort(ws, socket, {
@@ -129,7 +132,7 @@ export const listen = (
       const { host, origin } = request.headers
       const page = origin && printable(origin)
       const arrival = arrivals?.take(socket)
-      // It was refused, or is gone, and has its event.
+      // A request of it was refused before, or it is gone. Either way its event was emitted.
       if (arrivals !== undefined && arrival === undefined) return void socket.destroySoon()
       const { remoteAddress } = socket
       if (remoteAddress === undefined && !isLocal(server)) {
@@ -189,13 +192,13 @@ export const listen = (
     return { port, ip: typeof own === "object" ? own?.address : undefined }
   })
 
-/** Whether a server listens on a unix socket: then nobody who comes has an IP. */
+/** Whether a server listens on a unix socket, where newcomers have no IP. */
 const isLocal = (server: HttpServer.Server): boolean => typeof server.address() === "string"
 
-/** `ws` has not made a WebSocket of it, and has answered that, or nobody is there any more. */
+/** The error when `ws` has made no WebSocket. Either `ws` has refused the request, or the client was gone. */
 const notUpgraded = (protocol: string, socket: Socket): Effect.Effect<never, HandshakeError> => {
   const reason = socket.readableEnded
     ? new Rejected({ after: "connect" })
-    : new PeerMisbehaved({ detail: "it asked for an upgrade that is not to a WebSocket, or not as RFC 6455 has it" })
+    : new PeerMisbehaved({ detail: "its upgrade request is not one for a WebSocket as RFC 6455 defines it" })
   return Effect.fail(new HandshakeError({ protocol, phase: "upgrade", reason }))
 }

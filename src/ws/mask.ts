@@ -1,22 +1,22 @@
 /**
- * The masks of WebSocket frames. A client masks each frame with four bytes that nobody can foresee (RFC 6455, 10.3), so
- * that whoever chooses what it sends does not choose what a proxy on the way sees. A server that shares the keys of an
- * encrypted stream can foresee its bytes too, so encryption is no reason to leave the masks out.
+ * The masks of WebSocket frames. A client masks each frame with four bytes that nobody can predict (RFC 6455, 10.3). So
+ * somebody who can choose what a client sends can't choose the bytes that a proxy on the way sees. An encrypted stream
+ * is masked too: its server has the keys, so it could predict the encrypted bytes.
  *
- * `ws` masks byte by byte. By 32-bit words it costs an eighth of that.
+ * `ws` masks byte by byte. Masking by 32-bit words costs an eighth of that.
  */
 import { randomFillSync } from "node:crypto"
 import * as FrameHead from "./frameHead.ts"
 
-/** Shorter ones cost less byte by byte. */
+/** From this many bytes on, masking by words costs less than byte by byte. */
 const wordsFrom = 256
 
 const rotated = new Uint8Array(4)
 const rotatedWord = new Uint32Array(rotated.buffer)
 
 /**
- * Masks the bytes from `from` to `to` where they lie, or takes their mask off, which is the same. The first of them is
- * byte `phase` of what the key masks.
+ * Masks the bytes from `from` to `to` in place, or unmasks them, which is the same. `phase` is the position of the
+ * first of them in the payload, modulo 4.
  */
 export const applyMask = (bytes: Uint8Array, from: number, to: number, key: Uint8Array, phase = 0): void => {
   const first = phase - from
@@ -32,7 +32,7 @@ export const applyMask = (bytes: Uint8Array, from: number, to: number, key: Uint
   for (; at < to; at++) bytes[at] = (bytes[at] ?? 0) ^ (key[(first + at) & 3] ?? 0)
 }
 
-/** Random bytes for the masks of all connections: one call of the system's source for 2,048 of them. */
+/** Random bytes for the masks of all connections. One call of the system's source is enough for 2,048 masks. */
 const random = { bytes: Buffer.alloc(8 * 1024), at: 8 * 1024 }
 
 const nextKey = (): Uint8Array => {
@@ -44,12 +44,12 @@ const nextKey = (): Uint8Array => {
   return random.bytes.subarray(random.at - 4, random.at)
 }
 
-/** What a head takes at most, up to a whole word. */
+/** The room for a head, in bytes: the longest one, rounded up to whole words. */
 export const headRoom = 16
 
 /**
- * A binary message in one frame, masked with a new random key. The payload lies in `room` behind `headRoom` bytes that
- * the head may take, and is masked there.
+ * A binary message in one frame, masked with a new random key. `room` begins with `headRoom` bytes for the head. The
+ * payload lies behind them, and is masked in place.
  */
 export const maskedInPlace = (room: Buffer, length: number): Uint8Array => {
   const to = headRoom + length
@@ -61,7 +61,7 @@ export const maskedInPlace = (room: Buffer, length: number): Uint8Array => {
   return frame
 }
 
-/** The same of a payload that stays as it is. */
+/** The same from a copy of the payload. */
 export const maskedFrame = (payload: Uint8Array): Uint8Array => {
   const room = Buffer.allocUnsafe(headRoom + payload.length)
   room.set(payload, headRoom)

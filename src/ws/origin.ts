@@ -1,22 +1,25 @@
 /**
- * Which web pages may open a WebSocket here. A browser lets any page try, from its user's machine, and says only which
- * page it was: without anything that authenticates, that is all there is to keep them out.
+ * Which web pages may open a WebSocket here. A browser lets any page try, from its user's machine, and only tells the
+ * page's origin. In a stack that doesn't authenticate, nothing else can keep web pages out.
  */
 import { reachOf } from "../sockets/ip.ts"
 
 /**
- * The origins whose pages may connect, as browsers write them (`https://app.example`), or `any`. Connections without an
- * origin come from no page, and may.
+ * The origins whose pages may connect, as browsers write them (`https://app.example`), or `any`. A connection without
+ * an origin is not from a web page, and may connect in any case.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export type Origins = "any" | ReadonlyArray<string>
 
 export interface Rules {
   readonly origins: Origins
-  /** The names by which this server may be called, or `any`. */
+  /** The host names that clients may use for this server, or `any`. */
   readonly hosts: "any" | "loopback" | ReadonlyArray<string>
 }
 
-/** What an upgrade request says of where it comes from. */
+/** The headers of an upgrade request that the rules look at. */
 export interface Asked {
   readonly origin: string | undefined
   readonly host: string | undefined
@@ -34,7 +37,7 @@ export const refusal = ({ origins, hosts }: Rules, { host, origin }: Asked): "Or
   if (origins !== "any" && origin !== undefined && !origins.includes(origin)) return "Origin"
   if (hosts === "any") return undefined
   const name = hostname(host ?? "")
-  // A page whose own name resolves to loopback is of one origin with us, and gives itself away by calling us by that
+  // A page whose own name resolves to loopback has the same origin as this server. But the `Host` header shows that
   // name.
   const known = hosts === "loopback" ? reachOf(name) === "device" : hosts.some((each) => hostname(each) === name)
   return known ? undefined : "Host"

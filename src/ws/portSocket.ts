@@ -1,49 +1,52 @@
-/** The WebSocket of the `ws` package as a port needs it, and what it may cost in memory. */
+/** The WebSocket of the `ws` package as a port needs it, and its limits on memory. */
 import { WebSocket } from "ws"
 import { maxPiece } from "./recut.ts"
 
 /**
- * What a stack that authenticates reads at most as one message: nobody has proved anything when the first ones come.
+ * The longest message of a stack that authenticates, in bytes. It is short, because the first messages come from a peer
+ * that has proved nothing yet.
  */
 const authenticatedMaxMessage = 128 * 1024
-/** And any other: npm multiserver 3.8.2 sends each write as one message. */
+/**
+ * The default for other stacks, in bytes. It is long, because npm multiserver 3.8.2 sends each write as one message.
+ */
 export const defaultMaxMessage = 16 * 1024 * 1024
 
-/** The longest message that is read over a stack. */
+/** The longest message that is read over a stack, in bytes. `maxMessage` is for stacks that don't authenticate. */
 export const maxMessageOf = (authenticates: boolean, maxMessage: number): number =>
   authenticates ? authenticatedMaxMessage : maxMessage
 
-/** Options of `ws` for both roles. What bounds pieces is for runtimes where messages are not cut anew (`recut.ts`). */
+/** Options of `ws` for both roles. The limits on pieces matter only where `recut.ts` can't run, as under Bun. */
 export const socketOptions = (authenticates: boolean, longest: number) => {
   const maxPayload = Math.min(maxMessageOf(authenticates, longest), maxPiece)
   return {
     perMessageDeflate: false,
     maxPayload,
-    // A message in pieces of 16 KiB, or of 64 bytes of TCP, is odd enough; smaller ones are there to fill memory.
+    // Enough for frames of 16 KiB, and for reads of 64 bytes. Smaller pieces serve only to fill memory.
     maxFragments: Math.max(128, Math.ceil(maxPayload / (16 * 1024))),
     maxBufferedChunks: Math.max(2048, Math.ceil(maxPayload / 64)),
-    // More pings at once than this end a connection here (`intake.ts`). In `ws` the number is there for who never
-    // reads.
+    // A peer that sends more pings than this loses the connection (`intake.ts`). In `ws` the number limits the pongs
+    // that wait for a peer that never reads.
     maxPendingAutoPongs: 1024,
-    // Text ends the connection whatever it says.
+    // A text message ends the connection, whatever it says.
     skipUTF8Validation: true,
-    // The one timer of ws that would cut off a slow reader: the port has its own.
+    // After this time `ws` would cut off a peer that reads slowly. The port has a timer of its own.
     closeTimeout: 2 ** 31 - 1
   }
 }
 
 /**
- * A WebSocket whose port hears at once of the peer's Close, and decides when it is answered: `ws` itself would answer
- * before what this side still owes, and tell only when the socket is gone.
+ * A WebSocket that tells its port of the peer's Close at once, and lets the port decide when to answer. By itself `ws`
+ * would answer before this side has sent all that it still has, and tell only when the socket is gone.
  */
 export class PortSocket extends WebSocket {
   onPeerClose: ((code: number) => void) | undefined
-  /** Nothing more is read: the peer has said Close, or broken the protocol. */
+  /** Called when nothing more will be read: the peer has sent a Close, or has broken the protocol. */
   onReadEnd: (() => void) | undefined
 
   /**
-   * `ws` calls this with what the peer's Close said, nothing or a code and a reason, and with a code alone when it is
-   * at fault.
+   * `ws` calls this for the peer's Close, without arguments or with a code and a reason, and with a code alone when the
+   * peer has broken the protocol.
    */
   override close(...said: [code?: number, reason?: string | Buffer]): void {
     this.onReadEnd?.()

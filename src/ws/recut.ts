@@ -1,21 +1,24 @@
 /**
- * Cuts the frames of a WebSocket anew, so that `ws` has nothing to keep. `ws` holds a message until its last byte has
- * come, as long as the message may be, and takes the masks off byte by byte. To a byte stream the borders of messages
- * mean nothing. So the part of a binary frame that has arrived becomes a message of its own, with its mask taken off.
+ * Cuts the frames of a WebSocket into new ones before `ws` gets them, so that `ws` has nothing to keep. By itself it
+ * would keep a message, however long, until the last byte has arrived, and unmask it byte by byte. To a byte stream the
+ * boundaries of messages mean nothing. So whatever part of a binary frame has arrived becomes a message of its own,
+ * already unmasked.
  *
- * All else stays as it came, for `ws` to judge: control frames, and whatever breaks the protocol.
+ * The other frames are left to `ws`: control frames, and frames that break the protocol.
  */
 import * as FrameHead from "./frameHead.ts"
 import { applyMask } from "./mask.ts"
 
 export interface Rules {
-  /** Whether the frames are a client's, which are masked. */
+  /** Whether the frames come from a client, so that they are masked. */
   readonly fromClient: boolean
   /** The longest message that is read, in bytes. */
   readonly maxMessage: number
 }
 
-/** `ws` itself is never to be asked for more. A head with `tooLong` makes it refuse the message. */
+/**
+ * `maxPayload` of `ws` is never above this, in bytes. A head that says `tooLong` bytes makes `ws` refuse the message.
+ */
 export const maxPiece = 2 ** 30
 const tooLong = 2 ** 31
 
@@ -23,7 +26,7 @@ const { binary, continuation, control, text } = FrameHead.opcodes
 
 const none = Buffer.alloc(0)
 
-/** A head whose mask is zeros, so that `ws` leaves the payload alone. */
+/** The head of a frame. If it is masked, the mask is all zeros, so that `ws` leaves the payload as it is. */
 const headOf = (opcode: number, length: number, isMasked: boolean): Buffer => {
   const head = Buffer.alloc(FrameHead.sizeFor(length, isMasked))
   FrameHead.write(head, opcode, length, isMasked)
@@ -31,33 +34,30 @@ const headOf = (opcode: number, length: number, isMasked: boolean): Buffer => {
 }
 
 export class Recut {
-  /** How many frames have begun that carry nothing: control frames and empty ones. The owner sets it back. */
+  /** How many control frames and empty frames have begun. The owner sets it back to 0. */
   idle = 0
-  /** How many frames have begun in this turn. The owner sets it back. */
+  /** How many frames have begun in this turn. The owner sets it back to 0. */
   begun = 0
   private readonly rules: Rules
   private readonly feed: (bytes: Buffer) => void
 
-  /**
-   * The head that has begun, where not all of it was in one chunk. Made when there is one, because most connections
-   * have none.
-   */
+  /** What has arrived of a head that spans chunks. Allocated when needed, because most connections have none. */
   private head: Buffer = none
   private headBytes = 0
 
-  /** What is to come of the frame that has begun, and what becomes of it. */
+  /** How many bytes of the current frame are still to come, and what is done with them. */
   private left = 0
   private what: "cut" | "pass" | "drop" = "pass"
-  /** The mask of a frame of which not all was in one chunk. */
+  /** The mask of a frame that spans chunks, and where in the mask its next byte is. */
   private key: Uint8Array = none
   private phase = 0
 
-  /** Whether a message has begun that goes on with the next frame; its kind, and its length so far. */
+  /** Whether the message goes on with the next data frame; its opcode, and its length so far. */
   private open = false
   private opcode: number = binary
   private total = 0
 
-  /** The chunk that is being cut, and from where on it has not been fed. */
+  /** The chunk that is being cut, and the position from which on it has not been fed. */
   private chunk: Buffer = none
   private from = 0
 
@@ -68,8 +68,8 @@ export class Recut {
   }
 
   /**
-   * Feeds what is in the chunk, of which it changes bytes, until so many frames have begun in this turn. Answers how
-   * much of the chunk it has used.
+   * Feeds the frames of a chunk, until `most` frames have begun in this turn. Changes bytes of the chunk. Returns how
+   * many bytes of it were used.
    */
   cut(chunk: Buffer, most: number): number {
     this.chunk = chunk
@@ -89,13 +89,13 @@ export class Recut {
     return at
   }
 
-  /** Feeds the chunk as it is, up to there. */
+  /** Feeds the chunk up to `to`, as it is. */
   private flush(to: number): void {
     if (to > this.from) this.feed(this.chunk.subarray(this.from, to))
     this.from = to
   }
 
-  /** What has come of a frame that began before. */
+  /** Handles payload of a frame that began in an earlier chunk or step. Returns the position at which to go on. */
   private payload(at: number): number {
     const to = Math.min(at + this.left, this.chunk.length)
     this.left -= to - at
@@ -104,13 +104,13 @@ export class Recut {
     return to
   }
 
-  /** Feeds what comes before, and nothing of these bytes. */
+  /** Leaves these bytes out, and feeds what comes before them. */
   private leaveOut(from: number, to: number): void {
     this.flush(from)
     this.from = to
   }
 
-  /** Part of a frame, as a message of its own. */
+  /** Feeds part of a frame as a message of its own. */
   private piece(from: number, to: number): void {
     this.flush(from)
     if (this.rules.fromClient) applyMask(this.chunk, from, to, this.key, this.phase)
@@ -119,7 +119,7 @@ export class Recut {
     this.flush(to)
   }
 
-  /** A frame begins. */
+  /** Begins a frame. Returns the position at which to go on. */
   private begin(at: number): number {
     const { chunk } = this
     const second = chunk[at + 1]
@@ -131,7 +131,7 @@ export class Recut {
     return this.headInPieces(at)
   }
 
-  /** The head is not all in one chunk. */
+  /** Collects a head that spans chunks. Returns the position at which to go on. */
   private headInPieces(at: number): number {
     if (this.head === none) this.head = Buffer.alloc(FrameHead.maxHead)
     const { chunk, head } = this
@@ -156,7 +156,7 @@ export class Recut {
     return to
   }
 
-  /** Whether `ws` is to judge a frame by its first two bytes: it is a control frame, or breaks the protocol. */
+  /** Whether a frame is left to `ws`, by its first two bytes: it is a control frame, or breaks the protocol. */
   private isForWs(bytes: Buffer, at: number, second: number): boolean {
     const first = bytes[at] ?? 0
     const opcode = first & 0x0f
@@ -169,13 +169,17 @@ export class Recut {
     const masked = (second & 0x80) !== 0
     const isRight = (first & 0x70) === 0 && opcode <= binary && masked === this.rules.fromClient
     if (isRight && (opcode === continuation) === this.open) return false
-    // A message that begins within another: to `ws`, which knows of none, it must go on with one.
+    // A message inside another one, or a continuation of none. `ws` has got only whole messages, so it refuses a
+    // continuation frame: that is what this one becomes.
     if (isRight) bytes[at] = first & 0xf0
     this.left = Number.POSITIVE_INFINITY
     return true
   }
 
-  /** A data frame, whose head lies at `headAt` in the chunk, or not there at all. Its payload begins at `at`. */
+  /**
+   * Handles a data frame. Its head lies at `headAt` in the chunk; `undefined`: the head spans chunks. The payload
+   * begins at `at`. Returns the position at which to go on.
+   */
   private data(head: Buffer, headAt: number | undefined, at: number): number {
     const { chunk } = this
     const { fromClient, maxMessage } = this.rules
@@ -191,7 +195,7 @@ export class Recut {
     this.what = "cut"
     if (length === 0) this.idle++
     if (length > 0 && this.total > maxMessage) return this.instead(headOf(binary, tooLong, fromClient), headAt, at)
-    // It ends the connection, whatever it says.
+    // A text message ends the connection, whatever it says.
     if (this.opcode === text) return this.instead(headOf(text, 0, fromClient), headAt, at)
     const to = at + length
     if (headAt !== undefined && to <= chunk.length) {
@@ -210,7 +214,7 @@ export class Recut {
     return at
   }
 
-  /** Feeds another frame, and drops this one. */
+  /** Feeds another frame in place of this one, whose payload is dropped. */
   private instead(frame: Buffer, headAt: number | undefined, at: number): number {
     this.leaveOut(headAt ?? at, at)
     this.feed(frame)

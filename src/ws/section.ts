@@ -14,7 +14,7 @@ const UrlHost = textThat(
   (host) => kindOfHost(host) === "clear" && toUrlHost(host) === host
 )
 
-/** What has to be percent-encoded in the path of a URL, or would end it. */
+/** Characters that must be percent-encoded in a path, and `#`, which would end it. */
 const notInPath = /["#'<>\\^`{|}]/
 
 const UrlPath = textThat(
@@ -62,7 +62,7 @@ const parse = (text: string, start: number, defaultPort: number): Parsed<Fields>
   })
 }
 
-/** What follows `ws:` or `wss:`. */
+/** The section without the leading `ws:` or `wss:`. */
 const print = ({ host, path, port }: Fields, defaultPort: number): string => {
   const authority = host.includes(":") ? `[${host}]` : host
   return `//${authority}${port === defaultPort ? "" : `:${port}`}${path === "/" ? "" : path}`
@@ -71,6 +71,9 @@ const print = ({ host, path, port }: Fields, defaultPort: number): string => {
 /**
  * `ws://HOST[:PORT][/path?query]`, port 80 when none is written. The host is in lower case and ASCII; `path` begins
  * with `/` and holds the query.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export class Ws extends Schema.TaggedClass<Ws>("effect-multiserver/Ws")("ws", fields) {
   static readonly [definition]: Definition<Ws> = {
@@ -82,7 +85,12 @@ export class Ws extends Schema.TaggedClass<Ws>("effect-multiserver/Ws")("ws", fi
   }
 }
 
-/** As `Ws` over TLS: `wss://HOST[:PORT][/path?query]`, port 443 when none is written. */
+/**
+ * Like `Ws`, but over TLS: `wss://HOST[:PORT][/path?query]`, port 443 when none is written.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Wss extends Schema.TaggedClass<Wss>("effect-multiserver/Wss")("wss", fields) {
   static readonly [definition]: Definition<Wss> = {
     name: "wss",

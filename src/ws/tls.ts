@@ -7,23 +7,36 @@ import type * as Scope from "effect/Scope"
 import { Tls } from "../DialError.ts"
 import { printable } from "../printable.ts"
 
-/** PEM in `Redacted`, or the path of a file with it. */
+/**
+ * PEM text in `Redacted`, or the path of a PEM file.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Pem = Redacted.Redacted<string | Uint8Array> | string
 
-/** A key with its certificate, and after that the ones that lead to its root. */
+/**
+ * A private key, and its certificate followed by the intermediate certificates.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Credentials {
   readonly key: Pem
   readonly cert: Pem
 }
 
 /**
- * Credentials that can be replaced while listeners show them: new connections see the new ones, and those that are open
- * stay as they are. Made by `make`.
+ * Credentials that can be replaced while listeners use them. New connections get the new certificate, and open
+ * connections stay as they are. Made by `makeCredentials`.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export class LiveCredentials {
-  /** What is shown now. */
+  /** The credentials in use. */
   current: Credentials
-  /** What was read of them. Nothing that prints this object sees the key. */
+  /** What was read of them. The field is private, so that nothing that prints this object shows the key. */
   #options: nodeTls.SecureContextOptions
   private readonly servers = new Set<nodeTls.Server>()
 
@@ -32,12 +45,14 @@ export class LiveCredentials {
     this.#options = options
   }
 
-  /** Credentials that can be replaced. They are read, and fail when they can't be used. */
+  /** Reads the credentials. Fails with `Tls` when they can't be used. */
   static make(credentials: Credentials): Effect.Effect<LiveCredentials, Tls> {
     return Effect.map(secureOptions(credentials, undefined), (options) => new LiveCredentials(credentials, options))
   }
 
-  /** Shows others from now on. When they can't be used, it fails and shows what it showed before. */
+  /**
+   * Uses other credentials from now on. When they can't be used, it fails with `Tls`, and the current ones stay in use.
+   */
   replace(credentials: Credentials): Effect.Effect<void, Tls> {
     return Effect.map(secureOptions(credentials, undefined), (options) => {
       this.current = credentials
@@ -46,14 +61,14 @@ export class LiveCredentials {
     })
   }
 
-  /** Reads the same files again, as after a renewal. */
+  /** Reads the same files again, as after a renewal. Fails as `replace` does. */
   get reload(): Effect.Effect<void, Tls> {
     return Effect.suspend(() => this.replace(this.current))
   }
 
   /**
-   * Shows them on a server, as long as the scope. In one step it shows what is current and is told of what comes, so
-   * that nothing can be replaced in between.
+   * Sets these credentials on a server, and every replacement until the scope closes. The server is registered in the
+   * same step, so that it misses no replacement.
    */
   showOn(server: nodeTls.Server): Effect.Effect<void, never, Scope.Scope> {
     return Effect.asVoid(
@@ -82,7 +97,8 @@ const read = (pem: Pem): Effect.Effect<Buffer, Tls> =>
       )
 
 /**
- * Options for Node's TLS, which it takes: roots to trust instead of the system's, and credentials. Each may be absent.
+ * Options for Node's TLS, with what was read of credentials, and of roots to trust instead of Node's own. Either may be
+ * absent. Fails when Node can't use them.
  */
 export const secureOptions = (
   credentials: Credentials | undefined,
@@ -100,6 +116,6 @@ export const secureOptions = (
     return options
   })
 
-/** A peer's certificate may be quoted in what Node says. */
+/** Node's message may quote the peer's certificate, so it is made printable. */
 export const tlsError = (error: NodeJS.ErrnoException, detail = error.message): Tls =>
   new Tls({ code: error.code ?? "UNKNOWN", detail: printable(detail, 500) })

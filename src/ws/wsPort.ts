@@ -1,6 +1,6 @@
 /**
- * The port of a WebSocket: a byte stream over binary messages. What is offered in one tick goes out as one message, of
- * 64 KiB at most; what arrives is read however it is cut.
+ * The port of a WebSocket: a byte stream over binary messages. What is offered in one tick goes out as one message, or
+ * as several if it is more than 64 KiB. What arrives may be cut into messages in any way.
  */
 import type { Socket } from "node:net"
 import { WebSocket } from "ws"
@@ -18,28 +18,28 @@ import { Intake, isDriven, maxPulseMillis } from "./intake.ts"
 import { headRoom, maskedFrame, maskedInPlace } from "./mask.ts"
 import type { PortSocket } from "./portSocket.ts"
 
-/** The longest message that is sent. */
+/** The longest message that is sent, in bytes. */
 const maxSent = 64 * 1024
 /** Reading pauses when this many bytes wait to be taken. */
 const readHighWater = 128 * 1024
-/** Full when this many bytes wait for the kernel. */
+/** The port is full when this many bytes wait for the kernel. */
 const writeHighWater = 128 * 1024
-/** How long a peer has to answer the Close of a port that is left, and one that broke the protocol to hear so. */
+/** How long a socket may outlive its port: until the peer answers the Close, or learns that it broke the protocol. */
 const lingerMillis = 1000
 
 export interface Options {
   /**
-   * Whether the end of one side is said by a transform above. Then a Close says that both have ended, and the peer's is
-   * answered when this side has. Otherwise it is the end of the side that sends it, and the other one's is the answer.
+   * Whether a transform above signals the end of each side. If so, the peer's Close is answered only when this side has
+   * ended too. Otherwise a Close ends both sides, and is answered at once.
    */
   readonly halfClose: boolean
-  /** Whether this side has dialed, so that it masks what it sends, and the peer does not. */
+  /** Whether this side has dialed. A dialer masks the frames that it sends, and a listener does not. */
   readonly dialed: boolean
-  /** The longest message that is read. */
+  /** The longest message that is read, in bytes. */
   readonly maxMessage: number
-  /** Counts the socket while it outlives the connection, until what this gives is called. */
+  /** Counts the socket while it outlives the connection, until the returned function is called. `end` cuts it off. */
   readonly onLingering?: (end: () => void) => () => void
-  /** After this much silence a ping goes out; the second in a row that nothing answers ends the connection. */
+  /** After this much silence a ping goes out. When two pings in a row get no answer, the connection ends. */
   readonly pingMillis: number
 }
 
@@ -59,7 +59,7 @@ export class WsPort implements Port {
   private stage: Buffer | undefined
   private staged = 0
   private scheduled = false
-  /** Bytes of messages that the kernel has not got. */
+  /** How many bytes of messages the kernel has not got yet. */
   private unsent = 0
   private closeSent = false
 
@@ -72,7 +72,7 @@ export class WsPort implements Port {
   private heard = 0
   private pings = 0
 
-  /** Takes over a WebSocket that has just opened: what it hears from the first message on is the port's. */
+  /** Takes over a WebSocket that has just opened. The port gets its messages from the first one on. */
   constructor(ws: PortSocket, socket: Socket, { dialed, halfClose, maxMessage, onLingering, pingMillis }: Options) {
     this.ws = ws
     this.socket = socket
@@ -120,9 +120,9 @@ export class WsPort implements Port {
     return this.inputEnded && this.inbox.bytes === 0
   }
 
-  /** A Close has arrived. */
+  /** The peer's Close has arrived. */
   private readonly onPeerClose = (code: number): void => {
-    // What came before was not all of it: this is no clean end.
+    // The port has failed, so the stream was not whole: this is no clean end.
     if (this.failure !== undefined) return
     if (code === 1000 || code === 1005) {
       this.inputEnded = true
@@ -139,7 +139,7 @@ export class WsPort implements Port {
   offer(bytes: Uint8Array): boolean {
     if (this.failure !== undefined) return true
     if (this.closeSent) {
-      // The peer has closed, and without a half close that was it.
+      // Without a half close, the peer's Close has ended this side too.
       this.fail(new Reset({ code: "EPIPE" }))
       return true
     }
@@ -160,7 +160,7 @@ export class WsPort implements Port {
   private put(part: Uint8Array): void {
     const length = this.staged + part.length
     if (this.stage === undefined || this.stage.length < headRoom + length) {
-      // The one message of a tick mostly, and then no larger than it; when more come it grows.
+      // Mostly a tick has one offer, so the first buffer just fits. It grows when more come.
       const larger = Buffer.allocUnsafe(headRoom + (this.stage === undefined ? length : Math.min(maxSent, 4 * length)))
       if (this.stage !== undefined) larger.set(this.stage.subarray(0, headRoom + this.staged))
       this.stage = larger
@@ -187,9 +187,7 @@ export class WsPort implements Port {
     this.send(message, staged)
   }
 
-  /**
-   * In parts of about the same length, without a copy. Answers whether the kernel took them at once, as it mostly does.
-   */
+  /** Sends messages of about equal length. Returns whether `bytes` were copied, or taken by the kernel at once. */
   private sendParts(bytes: Uint8Array): boolean {
     const length = Math.ceil(bytes.length / Math.ceil(bytes.length / maxSent))
     for (let from = 0; from < bytes.length; from += length) {
@@ -199,9 +197,9 @@ export class WsPort implements Port {
     return this.masks || this.ws.bufferedAmount === 0
   }
 
-  /** Sends a message of so many bytes: a whole frame, where this side masks. */
+  /** Sends a message with `length` bytes of payload. If this side masks, `message` is the whole frame. */
   private send(message: Uint8Array, length: number): void {
-    // The peer is gone: `close` is about to say so.
+    // The peer is gone: the `close` event is about to say so.
     if (this.ws.readyState !== WebSocket.OPEN) return
     this.unsent += length
     const onSent = (): void => {
@@ -215,7 +213,8 @@ export class WsPort implements Port {
 
   get pending(): number {
     if (this.failure !== undefined) return 0
-    // The socket's own count has what the kernel took already in this tick, and pings, frames and a Close besides.
+    // `buffered` drops as soon as the kernel takes bytes, and `unsent` only when `onSent` is called. But `buffered`
+    // also counts pings, frame heads and a Close.
     const buffered = this.ws.bufferedAmount
     return this.staged + (this.closeSent ? buffered : Math.min(this.unsent, buffered))
   }
@@ -232,7 +231,7 @@ export class WsPort implements Port {
     if (!this.closeSent) this.flush()
     this.closeSent = true
     this.ws.sendClose(1000)
-    // `ws` doesn't tell when the Close has left; a write of nothing behind it does.
+    // `ws` doesn't tell when the Close has left, so an empty write behind it does.
     if (this.ws.bufferedAmount > 0 && this.socket.writable)
       this.socket.write(new Uint8Array(0), () => this.listener?.drained())
   }
@@ -244,18 +243,18 @@ export class WsPort implements Port {
   }
 
   private readonly onIdle = (): void => {
-    if (this.failure === undefined) this.violated(1008, "more control and empty frames than anybody needs")
+    if (this.failure === undefined) this.violated(1008, "too many control and empty frames")
   }
 
   private readonly onPulse = (): void => {
-    // A part of a message counts too. Under Bun an accepted socket always says 0, so that only whole messages and pongs
-    // count.
+    // Parts of messages count too. Not for an accepted socket under Bun, where `bytesRead` is always 0.
     const { bytesRead } = this.socket
     this.intake.forgetIdleFrames()
     this.pulses = (this.pulses + 1) % this.pulsesPerPing
     if (this.pulses !== 0) return
     if (this.intake.isHeld) {
-      // Nothing is read, so nothing can be heard; a pong that nobody asked for says that this side lives.
+      // The peer's pongs are not read now, so silence means nothing. An unasked pong tells the peer that this side
+      // lives.
       this.pings = 0
       if (this.ws.readyState === WebSocket.OPEN) this.ws.pong(undefined, undefined, ignore)
     } else if (bytesRead !== this.heard) {
@@ -270,10 +269,10 @@ export class WsPort implements Port {
     this.heard = bytesRead
   }
 
-  // ---- failing and leaving ----
+  // ---- failing ----
 
   private readonly onError = (error: NodeJS.ErrnoException): void => {
-    // `ws` has sent a Close that says the same.
+    // `ws` has sent a Close with the matching code.
     if (error.code?.startsWith("WS_ERR_")) this.violated(undefined, error.message)
     else this.fail(new Reset({ code: error.code ?? "UNKNOWN", cause: error }))
   }
@@ -291,7 +290,7 @@ export class WsPort implements Port {
   private readonly onClose = (code: number): void => {
     this.stopTimers()
     this.lingered?.()
-    // The `ws` of Bun answers the peer's Close itself, and tells of it only here. 1006 says that there was none.
+    // Bun's own `ws` answers the peer's Close itself, and tells of it only here. Code 1006: there was no Close.
     if (!this.inputEnded && code !== 1006) this.onPeerClose(code)
     if (!this.inputEnded) this.fail(new Truncated())
     else if (!this.closeSent || this.pending > 0) this.fail(new Reset({ code: "EPIPE" }))
@@ -314,8 +313,9 @@ export class WsPort implements Port {
   // ---- leaving ----
 
   /**
-   * The kernel has our Close. The peer's is on its way or soon will be, and a socket that is gone when it arrives
-   * resets the connection, with what the peer hasn't read yet: so the socket stays until then, for a moment at most.
+   * The kernel has our Close. If the peer's Close arrived at a socket that is gone, the kernel would reset the
+   * connection, and the peer would lose what it hasn't read yet. So the socket waits for it, for `lingerMillis` at
+   * most.
    */
   close(): void {
     this.letGo()

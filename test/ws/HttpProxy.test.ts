@@ -149,14 +149,14 @@ describe("through an HTTP proxy", () => {
     Effect.gen(function* () {
       const bell = "\u001b]0;you\u0007"
       const cases: ReadonlyArray<readonly [answer: string, says: RegExp, retryable: boolean]> = [
-        [`HTTP/1.1 407 ${bell}\r\nProxy-Authenticate: Basic\r\n\r\n`, /407, it wants others than these/, false],
+        [`HTTP/1.1 407 ${bell}\r\nProxy-Authenticate: Basic\r\n\r\n`, /407, it rejects this user and password/, false],
         [`HTTP/1.1 403 Forbidden\r\n\r\n<b>${bell}</b>`, /403, Forbidden/, false],
         ["HTTP/1.1 302 Found\r\nLocation: http://elsewhere/\r\n\r\n", /302, Found/, false],
         ["HTTP/1.1 502 Bad Gateway\r\n\r\n", /502, Bad Gateway/, true],
         ["HTTP/1.1 429 no\r\n\r\n", /429, Too Many Requests/, true],
-        ["HTTP/1.1 999 x\r\n\r\n", /999, it says no more/, true],
-        ["SSH-2.0-OpenSSH_9\r\n", /no HTTP, or longer than 8192 bytes \(HPE_/, false],
-        [`HTTP/1.1 200 OK\r\nX: ${"x".repeat(100_000)}`, /no HTTP, or longer than 8192 bytes \(HPE_/, false],
+        ["HTTP/1.1 999 x\r\n\r\n", /999, an unknown status/, true],
+        ["SSH-2.0-OpenSSH_9\r\n", /not HTTP, or longer than 8192 bytes \(HPE_/, false],
+        [`HTTP/1.1 200 OK\r\nX: ${"x".repeat(100_000)}`, /not HTTP, or longer than 8192 bytes \(HPE_/, false],
         ["", /it hung up \(ECONNRESET\)/, true]
       ]
       for (const [answer, says, retryable] of cases) {
@@ -371,7 +371,7 @@ describe("a proxy", () => {
         Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))
       )
       assert.strictEqual(error._tag, "ConfigError")
-      assert.include(error.message, `NO_PROXY: ${JSON.stringify(entry)} is no host`)
+      assert.include(error.message, `NO_PROXY: ${JSON.stringify(entry)} is not a host`)
     })
   )
 
