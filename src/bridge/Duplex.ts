@@ -1,10 +1,11 @@
 /**
  * A connection as Node's `stream.Duplex`, and a `Duplex` as a link. For Node only.
  *
- * `end()` half closes the connection, and reading goes on. `destroy()` destroys the connection without a goodbye, and so
- * does an error of the stream. When the connection breaks, the stream fails with its `ConnectionError`. The stream is
- * destroyed when the scope closes; if it still holds bytes then, the peer gets no goodbye, so wait for `finish` before.
- * A handler that gives the stream away has to wait for `connection.closed`, which succeeds when both ends are done.
+ * `end()` half closes the connection, and reading goes on. `destroy()` destroys the connection without a goodbye, and
+ * so does an error of the stream. When the connection breaks, the stream fails with its `ConnectionError`. The stream
+ * is destroyed when the scope closes; if it still holds bytes then, the peer gets no goodbye, so wait for `finish`
+ * before. A handler that gives the stream away has to wait for `connection.closed`, which succeeds when both ends are
+ * done.
  */
 import { Duplex } from "node:stream"
 import { isReadonlyArrayNonEmpty } from "effect/Array"

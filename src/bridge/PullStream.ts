@@ -1,11 +1,11 @@
 /**
  * A connection as a pull-stream duplex, the shape that npm's multiserver hands to its users.
  *
- * When what the sink reads ends, this side has said everything, and the source goes on. An error in what the sink reads,
- * or an abort of the source before the peer's end, destroys the connection without a goodbye. When the connection
- * breaks, its `ConnectionError` ends the source and aborts what the sink reads. So does the end of the scope; if a chunk
- * is not accepted by then, the peer gets no goodbye. A handler that gives the view to callbacks has to wait for
- * `connection.closed`, which succeeds when both ends are done.
+ * When what the sink reads ends, this side has said everything, and the source goes on. An error in what the sink
+ * reads, or an abort of the source before the peer's end, destroys the connection without a goodbye. When the
+ * connection breaks, its `ConnectionError` ends the source and aborts what the sink reads. So does the end of the
+ * scope; if a chunk is not accepted by then, the peer gets no goodbye. A handler that gives the view to callbacks has
+ * to wait for `connection.closed`, which succeeds when both ends are done.
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"

@@ -1,11 +1,11 @@
 /**
  * A connection as a pair of web streams, and a pair of web streams as a link.
  *
- * Closing the writable half closes the connection, and reading goes on. Aborting the writable or cancelling the readable
- * destroys the connection without a goodbye. When the connection breaks, both streams fail with its `ConnectionError`.
- * They also fail when the scope closes; if the writable still holds chunks then, the peer gets no goodbye, so close it
- * before. A handler that gives the streams away has to wait for `connection.closed`, which succeeds when both ends are
- * done.
+ * Closing the writable half closes the connection, and reading goes on. Aborting the writable or cancelling the
+ * readable destroys the connection without a goodbye. When the connection breaks, both streams fail with its
+ * `ConnectionError`. They also fail when the scope closes; if the writable still holds chunks then, the peer gets no
+ * goodbye, so close it before. A handler that gives the streams away has to wait for `connection.closed`, which
+ * succeeds when both ends are done.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
