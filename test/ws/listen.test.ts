@@ -250,7 +250,10 @@ describe("a ws listener on somebody's server", () => {
         Effect.gen(function* () {
           const port = httpPort(server)
           const refused = (target: string) => reasonOf(Multiserver.listen(target))
-          assert.include(yield* refused(`ws://0.0.0.0:${port === 10_000 ? 1 : 10_000}`), "NotListenable: the server")
+          assert.include(
+            yield* refused(`ws://0.0.0.0:${port === 10_000 ? 1 : 10_000}`),
+            "NotListenable: the `server` to share"
+          )
           // Bound to everything, it would let everybody in who comes without a key.
           assert.include(yield* refused("ws://127.0.0.1:0~noauth"), "which reaches further than 127.0.0.1")
           assert.include(yield* refused("wss://0.0.0.0:0"), "NotListenable")
