@@ -17,6 +17,8 @@ const run = (command: string, args: ReadonlyArray<string>): string => {
   process.exit(1)
 }
 
+// What was built of an older source has other files.
+run("npm", ["run", "-s", "build"])
 run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder])
 const [tarball = ""] = fs.readdirSync(folder)
 const file = path.join(folder, tarball)
