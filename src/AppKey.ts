@@ -106,8 +106,8 @@ export const config = (source: Config.Config<Redacted.Redacted<string>> = fromVa
   )
 
 /**
- * The app key of the variable `MULTISERVER_APP_KEY`, base64 of 32 bytes; the main network's where it is not set. Fails
- * when it can't be read.
+ * Reads the app key from the variable `MULTISERVER_APP_KEY`, base64 of 32 bytes. Without the variable it is the main
+ * network's. Fails when the variable is set to anything else.
  *
  * @category layers
  * @since 0.1.0

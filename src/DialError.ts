@@ -248,8 +248,7 @@ export class Tls extends Schema.TaggedError<Tls>()("Tls", {
 const code = {
   place: "of the dialer",
   lookup: "of the resolver",
-  connect: "of the transport",
-  handshake: "of a protocol"
+  connect: "of the transport"
 }
 
 /**
@@ -260,7 +259,7 @@ const code = {
  */
 export class DialDefect extends Schema.TaggedError<DialDefect>()("Defect", {
   /** What the dial was doing. */
-  phase: Schema.Literals(["place", "lookup", "connect", "handshake"]),
+  phase: Schema.Literals(["place", "lookup", "connect"]),
   cause: Schema.Defect()
 }) {
   override get message(): string {

@@ -11,7 +11,7 @@ export const lookMillis = 20
 export interface Patience {
   /** How long to wait for the first bytes. */
   readonly first: number
-  /** How long to wait for more, since the last bytes arrived. */
+  /** How long to wait for more bytes after the last ones arrived. */
   readonly more: number
   readonly altogether: number
 }

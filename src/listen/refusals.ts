@@ -7,7 +7,7 @@ import { nobody } from "../Events.ts"
 /** Runs something in the listener's scope. */
 export type Fork = (effect: Effect.Effect<void>) => Fiber.Fiber<void>
 
-/** How many events may wait. Beyond that, refusals with the same tag share one. */
+/** How many events may wait. Beyond that, refusals with the same tag share one event. */
 const maxWaiting = 256
 
 /**

@@ -21,7 +21,7 @@ const prefix = "MULTISERVER"
  */
 const isOurs = (name: string): boolean => name.toUpperCase().startsWith(`${prefix}_`)
 
-/** The variables below a path. Effect's provider of the environment makes paths of names, cut at each `_`. */
+/** The variables whose names begin with a path. Effect's provider for the environment cuts names at each `_`. */
 const foundBelow = (
   provider: ConfigProvider.ConfigProvider,
   path: ReadonlyArray<string>

@@ -272,7 +272,7 @@ const broke = (proxy: HttpProxy, to: Destination, code: string, cause?: Error): 
 /** Sends CONNECT over a socket to the proxy. Afterwards the socket leads to the host. */
 const exchange = (socket: net.Socket, proxy: HttpProxy, to: Destination): Effect.Effect<net.Socket, Proxy> =>
   Effect.callback((resume) => {
-    // A socket that is gone already emits no more events.
+    // A socket that was destroyed before emits no further events.
     if (socket.destroyed) return resume(Effect.fail(broke(proxy, to, "ECONNRESET")))
     const authority = hostPort(to)
     const { credentials } = proxy

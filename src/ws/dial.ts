@@ -112,7 +112,7 @@ export const dial = (
       ws.once("error", (error) => Deferred.doneUnsafe(outcome, Effect.fail(reasonOf(error))))
     }
     const take = (tcp: net.Socket): Effect.Effect<Taken, TransportReason> => {
-      // A socket that is gone already emits no more events.
+      // A socket that was destroyed before emits no further events.
       if (tcp.destroyed) return Effect.fail(reasonOf(Object.assign(new Error("it hung up"), { code: "ECONNRESET" })))
       const socket = over(tcp)
       // For the handshake only: `ws` removes this timeout afterwards.
