@@ -93,4 +93,14 @@ describe("a check of a contract that is broken", () => {
       assert.strictEqual(message, "expected 4095 bytes, but got 4095 bytes that differ from position 7 on")
     })
   )
+
+  it.live("says that bytes came after the right ones", () =>
+    Effect.gen(function* () {
+      const fault = (port: Port) => ({
+        offer: (bytes: Uint8Array) => port.offer(Uint8Array.of(...bytes, 1))
+      })
+      const message = yield* said(fault, "carries one write of 4095 bytes to the listener")
+      assert.strictEqual(message, "expected 4095 bytes, but got 4096 bytes that differ from position 4095 on")
+    })
+  )
 })

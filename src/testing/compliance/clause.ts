@@ -64,8 +64,9 @@ export const soon = <A, E, R>(
   )
 
 export const expectBytes = (actual: Uint8Array, expected: Uint8Array): Effect.Effect<void, Broken> => {
-  const at = expected.findIndex((byte, i) => byte !== actual[i])
-  return actual.length === expected.length && at < 0
-    ? Effect.void
-    : broken(`${expected.length} bytes`, `${actual.length} bytes that differ from position ${at} on`)
+  const differs = expected.findIndex((byte, i) => byte !== actual[i])
+  if (actual.length === expected.length && differs < 0) return Effect.void
+  // Without a difference, `actual` goes on after all of `expected`.
+  const at = differs < 0 ? expected.length : differs
+  return broken(`${expected.length} bytes`, `${actual.length} bytes that differ from position ${at} on`)
 }
