@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { until } from "../support/servers.ts"
+import { status } from "../ws/plain.ts"
 import { inside, listenInside } from "./inside.ts"
 import { eventsOf, folder, listen, run } from "./support.ts"
 
@@ -75,6 +76,8 @@ describe("--host", () => {
   it.live("lets clients call a loopback listener by its name", () =>
     Effect.gen(function* () {
       const { address, listener } = yield* listenInside("ws://127.0.0.1:0", "--echo", "--host", "App.example")
+      const port = Number(new URL(address).port)
+      assert.strictEqual(yield* status(port, { headers: { host: `app.example:${port}` } }), 101)
       // By the address that it says, it is called 127.0.0.1.
       assert.strictEqual((yield* inside(["connect", "--json", address])).code, 3)
       assert.strictEqual((yield* listener.event("refused")).reason, "Host")
