@@ -1,6 +1,6 @@
 /**
- * What can be done to a stream after its handshake, from a seat in the middle: nine kinds of damage, and some more that only the peer
- * itself can do. Each is given a peer and how its end is to be reported.
+ * What can be done to a stream after its handshake, from a seat in the middle: nine kinds of damage, and some more that
+ * only the peer itself can do. Each is given a peer and how its end is to be reported.
  */
 const text = (i) => Buffer.from(`this is packet ${i}`)
 

@@ -1,6 +1,7 @@
 /**
- * Our client as a process: each JSON line on stdin, `{id, address, times}`, is so many exchanges, one after the other, and is answered by
- * `{id, tags}`, how many of them ended how. With `interrupt`, that many dials are interrupted at random moments. It ends with its stdin.
+ * Our client as a process: each JSON line on stdin, `{id, address, times}`, is so many exchanges, one after the other,
+ * and is answered by `{id, tags}`, how many of them ended how. With `interrupt`, that many dials are interrupted at
+ * random moments. With `patient`, no deadline decides how one ends. It ends with its stdin.
  */
 import { randomBytes } from "node:crypto"
 import { createInterface } from "node:readline"
@@ -17,7 +18,8 @@ const Order = Schema.Struct({
   id: Schema.Int,
   address: Schema.String,
   times: Schema.Int,
-  interrupt: Schema.optionalKey(Schema.Boolean)
+  interrupt: Schema.optionalKey(Schema.Boolean),
+  patient: Schema.optionalKey(Schema.Boolean)
 })
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Order))
 
@@ -37,10 +39,11 @@ const interrupted = (address: string) =>
     return outcome === undefined ? "interrupted" : "over"
   })
 
-const obey = ({ address, id, interrupt = false, times }: typeof Order.Type) =>
+const obey = ({ address, id, interrupt = false, patient = false, times }: typeof Order.Type) =>
   Effect.gen(function* () {
     const tags: Record<string, number> = {}
-    const one = interrupt ? interrupted(address) : Effect.map(exchange(address), ({ tag }) => tag)
+    const options = patient ? ({ timeouts: { atLeast: "10 minutes" } } as const) : {}
+    const one = interrupt ? interrupted(address) : Effect.map(exchange(address, options), ({ tag }) => tag)
     const count = (tag: string) => Effect.sync(() => (tags[tag] = (tags[tag] ?? 0) + 1))
     yield* Effect.replicateEffect(Effect.flatMap(one, count), times, { discard: true, concurrency: interrupt ? 10 : 1 })
     process.stdout.write(`${JSON.stringify({ id, tags })}\n`)

@@ -1,6 +1,6 @@
 /**
- * Somebody who wants to be served while others attack: one exchange after the other, each on a connection of its own. With a `delay`, it is
- * so many milliseconds away: they pass before its first message.
+ * Somebody who wants to be served while others attack: one exchange after the other, each on a connection of its own.
+ * With a `delay`, it is so many milliseconds away: they pass before its first message.
  */
 import { exchange, percentiles, run, sleep } from "./wire.mjs"
 

@@ -1,6 +1,6 @@
 /**
- * Every kind of attack, a few times: the quick size of what `npm run test:hostile` measures. Times count for nothing here, but that all
- * ends.
+ * Every kind of attack, a few times: the quick size of what `npm run test:hostile` measures. Times count for nothing
+ * here, but that all ends.
  */
 import * as fs from "node:fs"
 import { assert, beforeAll, describe, it } from "@effect/vitest"

@@ -245,7 +245,9 @@ const faultyServers = [
 
 export const noise = {
   name: "noise",
-  /** The lengths of the messages, in bytes. Each side sends two, the client first; the server's last is its first frame. */
+  /**
+   * The lengths of the messages, in bytes. Each side sends two, the client first; the server's last is its first frame.
+   */
   lengths: { client: [48, 128], server: [48, 35] },
   /** Of a frame's first part. */
   head: 18,

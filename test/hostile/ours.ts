@@ -28,7 +28,9 @@ const secure = ({ TLS: folder }: NodeJS.ProcessEnv): WebSocket.SecureOptions => 
   return { credentials: { key: file("server.key"), cert: file("server.crt") }, ca: file("ca.crt") }
 }
 
-/** The stacks under attack, with a new identity and default limits, but what MULTISERVER_... in the environment says. */
+/**
+ * The stacks under attack, with a new identity and default limits, but what MULTISERVER_... in the environment says.
+ */
 export const multiserver = (appKey: AppKey.AppKey) =>
   Multiserver.layer([
     ...(["net~shs", "net~noise", "net~noauth"] as const),
@@ -60,9 +62,12 @@ export interface Outcome {
 const ping = new TextEncoder().encode("ping")
 
 /** Dials, says `ping` and goodbye, and reads to the peer's goodbye. */
-export const exchange = (address: string): Effect.Effect<Outcome, never, Multiserver.Multiserver> =>
+export const exchange = (
+  address: string,
+  options?: Multiserver.DialOptions
+): Effect.Effect<Outcome, never, Multiserver.Multiserver> =>
   Effect.gen(function* () {
-    const connection = yield* Multiserver.dial(address)
+    const connection = yield* Multiserver.dial(address, options)
     yield* connection.write(ping)
     yield* connection.end
     yield* connection.pull.pipe(
@@ -105,7 +110,9 @@ export const layerCounts = Layer.succeed(Metric.FiberRuntimeMetrics, {
   recordFiberEnd: () => void fibers.live--
 })
 
-/** With what two collections leave, when memory counts: buffers of the dead are given back some time after the first. */
+/**
+ * With what two collections leave, when memory counts: buffers of the dead are given back some time after the first.
+ */
 const counts = async (collected: boolean): Promise<Counts> => {
   if (collected) {
     globalThis.gc?.()
@@ -125,7 +132,9 @@ const counts = async (collected: boolean): Promise<Counts> => {
   }
 }
 
-/** Answers who started this process with a channel for it, and nobody on the network: how much there is of everything. */
+/**
+ * Answers who started this process with a channel for it, and nobody on the network: how much there is of everything.
+ */
 export const answerCounts = <A extends object>(also: () => A): void => {
   process.on("message", (message) => {
     const collected = typeof message === "object" && message !== null && "collected" in message

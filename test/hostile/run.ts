@@ -1,7 +1,7 @@
 /**
- * The hostile tests in their full size: `npm run test:hostile [NAME...]`. Prints the table of docs/threat-model.md with what was measured;
- * exits with 1 when a promise is not held. `--write` puts the table there. `--quick` runs the quick size, whose times count for nothing.
- * `--on=ws~shs` is one of the stacks, and `--times` says how long each row took.
+ * The hostile tests in their full size: `npm run test:hostile [NAME...]`. Prints the table of docs/threat-model.md with
+ * what was measured; exits with 1 when a promise is not held. `--write` puts the table there. `--quick` runs the quick
+ * size, whose times count for nothing. `--on=ws~shs` is one of the stacks, and `--times` says how long each row took.
  */
 import * as fs from "node:fs"
 import { parseArgs } from "node:util"

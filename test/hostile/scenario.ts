@@ -15,7 +15,9 @@ export interface Scenario {
   readonly promise: string
   /** Not for each encrypting stack, but once. */
   readonly once?: true
-  /** The stacks that it is tried on, when its promise depends on the transport. By default the encrypting ones over net. */
+  /**
+   * The stacks that it is tried on, when its promise depends on the transport. By default the encrypting ones over net.
+   */
   readonly over?: ReadonlyArray<StackName>
   /** One of them, on which it is tried in the quick size too, besides the first: where it could end in another way. */
   readonly second?: StackName

@@ -1,6 +1,7 @@
 /**
- * shs and its box stream for attackers, on sodium-native and nothing of ours, after the public description. Each side is a generator
- * that yields the messages it sends and is given those it receives; it returns the session, and the server's last message with it.
+ * shs and its box stream for attackers, on sodium-native and nothing of ours, after the public description. Each side
+ * is a generator that yields the messages it sends and is given those it receives; it returns the session, and the
+ * server's last message with it.
  */
 import sodium from "sodium-native"
 import {

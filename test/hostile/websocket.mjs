@@ -1,4 +1,7 @@
-/** WebSockets for attackers, after RFC 6455 and on nothing of ours: requests, frames as they should be or not, and what comes back. */
+/**
+ * WebSockets for attackers, after RFC 6455 and on nothing of ours: requests, frames as they should be or not, and what
+ * comes back.
+ */
 import { createHash, randomBytes } from "node:crypto"
 
 export const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 }
@@ -14,7 +17,9 @@ const upgradeHeaders = {
   "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="
 }
 
-/** A request as text. Without `headers` of its own it is one for a WebSocket; a header that is undefined is left out. */
+/**
+ * A request as text. Without `headers` of its own it is one for a WebSocket; a header that is undefined is left out.
+ */
 export const request = ({ host, port }, { headers = {}, method = "GET", path = "/", version = "1.1" } = {}) => {
   const all = { Host: `${host}:${port}`, ...upgradeHeaders, ...headers }
   const lines = Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${value}`]))

@@ -1,4 +1,7 @@
-/** What attackers are made of: a socket that can be driven byte by byte, a peer that has passed its handshake, and the stacks. */
+/**
+ * What attackers are made of: a socket that can be driven byte by byte, a peer that has passed its handshake, and the
+ * stacks.
+ */
 import net from "node:net"
 import { createInterface } from "node:readline"
 import { Duplex } from "node:stream"
@@ -187,7 +190,8 @@ export class Raw {
 }
 
 /**
- * A socket as a stream, for TLS over it: a socket that TLS has taken over can't be reset, and Node crashes where it is tried all the same.
+ * A socket as a stream, for TLS over it: a socket that TLS has taken over can't be reset, and Node crashes where it is
+ * tried all the same.
  */
 export const streamOf = (tcp) => {
   const stream = new Duplex({
@@ -206,7 +210,10 @@ export const streamOf = (tcp) => {
   return stream
 }
 
-/** A connected socket, on which TLS is spoken where the stack has it; throws when it is refused. `resets`: it may be reset. */
+/**
+ * A connected socket, on which TLS is spoken where the stack has it; throws when it is refused. `resets`: it may be
+ * reset.
+ */
 export const open = ({ host, port, stack = "net" }, { localAddress, localPort, opened, resets = false } = {}) =>
   new Promise((resolve, reject) => {
     const tcp = net.connect({ host, port, localAddress, localPort, noDelay: true, allowHalfOpen: true })
@@ -331,8 +338,9 @@ export const partLengths = (target) => {
 }
 
 /**
- * A client's part of a handshake over an open socket, from the request or, where there is a WebSocket already, from the first message.
- * Each part goes through `pass` with its number, as it is on the wire; it answers whether the next one is to come.
+ * A client's part of a handshake over an open socket, from the request or, where there is a WebSocket already, from the
+ * first message. Each part goes through `pass` with its number, as it is on the wire; it answers whether the next one
+ * is to come.
  */
 export const shake = async (raw, target, pass) => {
   const isNet = transportOf(target.stack) === "net"
@@ -445,8 +453,8 @@ export const randomFrom = (seed) => {
 }
 
 /**
- * Runs the process: its order is the JSON of its only argument, its stdin closes when it is to stop, and what it says are JSON lines on
- * stdout, the last of them `{"result"}`.
+ * Runs the process: its order is the JSON of its only argument, its stdin closes when it is to stop, and what it says
+ * are JSON lines on stdout, the last of them `{"result"}`.
  */
 export const run = async (attack) => {
   const say = (event) => process.stdout.write(`${JSON.stringify(event)}\n`)

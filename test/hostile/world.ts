@@ -1,4 +1,7 @@
-/** The processes of a hostile test: the server under attack, the attackers, and somebody honest who wants to be served meanwhile. */
+/**
+ * The processes of a hostile test: the server under attack, the attackers, and somebody honest who wants to be served
+ * meanwhile.
+ */
 import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -49,8 +52,8 @@ export type Size = "quick" | "full"
 const file = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 
 /**
- * Ours run as they are, on a Node that runs TypeScript: this one, or the one that the project brings. A run that starts many has bundled
- * them, because most of their start is loading modules.
+ * Ours run as they are, on a Node that runs TypeScript: this one, or the one that the project brings. A run that starts
+ * many has bundled them, because most of their start is loading modules.
  */
 const ours = (name: "target" | "dialer"): readonly [node: string, program: string] => {
   const bundles = process.env.HOSTILE_PROGRAMS
@@ -337,7 +340,10 @@ export interface Honest {
   readonly stop: Effect.Effect<Served>
 }
 
-/** Makes exchanges, one after the other with a pause between them, until it is stopped. Gives it once it was served for the first time. */
+/**
+ * Makes exchanges, one after the other with a pause between them, until it is stopped. Gives it once it was served for
+ * the first time.
+ */
 const startHonest = (
   target: Target,
   order: { readonly every: number; readonly patience: number; readonly delay?: number | undefined }
@@ -380,6 +386,8 @@ export interface DialOrder {
   readonly address: string
   readonly times: number
   readonly interrupt?: boolean
+  /** No deadline decides how a dial ends. */
+  readonly patient?: boolean
 }
 
 /** `dialer.ts`: our client, for servers that attack it. */
@@ -443,8 +451,8 @@ export const patient = {
 }
 
 /**
- * Attacks a new server while somebody honest uses it. Whatever the attack was: the honest was served, the process lives, there is one event
- * for each connection, and nothing is left.
+ * Attacks a new server while somebody honest uses it. Whatever the attack was: the honest was served, the process
+ * lives, there is one event for each connection, and nothing is left.
  */
 export const siege = <A extends Attacked, E, R>(
   stack: StackName,

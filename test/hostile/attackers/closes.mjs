@@ -1,6 +1,6 @@
 /**
- * What can be done with a Close, by a peer before its handshake and by one that is through. However it goes, the socket has to be gone soon
- * after, though none of these answers or leaves by itself.
+ * What can be done with a Close, by a peer before its handshake and by one that is through. However it goes, the socket
+ * has to be gone soon after, though none of these answers or leaves by itself.
  */
 import { close, frame, opcodes } from "../websocket.mjs"
 import { connect, dial, inTime, percentiles, run, sleep, times } from "../wire.mjs"

@@ -1,6 +1,6 @@
 /**
- * Leaves at each byte that a client sends until it is through, by FIN or by RST, and looks how soon a FIN is answered with the server's.
- * Over wss, in the first message of TLS too.
+ * Leaves at each byte that a client sends until it is through, by FIN or by RST, and looks how soon a FIN is answered
+ * with the server's. Over wss, in the first message of TLS too.
  */
 import {
   clientHello,

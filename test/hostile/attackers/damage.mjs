@@ -1,6 +1,6 @@
 /**
- * Damages streams after their handshake, one kind after the other, and hears whether the server ends as if all was well. After each kind it
- * says so, and waits for a line.
+ * Damages streams after their handshake, one kind after the other, and hears whether the server ends as if all was
+ * well. After each kind it says so, and waits for a line.
  */
 import { ofTheNetwork, ofThePeer } from "../damages.mjs"
 import { dial, inTime, protocolOf, run, times } from "../wire.mjs"

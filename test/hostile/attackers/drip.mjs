@@ -1,6 +1,6 @@
 /**
- * Slow loris: connections that send a byte now and then, some of the first message, some of the second; over ws some of the request, and
- * over wss some of the first message of TLS.
+ * Slow loris: connections that send a byte now and then, some of the first message, some of the second; over ws some of
+ * the request, and over wss some of the first message of TLS.
  */
 import { clientHello, inTime, open, partLengths, percentiles, run, shake, sleep, times, transportOf } from "../wire.mjs"
 

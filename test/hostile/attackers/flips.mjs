@@ -1,6 +1,7 @@
 /**
- * Flips each bit of the client's messages, and over ws of the frames that they are in: one for each connection. Counts what is answered
- * after the message. Bits that only say that more is to come are counted apart: the message is there whole, and no byte of it is another.
+ * Flips each bit of the client's messages, and over ws of the frames that they are in: one for each connection. Counts
+ * what is answered after the message. Bits that only say that more is to come are counted apart: the message is there
+ * whole, and no byte of it is another.
  */
 import { connect, inTime, partLengths, protocolOf, run, shake, times, transportOf } from "../wire.mjs"
 

@@ -1,6 +1,6 @@
 /**
- * Connections that are through their handshake, and send frames that carry next to nothing as fast as they are taken, until stdin ends.
- * Those that are cut off come again.
+ * Connections that are through their handshake, and send frames that carry next to nothing as fast as they are taken,
+ * until stdin ends. Those that are cut off come again.
  */
 import { frame, opcodes } from "../websocket.mjs"
 import { dial, run, sleep } from "../wire.mjs"

@@ -1,4 +1,6 @@
-/** What is no handshake: other protocols, nothing, too much, another network's hello, and garbage behind a good hello. */
+/**
+ * What is no handshake: other protocols, nothing, too much, another network's hello, and garbage behind a good hello.
+ */
 import { clientOf, connect, inTime, protocolOf, random, run } from "../wire.mjs"
 
 const text = (lines) => Buffer.from(`${lines.join("\r\n")}\r\n\r\n`)

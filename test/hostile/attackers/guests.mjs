@@ -1,7 +1,7 @@
 /**
- * Those who are honest and slow, from one source: so many milliseconds to the first message, and again to the second. Each has an exchange
- * on a connection of its own, so many at once, over and over until stdin ends, and says so after the first. Without `atOnce` each line on
- * stdin is one, and it says so after each.
+ * Those who are honest and slow, from one source: so many milliseconds to the first message, and again to the second.
+ * Each has an exchange on a connection of its own, so many at once, over and over until stdin ends, and says so after
+ * the first. Without `atOnce` each line on stdin is one, and it says so after each.
  */
 import net from "node:net"
 import { clientOf, percentiles, protocolOf, Raw, run, sleep } from "../wire.mjs"

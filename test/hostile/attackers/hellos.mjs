@@ -1,5 +1,6 @@
 /**
- * Peers that say a good hello, are answered, and stop: so many a second, from this source or each from one of its own, until stdin ends.
+ * Peers that say a good hello, are answered, and stop: so many a second, from this source or each from one of its own,
+ * until stdin ends.
  */
 import { clientOf, connect, protocolOf, run, sleep } from "../wire.mjs"
 

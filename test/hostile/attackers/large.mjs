@@ -1,6 +1,6 @@
 /**
- * Peers that each send one message, as long as it may be, and read nothing: of half of them the last byte never comes. Says so when no more
- * of it is taken, and holds them until stdin ends.
+ * Peers that each send one message, as long as it may be, and read nothing: of half of them the last byte never comes.
+ * Says so when no more of it is taken, and holds them until stdin ends.
  */
 import { frame } from "../websocket.mjs"
 import { connect, run, sleep, times } from "../wire.mjs"

@@ -1,6 +1,7 @@
 /**
- * Newcomers from the sources that it is told, in turn, that stay as they are until stdin ends: silent, or `answered`, which is a valid hello
- * and then nothing. So many a second; without a `rate`, each line on stdin is another so many. Says `ready` when it has begun.
+ * Newcomers from the sources that it is told, in turn, that stay as they are until stdin ends: silent, or `answered`,
+ * which is a valid hello and then nothing. So many a second; without a `rate`, each line on stdin is another so many.
+ * Says `ready` when it has begun.
  */
 import net from "node:net"
 import { clientOf, run, sleep } from "../wire.mjs"

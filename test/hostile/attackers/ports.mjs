@@ -1,6 +1,7 @@
 /**
- * Connections that never become WebSockets, and come again from the same port as soon as they are gone: a RST leaves the port free at
- * once. Each worker has a port of its own, and some of them wait for their answer first. Over wss three of four go in their TLS handshake.
+ * Connections that never become WebSockets, and come again from the same port as soon as they are gone: a RST leaves
+ * the port free at once. Each worker has a port of its own, and some of them wait for their answer first. Over wss
+ * three of four go in their TLS handshake.
  */
 import { plainRequest } from "../websocket.mjs"
 import { clientHello, inTime, open, run, sleep, times, transportOf } from "../wire.mjs"

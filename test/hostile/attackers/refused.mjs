@@ -1,6 +1,7 @@
 /**
- * Requests that are refused, each with requests behind it on the same connection: as many as the server takes, some of them sent along,
- * and in the end a good one with a good hello. Nothing of this may be let in, and no connection may stay.
+ * Requests that are refused, each with requests behind it on the same connection: as many as the server takes, some of
+ * them sent along, and in the end a good one with a good hello. Nothing of this may be let in, and no connection may
+ * stay.
  */
 import { frame, isUpgraded, plainRequest, request } from "../websocket.mjs"
 import { clientOf, inTime, open, protocolOf, run, sleep, times } from "../wire.mjs"

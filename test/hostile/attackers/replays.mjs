@@ -1,6 +1,6 @@
 /**
- * Says again what an honest client has said, in a third of the attempts the whole session, and says back to the server what it said
- * itself. Nothing of this may be accepted: no byte comes after the server's first message.
+ * Says again what an honest client has said, in a third of the attempts the whole session, and says back to the server
+ * what it said itself. Nothing of this may be accepted: no byte comes after the server's first message.
  */
 import { clientOf, connect, dial, inTime, protocolOf, random, run, times } from "../wire.mjs"
 

@@ -1,4 +1,6 @@
-/** Breaks off with a RST: in each message of the handshake, over ws in its request too, and in the middle of a transfer. */
+/**
+ * Breaks off with a RST: in each message of the handshake, over ws in its request too, and in the middle of a transfer.
+ */
 import { dial, open, partLengths, randomFrom, run, shakeUpTo, sleep, times } from "../wire.mjs"
 
 run(async ({ count, seed, target }) => {

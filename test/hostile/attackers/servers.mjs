@@ -1,6 +1,6 @@
 /**
- * Servers that attack who dials them, each kind on a port of its own; the first line on stdout says which. `flip` and `cut` do it at
- * another place for each connection, in order.
+ * Servers that attack who dials them, each kind on a port of its own; the first line on stdout says which. `flip` and
+ * `cut` do it at another place for each connection, in order.
  */
 import fs from "node:fs"
 import net from "node:net"

@@ -1,6 +1,6 @@
 /**
- * Peers in the middle of a transfer, which write and read as fast as it goes until the server says goodbye, and then say theirs. With
- * `deaf`, so many more that write and never read.
+ * Peers in the middle of a transfer, which write and read as fast as it goes until the server says goodbye, and then
+ * say theirs. With `deaf`, so many more that write and never read.
  */
 import { connect, dial, inTime, run, sleep, times } from "../wire.mjs"
 

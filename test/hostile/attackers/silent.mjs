@@ -1,6 +1,7 @@
 /**
- * Sockets that say nothing: over ws half of them, and over wss some, once they are WebSockets. So many a second, until there have been `count`, then they are held until stdin ends. Without a `rate`, each
- * line on stdin is another so many.
+ * Sockets that say nothing: over ws half of them, and over wss some, once they are WebSockets. So many a second, until
+ * there have been `count`, then they are held until stdin ends. Without a `rate`, each line on stdin is another so
+ * many.
  */
 import net from "node:net"
 import tls from "node:tls"

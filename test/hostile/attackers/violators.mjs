@@ -1,6 +1,6 @@
 /**
- * Peers that break the protocol and stay: so many at once, and when these have done it the next ones come, until stdin ends. They read
- * what they are told, and answer nothing.
+ * Peers that break the protocol and stay: so many at once, and when these have done it the next ones come, until stdin
+ * ends. They read what they are told, and answer nothing.
  */
 import { frame, opcodes } from "../websocket.mjs"
 import { connect, run } from "../wire.mjs"

@@ -1,4 +1,6 @@
-/** Those who say a valid hello, are answered, and stop: nothing tells them from the honest but that they go no further. */
+/**
+ * Those who say a valid hello, are answered, and stop: nothing tells them from the honest but that they go no further.
+ */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Checks } from "../checks.ts"
@@ -39,7 +41,8 @@ const answered = (
   asset: "availability",
   attacker: "app-key holder",
   threat,
-  answer: "who was answered makes room as who was silent does, and an honest newcomer is not the first to",
+  answer:
+    "when the table is full, the oldest handshake is ended, whether it was answered or not; an honest newcomer is never the oldest",
   promise,
   over: beforeHandshakes,
   ...(many ? {} : { second: "ws~noise" as const }),
@@ -66,15 +69,16 @@ const answered = (
 
 const one = answered(false, {
   name: "hellos from one source",
-  threat: "those who say a good hello and stop, from where the honest comes from, fill the table of pending handshakes",
+  threat:
+    "peers at the honest client's own source send a valid hello and nothing more, and fill the table of pending handshakes",
   promise:
-    "with 150 of them a second, an honest peer 50 ms away, of the same source, fails at most 1 time in 100 where sources are exempt"
+    "with 150 of them a second, an honest client of the same source, 50 ms away, fails at most 1 time in 100 where that source is exempt"
 })
 
 const many = answered(true, {
   name: "hellos from many sources",
-  threat: "those who say a good hello and stop, each from a source of its own, fill the table of pending handshakes",
-  promise: "with 150 of them a second, an honest peer 50 ms away fails at most 1 time in 100"
+  threat: "peers at many sources send a valid hello and nothing more, and fill the table of pending handshakes",
+  promise: "with 150 of them a second, an honest client 50 ms away fails at most 1 time in 100"
 })
 
 export const scenarios = [one, many]

@@ -25,15 +25,21 @@ const Servers = Schema.Struct({
   bytes: Schema.Array(Schema.Int)
 })
 
+/** They end by the deadline of the dial, and by nothing else. */
+const keepsWaiting = (kind: string): boolean => /^silent|^drip|^http: never/.test(kind)
+
 /** What a dial may be told of a peer that does not do its handshake. */
 const refusals = ["Rejected", "WrongNetwork", "PeerMisbehaved", "TimedOut"]
 
-/** What servers may do to a WebSocket before it carries anything: that a dial fails, with one of its errors, says enough. */
+/**
+ * What servers may do to a WebSocket before it carries anything: that a dial fails, with one of its errors, says
+ * enough.
+ */
 const ofHttp = /^http:|^frames:/
 
 const expected = (kind: string, stack: StackName): ReadonlyArray<string> => {
   if (kind === "honest") return ["end"]
-  if (/^silent|^drip|^http: never/.test(kind)) return ["TimedOut"]
+  if (keepsWaiting(kind)) return ["TimedOut"]
   if (kind === "resets at once") return [...refusals, "Unreachable"]
   if (/^cut by/.test(kind)) return [...refusals, "Truncated", "Reset"]
   if (/^flip$|^faulty|^closes|^resets|^garbage$|^of another|^reflects/.test(kind)) return refusals
@@ -45,10 +51,10 @@ const servers: Scenario = {
   asset: "integrity, identity, availability",
   attacker: "network, authenticated peer",
   threat:
-    "a server, or who is in its place, attacks who dials it: every attack on a handshake and a stream, from the other side",
-  answer: "both sides are the same code, with the same deadline: a dial ends in a connection or in one typed error",
+    "a server, or somebody in its place, attacks the client that dials it, with every attack on a handshake and a stream",
+  answer: "both sides run the same code with the same deadline: a dial ends in a connection or in one typed error",
   promise:
-    "each of 1,152 flips, 290 cuts and 44 other kinds, over ws 11 more of what HTTP can do, ends typed in our client, which lives",
+    "each of 1,152 flips, 290 cuts and 44 other kinds ends in a typed error, over ws 11 more kinds that HTTP allows, and the client's process lives",
   over: everywhere,
   second: "wss~noise",
   run: (stack, size) =>
@@ -64,11 +70,12 @@ const servers: Scenario = {
       const times = (kind: string): number => {
         if (kind === "flip") return Math.ceil((length * 8) / step)
         if (/^cut by/.test(kind)) return Math.ceil((length + 1) / step)
-        return kind === "honest" ? 20 : /^silent|^drip|^http: never/.test(kind) ? 1 : 3
+        return kind === "honest" ? 20 : keepsWaiting(kind) ? 1 : 3
       }
       const orders = servers.map(({ kind, port }) => ({
         address: addressOf(stack, `127.0.0.1:${port}`, publicKey),
-        times: times(kind)
+        times: times(kind),
+        patient: size === "quick" && !keepsWaiting(kind)
       }))
       const env: Record<string, string> = size === "full" ? {} : { MULTISERVER_HANDSHAKE: "5 seconds" }
       const dialer = yield* startDialer(appKey, env)
@@ -96,9 +103,9 @@ const interrupted: Scenario = {
   name: "interrupted dials",
   asset: "availability",
   attacker: "none: an application",
-  threat: "dials that are given up leave sockets and fibers, here or at the server",
-  answer: "an attempt has a scope of its own; interrupting it destroys the socket at once",
-  promise: "1,000 interrupted dials leave nothing",
+  threat: "interrupted dials leave sockets and fibers behind, at the client or the server",
+  answer: "each attempt has a scope of its own; an interruption destroys its socket at once",
+  promise: "1,000 interrupted dials leave nothing behind",
   over: everywhere,
   second: "ws~shs",
   run: (stack, size) =>

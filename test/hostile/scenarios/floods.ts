@@ -44,12 +44,15 @@ const inTime = (checks: Checks, served: Served) =>
 const spoken = ({ exchanges, failures, p50, p99 }: Served) =>
   `honest ${exchanges} of ${exchanges + failures.length}, p50 ${p50} ms, p99 ${p99} ms`
 
-/** How many newcomers there are in the quick size to each exchange of who is honest: that makes chances, however slow the machine is. */
+/**
+ * How many newcomers there are in the quick size to each exchange of who is honest: that makes chances, however slow
+ * the machine is.
+ */
 const newcomers = 6
 
 /**
- * Silent sockets, in the full size so many a second; they stay a while when all are there. In the quick size they are as many to each
- * honest exchange, and stay until one has made room, if one has to.
+ * Silent sockets, in the full size so many a second; they stay a while when all are there. In the quick size they are
+ * as many to each honest exchange, and stay until one has made room, if one has to.
  */
 const flood = (
   target: Target,
@@ -79,8 +82,9 @@ const silence: Scenario = {
   asset: "availability",
   attacker: "network",
   threat: "thousands of sockets that say nothing fill the table of pending handshakes",
-  answer: "1,024 may be pending; when it is full a newcomer gets in, and the oldest that has said nothing makes room",
-  promise: "honest p99 under 500 ms with 5,000 silent sockets",
+  answer:
+    "at most 1,024 handshakes are pending; a newcomer above that gets in, and the oldest peer that has sent nothing is closed",
+  promise: "an honest client's p99 is under 500 ms with 5,000 silent sockets",
   over: beforeHandshakes,
   second: "ws~noise",
   run: (stack, size) =>
@@ -104,9 +108,8 @@ const arrivals: Scenario = {
   asset: "availability",
   attacker: "network",
   threat: "silent sockets come faster than the deadline clears them",
-  answer:
-    "the oldest of those who have said nothing makes room: whoever comes has as long as it takes to fill all places",
-  promise: "with 200 new silent sockets a second for a minute, the honest fails at most 1 time in 100",
+  answer: "the oldest silent socket is closed: a newcomer has as much time as it takes to fill all places",
+  promise: "with 200 new silent sockets a second for a minute, an honest client fails at most 1 time in 100",
   over: beforeHandshakes,
   run: (stack, size) =>
     Effect.gen(function* () {
@@ -128,8 +131,9 @@ const idle: Scenario = {
   asset: "availability",
   attacker: "authenticated peer",
   threat: "peers that authenticate and then do nothing",
-  answer: "they cost a file descriptor and some memory each, up to the caps on connections, in all and per source",
-  promise: "honest p99 under 500 ms with 1,000 idle authenticated connections",
+  answer:
+    "each costs a file descriptor and some memory; the number of connections is limited, in all and for each source",
+  promise: "an honest client's p99 is under 500 ms with 1,000 idle authenticated connections",
   over: everywhere,
   second: "wss~noise",
   run: (stack, size) =>
@@ -156,8 +160,8 @@ const idle: Scenario = {
 }
 
 /**
- * What may wait, in both directions together: what it doesn't read, and what is not read from it meanwhile. Over ws 64 KiB more each way,
- * and a message of 128 KiB on top, and in all as docs/limits.md has it.
+ * What may wait, in both directions together: what it doesn't read, and what is not read from it meanwhile. Over ws 64
+ * KiB more each way, and a message of 128 KiB on top, and in all as docs/limits.md has it.
  */
 const heldByOne = (stack: StackName) => (partsOf(stack).transport === "net" ? 256 : 640) * 1024
 /** Before the kernels are full; who never stopped reading would have taken tens of these. */
@@ -167,9 +171,10 @@ const stalled: Scenario = {
   name: "stalled readers",
   asset: "availability",
   attacker: "authenticated peer",
-  threat: "peers that never read what they are owed, so that it piles up here",
-  answer: "a full peer is not read from: at most 256 KiB wait in both directions together, over ws 640 KiB",
-  promise: "honest p99 under 500 ms with 20 stalled readers",
+  threat: "peers never read what the server sends to them, and it fills the server's memory",
+  answer:
+    "the server stops reading from a peer whose buffer is full: at most 256 KiB wait in both directions together, over ws 640 KiB",
+  promise: "an honest client's p99 is under 500 ms with 20 stalled readers",
   over: everywhere,
   second: "ws~shs",
   run: (stack, size) =>
@@ -206,9 +211,10 @@ const tiny: Scenario = {
   name: "boxes of one byte",
   asset: "availability",
   attacker: "authenticated peer",
-  threat: "a peer whose packets cost most keeps the process from everybody else",
-  answer: "a turn for everybody after a bounded number of packets; answers are joined before they are sealed",
-  promise: "honest p99 under 500 ms with two flooders of 1-byte boxes",
+  threat: "a peer sends the packets that cost most to read, and keeps the process from serving others",
+  answer:
+    "after a limited number of packets, other connections have their turn; answers are joined before they are sealed",
+  promise: "an honest client's p99 is under 500 ms with two peers that send 1-byte boxes as fast as they can",
   over: everywhere,
   second: "net~noise",
   run: (stack, size) =>
@@ -236,9 +242,9 @@ const descriptors: Scenario = {
   name: "file descriptors, silent",
   asset: "availability",
   attacker: "network",
-  threat: "sockets use up the file descriptors, and Node hears nothing of it",
-  answer: "connections are capped at the soft limit less 64; at the cap, one that is pending makes room",
-  promise: "under `ulimit -n 256`, the honest is served during 400 silent sockets",
+  threat: "silent sockets use up the file descriptors, and Node doesn't report it",
+  answer: "at most as many connections as the soft limit less 64; above that, a pending one is closed",
+  promise: "under `ulimit -n 256`, an honest client is served during 400 silent sockets",
   over: beforeHandshakes,
   second: "ws~noise",
   run: (stack, size) =>
@@ -259,8 +265,9 @@ const full: Scenario = {
   asset: "availability",
   attacker: "authenticated peer",
   threat: "open connections use up the file descriptors",
-  answer: "newcomers above the cap are closed at once and counted; the process goes on, and so does who is in",
-  promise: "under `ulimit -n 256`, 300 that authenticate get 192 places; when they leave, the honest is served",
+  answer: "newcomers above the limit are closed at once and counted; the process and its open connections go on",
+  promise:
+    "under `ulimit -n 256`, 192 of 300 peers that authenticate get in; when they leave, an honest client is served",
   over: everywhere,
   second: "ws~shs",
   run: (stack, size) =>

@@ -8,7 +8,9 @@ import { attacker, partsOf, type SiegeOptions, type Size, type StackName, siege,
 const connections = Schema.Int
 const strings = Schema.Array(Schema.String)
 
-/** The deadline is waited for: in the quick size it is shorter, and who is honest is far from it on a busy machine too. */
+/**
+ * The deadline is waited for: in the quick size it is shorter, and who is honest is far from it on a busy machine too.
+ */
 const deadlines = (size: Size): SiegeOptions =>
   size === "full" ? { size } : { size, env: { MULTISERVER_HANDSHAKE: "5 seconds" } }
 
@@ -33,8 +35,8 @@ const drip: Scenario = {
   name: "drip",
   asset: "availability",
   attacker: "network",
-  threat: "slow loris: a byte now and then keeps a handshake open for ever",
-  answer: "one deadline of 10 s over the whole handshake, whatever arrives",
+  threat: "slow loris: a peer sends a byte now and then, and its handshake stays open for ever",
+  answer: "the whole handshake has one deadline of 10 s, whatever arrives",
   promise: "200 of 200 connections that drip are closed within 11 s",
   over: everywhere,
   second: "wss~noise",
@@ -57,9 +59,11 @@ const garbage: Scenario = {
   name: "garbage",
   asset: "availability",
   attacker: "network",
-  threat: "what is no handshake: other protocols, too much, too little, another network's hello",
-  answer: "the first message is proved before anything is answered or computed; every failure closes, and says nothing",
-  promise: "0 bytes answered to garbage, 18 kinds of it",
+  threat:
+    "a peer sends something that is no handshake: another protocol, too much, too little, another network's hello",
+  answer:
+    "the first message is verified before anything is computed or answered; every failure closes the connection without a word",
+  promise: "18 kinds of garbage get 0 bytes in answer",
   second: "net~noise",
   run: (stack, size) =>
     Effect.gen(function* () {
@@ -77,9 +81,9 @@ const cuts: Scenario = {
   name: "cuts",
   asset: "availability",
   attacker: "network",
-  threat: "connections that break at the worst byte stay behind half open",
+  threat: "a connection breaks in the middle of its handshake, and its other end stays open",
   answer: "an end or a reset at any byte ends the handshake at once, with one event",
-  promise: "a FIN at any byte of the handshake is noticed within 100 ms, a RST too",
+  promise: "a FIN or a RST at any byte of the handshake is noticed within 100 ms",
   over: everywhere,
   second: "net~noise",
   run: (stack, size) =>
@@ -107,10 +111,10 @@ const flips: Scenario = {
   name: "flips",
   asset: "integrity",
   attacker: "network",
-  threat: "messages of the handshake are changed on their way",
-  answer: "each message is authenticated as a whole; what does not verify is not answered",
+  threat: "somebody on the way changes messages of the handshake",
+  answer: "each message is authenticated as a whole; one that does not verify is not answered",
   promise:
-    "each of 1,408 bits of the messages, and over ws each bit of their frames' heads but those that only say that more is to come, flipped: refused, 0 bytes answered",
+    "a flip of any of the messages' 1,408 bits is refused with 0 bytes in answer; over ws also a flip of any bit in a frame's head, except of bits that only say that more is to come",
   over: everywhere,
   second: "net~noise",
   run: (stack, size) =>
@@ -144,7 +148,7 @@ const replays: Scenario = {
   name: "replays",
   asset: "identity",
   attacker: "network",
-  threat: "what an honest peer has said is said again, or what the server says is said back to it",
+  threat: "an attacker sends again what an honest peer has sent, or sends the server's own messages back to it",
   answer: "fresh ephemeral keys on both sides are part of every signature and key",
   promise: "0 of 150 replays and reflections accepted",
   second: "net~noise",
@@ -165,9 +169,11 @@ const degenerate: Scenario = {
   name: "degenerate keys",
   asset: "identity",
   attacker: "app-key holder",
-  threat: "points of small order, keys that are no point, signatures that verify for the careless",
-  answer: "one module owns the primitives; a shared secret of zeros and every invalid point are a value, and a refusal",
-  promise: "26 of 26 kinds refused; the process lives",
+  threat:
+    "a peer sends points of small order, keys that are no point, or signatures that only a careless verifier accepts",
+  answer:
+    "one module has all primitives, and returns `undefined` for a shared secret of zeros and for every invalid point; then the peer is refused",
+  promise: "26 of 26 kinds are refused, and the process lives",
   second: "net~noise",
   run: (stack, size) =>
     Effect.gen(function* () {

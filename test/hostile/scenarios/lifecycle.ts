@@ -17,9 +17,9 @@ const cycles: Scenario = {
   name: "cycles",
   asset: "availability",
   attacker: "authenticated peer",
-  threat: "every connection leaves a little behind",
-  answer: "a connection lives in one scope, and all that it has goes with it",
-  promise: "5,000 connect-handshake-echo-goodbye cycles with no failure, and memory flat",
+  threat: "every connection leaves a little memory behind",
+  answer: "a connection lives in one scope, and everything that it has is released with that scope",
+  promise: "5,000 cycles of connect, handshake, echo and goodbye without a failure, and memory stays flat",
   over: everywhere,
   second: "ws~shs",
   run: (stack, size) =>
@@ -59,9 +59,9 @@ const resets: Scenario = {
   name: "resets",
   asset: "availability",
   attacker: "network",
-  threat: "connections that are reset at any moment leave file descriptors behind",
+  threat: "connections are reset at any moment, and leave file descriptors behind",
   answer: "the socket belongs to its connection's scope from the moment it is accepted",
-  promise: "1,500 resets leave file descriptors as they were",
+  promise: "after 1,500 resets, as many file descriptors are open as before",
   over: everywhere,
   second: "wss~noise",
   run: (stack, size) =>
@@ -85,9 +85,10 @@ const sigterm: Scenario = {
   name: "SIGTERM",
   asset: "integrity",
   attacker: "none: an operator",
-  threat: "a restart cuts off peers in the middle, so that what they have is taken for all",
-  answer: "a listener that stops drains: no newcomers, and a goodbye once all that is owed is sent",
-  promise: "SIGTERM with 50 echo sessions mid-transfer whose peers read gives 50 goodbyes, and exit 0",
+  threat: "a restart cuts off a peer in the middle, and the peer takes what it has for everything",
+  answer: "a listener that stops drains: it lets nobody in, sends what is still to be sent, and then says goodbye",
+  promise:
+    "after SIGTERM with 50 echo sessions in the middle of a transfer, 50 goodbyes arrive, and the exit code is 0",
   over: everywhere,
   run: (stack, size) =>
     Effect.gen(function* () {
@@ -114,10 +115,11 @@ const deaf: Scenario = {
   name: "SIGTERM with the deaf and the silent",
   asset: "availability",
   attacker: "authenticated peer, network",
-  threat: "a peer that doesn't read, or doesn't finish its handshake, keeps a server from stopping",
+  threat: "a peer doesn't read, or doesn't finish its handshake, and keeps a server from stopping",
   answer:
-    "unfinished handshakes are ended at once; who takes nothing is destroyed at the grace time, with an event that says so",
-  promise: "SIGTERM with 5 deaf peers and 20 silent sockets: exit 0 within 8 s, an event for each",
+    "unfinished handshakes are ended at once; a peer that reads nothing is cut off after the grace time, with an event that says so",
+  promise:
+    "after SIGTERM with 5 peers that don't read and 20 silent sockets, the exit code is 0 within 8 s, with an event for each of them",
   over: everywhere,
   second: "ws~shs",
   run: (stack, size) =>

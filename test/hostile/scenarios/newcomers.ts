@@ -1,4 +1,7 @@
-/** Floods of newcomers, silent or answered, from one source and from many; and what they cost those who are honest and slow. */
+/**
+ * Floods of newcomers, silent or answered, from one source and from many; and what they cost those who are honest and
+ * slow.
+ */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -40,7 +43,9 @@ const Guests = Schema.Struct({
   max: Schema.Int
 })
 
-/** One flood at one rate, beside the honest, in the full size; in the quick one some newcomers to each of the honest. */
+/**
+ * One flood at one rate, beside the honest, in the full size; in the quick one some newcomers to each of the honest.
+ */
 const flooded = (target: Target, size: Size, answered: boolean, sources: ReadonlyArray<string>, rate: number) =>
   Effect.gen(function* () {
     const full = size === "full"
@@ -128,14 +133,15 @@ const run =
     })
 
 const promise =
-  "with a source of its own the honest fails at most 1 time in 100 at 50, 150, 500 and 1,500 a second, and on the flood's source at most 1 in 10 at 150"
+  "with a source of its own, an honest client fails at most 1 time in 100 at 50, 150, 500 and 1,500 a second; on the flood's source at most 1 time in 10 at 150"
 
 const silent: Scenario = {
   name: "newcomers, silent",
   asset: "availability",
   attacker: "network",
-  threat: "newcomers that say nothing, from one source and from many, take the places of the honest",
-  answer: "the oldest makes room, of its own source when that is full; only those who speak count for its rate",
+  threat: "newcomers that send nothing, from one source and from many, take the places of honest ones",
+  answer:
+    "the oldest newcomer is closed, of the same source when that source is full; only newcomers that send something count for a source's rate",
   promise,
   once: true,
   run: run(false)
@@ -145,8 +151,8 @@ const answered: Scenario = {
   name: "newcomers, answered",
   asset: "availability",
   attacker: "network, app-key holder",
-  threat: "newcomers that say a valid hello, which can be recorded, and then nothing are taken for honest ones",
-  answer: "the oldest of the silent or of the answered makes room, whichever are more",
+  threat: "newcomers that send a valid hello, which can be recorded, and then nothing are taken for honest ones",
+  answer: "the oldest of the silent newcomers or of the answered ones is closed, whichever are more",
   promise,
   second: "net~noise",
   run: run(true)

@@ -5,10 +5,15 @@ import { Checks } from "../checks.ts"
 import { everywhere, type Scenario } from "../scenario.ts"
 import { attacker, eventually, minus, partsOf, type StackName, siege, sum, type Tags } from "../world.ts"
 
-/** On Node 20, libuv tells of an end where a reset comes before the last bytes are read. Then nobody can know better. */
+/**
+ * On Node 20, libuv tells of an end where a reset comes before the last bytes are read. Then nobody can know better.
+ */
 const reset = Number.parseInt(process.versions.node, 10) < 22 ? ["Reset", "Truncated"] : ["Reset"]
 
-/** How the end of a damaged stream may be called. A WebSocket that is reset has had no Close, and no more is known of it. */
+/**
+ * How the end of a damaged stream may be called. A WebSocket that is reset has had no Close, and no more is known of
+ * it.
+ */
 export const expectedTags = (kind: string, stack: StackName): ReadonlyArray<string> => {
   if (/^flip|^packets|^a packet|^what it was sent/.test(kind)) return ["Tampered"]
   if (/^a box too large|^the largest header/.test(kind)) return ["ProtocolViolation"]
@@ -27,7 +32,8 @@ const damage: Scenario = {
   attacker: "network, authenticated peer",
   threat: "the stream is changed, reordered, shortened or cut after the handshake",
   answer: "every packet is authenticated under a counter, and only a sealed goodbye is an end",
-  promise: "all 9 kinds of damage, and 7 of a hostile peer's, end typed; none looks like a clean end",
+  promise:
+    "each of 9 kinds of damage, and of 7 kinds by a hostile peer, ends in a typed error; none looks like a clean end",
   over: everywhere,
   second: "net~noise",
   run: (stack, size) =>

@@ -23,8 +23,8 @@ const ports: Scenario = {
   name: "requests from the same port",
   asset: "availability",
   attacker: "network",
-  threat: "requests that never upgrade are reset, and come again from the same port before anything is noticed",
-  answer: "a place belongs to its socket, over wss to the one below TLS, and is free when that is gone",
+  threat: "requests that never upgrade are reset, and come again from the same port before the server notices",
+  answer: "a place belongs to its socket, over wss to the socket below TLS, and is free when that socket is gone",
   promise: "after 5,000 requests that never upgrade and come again, each of 64 places is free",
   over: webSockets,
   run: (stack, size) =>
@@ -60,9 +60,9 @@ const refused: Scenario = {
   name: "requests that are refused",
   asset: "availability",
   attacker: "network",
-  threat: "requests that are no good, with others behind them on the same connection",
+  threat: "requests that the server must refuse, with other requests behind them on the same connection",
   answer: "a request that is refused is the last one of its connection, and has an event with its reason",
-  promise: "14 kinds of request that is refused, with others behind it: none is let in, and none stays",
+  promise: "of 14 kinds of such requests, none is let in, and none stays open",
   over: webSockets,
   second: "wss~noise",
   run: (stack, size) =>
@@ -123,9 +123,10 @@ const frames: Scenario = {
   name: "frames of next to nothing",
   asset: "availability",
   attacker: "authenticated peer",
-  threat: "frames that cost more to read than to send keep the process from everybody else",
-  answer: "a socket has its turn whatever its frames are; who pings faster than the pongs go out is cut off",
-  promise: `honest p99 under 500 ms beside 16 connections that send ${frameKinds.join(", ")}, flat out`,
+  threat: "frames that cost more to read than to send keep the process from serving others",
+  answer:
+    "a socket's turn is limited whatever its frames are; a peer whose pings come faster than the pongs go out is cut off",
+  promise: `an honest client's p99 is under 500 ms beside 16 connections that send, as fast as they can, ${frameKinds.join(", ")}`,
   over: webSockets,
   run: (stack, size) =>
     Effect.gen(function* () {
@@ -154,9 +155,10 @@ const closes: Scenario = {
   name: "Close",
   asset: "availability",
   attacker: "network, authenticated peer",
-  threat: "a Close that is no good, is not answered, or is followed by more, keeps a connection for ever",
-  answer: "after a Close either way a connection has a second, in which nothing more is kept of what comes",
-  promise: "16 kinds of Close, before the handshake and after it, end typed within 3 s",
+  threat: "a Close that is invalid, is not answered, or is followed by more, keeps a connection open for ever",
+  answer:
+    "a second after a Close, in either direction, the connection is ended; what arrives in that second is dropped",
+  promise: "each of 16 kinds of Close, before the handshake and after it, ends in a typed error within 3 s",
   over: webSockets,
   second: "wss~noise",
   run: (stack, size) =>
@@ -190,8 +192,8 @@ const large: Scenario = {
   name: "large messages",
   asset: "availability",
   attacker: "network",
-  threat: "messages that nobody reads, or whose last byte never comes, fill the memory",
-  answer: "what waits of all connections together has a bound",
+  threat: "messages that nobody reads, or whose last byte never arrives, fill the memory",
+  answer: "the bytes that wait in all connections together are limited",
   promise: "64 connections on bare ws, each with an unread message of 16 MiB, make the process at most 256 MiB larger",
   over: ["ws", "wss"],
   second: "wss",
@@ -225,9 +227,9 @@ const violators: Scenario = {
   name: "file descriptors, violators",
   asset: "availability",
   attacker: "network",
-  threat: "those that broke the protocol stay for the Close that they owe, and use up the file descriptors",
-  answer: "who lingers counts as a connection, until its socket is gone",
-  promise: "under `ulimit -n 256`, the honest is served during 1,500 that break the protocol and stay",
+  threat: "peers break the protocol and never answer the Close, and use up the file descriptors",
+  answer: "such a connection counts until its socket is gone",
+  promise: "under `ulimit -n 256`, an honest client is served during 1,500 that break the protocol and stay",
   over: webSockets,
   run: (stack: StackName, size) =>
     Effect.gen(function* () {
