@@ -1,7 +1,8 @@
 /**
- * What has to hold (`limit`), and what is aimed at: ratios of figures of one interleaved run, so that the machine cancels out. Each is
- * computed per repetition from the cells of that repetition, and its value is the median; but of pings the quietest counts. The `floor`
- * is what the value would be if our side took only what libsodium and node:net take. `whole`: only the whole run has its figures.
+ * What has to hold (`limit`), and what is aimed at: ratios of figures of one interleaved run, so that the machine
+ * cancels out. Each is computed per repetition from the cells of that repetition, and its value is the median; but of
+ * pings the quietest counts. The `floor` is what the value would be if our side took only what libsodium and node:net
+ * take. `whole`: only the whole run has its figures.
  */
 import { median } from "./measure.mjs"
 

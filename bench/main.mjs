@@ -1,5 +1,6 @@
 /**
- * `npm run bench`: everything, about 14 minutes. `npm run bench:quick`: what the gates need, under 90 seconds. Or a choice:
+ * `npm run bench`: everything, about 14 minutes. `npm run bench:quick`: what the gates need, under 90 seconds. Or a
+ * choice:
  *
  *     node bench/main.mjs --tests bulk64k,ping --peers net,ours,ours@/path/of/another/checkout --reps 3 --seconds 2
  */
@@ -88,7 +89,8 @@ const result = {
   median,
   ...(paired.length > 0 ? { paired } : {})
 }
-// A choice of tests answers the question that it was made for; only the whole of them is judged, and only all of them published.
+// A choice of tests answers the question that it was made for; only the whole of them is judged, and only all of them
+// published.
 const whole = flags.tests === undefined && flags.peers === undefined
 const everything = whole && !flags.quick
 const own = new URL(`results/${result.date.replaceAll(":", "-")}.json`, import.meta.url)

@@ -38,7 +38,10 @@ const atOnce = async (concurrency, count, task) => {
 
 const percentile = (sorted, p) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))]
 
-/** Everything that can be: V8's empty young generation too, tens of megabytes that a process gives back by itself when it has been idle for a while. */
+/**
+ * Everything that can be: V8's empty young generation too, tens of megabytes that a process gives back by itself when
+ * it has been idle for a while.
+ */
 const collectGarbage = async () => {
   setFlagsFromString("--expose-gc")
   const gc = runInNewContext("gc")

@@ -1,4 +1,7 @@
-/** The orchestrator: every cell with fresh processes, repetitions interleaved over the peers and every second one reversed. */
+/**
+ * The orchestrator: every cell with fresh processes, repetitions interleaved over the peers and every second one
+ * reversed.
+ */
 import { pair, single } from "./cell.mjs"
 import { median } from "./measure.mjs"
 import { find, rowOf } from "./peers/registry.mjs"

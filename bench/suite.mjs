@@ -15,7 +15,10 @@ const optional = ["ours-noise", "ours-ws", "ms-ws", "effect-socket", "libp2p", "
 const ballasts = ["ours-borrowed", "ours-ballast", "ours-borrowed-ballast"]
 const gated = ["net", "ms-nodelay", "ours"]
 
-/** `once`: too long to repeat. `times`: as often in each repetition, what neighbours disturb most. `longer`: times the seconds of others. `alone`: in one process. */
+/**
+ * `once`: too long to repeat. `times`: as often in each repetition, what neighbours disturb most. `longer`: times the
+ * seconds of others. `alone`: in one process.
+ */
 export const tests = {
   bulk64k: {
     run: bulk(2 ** 16),
@@ -41,7 +44,8 @@ export const tests = {
     peers: [...usual, "tls-mutual", ...optional.filter((peer) => peer !== "libp2p")],
     quick: ["ms-nodelay", "tls-mutual", "ours"]
   },
-  // As bulk64k and dials64, but one beside the other, often and long: within a minute a machine changes by more than what is asked here.
+  // As bulk64k and dials64, but one beside the other, often and long: within a minute a machine changes by more than
+  // what is asked here.
   noise64k: { times: 3, longer: 4, run: bulk(2 ** 16), peers: ["tls-chacha20", "ours", "ours-noise"] },
   noiseDials64: { times: 3, run: dials(64), peers: ["ours", "ours-noise"] },
   handshake: { alone: true, run: handshake, peers: ["ours"], quick: ["ours"] },

@@ -1,6 +1,6 @@
 /**
- * The second example of npm multiserver's README, line for line: one server for TCP and WebSockets, and a dial by whichever protocol
- * the address says.
+ * The second example of npm multiserver's README, line for line: one server for TCP and WebSockets, and a dial by
+ * whichever protocol the address says.
  */
 import { Effect, Layer } from "effect"
 import { type Connection, Multiserver, Net, WebSocket } from "effect-multiserver/node"

@@ -11,10 +11,13 @@ import {
   Sodium
 } from "effect-multiserver/node"
 
-// Invites over shs and noise, from both sides. A pub lets in whoever brings the secret of an invite, once. The friend who does says
-// which key is really theirs, and comes with that key from then on.
+// Invites over shs and noise, from both sides. A pub lets in whoever brings the secret of an invite, once. The friend
+// who does says which key is really theirs, and comes with that key from then on.
 
-/** The pub's memory: keys of members, and what it knows of open invites. A real pub keeps both on disk, and lets invites lapse. */
+/**
+ * The pub's memory: keys of members, and what it knows of open invites. A real pub keeps both on disk, and lets invites
+ * lapse.
+ */
 const members = new Set<string>()
 const invites = new Set<string>()
 

@@ -1,5 +1,6 @@
-// The npm package multiserver in a process of its own: dials ADDRESS with the key in the secret file KEYS, sends BYTES random
-// bytes, and says on stdout what it sent and what came back, as JSON. A failure ends it with an error and exit code 1.
+// The npm package multiserver in a process of its own: dials ADDRESS with the key in the secret file KEYS, sends BYTES
+// random bytes, and says on stdout what it sent and what came back, as JSON. A failure ends it with an error and exit
+// code 1.
 import { createHash, randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import MultiServer from "multiserver"

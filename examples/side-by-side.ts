@@ -1,6 +1,7 @@
 /**
- * The first example of npm multiserver's README, line for line: two incompatible security protocols side by side, so that the first can
- * be dropped when nobody needs it any more. `shs2` is written as somebody else would write it: here it is shs in a network of its own.
+ * The first example of npm multiserver's README, line for line: two incompatible security protocols side by side, so
+ * that the first can be dropped when nobody needs it any more. `shs2` is written as somebody else would write it: here
+ * it is shs in a network of its own.
  */
 import { Effect, Layer, Option, Redacted, Result, Schema } from "effect"
 import {
@@ -55,7 +56,10 @@ const shs2 = Layer.effect(
   })
 )
 
-// var ms = MultiServer([[net({port: 3333}), shs({keys, appKey, auth})], [net({port: 4444}), shs2({keys, appKey, auth})]])
+// var ms = MultiServer([
+//   [net({port: 3333}), shs({keys, appKey, auth})],
+//   [net({port: 4444}), shs2({keys, appKey, auth})]
+// ])
 export const Live = Multiserver.layer(["net~shs", "net~shs2"]).pipe(
   Layer.provide([Net.layer(), Shs.layer({ authorize: () => Effect.succeed(true) }), shs2]),
   Layer.provide(AppKey.layer(appKey))

@@ -28,7 +28,8 @@ const serving = (target: Multiserver.Target) =>
     return listener.addresses()
   })
 
-// A Multiserver for a test speaks `memory` and what else the test is about. `Layer.fresh` makes another identity each time.
+// A Multiserver for a test speaks `memory` and what else the test is about. `Layer.fresh` makes another identity each
+// time.
 
 const speaks = (options: Shs.Options = {}) =>
   Multiserver.layer(["memory~shs", "net~shs"]).pipe(

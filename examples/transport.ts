@@ -7,7 +7,9 @@ import { Address, DialError, Duplex, ListenError, Transport } from "effect-multi
 // `child:NAME`: a dial starts the program called NAME and talks with it over a socket pair. The program listens on
 // `child`, and its one newcomer is the process that started it.
 
-/** What can be started: commands with their arguments, by name. An address from somebody else can start nothing else. */
+/**
+ * What can be started: commands with their arguments, by name. An address from somebody else can start nothing else.
+ */
 export type Programs = ReadonlyMap<string, readonly [command: string, ...args: ReadonlyArray<string>]>
 
 /** The program's end of the socket pair, and the variable that tells it so. */

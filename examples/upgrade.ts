@@ -16,8 +16,8 @@ import {
   Sodium
 } from "effect-multiserver/node"
 
-// From shs to noise without an outage: serve both under one identity, let each peer take the best that it speaks, and drop the old one
-// when nobody needs it. docs/upgrading.md tells the story.
+// From shs to noise without an outage: serve both under one identity, let each peer take the best that it speaks, and
+// drop the old one when nobody needs it. docs/upgrading.md tells the story.
 
 // -----------------------------------------------------------------------------
 // the server: listeners that come and go, and what is published of them

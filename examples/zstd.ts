@@ -3,7 +3,8 @@ import { Schema } from "effect"
 import * as Compression from "effect-multiserver/deflate/Compression"
 import { Address, type Link, Transform } from "effect-multiserver/node"
 
-// `zstd:LEVEL`: compression by Zstandard, with what Node has of it since 22.15. As with deflate, lengths give away what is compressed.
+// `zstd:LEVEL`: compression by Zstandard, with what Node has of it since 22.15. As with deflate, lengths give away what
+// is compressed.
 
 const { ZSTD_c_compressionLevel, ZSTD_c_windowLog, ZSTD_d_windowLogMax, ZSTD_e_flush } = zlib.constants
 const windowLog = 17 // 128 KiB; a peer that asks this side for a larger window is refused

@@ -25,8 +25,8 @@ import * as Transport from "../src/Transport.ts"
 import { multiserver, recorder, served, turn } from "./support/servers.ts"
 
 /**
- * `slow:NAME,CONNECT,HANDSHAKE`: connects after so many milliseconds, and with `~h` finishes its handshake after so many; `x` is
- * never, `d` is a defect, `i` an interruption of itself, and an `f` behind a number a failure then.
+ * `slow:NAME,CONNECT,HANDSHAKE`: connects after so many milliseconds, and with `~h` finishes its handshake after so
+ * many; `x` is never, `d` is a defect, `i` an interruption of itself, and an `f` behind a number a failure then.
  */
 const script = (started: number) => {
   const log: Array<string> = []

@@ -21,7 +21,9 @@ const refusal = (text: string) =>
     onFailure: ({ reason }) => `${reason._tag} at ${reason.offset}`
   })
 
-/** For npm ssb-ref what follows the last colon before the transforms is the port, and without one there is no invite. */
+/**
+ * For npm ssb-ref what follows the last colon before the transforms is the port, and without one there is no invite.
+ */
 const hasPort = /^[^~]*:\d+~shs:/
 
 describe("an invite", () => {

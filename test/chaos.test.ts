@@ -1,4 +1,7 @@
-/** Every stack over a transport that delays, splits, flips, cuts and resets: what arrives is right, and every bad end has its name. */
+/**
+ * Every stack over a transport that delays, splits, flips, cuts and resets: what arrives is right, and every bad end
+ * has its name.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"

@@ -1,6 +1,7 @@
 /**
- * A client for servers that attack it: `APPKEY=... node test/client-target.ts ADDRESS`, the key in base64. Dials, sends `ping` and its
- * goodbye, reads to the end, and prints `{"ok","tag"}`: `end` after the peer's goodbye, otherwise the tag of what failed. Exits with 0.
+ * A client for servers that attack it: `APPKEY=... node test/client-target.ts ADDRESS`, the key in base64. Dials, sends
+ * `ping` and its goodbye, reads to the end, and prints `{"ok","tag"}`: `end` after the peer's goodbye, otherwise the
+ * tag of what failed. Exits with 0.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

@@ -1,4 +1,7 @@
-/** The machines under a connection, over a port that does what honest ports may do: call back at any moment, fill up, fail, throw. */
+/**
+ * The machines under a connection, over a port that does what honest ports may do: call back at any moment, fill up,
+ * fail, throw.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"

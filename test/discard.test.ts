@@ -1,6 +1,6 @@
 /**
- * A protocol can be discarded without a trace: its folder goes, and its lines in four files. What is left compiles, and the
- * bundle of it has nothing of the protocol.
+ * A protocol can be discarded without a trace: its folder goes, and its lines in four files. What is left compiles, and
+ * the bundle of it has nothing of the protocol.
  */
 import { execFile } from "node:child_process"
 import * as fs from "node:fs"

@@ -32,8 +32,8 @@ const resources = () => {
 }
 
 /**
- * What there is once nothing changes any more: closed handles are gone on a later turn of the event loop. Where it is known what that
- * has to be, it is waited for, for a minute.
+ * What there is once nothing changes any more: closed handles are gone on a later turn of the event loop. Where it is
+ * known what that has to be, it is waited for, for a minute.
  */
 const settled = (live: () => number, expected?: ReturnType<typeof measure>) =>
   Effect.gen(function* () {

@@ -1,4 +1,6 @@
-/** Backpressure over net and unix, by the memory of a process: 300 MiB are offered, and nobody reads. ws has its own. */
+/**
+ * Backpressure over net and unix, by the memory of a process: 300 MiB are offered, and nobody reads. ws has its own.
+ */
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"

@@ -12,7 +12,9 @@ import { manyLines, oneLine, printable, printableJson } from "../src/printable.t
 import { inside, listenInside } from "./cli/inside.ts"
 import { privateCopy } from "./cli/support.ts"
 
-/** A title of the terminal, a bell, a line of its own, C1's own beginning of a sequence, and text that runs backwards. */
+/**
+ * A title of the terminal, a bell, a line of its own, C1's own beginning of a sequence, and text that runs backwards.
+ */
 const evil = "\u001b]0;owned\u0007\r\nerror: all is well\u009b2J\u202egnp.exe\u2028\ud800"
 /** What a terminal obeys, or what makes two lines of one. */
 const harmful = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u

@@ -1,6 +1,7 @@
 /**
- * What has failed leaves nothing in the scope that it was run in. A scope keeps a finalizer for each child that was forked from it and
- * for each resource; `finalizers` counts them in its own state. A dialer that lives for months dials in one scope for months.
+ * What has failed leaves nothing in the scope that it was run in. A scope keeps a finalizer for each child that was
+ * forked from it and for each resource; `finalizers` counts them in its own state. A dialer that lives for months dials
+ * in one scope for months.
  */
 import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"

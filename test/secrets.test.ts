@@ -1,4 +1,7 @@
-/** A seed is a private key, and a token as good as one: no error, event, span or log of a dial with it may hold any of it. */
+/**
+ * A seed is a private key, and a token as good as one: no error, event, span or log of a dial with it may hold any of
+ * it.
+ */
 import * as net from "node:net"
 import * as util from "node:util"
 import { assert, describe, it } from "@effect/vitest"

@@ -1,10 +1,12 @@
 /**
- * An echo server on `net~shs` with default limits, for attackers that know nothing of it but its address: `node test/target.ts`.
+ * An echo server on `net~shs` with default limits, for attackers that know nothing of it but its address: `node
+ * test/target.ts`.
  *
- * Its first line on stdout is `{"host","port","publicKey","appKey","pid"}`, keys in base64. With `EVENTS=FILE` in its environment it
- * appends `{"event","tag"}` for each connection that ended, as a line: `Closed` or `HandshakeFailed`, and `end` is the tag of a clean
- * goodbye. It echoes, and answers a goodbye with its own once everything owed is sent. SIGTERM drains it, and it exits with 0.
- * `STACK` names another stack, over net, ws or wss; `TLS` is a folder with what wss listens with.
+ * Its first line on stdout is `{"host","port","publicKey","appKey","pid"}`, keys in base64. With `EVENTS=FILE` in its
+ * environment it appends `{"event","tag"}` for each connection that ended, as a line: `Closed` or `HandshakeFailed`,
+ * and `end` is the tag of a clean goodbye. It echoes, and answers a goodbye with its own once everything owed is sent.
+ * SIGTERM drains it, and it exits with 0. `STACK` names another stack, over net, ws or wss; `TLS` is a folder with what
+ * wss listens with.
  */
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"

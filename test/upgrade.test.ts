@@ -42,7 +42,9 @@ const serving = (target: string) =>
     return { address: address as Address, retire: Scope.close(scope, Exit.void) }
   })
 
-/** Writes and reads back piece by piece, until it is told to end or the other side has ended. What got through, whole. */
+/**
+ * Writes and reads back piece by piece, until it is told to end or the other side has ended. What got through, whole.
+ */
 const talk = (connection: Connection, ended: () => boolean) =>
   Effect.gen(function* () {
     let rounds = 0

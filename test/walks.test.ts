@@ -39,7 +39,6 @@ const leaves = [
   "Lifetime.ts",
   "Multiserver.ts",
   "Networks.ts",
-  "Policy.ts",
   "Transform.ts",
   "Transport.ts",
   "address/section.ts",
@@ -58,6 +57,7 @@ const leaves = [
   "listen/pendingHandshakes.ts",
   "listen/sources.ts",
   "monotonic.ts",
+  "policy/rules.ts",
   "schema/makeUnchecked.ts",
   "shs/ShsHandshake.ts",
   "sockets/garbage.ts",
@@ -160,7 +160,8 @@ describe("what the walks answer", () => {
           yield* near.end
         })
       )
-      // Until what is written has stayed the same for as many looks as it takes a busy machine to pass on what is under way.
+      // Until what is written has stayed the same for as many looks as it takes a busy machine to pass on what is under
+      // way.
       let before = -1
       let looks = 0
       while (looks < 40) {

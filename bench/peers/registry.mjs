@@ -1,10 +1,12 @@
 /**
- * Every row of the tables: the module that adapts it, its options, and the environment and Node flags of its processes. An adapter is
+ * Every row of the tables: the module that adapts it, its options, and the environment and Node flags of its processes.
+ * An adapter is
  *
  *     make(options) -> { listen(mode, onBytes) -> target, dial(target) -> connection, ping?, dials?, fan? }
  *     connection    -> { pump(chunk, count), read(onBytes), send(chunk), close() }
  *
- * each in the peer's own idiom. `mode` is what the server does with what arrives: `sink` counts it, `echo` writes it back.
+ * each in the peer's own idiom. `mode` is what the server does with what arrives: `sink` counts it, `echo` writes it
+ * back.
  */
 const ballast = { BALLAST: "100" }
 

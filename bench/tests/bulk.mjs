@@ -1,4 +1,6 @@
-/** One way, as fast as it goes: the server acknowledges by counting bytes. `echo`: back again, and the client counts. */
+/**
+ * One way, as fast as it goes: the server acknowledges by counting bytes. `echo`: back again, and the client counts.
+ */
 import { calibrate, gibibyte, timed } from "../measure.mjs"
 
 const transfer =
@@ -10,7 +12,8 @@ const transfer =
     const send = (count) =>
       Promise.all([receiver.do("expect", { bytes: count * size }), client.do("pump", { size, count })])
     const count = await calibrate(send, seconds, Math.max(16, Math.ceil(2 ** 18 / size)))
-    // The first such run grows V8's young generation, once in the life of a process: page faults that are not the peer's.
+    // The first such run grows V8's young generation, once in the life of a process: page faults that are not the
+    // peer's.
     await send(count)
     const { client: clientCpu, server: serverCpu, wall } = await timed(server, client, () => send(count))
     const gib = (count * size) / gibibyte

@@ -12,8 +12,8 @@ const measured = async (server, client, count, run) => {
 }
 
 /**
- * Two seconds, of every peer: what V8 does at once for code that runs is done then, hundreds of dials wouldn't do. It goes on compiling for
- * speed until some 10,000 dials are done (docs/performance.md).
+ * Two seconds, of every peer: what V8 does at once for code that runs is done then, hundreds of dials wouldn't do. It
+ * goes on compiling for speed until some 10,000 dials are done (docs/performance.md).
  */
 const warmUp = async (run, concurrency) => {
   for (const end = performance.now() + 2000; performance.now() < end; ) await run(concurrency)

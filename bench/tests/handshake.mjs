@@ -1,6 +1,7 @@
 /**
- * The CPU of a handshake without a network: our state machine, both sides, beside the primitives that the protocol needs, called bare.
- * Both know each other's keys already, as peers that meet again do. The two take turns, so that they have the same machine.
+ * The CPU of a handshake without a network: our state machine, both sides, beside the primitives that the protocol
+ * needs, called bare. Both know each other's keys already, as peers that meet again do. The two take turns, so that
+ * they have the same machine.
  */
 import { effect, own, require } from "../ours.mjs"
 

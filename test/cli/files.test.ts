@@ -1,4 +1,6 @@
-/** How keys reach the command: by files that are this user's own, by descriptors, by stdin, by systemd's credentials. */
+/**
+ * How keys reach the command: by files that are this user's own, by descriptors, by stdin, by systemd's credentials.
+ */
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"

@@ -1,6 +1,7 @@
 /**
- * The command within the test's process, by its program: for tests of what it says and what it answers with, which would spend most of
- * their time on starting processes. What a process is needed for (exit codes, signals, pipes, the environment) runs one, by `start`.
+ * The command within the test's process, by its program: for tests of what it says and what it answers with, which
+ * would spend most of their time on starting processes. What a process is needed for (exit codes, signals, pipes, the
+ * environment) runs one, by `start`.
  */
 import * as NodeChildProcessSpawner from "@effect/platform-node/NodeChildProcessSpawner"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"

@@ -33,7 +33,10 @@ const probe = (...args: ReadonlyArray<string>) =>
       .map((line) => decode(line))
   }))
 
-/** A SOCKS proxy to this port of ours, which takes 300 ms to connect, and passes the first bytes of its client on as long after. */
+/**
+ * A SOCKS proxy to this port of ours, which takes 300 ms to connect, and passes the first bytes of its client on as
+ * long after.
+ */
 const slowProxy = (port: number) =>
   Effect.map(
     Effect.acquireRelease(

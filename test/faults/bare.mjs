@@ -1,6 +1,6 @@
 /**
- * The core, as built, where there is nothing of Node's: two ends over memory, whose transform is a codec of its own, and frames that
- * straddle two reads. Prints what arrived.
+ * The core, as built, where there is nothing of Node's: two ends over memory, whose transform is a codec of its own,
+ * and frames that straddle two reads. Prints what arrived.
  */
 import { stdout } from "node:process"
 
@@ -47,7 +47,10 @@ const codec = (onRead) => {
   }
 }
 
-/** What arrives of one frame that is cut at a byte. The dialer's handshake sends the second part when the first has been read. */
+/**
+ * What arrives of one frame that is cut at a byte. The dialer's handshake sends the second part when the first has been
+ * read.
+ */
 const arrives = (length, cut) =>
   Effect.gen(function* () {
     const read = yield* Deferred.make()

@@ -1,7 +1,7 @@
 /**
- * A dial that is given up leaves nothing, wherever that comes between two operations of its fiber. Were a transport to open a stream that
- * is no link's yet when the interruption comes, nobody would close it, and its other end would wait for ever. Effect lets others run after
- * so many operations: a sweep over how many finds every such place.
+ * A dial that is given up leaves nothing, wherever that comes between two operations of its fiber. Were a transport to
+ * open a stream that is no link's yet when the interruption comes, nobody would close it, and its other end would wait
+ * for ever. Effect lets others run after so many operations: a sweep over how many finds every such place.
  */
 import * as fs from "node:fs"
 import * as net from "node:net"
@@ -138,7 +138,10 @@ describe.each(Object.entries(transports))("a dial over %s", (transport, { dialed
   )
 })
 
-/** A race between two addresses whose handshakes end together, the second after so much more work. How many connections stay open. */
+/**
+ * A race between two addresses whose handshakes end together, the second after so much more work. How many connections
+ * stay open.
+ */
 const openAfterRace = (operations: number, later: number) =>
   Effect.gen(function* () {
     const both = Latch.makeUnsafe(false)

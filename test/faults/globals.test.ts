@@ -1,4 +1,7 @@
-/** The platform-free door needs no more than JavaScript and what every platform has: `Uint8Array`, timers, microtasks, URLs. */
+/**
+ * The platform-free door needs no more than JavaScript and what every platform has: `Uint8Array`, timers, microtasks,
+ * URLs.
+ */
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { fileURLToPath } from "node:url"

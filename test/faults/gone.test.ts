@@ -1,6 +1,6 @@
 /**
- * A connection that is gone is known to be gone: by `closed`, and by whatever holds it, at once and without a further write. The peer of
- * these has said goodbye before it breaks, so that nobody waits for its bytes any more.
+ * A connection that is gone is known to be gone: by `closed`, and by whatever holds it, at once and without a further
+ * write. The peer of these has said goodbye before it breaks, so that nobody waits for its bytes any more.
  */
 import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"

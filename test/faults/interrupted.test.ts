@@ -1,6 +1,6 @@
 /**
- * A write that is interrupted when its bytes were offered, and not copied: they may change under the kernel now, so that the connection
- * can't go on. `Connection.write` says so.
+ * A write that is interrupted when its bytes were offered, and not copied: they may change under the kernel now, so
+ * that the connection can't go on. `Connection.write` says so.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"

@@ -1,6 +1,6 @@
 /**
- * What has come has an owner from the moment in which its transport hands it over: however soon its fiber lets others run, and whatever
- * ends it meanwhile, it is closed, with one event.
+ * What has come has an owner from the moment in which its transport hands it over: however soon its fiber lets others
+ * run, and whatever ends it meanwhile, it is closed, with one event.
  */
 import * as fs from "node:fs"
 import * as net from "node:net"

@@ -1,6 +1,6 @@
 /**
- * What a third party's code throws ends its own connection, as a defect of its author with its cause: whoever uses that connection dies
- * of that very error, one event tells of it, and every other connection and the process go on.
+ * What a third party's code throws ends its own connection, as a defect of its author with its cause: whoever uses that
+ * connection dies of that very error, one event tells of it, and every other connection and the process go on.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"

@@ -1,4 +1,7 @@
-/** Each view of a connection, driven in the same words: what was written is acknowledged, and what arrives is read as it comes. */
+/**
+ * Each view of a connection, driven in the same words: what was written is acknowledged, and what arrives is read as it
+ * comes.
+ */
 import type { Duplex } from "node:stream"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

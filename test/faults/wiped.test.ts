@@ -1,6 +1,7 @@
 /**
- * No secret of a handshake is left in memory, however the handshake ends: ephemeral keys, what is agreed on with them, and the keys of
- * every box, on both sides. Someone in the middle ends, breaks, damages or stops what passes, at every message and within it.
+ * No secret of a handshake is left in memory, however the handshake ends: ephemeral keys, what is agreed on with them,
+ * and the keys of every box, on both sides. Someone in the middle ends, breaks, damages or stops what passes, at every
+ * message and within it.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -25,7 +26,10 @@ import { pattern, turns } from "../support/servers.ts"
 
 type Service = Primitives["Service"]
 
-/** The primitives, every secret that they have made or were given, and the memory in which they found what they were given. */
+/**
+ * The primitives, every secret that they have made or were given, and the memory in which they found what they were
+ * given.
+ */
 const watched = () => {
   const secrets = new Set<Uint8Array>()
   const values: Array<Buffer> = []

@@ -1,6 +1,7 @@
 /**
- * Nothing is missed between two operations of a fiber, wherever Effect lets others run in between. It does so after so many operations:
- * a sweep over how many finds every such place. Who misses a wake-up waits for ever, which one bound for all finds.
+ * Nothing is missed between two operations of a fiber, wherever Effect lets others run in between. It does so after so
+ * many operations: a sweep over how many finds every such place. Who misses a wake-up waits for ever, which one bound
+ * for all finds.
  */
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -108,7 +109,10 @@ const converse = (driver: Driver, operations = 0): Effect.Effect<void, unknown> 
     if (rest.length > 0) return yield* Effect.fail(new Error("more bytes than were written"))
   })
 
-/** Listens on a target, and gives the address to dial; what its handler comes to is that of the effect that is given with it. */
+/**
+ * Listens on a target, and gives the address to dial; what its handler comes to is that of the effect that is given
+ * with it.
+ */
 const serve = (
   target: string,
   handler: (connection: Connection.Connection) => Effect.Effect<void, unknown, Scope.Scope>
@@ -159,8 +163,8 @@ const forwardBoth = (a: Connection.Connection, b: Connection.Connection) =>
   })
 
 /**
- * Runs each for one value after another, and tells which did not come to their end, and at which value. All at once, or one by one: then
- * nobody else runs where a fiber lets others run, and only the first that hangs is told of.
+ * Runs each for one value after another, and tells which did not come to their end, and at which value. All at once, or
+ * one by one: then nobody else runs where a fiber lets others run, and only the first that hangs is told of.
  */
 const hanging = (
   runs: Readonly<Record<string, (value: number) => Run>>,

@@ -1,4 +1,7 @@
-/** Addresses as somebody hostile writes them: a text is an address with one way to write it, or an error that points into it. */
+/**
+ * Addresses as somebody hostile writes them: a text is an address with one way to write it, or an error that points
+ * into it.
+ */
 import * as Equal from "effect/Equal"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"

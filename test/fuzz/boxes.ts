@@ -1,6 +1,6 @@
 /**
- * Readers of sealed frames, however the stream is cut. With the identity cipher they give what a plain reading of the whole gives;
- * with the real one, of a stream that was changed, never a byte that was not sealed, and never its end.
+ * Readers of sealed frames, however the stream is cut. With the identity cipher they give what a plain reading of the
+ * whole gives; with the real one, of a stream that was changed, never a byte that was not sealed, and never its end.
  */
 import type * as Codec from "../../src/Codec.ts"
 import { primitives as native } from "../support/primitives.ts"

@@ -12,8 +12,8 @@ export interface Notes {
 export interface Fuzzer {
   readonly name: string
   /**
-   * One run: makes inputs of the randomness, and throws when a property is broken. Answers how many inputs it gave to the code
-   * under test.
+   * One run: makes inputs of the randomness, and throws when a property is broken. Answers how many inputs it gave to
+   * the code under test.
    */
   readonly run: (random: Random, notes: Notes) => number | Promise<number>
   /** The outcomes without which ten thousand inputs have shown nothing. */

@@ -1,6 +1,6 @@
 /**
- * Handshakes, step by step, against everything that a peer or somebody between can say: no step throws, and none goes on to a
- * session unless it has heard exactly what the honest peer would have said.
+ * Handshakes, step by step, against everything that a peer or somebody between can say: no step throws, and none goes
+ * on to a session unless it has heard exactly what the honest peer would have said.
  */
 import * as Redacted from "effect/Redacted"
 import type { KeyPairBytes, Primitives } from "../../src/crypto/Primitives.ts"

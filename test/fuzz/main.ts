@@ -32,7 +32,9 @@ const named = (name: string): Fuzzer => {
   return fuzzer
 }
 
-/** In a thread of its own, so that a run that never ends can be told and stopped. What nobody catches ends the thread. */
+/**
+ * In a thread of its own, so that a run that never ends can be told and stopped. What nobody catches ends the thread.
+ */
 const watched = (work: Work): Promise<Report> =>
   new Promise((resolve, reject) => {
     const worker = new Worker(new URL(import.meta.url), { workerData: work })
@@ -55,8 +57,8 @@ const watched = (work: Work): Promise<Report> =>
   })
 
 /**
- * Sequences of what peers may do, in a process of their own, because a thread can't listen on a unix socket. It prints what it has
- * found.
+ * Sequences of what peers may do, in a process of their own, because a thread can't listen on a unix socket. It prints
+ * what it has found.
  */
 const sequences = (args: ReadonlyArray<string>): Promise<void> =>
   new Promise((resolve) => {

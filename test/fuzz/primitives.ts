@@ -1,6 +1,6 @@
 /**
- * Primitives for fuzzing. They keep what protocols rely on (two sides agree, what was changed does not open) at a thousandth of the
- * price and without any secrecy, so that a fuzzer gets past the MACs and does so often.
+ * Primitives for fuzzing. They keep what protocols rely on (two sides agree, what was changed does not open) at a
+ * thousandth of the price and without any secrecy, so that a fuzzer gets past the MACs and does so often.
  */
 import type { Primitives } from "../../src/crypto/Primitives.ts"
 import { primitives as native } from "../support/primitives.ts"
@@ -128,7 +128,10 @@ export const fixedMac = new Uint8Array(16).fill(0x5a)
 /** For readers of boxes: a box is its plaintext behind a MAC that is always the same. */
 export const identity: Service = { ...cheap, ...boxes(() => fixedMac) }
 
-/** Primitives that lie once, at call `at`: one bit of what goes in or of what comes out. Whose they are is an insider gone wrong. */
+/**
+ * Primitives that lie once, at call `at`: one bit of what goes in or of what comes out. Whose they are is an insider
+ * gone wrong.
+ */
 export const lying = (primitives: Service, random: Random, at: number): Service => {
   let calls = 0
   const flipped = (value: unknown): unknown => {

@@ -49,7 +49,10 @@ export interface Protocol {
   readonly client: (side: Side, server: PublicKey) => Turn
   readonly server: (side: Side) => Turn
   readonly codec: (primitives: Primitives["Service"], keys: { readonly encrypt: Keys; readonly decrypt: Keys }) => Codec
-  /** With the primitives `identity`: a frame as it is on the wire, whose head may say another length than that of its body. */
+  /**
+   * With the primitives `identity`: a frame as it is on the wire, whose head may say another length than that of its
+   * body.
+   */
   readonly frame: (body: Uint8Array, length: number) => Uint8Array
   /** With the primitives `identity`: what the specification says of a stream, by the plainest reading of it. */
   readonly read: (wire: Uint8Array) => Reading

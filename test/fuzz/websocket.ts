@@ -1,6 +1,7 @@
 /**
- * The ws transport between two liars: a client in memory that speaks to our listener, on a server of Node's, and a server on TCP
- * that our dialer speaks to. What was sent whole is read, the end has its one right name, and each connection its one event.
+ * The ws transport between two liars: a client in memory that speaks to our listener, on a server of Node's, and a
+ * server on TCP that our dialer speaks to. What was sent whole is read, the end has its one right name, and each
+ * connection its one event.
  *
  * An input is a frame, or a request to upgrade: a connection carries many, up to the one that ends it.
  */

@@ -31,7 +31,10 @@ export const encode = ({ fin, length: said, masked, opcode, payload, rsv, width 
   return join([Uint8Array.from(head), lengthBytes, masked ? mask : new Uint8Array(0), body])
 }
 
-/** A frame as it is found at `at`. `next` is -1 where not all of its head is there, and -2 where not all of its payload is. */
+/**
+ * A frame as it is found at `at`. `next` is -1 where not all of its head is there, and -2 where not all of its payload
+ * is.
+ */
 const decode = (
   wire: Uint8Array,
   at: number
@@ -60,7 +63,10 @@ export interface Rules {
   readonly maxMessage: number
 }
 
-/** What a stream of frames, ended by a FIN, comes to for who reads it as bytes: what has come of a message, whole or not. */
+/**
+ * What a stream of frames, ended by a FIN, comes to for who reads it as bytes: what has come of a message, whole or
+ * not.
+ */
 export interface Reading {
   readonly bytes: Uint8Array
   readonly ending: "clean end" | "Reset" | "ProtocolViolation" | "Truncated"

@@ -1,4 +1,7 @@
-/** Both examples of npm multiserver's README, ported in examples/, with npm multiserver in the other process, in both roles. */
+/**
+ * Both examples of npm multiserver's README, ported in examples/, with npm multiserver in the other process, in both
+ * roles.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

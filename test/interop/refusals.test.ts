@@ -13,8 +13,8 @@ const stranger = identity(11)
 const misnamed = (address: string) => address.replace(/shs:.*$/, `shs:${stranger.publicKey}`)
 
 /**
- * Hellos that pass for one of this network's, with points of small order for keys: X25519 gives an all-zero secret with them,
- * and libsodium refuses. A multiserver 3.8.2 process dies of either.
+ * Hellos that pass for one of this network's, with points of small order for keys: X25519 gives an all-zero secret with
+ * them, and libsodium refuses. A multiserver 3.8.2 process dies of either.
  */
 const smallOrderHellos = [0, 1].map((first) => {
   const key = Buffer.alloc(32)

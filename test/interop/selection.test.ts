@@ -1,4 +1,7 @@
-/** Which of several addresses is dialed first: the one that npm multiserver 3.8.2 dials, or a documented stricter choice. */
+/**
+ * Which of several addresses is dialed first: the one that npm multiserver 3.8.2 dials, or a documented stricter
+ * choice.
+ */
 import { createRequire } from "node:module"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

@@ -139,8 +139,8 @@ export const exchange = (connection: Connection.Connection, body: Uint8Array) =>
   }).pipe(Effect.map(([received]) => received))
 
 /**
- * Writes the body and ends at once, and reads nothing until the peer answers into a full pipe: if a FIN went out with the end, a
- * 3.8.2 peer would drop what it owes.
+ * Writes the body and ends at once, and reads nothing until the peer answers into a full pipe: if a FIN went out with
+ * the end, a 3.8.2 peer would drop what it owes.
  */
 export const exchangeInTurn =
   (answering: Effect.Effect<unknown>): typeof exchange =>
@@ -151,7 +151,9 @@ export const exchangeInTurn =
       Effect.andThen(readAll(connection))
     )
 
-/** A handler that writes nothing before it has read the end, then everything back; the goodbye comes with its return. */
+/**
+ * A handler that writes nothing before it has read the end, then everything back; the goodbye comes with its return.
+ */
 export const replyWhole = (connection: Connection.Connection) =>
   Effect.flatMap(readAll(connection), (body) => writeInPieces(connection, body))
 

@@ -1,4 +1,6 @@
-/** The public test suite of shs1, npm shs1-test, in both roles: good and bad peers over stdio, and the outcome's keys. */
+/**
+ * The public test suite of shs1, npm shs1-test, in both roles: good and bad peers over stdio, and the outcome's keys.
+ */
 import { execFile } from "node:child_process"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"

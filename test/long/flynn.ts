@@ -1,9 +1,10 @@
 /**
- * Both roles of noise with the Go package github.com/flynn/noise, which `flynn/main.go` makes a peer of: handshakes, tokens, the hash of
- * the handshake, frames of every size, and a rekeying in each direction. And that package's own vectors of our pattern.
+ * Both roles of noise with the Go package github.com/flynn/noise, which `flynn/main.go` makes a peer of: handshakes,
+ * tokens, the hash of the handshake, frames of every size, and a rekeying in each direction. And that package's own
+ * vectors of our pattern.
  *
- * It needs `go` and that package, on Debian golang-go and golang-github-flynn-noise-dev. Where one of them is missing it says so and exits
- * with 3.
+ * It needs `go` and that package, on Debian golang-go and golang-github-flynn-noise-dev. Where one of them is missing
+ * it says so and exits with 3.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process"
 import * as fs from "node:fs"

@@ -1,6 +1,6 @@
 /**
- * Loaded into each process that runs tests. With `HACKS=off` in the environment, every hack of the library is off in it: each hack's
- * module has a reference that turns it off, and here its default is another one.
+ * Loaded into each process that runs tests. With `HACKS=off` in the environment, every hack of the library is off in
+ * it: each hack's module has a reference that turns it off, and here its default is another one.
  */
 import * as Context from "effect/Context"
 import { Garbage } from "../../src/sockets/garbage.ts"

@@ -1,6 +1,6 @@
 /**
- * npm run test:long             what takes longer than a test run may: some hours, one part after the other, with a summary
- * npm run test:long -- busy     one part, or several
+ * npm run test:long             what takes longer than a test run may: some hours, one part after the other, with a
+ * summary npm run test:long -- busy     one part, or several
  *
  * A part that fails keeps no other from running; the process exits with 1 when one did.
  */

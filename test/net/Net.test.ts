@@ -236,7 +236,8 @@ describe("net", () => {
         const [duration] = yield* Effect.timed(question)
         took.push(Duration.toMillis(duration))
       }
-      // With Nagle and delayed acknowledgements each takes 85 ms. Without, a busy machine holds some of them up, but not half.
+      // With Nagle and delayed acknowledgements each takes 85 ms. Without, a busy machine holds some of them up, but
+      // not half.
       const quick = took.filter((millis) => millis < 40).length
       assert.isAbove(quick, 100)
     }).pipe(Effect.provide(multiserver()))

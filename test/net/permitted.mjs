@@ -1,4 +1,7 @@
-/** Ours, as built, in a process that may do little: it listens, dials itself, and says what it heard and how many connections it has room for. */
+/**
+ * Ours, as built, in a process that may do little: it listens, dials itself, and says what it heard and how many
+ * connections it has room for.
+ */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Sodium from "../../dist/crypto/Sodium.js"

@@ -163,7 +163,8 @@ describe("noise", () => {
         key[bit >> 3] = (key[bit >> 3] as number) ^ (1 << (bit & 7))
         const dial = Effect.scoped(Multiserver.dial(`${place}~noise:${base64(key)}`))
         const why = yield* refusal(dial).pipe(Effect.provide(near.context))
-        // No point at all, or another than the server's. The last bit is the sign: the X25519 form is that of the server's key.
+        // No point at all, or another than the server's. The last bit is the sign: the X25519 form is that of the
+        // server's key.
         assert.include(["PeerMisbehaved", "Rejected(hello)"], why, `bit ${bit}`)
         if (bit === 255) assert.strictEqual(why, "Rejected(hello)")
         seen.set(why, (seen.get(why) ?? 0) + 1)

@@ -146,7 +146,8 @@ describe("the Noise handshake", () => {
           return (index % 2 === 0 ? responder : initiator).read(message)
         }
         assert.isTrue(Result.isSuccess(heard(ciphertext)))
-        // The first message of XX and XK1 has no key yet, unless ephemeral keys are mixed: it is found out with the next one.
+        // The first message of XX and XK1 has no key yet, unless ephemeral keys are mixed: it is found out with the
+        // next one.
         if (pattern.messages[index]?.join() === "e" && psksOf(vector).length === 0) {
           for (let cut = 0; cut < 32; cut++) assert.isTrue(Result.isFailure(heard(ciphertext.subarray(0, cut))))
           continue

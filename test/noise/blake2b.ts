@@ -1,6 +1,6 @@
 /**
- * Keyed BLAKE2b by RFC 7693, plainly: node:crypto has it without a key only, and the sodium packages are the library that our code stands
- * on. For what has to be computed without it.
+ * Keyed BLAKE2b by RFC 7693, plainly: node:crypto has it without a key only, and the sodium packages are the library
+ * that our code stands on. For what has to be computed without it.
  */
 
 const blockLength = 128

@@ -1,6 +1,6 @@
 /**
- * With an implementation that is not ours, over real sockets: npm `noise-handshake` for the handshake in both roles (`xkpsk0.ts`), and
- * node:crypto for the frames behind it.
+ * With an implementation that is not ours, over real sockets: npm `noise-handshake` for the handshake in both roles
+ * (`xkpsk0.ts`), and node:crypto for the frames behind it.
  */
 import * as crypto from "node:crypto"
 import * as net from "node:net"

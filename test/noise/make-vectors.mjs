@@ -1,7 +1,7 @@
 /**
- * Makes test/vectors/noise-profile.json without any of this package's code: the handshakes with npm `noise-handshake`, keys, frames and
- * rekeying with node:crypto, and what becomes of the app key with the BLAKE2b of the RFC. Deterministic: `node test/noise/make-vectors.mjs`
- * writes the same file again. It needs Node 22.18 or later.
+ * Makes test/vectors/noise-profile.json without any of this package's code: the handshakes with npm `noise-handshake`,
+ * keys, frames and rekeying with node:crypto, and what becomes of the app key with the BLAKE2b of the RFC.
+ * Deterministic: `node test/noise/make-vectors.mjs` writes the same file again. It needs Node 22.18 or later.
  */
 import crypto from "node:crypto"
 import fs from "node:fs"

@@ -1,6 +1,7 @@
 /**
- * Noise's XKpsk0 by npm `noise-handshake`, as a peer and for vectors: nothing of it is ours. It has Noise's `psk` token and the rules that
- * come with it, but of such patterns only NNpsk0 and XXpsk0: here XKpsk0 is laid out in its own tokens.
+ * Noise's XKpsk0 by npm `noise-handshake`, as a peer and for vectors: nothing of it is ours. It has Noise's `psk` token
+ * and the rules that come with it, but of such patterns only NNpsk0 and XXpsk0: here XKpsk0 is laid out in its own
+ * tokens.
  */
 import { createRequire } from "node:module"
 import { blake2b } from "./blake2b.ts"

@@ -164,7 +164,8 @@ describe("onion", () => {
 
   it.live("loses neither that nor the end when both come in the very read of the answer", () =>
     Effect.gen(function* () {
-      // Node reads 64 KiB at a time, and on at once when it got as much: the end is then there before anybody else's turn.
+      // Node reads 64 KiB at a time, and on at once when it got as much: the end is then there before anybody else's
+      // turn.
       const size = 65_536 - 10
       const server = net.createServer({ allowHalfOpen: true }, (socket) => {
         socket.once("data", () => {

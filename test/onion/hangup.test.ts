@@ -1,4 +1,7 @@
-/** A SOCKS5 proxy that hangs up as soon as it is connected to, while Effect lets others run between any two operations of the dial. */
+/**
+ * A SOCKS5 proxy that hangs up as soon as it is connected to, while Effect lets others run between any two operations
+ * of the dial.
+ */
 import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,7 @@
-/** `onion` against a real Tor: a network of its own on this machine (private-tor.sh), which takes half a minute to stand. */
+/**
+ * `onion` against a real Tor: a network of its own on this machine (private-tor.sh), which takes half a minute to
+ * stand.
+ */
 import { spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as net from "node:net"
@@ -25,7 +28,10 @@ if (!present()) console.error("NOT TESTED: there is no tor on this machine, so o
 
 const basePort = 17_400
 
-/** npm multiserver dials through 9050, then 9150, and can't be told otherwise. `undefined`: both are taken, by a Tor perhaps. */
+/**
+ * npm multiserver dials through 9050, then 9150, and can't be told otherwise. `undefined`: both are taken, by a Tor
+ * perhaps.
+ */
 const fixedPort = Effect.gen(function* () {
   for (const port of [9050, 9150]) {
     const free = yield* Effect.callback<boolean>((resume) => {

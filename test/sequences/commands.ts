@@ -1,4 +1,7 @@
-/** What can happen next. Each command changes the model as is promised, does the same to the world, and compares the two. */
+/**
+ * What can happen next. Each command changes the model as is promised, does the same to the world, and compares the
+ * two.
+ */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import fc from "fast-check"
@@ -202,7 +205,8 @@ const comeAgain = (nth: number): Command =>
   onVisitor(
     "reset and come again from the same port",
     nth,
-    // There is a place for it beside the one that it has: who is seen first, the one that goes or the one that comes, is the kernel's matter.
+    // There is a place for it beside the one that it has: who is seen first, the one that goes or the one that comes,
+    // is the kernel's matter.
     ({ source, transport }, model) => {
       const welcome = model.welcome(source)
       return Model.overTcp(transport) && welcome._tag === "in" && welcome.displaces === 0
@@ -445,7 +449,9 @@ const nth = fc.nat(7)
 const each = (make: (nth: number) => Command): fc.Arbitrary<Command> => nth.map(make)
 const often = (times: number, command: fc.Arbitrary<Command>) => Array.from({ length: times }, () => command)
 
-/** How often each is tried. More come than go, so that limits are reached; one that nobody is there for is passed over. */
+/**
+ * How often each is tried. More come than go, so that limits are reached; one that nobody is there for is passed over.
+ */
 export const arbitraries: ReadonlyArray<fc.Arbitrary<Command>> = [
   ...often(3, transport.map(listen)),
   transport.map(drain),

@@ -1,12 +1,15 @@
 /**
- * What ought to be so: who is there, and what each of them takes. It knows nothing of sockets. The commands change it as the library
- * promises to behave, and after each of them the world has to agree.
+ * What ought to be so: who is there, and what each of them takes. It knows nothing of sockets. The commands change it
+ * as the library promises to behave, and after each of them the world has to agree.
  */
 
 export const transports = ["memory", "net", "unix", "ws", "wss"] as const
 export type Transport = (typeof transports)[number]
 
-/** Those that go over TCP: their newcomers have a source, which is an IP of loopback here, and a local port that can be used again. */
+/**
+ * Those that go over TCP: their newcomers have a source, which is an IP of loopback here, and a local port that can be
+ * used again.
+ */
 export const overTcp = (transport: Transport): boolean => transport !== "memory" && transport !== "unix"
 /** Those whose newcomers have to ask for a WebSocket first. */
 export const overHttp = (transport: Transport): boolean => transport === "ws" || transport === "wss"

@@ -1,4 +1,7 @@
-/** Those who come from outside: they speak no more of a protocol than they are told to, and hear whether they are still wanted. */
+/**
+ * Those who come from outside: they speak no more of a protocol than they are told to, and hear whether they are still
+ * wanted.
+ */
 import * as net from "node:net"
 import * as tls from "node:tls"
 import * as Effect from "effect/Effect"

@@ -25,7 +25,10 @@ export interface Options {
 /** How many steps there were, and what was told how often. */
 export type Tally = ReadonlyMap<string, number>
 
-/** What has to happen gets a minute. A sequence that has failed is made shorter in many tries, so it is waited less there. */
+/**
+ * What has to happen gets a minute. A sequence that has failed is made shorter in many tries, so it is waited less
+ * there.
+ */
 const patience = { first: 60_000, shrinking: 2_000 }
 
 /** How to have a sequence again. */
@@ -35,7 +38,10 @@ export const again = (seed: number, { commands, path }: Replay): string =>
 /** Rejects with the shortest sequence that fails too, and with how to have it again. */
 export const sequences = async ({ among = arbitraries, onRun, replay, runs, seed }: Options): Promise<Tally> => {
   const tally = new Map<string, number>()
-  /** The first failure, with its sequence as it was: what depends on the moment may not come again when it is made shorter. */
+  /**
+   * The first failure, with its sequence as it was: what depends on the moment may not come again when it is made
+   * shorter.
+   */
   let first: string | undefined
   const property = fc.asyncProperty(
     fc.commands([...among], { maxCommands: 60, size: "max", ...(replay && { replayPath: replay.commands }) }),

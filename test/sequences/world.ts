@@ -1,6 +1,6 @@
 /**
- * What is so: one Multiserver with a listener of each transport, those who come from outside, and what can be counted of it all. Time
- * is virtual, sockets are real.
+ * What is so: one Multiserver with a listener of each transport, those who come from outside, and what can be counted
+ * of it all. Time is virtual, sockets are real.
  */
 import { AsyncLocalStorage, createHook } from "node:async_hooks"
 import * as fs from "node:fs"
@@ -504,7 +504,10 @@ export class World {
     return fiber === undefined ? Promise.resolve() : this.comes("an interrupted dial", this.run(Fiber.interrupt(fiber)))
   }
 
-  /** A dial of which nobody knows how it goes, that reads to the end when it succeeds; waits for some turns of the event loop. */
+  /**
+   * A dial of which nobody knows how it goes, that reads to the end when it succeeds; waits for some turns of the event
+   * loop.
+   */
   async dialAway(target: Multiserver.Target, turnsMeanwhile: number): Promise<void> {
     const drained = ({ pull }: Connection.Connection) => Effect.ignore(Effect.forever(pull))
     Effect.runForkWith(this.context)(Effect.ignore(Effect.scoped(Effect.flatMap(Multiserver.dial(target), drained))))
@@ -527,8 +530,8 @@ export class World {
   }
 
   /**
-   * Waits until it is so. Who leaves looks every 20 ms whether the peer is done, so `time` goes on a little meanwhile, unless it is
-   * something else that is waited for.
+   * Waits until it is so. Who leaves looks every 20 ms whether the peer is done, so `time` goes on a little meanwhile,
+   * unless it is something else that is waited for.
    */
   async until(holds: () => boolean, time: "passes" | "stands" = "passes"): Promise<boolean> {
     const began = performance.now()
@@ -576,7 +579,8 @@ export class World {
       const { fds, fibers, places, timers } = this.measure()
       return places === wanted.places && fibers === wanted.fibers && timers === wanted.timers && fds === wanted.fds
     }
-    // What is on its way comes too. A file that was being read for a dial, for example, is opened and closed when a thread gets to it.
+    // What is on its way comes too. A file that was being read for a dial, for example, is opened and closed when a
+    // thread gets to it.
     for (let tries = 0; tries < 50 && (await this.until(holds)); tries++) {
       await turns(20)
       if (holds()) break

@@ -1,6 +1,6 @@
 /**
- * npm run soak                      a minute of 200 connections at once, honest and hostile, against a server of its own
- * npm run soak -- --seconds 600     longer; --connections 50, --seed 5
+ * npm run soak                      a minute of 200 connections at once, honest and hostile, against a server of its
+ * own npm run soak -- --seconds 600     longer; --connections 50, --seed 5
  *
  * Prints a table of what grew, and exits with 1 when something did that should not have.
  */

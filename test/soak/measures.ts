@@ -39,8 +39,8 @@ export const slope = (samples: ReadonlyArray<Sample>, of: (sample: Sample) => nu
 }
 
 /**
- * Two quiet moments, with nothing connected, before and after thousands of connections, tell of a leak of 200 bytes for each; the slope
- * under load tells of one that the connections of the moment hide.
+ * Two quiet moments, with nothing connected, before and after thousands of connections, tell of a leak of 200 bytes for
+ * each; the slope under load tells of one that the connections of the moment hide.
  */
 export const judge = (
   before: Measured,

@@ -1,6 +1,6 @@
 /**
- * A net~shs echo server in a process of its own, which tells what it holds. It says its address first; then each line on its stdin
- * is answered with one of numbers, measured after a collection of garbage.
+ * A net~shs echo server in a process of its own, which tells what it holds. It says its address first; then each line
+ * on its stdin is answered with one of numbers, measured after a collection of garbage.
  */
 import * as fs from "node:fs"
 import { createInterface } from "node:readline"

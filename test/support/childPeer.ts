@@ -47,7 +47,9 @@ export interface Peer {
   readonly next: <const E extends Message["event"]>(event: E) => Effect.Effect<Extract<Message, { readonly event: E }>>
 }
 
-/** Starts a script with the Node that runs the tests, for as long as the scope. A peer that dies fails who waits for it. */
+/**
+ * Starts a script with the Node that runs the tests, for as long as the scope. A peer that dies fails who waits for it.
+ */
 export const start = (script: URL): Effect.Effect<Peer, never, Scope.Scope> =>
   Effect.gen(function* () {
     const messages = yield* Queue.unbounded<Message>()

@@ -1,6 +1,6 @@
 /**
- * Ours, as built, in a process of its own whose memory can be told. Each connection is written to without end (`write`) or never read
- * (`hold`). A line on its stdin asks for the resident memory and the bytes written.
+ * Ours, as built, in a process of its own whose memory can be told. Each connection is written to without end (`write`)
+ * or never read (`hold`). A line on its stdin asks for the resident memory and the bytes written.
  *
  * node hold.mjs write|hold listen TARGET         listens, and says where
  * node hold.mjs write|hold dial ADDRESS

@@ -24,14 +24,20 @@ export const protocols = <E = never, R = never>(options: Shs.Options<E, R> = {})
     Layer.provide(Sodium.layer)
   )
 
-/** No deadline that a busy machine could reach, and little grace for the handlers of a listener that the end of a test stops. */
+/**
+ * No deadline that a busy machine could reach, and little grace for the handlers of a listener that the end of a test
+ * stops.
+ */
 export const limits: Limits.LimitValues = {
   ...Limits.defaults,
   handshake: Duration.minutes(10),
   grace: Duration.millis(50)
 }
 
-/** A Multiserver for `net`, `memory`, each bare and with shs and noise, and a new identity; its listeners have little grace. */
+/**
+ * A Multiserver for `net`, `memory`, each bare and with shs and noise, and a new identity; its listeners have little
+ * grace.
+ */
 export const multiserver = <E = never, R = never>(options: Shs.Options<E, R> = {}) =>
   Multiserver.layer(["net~shs", "net~noise", "memory~shs", "memory~noise", "net", "memory"]).pipe(
     Layer.provideMerge(protocols(options)),
@@ -83,7 +89,9 @@ export const served = <E, R>(targets: Multiserver.Target, handler: Listener.Hand
     return listener.addresses()
   })
 
-/** Both ends of a connection over the address: the dialer's, and the listener's, which stays open as long as the test. */
+/**
+ * Both ends of a connection over the address: the dialer's, and the listener's, which stays open as long as the test.
+ */
 export const pair = (target: Multiserver.Target) =>
   Effect.gen(function* () {
     let accepted: ((connection: Connection.Connection) => void) | undefined
@@ -119,8 +127,8 @@ export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compa
 export const turn: Effect.Effect<void> = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 
 /**
- * As many turns as anything takes that is on its way between two ends in this process, through kernels too. What has not happened by
- * then waits for something else. (Name lookups and zlib work in other threads: they have no turns.)
+ * As many turns as anything takes that is on its way between two ends in this process, through kernels too. What has
+ * not happened by then waits for something else. (Name lookups and zlib work in other threads: they have no turns.)
  */
 export const turns: Effect.Effect<void> = Effect.asVoid(Effect.repeat(turn, { times: 50 }))
 

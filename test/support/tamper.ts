@@ -1,6 +1,6 @@
 /**
- * A transport for tests, `tamper:NAME`: memory with somebody in the middle, who changes or cuts what passes. Written as a third
- * party would write one.
+ * A transport for tests, `tamper:NAME`: memory with somebody in the middle, who changes or cuts what passes. Written as
+ * a third party would write one.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

@@ -1,4 +1,7 @@
-/** What an HTTP server answers to a dial: whether dialing again can help, what can be done, and nothing that a terminal obeys. */
+/**
+ * What an HTTP server answers to a dial: whether dialing again can help, what can be done, and nothing that a terminal
+ * obeys.
+ */
 import * as fs from "node:fs"
 import type * as http from "node:http"
 import * as https from "node:https"

@@ -1,4 +1,6 @@
-/** Who connects to a ws or wss port of ours and asks for something else: one event each, and each place is free again. */
+/**
+ * Who connects to a ws or wss port of ours and asks for something else: one event each, and each place is free again.
+ */
 import * as fs from "node:fs"
 import * as http from "node:http"
 import * as net from "node:net"

@@ -1,6 +1,6 @@
 /**
- * What a WebSocket of ours hears and says, against a peer that is nothing but a TCP socket: the same on each runtime. As a script it
- * prints the outcomes as JSON.
+ * What a WebSocket of ours hears and says, against a peer that is nothing but a TCP socket: the same on each runtime.
+ * As a script it prints the outcomes as JSON.
  */
 import { createHash } from "node:crypto"
 import * as net from "node:net"

@@ -1,4 +1,7 @@
-/** What breaks the protocol below while a handshake goes on is its reason, on both sides and in each phase: dialing again won't help. */
+/**
+ * What breaks the protocol below while a handshake goes on is its reason, on both sides and in each phase: dialing
+ * again won't help.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"

@@ -1,8 +1,9 @@
 /**
- * A peer on npm multiserver. It does what the JSON lines on its stdin say and tells what happens in JSON lines on its stdout:
+ * A peer on npm multiserver. It does what the JSON lines on its stdin say and tells what happens in JSON lines on its
+ * stdout:
  *
- * {"serve": {stack, reply, ...}}     ->  listening; then for each connection answering (reply whole) and exchanged, or failed
- * {"dial": {address, body, ...}}     ->  exchanged or failed
+ * {"serve": {stack, reply, ...}}     ->  listening; then for each connection answering (reply whole) and exchanged, or
+ * failed {"dial": {address, body, ...}}     ->  exchanged or failed
  *
  * Both take `seed` (its identity) and `appKey`, `serve` also `allow` (public keys), all base64.
  */
@@ -42,7 +43,8 @@ const exchanged = (stream, received, sent, error) =>
 
 const multiserver = (stack, port, { seed, appKey, allow, directory }) => {
   const [transport, transform] = stack.split("~")
-  // Without shs, net needs the half close, or the plugin drops what it owes when our FIN comes. Under shs our goodbye is no FIN.
+  // Without shs, net needs the half close, or the plugin drops what it owes when our FIN comes. Under shs our goodbye
+  // is no FIN.
   const net = () => Net({ host: "127.0.0.1", port, allowHalfOpen: transform !== "shs" })
   const transports = { net, unix: () => Unix({ path: directory }), onion: () => Onion({}) }
   const under = transports[transport]()
@@ -110,7 +112,9 @@ const makeBody = ({ bytes, seed }) => {
   return pieces
 }
 
-/** A source that ends only when as many bytes have come back: where an end of one side is the end of both, as in Tor. */
+/**
+ * A source that ends only when as many bytes have come back: where an end of one side is the end of both, as in Tor.
+ */
 const patience = (bytes) => {
   let missing = bytes
   let waiting

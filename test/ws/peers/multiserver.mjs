@@ -1,9 +1,9 @@
 /**
- * A peer on npm multiserver over WebSockets. It does what the JSON lines on its stdin say and tells what happens in JSON lines on its
- * stdout:
+ * A peer on npm multiserver over WebSockets. It does what the JSON lines on its stdin say and tells what happens in
+ * JSON lines on its stdout:
  *
- * {"serve": {stack, reply, ...}}       ->  listening; then for each connection answering (reply whole) and exchanged, or failed
- * {"dial": {address, body, ...}}       ->  exchanged or failed
+ * {"serve": {stack, reply, ...}}       ->  listening; then for each connection answering (reply whole) and exchanged,
+ * or failed {"dial": {address, body, ...}}       ->  exchanged or failed
  *
  * Both take `seed` (its identity) and `appKey`, base64.
  */

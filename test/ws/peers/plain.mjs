@@ -1,6 +1,7 @@
 /**
- * A plain WebSocket peer on `ws`, which knows nothing of multiserver. It takes the commands and tells the events that its neighbour
- * does: {"serve": {}}, {"dial": {address, body}}. As a server it echoes messages; as a client it closes when all has come back.
+ * A plain WebSocket peer on `ws`, which knows nothing of multiserver. It takes the commands and tells the events that
+ * its neighbour does: {"serve": {}}, {"dial": {address, body}}. As a server it echoes messages; as a client it closes
+ * when all has come back.
  */
 import { createHash } from "node:crypto"
 import { createInterface } from "node:readline"
