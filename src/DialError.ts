@@ -290,7 +290,12 @@ export const TransportReason = Schema.Union([
 export type TransportReason = typeof TransportReason.Type
 
 const AttemptReason = Schema.Union([...TransportReason.members, Unsupported, Insecure, HandshakeError, DialDefect])
-/** Why one attempt failed. */
+/**
+ * Why one attempt failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export type AttemptReason = typeof AttemptReason.Type
 
 /**

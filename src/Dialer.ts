@@ -21,7 +21,12 @@ import { monotonicNow } from "./monotonic.ts"
 
 export type { DialPlan, Timeouts } from "./dial/plan.ts"
 
-/** What `Multiserver.dial` takes besides the addresses. */
+/**
+ * What `Multiserver.dial` takes besides the addresses.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface DialOptions {
   /** By default `inOrder`. */
   readonly plan?: DialPlan

@@ -6,10 +6,20 @@ import type { Room } from "../Port.ts"
 import { plain } from "./rooms.ts"
 import { giveStage, stageBytes, takeStage } from "./stage.ts"
 
-/** `end`: the authenticated end. What follows it is ignored. The other verdicts fail the connection. */
+/**
+ * `end`: the authenticated end. What follows it is ignored. The other verdicts fail the connection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Verdict = "end" | "tampered" | "violation"
 
-/** Opens whole frames, which `opener` finds in what arrives. */
+/**
+ * Opens whole frames, which `opener` finds in what arrives.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Frames {
   /** Length of a head, in bytes. */
   readonly head: number
@@ -29,7 +39,12 @@ export interface Frames {
   readonly openApart?: (sealed: Uint8Array) => Uint8Array | undefined
 }
 
-/** Opens what arrives, however it is cut into chunks. */
+/**
+ * Opens what arrives, however it is cut into chunks.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Opener {
   /**
    * Opens all whole frames. By default in place: `input` belongs to the opener, and later to the reader. Plaintext is

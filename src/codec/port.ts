@@ -8,7 +8,12 @@ import type { Opener, Verdict } from "./frames.ts"
 import { lent, plain } from "./rooms.ts"
 import { giveStage, stageBytes, takeStage } from "./stage.ts"
 
-/** Seals what is written into frames: `head` bytes, then the body in place of its plaintext, then `tail` bytes. */
+/**
+ * Seals what is written into frames: `head` bytes, then the body in place of its plaintext, then `tail` bytes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Sealer {
   readonly head: number
   readonly tail: number
@@ -26,7 +31,12 @@ export interface Sealer {
   readonly sealEnd: (stage: Uint8Array, offset: number) => void
 }
 
-/** Both directions of a codec. */
+/**
+ * Both directions of a codec.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Codec {
   readonly sealer: Sealer
   readonly opener: Opener

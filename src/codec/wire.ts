@@ -5,7 +5,12 @@ import { maxFruitless } from "../fruitless.ts"
 import type { Leaving, Link } from "../Link.ts"
 import type { Port, PortListener } from "../Port.ts"
 
-/** What a handshake talks over. */
+/**
+ * What a handshake talks over.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Wire {
   /** Exactly `length` bytes. An end before them fails with `Truncated`. */
   readonly read: (length: number) => Effect.Effect<Uint8Array, ConnectionReason>

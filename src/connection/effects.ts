@@ -8,7 +8,12 @@ import * as Result from "effect/Result"
 import { type ConnectionError, Defect, locallyClosed, type PortFailure, Reset } from "../ConnectionError.ts"
 import type { Chunks, Port, PortListener } from "../Port.ts"
 
-/** The parts of a connection that carry bytes. */
+/**
+ * The parts of a connection that carry bytes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Effects {
   readonly pull: Pull.Pull<Chunks, ConnectionError>
   readonly writeAll: (chunks: Chunks) => Effect.Effect<void, ConnectionError>

@@ -19,6 +19,9 @@ type State = "open" | "draining" | { readonly shut: PortFailure; readonly last: 
 /**
  * Uses a borrowed chunk at once. If it returns an effect, nothing is read until that effect is done, and the chunk is
  * gone when the effect runs.
+ *
+ * @category models
+ * @since 0.1.0
  */
 // biome-ignore lint/suspicious/noConfusingVoidType: most return nothing
 export type Use<E, R> = (chunk: Uint8Array) => Effect.Effect<unknown, E, R> | void

@@ -28,6 +28,9 @@ import type { DialOptions } from "../Transport.ts"
  *   The handshake of an address with a seed runs alone.
  * - `firstUnderstood`: only the first address whose stack is spoken, as npm multiserver does.
  * - a function: takes the addresses that are understood and returns those to try, in order.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export type DialPlan =
   | "inOrder"
@@ -55,7 +58,12 @@ export interface Candidate {
   readonly upgrade: Stack.Upgrade
 }
 
-/** How long each step of an attempt may take. */
+/**
+ * How long each step of an attempt may take.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface Timeouts {
   /** For the look-up of the host name. By default `Limits.lookup`. */
   readonly lookup?: Duration.Input

@@ -7,7 +7,12 @@ import type { Address } from "../Address.ts"
 import { type HandshakeError, NotAuthorized } from "../HandshakeError.ts"
 import { formatPublicKey, type PublicKey } from "../Identity.ts"
 
-/** A peer that asks to connect, with its key already proved. */
+/**
+ * A peer that asks to connect, with its key already proved.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Applicant {
   readonly publicKey: PublicKey
   /** Where the peer comes from. */

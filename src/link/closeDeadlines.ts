@@ -7,6 +7,9 @@ import { monotonicMillis } from "../monotonic.ts"
 /**
  * One for each Multiserver. When a scope closes, its connections leave one after another. They share one deadline,
  * because a thousand peers that don't read would otherwise take a thousand deadlines.
+ *
+ * @category options
+ * @since 0.1.0
  */
 export class CloseDeadlines {
   private readonly closeMillis: number

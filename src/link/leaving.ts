@@ -32,7 +32,12 @@ const consumed = new LocallyClosed({ why: "consumed" })
 
 type State = "opening" | "open" | "leaving" | "left"
 
-/** Ends a stack, and keeps account of what it has carried. One for each connection. */
+/**
+ * Ends a stack, and keeps account of what it has carried. One for each connection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Leaving implements PortListener {
   private state: State = "opening"
   private port: Port

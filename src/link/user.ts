@@ -2,7 +2,12 @@
 import type { PortFailure } from "../ConnectionError.ts"
 import type { Tag } from "./parting.ts"
 
-/** How many bytes a connection carried, and how it went. Final when the connection's scope is closed. */
+/**
+ * How many bytes a connection carried, and how it went. Final when the connection's scope is closed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Account {
   readonly bytesRead: number
   readonly bytesWritten: number

@@ -10,7 +10,12 @@ import { type BindReason, ListenError, NotListenable } from "../ListenError.ts"
 import * as Stack from "../Stack.ts"
 import type * as Transport from "../Transport.ts"
 
-/** From where an address is to be reached: `device`, `local`, `public`, or several of them. */
+/**
+ * From where an address is to be reached: `device`, `local`, `public`, or several of them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Scopes = Transport.Reach | ReadonlyArray<Transport.Reach>
 
 /** One address that can be bound. */

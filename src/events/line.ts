@@ -1,0 +1,53 @@
+/** An event for a person who reads a log: its line, and its level. */
+import type * as LogLevel from "effect/LogLevel"
+import { oneLine } from "../printable.ts"
+import type { Event } from "./event.ts"
+
+/** How many refusals one event stands for. */
+const timesOf = (count: number): string => (count === 1 ? "" : ` (${count} times)`)
+
+/**
+ * An event as text for people, on one line that is safe to print.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const line = (event: Event): string => {
+  switch (event._tag) {
+    case "Connected":
+      return oneLine(`connected with ${event.remote} in ${event.millis} ms`)
+    case "Closed": {
+      const { bytesRead, bytesWritten, millis, remote, tag } = event
+      return oneLine(`closed ${remote} after ${millis} ms: ${tag}, ${bytesRead} bytes in, ${bytesWritten} bytes out`)
+    }
+    case "HandshakeFailed":
+      return oneLine(`refused ${event.remote || (event.source ?? event.stack)}: ${event.error.message}`)
+    case "Refused":
+      return oneLine(`refused ${event.source ?? event.stack}: ${event.tag}${timesOf(event.count)}`)
+    case "DialFailed":
+      return oneLine(event.error.message)
+    case "Fallback":
+      return oneLine(`${event.address} failed (${event.tag}): going on from ${event.from} to ${event.to}`)
+  }
+}
+
+/**
+ * What peers and the network do is mostly ordinary: `Info`. Somebody should look at a refusal, a dial that fails, a
+ * fallback to another address, and an open connection whose peer breaks the protocol: `Warn`. A defect is a bug in a
+ * program: `Error`.
+ */
+export const levelOf = (event: Event): LogLevel.Severity => {
+  switch (event._tag) {
+    case "Connected":
+      return "Info"
+    case "Closed":
+      if (event.tag === "Defect") return "Error"
+      return event.tag === "Tampered" || event.tag === "ProtocolViolation" ? "Warn" : "Info"
+    case "HandshakeFailed":
+      return event.tag === "Defect" ? "Error" : "Info"
+    case "Refused":
+    case "DialFailed":
+    case "Fallback":
+      return "Warn"
+  }
+}
