@@ -1,6 +1,7 @@
 /**
- * Nothing that a test run says holds a secret of it: when all tests are done, what every process has written to stdout and stderr,
- * and every error, span, log and event, is searched for each secret that any of them has used. A hit fails the run.
+ * Nothing that a test run says holds a secret of it: when all tests are done, what every process has written to stdout
+ * and stderr, and every error, span, log and event, is searched for each secret that any of them has used. A hit fails
+ * the run.
  */
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
@@ -22,8 +23,8 @@ interface Found {
 }
 
 /**
- * Says of each hit where it was, and which secrets are the same one, but nothing of them. There may be much to search, and meanwhile
- * this process has to hear that the last worker has ended: so the search gives way after each block.
+ * Says of each hit where it was, and which secrets are the same one, but nothing of them. There may be much to search,
+ * and meanwhile this process has to hear that the last worker has ended: so the search gives way after each block.
  */
 export const search = async (dir: string): Promise<Found> => {
   const secrets = new Secrets()

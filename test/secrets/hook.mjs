@@ -1,7 +1,7 @@
 /**
- * Loaded into every Node process of a test run, before anything else: writes down the secrets that it uses and what it says, for
- * `globalSetup.ts` to search the one for the other. A secret is what goes through libsodium as one: seeds, secret halves, shared
- * secrets, session keys, and every 32 random bytes.
+ * Loaded into every Node process of a test run, before anything else: writes down the secrets that it uses and what it
+ * says, for `globalSetup.ts` to search the one for the other. A secret is what goes through libsodium as one: seeds,
+ * secret halves, shared secrets, session keys, and every 32 random bytes.
  */
 import { ChildProcess } from "node:child_process"
 import * as fs from "node:fs"

@@ -77,7 +77,10 @@ export class Secrets {
     }
   }
 
-  /** The forms in which any of them was said, each with which it is (its place in the order of bytes is no secret: a short hash). */
+  /**
+   * The forms in which any of them was said, each with which it is (its place in the order of bytes is no secret: a
+   * short hash).
+   */
   findIn(said: Buffer): ReadonlyArray<{ readonly form: string; readonly secret: Buffer }> {
     const hits: Array<{ form: string; secret: Buffer }> = []
     for (const [form, decode] of forms) {

@@ -1,39 +1,9 @@
-/** In each process that runs tests: errors as they are made, spans as they end, events as they are told, and the console. */
-import * as util from "node:util"
-import * as Effect from "effect/Effect"
-import * as Tracer from "effect/Tracer"
+/** For each test file: what its tests say is recorded, under the name of the test that says it. */
 import { beforeEach } from "vitest"
-import * as AddressError from "../../src/AddressError.ts"
-import * as ConnectionError from "../../src/ConnectionError.ts"
-import * as DialError from "../../src/DialError.ts"
-import * as Events from "../../src/Events.ts"
-import * as HandshakeError from "../../src/HandshakeError.ts"
-import * as Identity from "../../src/Identity.ts"
-import * as ListenError from "../../src/ListenError.ts"
 import { recorder } from "./recorder.ts"
+import { begin, kinds } from "./told.ts"
 
-const kinds = ["errors", "spans", "events", "console"] as const
-
-/** The same again says nothing new. */
-const said = new Set<string>()
-const say = (kind: (typeof kinds)[number], text: string): void => {
-  if (said.has(text)) return
-  if (said.size < 10_000) said.add(text)
-  recorder.say(kind, `${text}\n`)
-}
-/** How many of one sort are shown. A sort that says a secret says it each time, and to show a value is dear. */
-const most = 100
-const shown = new Map<string, number>()
-const isEnough = (sort: string): boolean => {
-  const count = (shown.get(sort) ?? 0) + 1
-  shown.set(sort, count)
-  return count > most
-}
-const tagIn = (value: unknown): string =>
-  value instanceof Object && "_tag" in value ? String(value._tag) : String(value)
-
-const show = (value: unknown): string =>
-  util.inspect(value, { depth: 8, maxArrayLength: 200, breakLength: Number.POSITIVE_INFINITY })
+begin()
 
 /** A name that is an address may hold a fixture's seed: who looks for the test finds it without. */
 const named = (name: string): string => name.replace(/[A-Za-z0-9+/_-]{40,}=*/g, "…")
@@ -41,46 +11,3 @@ const named = (name: string): string => name.replace(/[A-Za-z0-9+/_-]{40,}=*/g, 
 beforeEach(({ task }) => {
   for (const kind of kinds) recorder.say(kind, `\n## ${task.file.name} > ${named(task.name)}\n`)
 })
-
-/** A class's parent is asked for when an instance is made: one that tells of it can be put between. */
-for (const module of [AddressError, ConnectionError, DialError, HandshakeError, Identity, ListenError]) {
-  for (const Class of Object.values(module)) {
-    if (typeof Class !== "function" || !(Class.prototype instanceof Error)) continue
-    const parent = new Proxy(Object.getPrototypeOf(Class), {
-      construct: (target, args, Made) => {
-        const error = Reflect.construct(target, args, Made)
-        const reason = tagIn(Reflect.get(error, "reason"))
-        if (!isEnough(`error ${Made.name} ${reason}`))
-          say("errors", `${error.message} ${JSON.stringify(error)} ${show({ ...error })}`)
-        return error
-      }
-    })
-    Object.setPrototypeOf(Class, parent)
-  }
-}
-
-const { end } = Tracer.NativeSpan.prototype
-Tracer.NativeSpan.prototype.end = function (time, exit) {
-  if (!isEnough(`span ${this.name} ${exit._tag}`))
-    say("spans", `${this.name} ${show([this.attributes, this.events, exit])}`)
-  return end.call(this, time, exit)
-}
-
-const told = Effect.map(
-  Events.Events,
-  (sink): Events.Sink =>
-    (event) => {
-      if (!isEnough(`event ${event._tag} ${"tag" in event ? event.tag : ""} ${"stack" in event ? event.stack : ""}`))
-        say("events", `${show(event)} ${JSON.stringify(event)}`)
-      return sink(event)
-    }
-)
-Object.defineProperty(Events.Events, Symbol.iterator, { value: () => told[Symbol.iterator]() })
-
-for (const name of ["log", "error", "warn", "info", "debug", "trace", "dir", "table"] as const) {
-  const print = console[name].bind(console)
-  console[name] = (...args: ReadonlyArray<unknown>) => {
-    say("console", util.format(...args))
-    print(...args)
-  }
-}
