@@ -46,7 +46,7 @@ export const variables = {
   address: {
     name: "MULTISERVER_ADDRESS",
     form: "address",
-    what: "the address of a command that is given none; `bridge` dials it",
+    what: "the address that a command uses when it is given none; `bridge` dials it",
     byDefault: "none",
     readBy: undefined,
     commands: ["listen", "connect", "bridge", "probe", "address"]
@@ -86,7 +86,7 @@ export const variables = {
   dialDenyPrivate: {
     name: "MULTISERVER_DIAL_DENY_PRIVATE",
     form: "boolean",
-    what: "whether only what is public may be dialed",
+    what: "whether only public IPs may be dialed, and nothing of this device or its network",
     byDefault: "`false`",
     readBy: policy,
     commands: dialing
@@ -142,7 +142,7 @@ export const variables = {
   idle: {
     name: "MULTISERVER_IDLE",
     form: "duration",
-    what: "after how long without a byte in either direction a connection fails",
+    what: "how long a connection may be without a byte in either direction before it fails",
     byDefault: "`Infinity`",
     readBy: limits,
     commands: speaking
@@ -158,7 +158,7 @@ export const variables = {
   dialWait: {
     name: "MULTISERVER_DIAL_WAIT",
     form: "duration",
-    what: "how long a dial waits for a place, while as many connect as may",
+    what: "how long a dial waits for a place when as many as may connect at once already do",
     byDefault: "`30 seconds`",
     readBy: limits,
     commands: dialing
@@ -166,7 +166,7 @@ export const variables = {
   dials: {
     name: "MULTISERVER_DIALS",
     form: "count",
-    what: "how many dials may connect at once; more wait",
+    what: "how many dials may connect at once; further dials wait",
     byDefault: "`160`",
     readBy: limits,
     commands: dialing
@@ -174,7 +174,7 @@ export const variables = {
   pendingHandshakes: {
     name: "MULTISERVER_PENDING_HANDSHAKES",
     form: "count",
-    what: "how many accepted connections may be in their handshakes; above it, one of them makes room",
+    what: "how many accepted connections may be in their handshakes; above that, each newcomer ends one of them",
     byDefault: "`1024`",
     readBy: limits,
     commands: listening
@@ -182,7 +182,7 @@ export const variables = {
   connections: {
     name: "MULTISERVER_CONNECTIONS",
     form: "count",
-    what: "how many connections there may be",
+    what: "how many connections may be open or in their handshakes",
     byDefault: "as many as there are file descriptors for",
     readBy: limits,
     commands: listening
@@ -198,7 +198,7 @@ export const variables = {
   sourceRate: {
     name: "MULTISERVER_SOURCE_RATE",
     form: "count",
-    what: "how many newcomers of one source may be answered, or leave after saying something, in a second",
+    what: "how many newcomers of one source may, in a second, be answered, or leave after they have sent something",
     byDefault: "`250`",
     readBy: limits,
     commands: listening
