@@ -2,6 +2,7 @@
  * A connection as one of Effect's `Socket`s, for `effect/rpc`, cluster and channels; and a link over any `Socket`, for
  * a transport that somebody else has written.
  */
+import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -167,8 +168,12 @@ export const fromSocket = (
         Effect.andThen(Scope.close(scope, Exit.interrupt()))
       )
       return yield* fromEffects({
+        // Copies, because a socket may hand on memory that its peer keeps, and codecs open frames where they lie.
         pull: Effect.catch(
-          pull,
+          Effect.map(
+            pull,
+            Arr.map((chunk) => new Uint8Array(chunk))
+          ),
           (error): Pull.Pull<never, ConnectionError> => (isCleanEnd(error) ? Cause.done() : Effect.fail(fail(error)))
         ),
         writeAll: (chunks) => Effect.mapError(writer.writeAll(chunks), fail),

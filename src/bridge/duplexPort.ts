@@ -1,10 +1,14 @@
-/** The port of any of Node's `Duplex` streams of bytes. */
+/**
+ * The port of any of Node's `Duplex` streams of bytes. It copies what it reads and what it writes, because such a
+ * stream may hand on the very memory that was written into it, and codecs open frames where they lie.
+ */
 import type { Duplex } from "node:stream"
 import { locallyClosed, type PortFailure, ProtocolViolation, Reset } from "../ConnectionError.ts"
 import type { Chunks, Port, PortListener } from "../Port.ts"
 
 export class DuplexPort implements Port {
   readonly halfClose: boolean
+  readonly copies = true
   failure: PortFailure | undefined
   private readonly duplex: Duplex
   private listener: PortListener | undefined
@@ -43,7 +47,7 @@ export class DuplexPort implements Port {
     if (this.failure !== undefined && this.duplex.destroyed) return undefined
     const chunk: unknown = this.duplex.read()
     if (chunk === null) return undefined
-    if (chunk instanceof Uint8Array) return [chunk]
+    if (chunk instanceof Uint8Array) return [new Uint8Array(chunk)]
     this.fail(new ProtocolViolation({ detail: "the stream gives something else than bytes" }))
     this.duplex.destroy()
     return undefined
@@ -63,11 +67,11 @@ export class DuplexPort implements Port {
       return true
     }
     this.unwritten += bytes.length
-    this.duplex.write(bytes, () => {
+    this.duplex.write(new Uint8Array(bytes), () => {
       this.unwritten -= bytes.length
       this.listener?.drained()
     })
-    return false
+    return true
   }
 
   get pending(): number {
