@@ -165,7 +165,7 @@ const demo = Effect.gen(function* () {
       if (event._tag === "HandshakeFailed") said = event.error.message
     })
   const listener = yield* Multiserver.listen(["net:127.0.0.1:0~shs", "memory:demo~shs"]).pipe(
-    Effect.provide(speaking(server, { authorize }).pipe(Layer.provide(Layer.succeed(Events.Events, onEvent))))
+    Effect.provide(speaking(server, { authorize }).pipe(Layer.provide(Events.layer(onEvent))))
   )
   yield* Effect.forkScoped(listener.run(echo))
   const [net, memory] = listener.addresses()

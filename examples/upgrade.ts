@@ -70,7 +70,9 @@ const today = Multiserver.layer(["net~noise", "net~shs"]).pipe(
   Layer.provide(Policy.layer({ order: Policy.prefer("noise", "shs") })),
   Layer.provide(
     Events.layer((event) =>
-      event._tag === "Fallback" ? Console.log(`fallback from ${event.from} to ${event.to}: ${event.tag}`) : Effect.void
+      event._tag === "Fallback"
+        ? Console.log(`fallback from ${event.from} to ${event.to}: ${event.failed.reason._tag}`)
+        : Effect.void
     )
   )
 )

@@ -9,9 +9,10 @@
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { fileURLToPath } from "node:url"
 import ts from "typescript-5.9"
 
-const root = new URL("../", import.meta.url).pathname
+const root = fileURLToPath(new URL("../", import.meta.url))
 const { exports } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"))
 
 /** The sources of the modules that have a name in `exports`. */
@@ -47,6 +48,23 @@ const report = (node: ts.Node, fault: string): void => {
 const isOurs = (symbol: ts.Symbol): boolean =>
   symbol.declarations?.some((each) => each.getSourceFile().fileName.startsWith(path.join(root, "src"))) ?? false
 
+/** What the reference is sorted by. */
+const categories = [
+  ...["accessors", "combinators", "configuration", "constants", "constructors", "conversions", "errors", "events"],
+  ...["guards", "layers", "models", "options", "predicates", "references", "rules", "schemas", "services", "sinks"],
+  "type IDs"
+]
+
+/** The tags that each export has, and whether a text is one of theirs. */
+const tagged: ReadonlyArray<readonly [string, (text: string) => boolean]> = [
+  ["category", (text) => categories.includes(text)],
+  ["since", (text) => /^\d+\.\d+\.\d+$/.test(text)]
+]
+
+/** Whether the file begins with a docstring of its own, which is not that of its first declaration. */
+const isModuleDocumented = ({ text }: ts.SourceFile): boolean =>
+  /^\/\*\*(?:(?!\*\/).)*\*\/\n(?:\n|import |export (?:type )?[*{])/s.test(text)
+
 const seen = new Set<ts.Symbol>()
 
 /** A type and a value of one name are one thing, whose docstring stands at either. */
@@ -61,9 +79,10 @@ const visit = (exported: ts.Symbol): void => {
     return
   }
   if (symbol.getDocumentationComment(checker).length === 0) report(declaration, `${symbol.name} has no docstring`)
-  const tags = symbol.getJsDocTags(checker).map(({ name }) => name)
-  for (const tag of ["category", "since"]) {
-    if (!tags.includes(tag)) report(declaration, `${symbol.name} has no @${tag}`)
+  const tags = symbol.getJsDocTags(checker)
+  for (const [tag, isKnown] of tagged) {
+    const texts = tags.filter(({ name }) => name === tag).map(({ text }) => ts.displayPartsToString(text))
+    if (texts.length === 0 || !texts.every(isKnown)) report(declaration, `${symbol.name} has no good @${tag}`)
   }
 }
 
@@ -74,7 +93,7 @@ for (const file of modules) {
     faults.push(`${path.relative(root, file)}: no module`)
     continue
   }
-  if (!source.text.startsWith("/**")) faults.push(`${path.relative(root, file)}:1 the module has no docstring`)
+  if (!isModuleDocumented(source)) faults.push(`${path.relative(root, file)}:1 the module has no docstring`)
   for (const each of checker.getExportsOfModule(symbol)) {
     visit(each)
     if (!doors.includes(file)) continue
@@ -85,7 +104,12 @@ for (const file of modules) {
   }
 }
 
-const tracked = execFileSync("git", ["ls-files", "*.ts", "*.mjs"], { cwd: root, encoding: "utf8" }).trim().split("\n")
+const tracked = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "*.ts", "*.mjs"], {
+  cwd: root,
+  encoding: "utf8"
+})
+  .trim()
+  .split("\n")
 for (const file of tracked.filter((each) => fs.existsSync(path.join(root, each)))) {
   const lines = fs.readFileSync(path.join(root, file), "utf8").split("\n")
   for (const [i, line] of lines.entries()) {

@@ -39,7 +39,7 @@ export const mainNetwork: AppKey = Redacted.make(
  * The app key that `Shs.layer` and `Noise.layer` read when they are built. By default that of Secure Scuttlebutt's main
  * network. Provide it to these layers, or to anything that contains them.
  *
- * @category services
+ * @category references
  * @since 0.1.0
  */
 export const AppKey: Context.Reference<AppKey> = Context.Reference("effect-multiserver/AppKey", {
@@ -91,7 +91,7 @@ const fromVariable = Config.Redacted(variables.appKey.name)
 /**
  * An app key from configuration, base64 of 32 bytes; by default `MULTISERVER_APP_KEY`.
  *
- * @category constructors
+ * @category configuration
  * @since 0.1.0
  */
 export const config = (source: Config.Config<Redacted.Redacted<string>> = fromVariable): Config.Config<AppKey> =>

@@ -5,8 +5,8 @@
  * Each of them handles a batch of chunks in one operation.
  */
 import * as Effect from "effect/Effect"
-import * as Effectable from "effect/Effectable"
 import { NodeInspectSymbol } from "effect/Inspectable"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
@@ -16,6 +16,7 @@ import { type Address, format } from "./Address.ts"
 import * as Codec from "./Codec.ts"
 import type { ConnectionError } from "./ConnectionError.ts"
 import { type Effects, EffectsPort } from "./connection/effects.ts"
+import { Closed, End, Flush } from "./connection/operations.ts"
 import { Reader, type Use } from "./connection/reader.ts"
 import { Writer } from "./connection/writer.ts"
 import { defaults } from "./Limits.ts"
@@ -25,7 +26,7 @@ import type { Chunks } from "./Port.ts"
 
 export type { Effects } from "./connection/effects.ts"
 export type { Use } from "./connection/reader.ts"
-export type { Account, Who } from "./Link.ts"
+export type { Account, AccountTag, Who } from "./Link.ts"
 export * from "./Peer.ts"
 export type { Chunks } from "./Port.ts"
 
@@ -71,7 +72,7 @@ export interface Connection {
   readonly peer: Peer
   /** Where the peer comes from, as far as the transport knows: an IP, for example, or a key. */
   readonly source: string | undefined
-  /** The value that `authorize` returned for the peer. */
+  /** The value that `authorize` gave for the peer, as `Option.some`. `authorizedAs` gives it a type. */
   readonly authorized: unknown
   /**
    * Bytes that both ends of this session have and no other session has: for binding something else to this session.
@@ -89,41 +90,6 @@ const TypeId = "~effect-multiserver/Connection"
  * @since 0.1.0
  */
 export const isConnection = (value: unknown): value is Connection => Predicate.hasProperty(value, TypeId)
-
-// These effects hold an object instead of a closure over it. That saves 64 bytes each while a connection is open.
-
-class Flush extends Effectable.Class<void, ConnectionError> {
-  private readonly writer: Writer
-  constructor(writer: Writer) {
-    super()
-    this.writer = writer
-  }
-  asEffect() {
-    return this.writer.flush()
-  }
-}
-
-class End extends Effectable.Class<void, ConnectionError> {
-  private readonly writer: Writer
-  constructor(writer: Writer) {
-    super()
-    this.writer = writer
-  }
-  asEffect() {
-    return this.writer.end()
-  }
-}
-
-class Closed extends Effectable.Class<Link.Account> {
-  private readonly reader: Reader
-  constructor(reader: Reader) {
-    super()
-    this.reader = reader
-  }
-  asEffect() {
-    return this.reader.closed()
-  }
-}
 
 /** A connection over a port. Its reader and writer are private (`#`), so that a copy of it can't reach them. */
 class Made implements Connection {
@@ -168,6 +134,8 @@ class Made implements Connection {
     return TypeId
   }
   private get state(): "open" | "closed" {
+    // Something that only inherits from a connection has none of its own.
+    if (!(#reader in this)) return "closed"
     return this.#reader.isShut || this.#reader.leaving.isOver ? "closed" : "open"
   }
   toString(): string {
@@ -292,6 +260,15 @@ export const broken = (connection: Connection): Effect.Effect<never, ConnectionE
     // A flush that has nothing to do fails with the error of the connection.
     tag === "end" || tag === "closed" ? Effect.never : Effect.andThen(connection.flush, Effect.never)
   )
+
+/**
+ * The value that `authorize` gave for the peer, if it is of this kind: `authorizedAs(connection, Schema.is(User))`.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const authorizedAs = <A>({ authorized }: Connection, is: (value: unknown) => value is A): Option.Option<A> =>
+  is(authorized) ? Option.some(authorized) : Option.none()
 
 // -----------------------------------------------------------------------------
 // views

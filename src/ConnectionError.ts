@@ -1,7 +1,7 @@
 /** Why an open connection failed: one tagged error with a closed set of reasons. */
 import * as Schema from "effect/Schema"
 import { Other } from "./OtherReason.ts"
-import { oneLine, printable } from "./printable.ts"
+import { oneLine, printable, textOf } from "./printable.ts"
 import { cause } from "./schema/cause.ts"
 
 export { Other } from "./OtherReason.ts"
@@ -66,19 +66,34 @@ export class ProtocolViolation extends Schema.TaggedError<ProtocolViolation>()("
   }
 }
 /**
- * The peer stopped answering, did not take in time what was left to send, or the connection was idle too long.
+ * This side has waited long enough.
  *
  * @category errors
  * @since 0.1.0
  */
-export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", { cause }) {
+export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", {
+  /**
+   * `silent`: the peer, or the network to it, has stopped answering. `idle`: for the `idle` time of `Limits`, no byte
+   * was carried. `stopping`: the listener has stopped, and the peer did not take in time what was left to send.
+   */
+  why: Schema.Literals(["silent", "idle", "stopping"]),
+  /** The system's error, if there is one. */
+  cause
+}) {
   override get message(): string {
-    return "the peer stopped answering"
+    return timeouts[this.why]
   }
   get isRetryable(): boolean {
     return true
   }
 }
+
+const timeouts = {
+  silent: "the peer stopped answering",
+  idle: "nothing was carried in either direction for the idle time (Limits.idle)",
+  stopping: "this side stops, and the peer did not take in time what was left to send"
+}
+
 /**
  * This side closed the connection.
  *
@@ -117,25 +132,33 @@ export const locallyClosed = new LocallyClosed({ why: "closed" })
  */
 export const draining = new LocallyClosed({ why: "draining" })
 
-const ConnectionReason = Schema.Union([Truncated, Tampered, Reset, ProtocolViolation, TimedOut, LocallyClosed, Other])
 /**
  * Why an open connection failed.
  *
  * @category errors
  * @since 0.1.0
  */
+export const ConnectionReason = Schema.Union([
+  Truncated,
+  Tampered,
+  Reset,
+  ProtocolViolation,
+  TimedOut,
+  LocallyClosed,
+  Other
+])
 export type ConnectionReason = typeof ConnectionReason.Type
 
 /**
  * Code that the connection is made of threw: a codec, a port or effects. The network is not at fault, so this is not a
- * reason of a `ConnectionError`: reads and writes die with `cause`. Accounts and events have its tag.
+ * reason of a `ConnectionError`: reads and writes die with `cause`. Accounts and events have it as the failure.
  *
  * @category errors
  * @since 0.1.0
  */
 export class Defect extends Schema.TaggedError<Defect>()("Defect", { cause: Schema.Defect() }) {
   override get message(): string {
-    return `a defect in the code of a protocol or a transport: ${printable(String(this.cause))}`
+    return `a defect in the code of a protocol or a transport: ${printable(textOf(this.cause))}`
   }
   get isRetryable(): boolean {
     return false
@@ -176,7 +199,7 @@ export class ConnectionError extends Schema.TaggedError<ConnectionError>("effect
 /**
  * Whether a `pull` failed because its listener drains: finish what you owe, and return. Nothing is broken.
  *
- * @category guards
+ * @category predicates
  * @since 0.1.0
  */
 export const isDraining = (error: unknown): boolean =>

@@ -1,11 +1,14 @@
 /** Why a dial failed: one tagged error. Each reason says what failed, where, and what to do. */
 import * as Schema from "effect/Schema"
+import { Tls } from "./dialError/tls.ts"
+import { Unreachable } from "./dialError/unreachable.ts"
 import { HandshakeError } from "./HandshakeError.ts"
-import { isOfTheMoment } from "./httpStatus.ts"
 import { Other } from "./OtherReason.ts"
-import { oneLine, printable } from "./printable.ts"
+import { oneLine, printable, textOf } from "./printable.ts"
 import { cause } from "./schema/cause.ts"
 
+export { Tls } from "./dialError/tls.ts"
+export { Unreachable } from "./dialError/unreachable.ts"
 export { Other } from "./OtherReason.ts"
 
 /**
@@ -36,7 +39,11 @@ export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported"
  * @category errors
  * @since 0.1.0
  */
-export class NotDialable extends Schema.TaggedError<NotDialable>()("NotDialable", { detail: Schema.String }) {
+export class NotDialable extends Schema.TaggedError<NotDialable>()("NotDialable", {
+  detail: Schema.String,
+  /** What went wrong, if there is more to know. */
+  cause
+}) {
   override get message(): string {
     return `not an address to dial: ${this.detail}`
   }
@@ -103,7 +110,7 @@ export class NameNotFound extends Schema.TaggedError<NameNotFound>()("NameNotFou
 }
 
 /**
- * Nothing listens there.
+ * Nothing listens there, or what listens has no room.
  *
  * @category errors
  * @since 0.1.0
@@ -117,50 +124,6 @@ export class Refused extends Schema.TaggedError<Refused>()("Refused", {
   }
   get isRetryable(): boolean {
     return true
-  }
-}
-
-/** An HTTP server's answer to a request for a WebSocket: its status, and where it redirects to, if it does. */
-const HttpAnswer = Schema.Struct({ status: Schema.Int, location: Schema.optionalKey(Schema.String) })
-
-/** What the user can do about such an answer. */
-const advice = ({ location, status }: typeof HttpAnswer.Type): string => {
-  if (status >= 300 && status < 400) {
-    return location === undefined
-      ? "it redirects, but does not say where to"
-      : `it redirects to ${location}: dial that, if you trust it`
-  }
-  if (status === 401 || status === 407) return "it wants credentials: pass them as request headers"
-  if (status === 403) return "it may want credentials, or another origin or host name"
-  if (status === 404 || status === 410) return "there is no WebSocket at this path"
-  return status < 300 || status === 426
-    ? "there is a web server, and no WebSocket at this path"
-    : "see what its operator says"
-}
-
-/**
- * There is no way to the peer. `code` is the system's error code, or for example `HTTP_404` from an HTTP server.
- *
- * @category errors
- * @since 0.1.0
- */
-export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", {
-  code: Schema.String,
-  /** The HTTP server's answer, if there was one. Its texts are made safe to print. */
-  http: Schema.optionalKey(HttpAnswer),
-  /** The system's error. */
-  cause
-}) {
-  override get message(): string {
-    // These codes of Node's HTTP parser mean that the answer is not HTTP.
-    if (this.code.startsWith("HPE_")) return `what answers there does not speak HTTP (${this.code})`
-    return this.http === undefined
-      ? `unreachable (${this.code})`
-      : `unreachable (${this.code}): an HTTP server answered ${this.http.status}; ${advice(this.http)}`
-  }
-  /** Not after an HTTP server's answer, unless that may differ the next time: 408, 425, 429 and 5xx. */
-  get isRetryable(): boolean {
-    return this.http === undefined || isOfTheMoment(this.http.status)
   }
 }
 
@@ -203,67 +166,42 @@ export class DialTimedOut extends Schema.TaggedError<DialTimedOut>()("TimedOut",
    * `handshake`: the peer. `dial`: all of these together, which has a deadline only if the caller sets one.
    */
   phase: Schema.Literals(["place", "lookup", "connect", "handshake", "dial"]),
-  millis: Schema.Number
+  millis: Schema.Finite,
+  /** Of the phase `dial`: the addresses that had failed by then, with the tags and messages of their reasons. */
+  before: Schema.optionalKey(
+    Schema.Array(Schema.Struct({ address: Schema.String, tag: Schema.String, message: Schema.String }))
+  )
 }) {
   override get message(): string {
-    return late[this.phase](`${this.millis} ms`)
+    const before = (this.before ?? []).map(({ address, message }) => `; ${address}: ${message}`)
+    return late[this.phase](`${this.millis} ms`) + before.join("")
   }
   get isRetryable(): boolean {
     return true
   }
 }
 
-/** The system's error codes for a connection that broke. They don't mean that the peer's TLS is at fault. */
-const broken = /^(ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN|EHOSTDOWN)$/
-
-/** OpenSSL's errors for bytes that are not TLS at all, such as a plain HTTP server's. */
-const notTls = /wrong[ _]version[ _]number|packet[ _]length[ _]too[ _]long|http[ _]request/i
-
-/** Node may pass on OpenSSL's whole error line, with a thread and a source file. The reason is one field of it. */
-const reasonOf = (detail: string): string => /:SSL routines:[^:]*:([^:]+):/.exec(detail)?.[1] ?? detail
-
-/**
- * TLS could not be set up.
- *
- * @category errors
- * @since 0.1.0
- */
-export class Tls extends Schema.TaggedError<Tls>()("Tls", {
-  code: Schema.String,
-  detail: Schema.String,
-  /** The system's error. Errors that may quote a certificate are only in `detail`, where they are safe to print. */
-  cause
-}) {
-  override get message(): string {
-    const code = printable(this.code)
-    if (notTls.test(`${this.code} ${this.detail}`)) return `TLS: what answers there does not speak TLS (${code})`
-    return `TLS: ${printable(reasonOf(this.detail))} (${code})`
-  }
-  /** Only when the connection broke. A certificate that is not trusted now will not be trusted the next time. */
-  get isRetryable(): boolean {
-    return broken.test(this.code)
-  }
-}
-
 const code = {
+  plan: "that judges the address",
   place: "of the dialer",
   lookup: "of the resolver",
   connect: "of the transport"
 }
 
 /**
- * Code threw before the handshakes began. The dial dies with `cause`, and its `DialFailed` event has this reason.
+ * Code threw before the handshakes began. The dial dies with `cause`, and its `DialFailed` event has this reason. Code
+ * that threw while the dial was planned (phase `plan`) only takes its address away: then this is a reason like others.
  *
  * @category errors
  * @since 0.1.0
  */
 export class DialDefect extends Schema.TaggedError<DialDefect>()("Defect", {
   /** What the dial was doing. */
-  phase: Schema.Literals(["place", "lookup", "connect"]),
+  phase: Schema.Literals(["plan", "place", "lookup", "connect"]),
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    return `a defect in the code ${code[this.phase]}: ${printable(String(this.cause))}`
+    return `a defect in the code ${code[this.phase]}: ${printable(textOf(this.cause))}`
   }
   get isRetryable(): boolean {
     return false
@@ -289,13 +227,19 @@ export const TransportReason = Schema.Union([
 ])
 export type TransportReason = typeof TransportReason.Type
 
-const AttemptReason = Schema.Union([...TransportReason.members, Unsupported, Insecure, HandshakeError, DialDefect])
 /**
  * Why one attempt failed.
  *
  * @category errors
  * @since 0.1.0
  */
+export const AttemptReason = Schema.Union([
+  ...TransportReason.members,
+  Unsupported,
+  Insecure,
+  HandshakeError,
+  DialDefect
+])
 export type AttemptReason = typeof AttemptReason.Type
 
 /**

@@ -41,8 +41,8 @@ const inOrder = (
   environment: Environment,
   [candidate, ...rest]: Arr.NonEmptyReadonlyArray<Candidate>,
   failed: Array<Attempt>
-): Effect.Effect<Connection.Connection, AttemptReason, Scope.Scope> =>
-  attempt(environment, candidate, failed).pipe(
+): Effect.Effect<Connection.Connection, AttemptReason, Scope.Scope> => {
+  const tried = attempt(environment, candidate, failed).pipe(
     Effect.map(({ value }) => value.connection),
     Effect.catch((reason) => {
       failed.push({ address: format(candidate.address), reason })
@@ -50,6 +50,12 @@ const inOrder = (
       return Effect.andThen(fallback(environment, candidate, rest[0], reason), inOrder(environment, rest, failed))
     })
   )
+  if (!Arr.isArrayNonEmpty(rest)) return tried
+  // As in a race, code of one address that throws takes no other address away. If all others fail, the dial dies.
+  return Effect.catchDefect(tried, (defect) =>
+    Effect.catch(inOrder(environment, rest, failed), () => Effect.die(defect))
+  )
+}
 
 /** The error of a dial: the reason of the one address that was tried, or the reasons of all addresses. */
 const dialError = (
@@ -64,24 +70,31 @@ const dialError = (
     : new DialError({ address: format(addresses), reason: new AllFailed({ attempts }) })
 }
 
+/** The time for all attempts has passed. */
+class TimeIsUp {
+  readonly millis: number
+  constructor(millis: number) {
+    this.millis = millis
+  }
+}
+
 /**
- * Fails with the reason when the time has passed. A connection that was opened at that very moment is closed, because
- * the caller never gets it.
+ * Fails when the time has passed. A connection that was opened at that very moment is closed: its caller never gets it.
  */
-const within = <E, E2>(
+const within = <E>(
   timeout: Duration.Input,
-  tried: Effect.Effect<Connection.Connection, E, Scope.Scope>,
-  timedOut: (reason: DialTimedOut) => Effect.Effect<never, E2>
-): Effect.Effect<Connection.Connection, E | E2, Scope.Scope> =>
-  Effect.map(
-    inOwnScope(
-      Effect.timeoutOrElse(tried, {
-        duration: timeout,
-        orElse: () => timedOut(new DialTimedOut({ phase: "dial", millis: Duration.toMillis(timeout) }))
-      })
-    ),
-    ({ value }) => value
-  )
+  tried: Effect.Effect<Connection.Connection, E, Scope.Scope>
+): Effect.Effect<Connection.Connection, E | TimeIsUp, Scope.Scope> => {
+  const millis = Math.max(0, Duration.toMillis(timeout))
+  const orElse = () => Effect.fail(new TimeIsUp(millis))
+  return Effect.map(inOwnScope(Effect.timeoutOrElse(tried, { duration: millis, orElse })), ({ value }) => value)
+}
+
+/** Says of the addresses that had failed by then why. */
+const timedOut = ({ millis }: TimeIsUp, failed: ReadonlyArray<Attempt>): DialTimedOut => {
+  const before = failed.map(({ address, reason }) => ({ address, tag: reason._tag, message: reason.message }))
+  return new DialTimedOut({ phase: "dial", millis, ...(before.length > 0 && { before }) })
+}
 
 /** Dials addresses of one peer. */
 export const dial = (
@@ -92,20 +105,21 @@ export const dial = (
   Effect.flatMap(monotonicNow, (started) => {
     const { candidates, notTried } = planDial(environment, addresses, { plan: dialPlan, timeouts })
     const failed = [...notTried]
-    const failWith = (error: DialError) =>
-      Effect.flatMap(monotonicNow, (now) =>
-        Effect.andThen(
-          environment.emit({ _tag: "DialFailed", error, millis: Math.round(now - started) }),
-          Effect.fail(error)
-        )
-      )
-    const fail = Effect.suspend(() => failWith(dialError(addresses, notTried, failed.slice(notTried.length))))
-    if (!Arr.isReadonlyArrayNonEmpty(candidates)) return fail
+    const errorOf = (reason?: AttemptReason | TimeIsUp): DialError =>
+      reason instanceof TimeIsUp
+        ? new DialError({ address: format(addresses), reason: timedOut(reason, failed) })
+        : dialError(addresses, notTried, failed.slice(notTried.length))
+    const fail = (reason?: AttemptReason | TimeIsUp) =>
+      Effect.flatMap(monotonicNow, (now) => {
+        const error = errorOf(reason)
+        const event = { _tag: "DialFailed", error, millis: Math.round(now - started) } as const
+        return Effect.andThen(environment.emit(event), Effect.fail(error))
+      })
+    if (!Arr.isReadonlyArrayNonEmpty(candidates)) return fail()
     const tryThem = dialPlan === "race" && candidates.length > 1 ? race : inOrder
-    const tried = Effect.catch(tryThem(environment, candidates, failed), () => fail)
-    return timeout === undefined
-      ? tried
-      : within(timeout, tried, (reason) => failWith(new DialError({ address: format(addresses), reason })))
+    const tried = tryThem(environment, candidates, failed)
+    // Outside of the time: a sink of events that is slow makes no timeout of another failure.
+    return Effect.catch(timeout === undefined ? tried : within(timeout, tried), fail)
   }).pipe(
     environment.spanned({
       name: "Multiserver.dial",

@@ -1,6 +1,6 @@
 /**
  * Events: a record of each thing that happens to a connection, such as `Connected`, `Closed` and `HandshakeFailed`.
- * `Events` is a reference to the sink that receives them, which by default does nothing. It is read where a Multiserver
+ * `Events` is a reference to the sinks that receive them: by default there are none. It is read where a Multiserver
  * layer is built. `log`, `metrics` and the command's `--json` are sinks.
  */
 import * as Context from "effect/Context"
@@ -10,7 +10,6 @@ import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
 import type { Event } from "./events/event.ts"
 import { levelOf, line } from "./events/line.ts"
-import { guardedEffect } from "./guarded.ts"
 
 export * from "./events/event.ts"
 export { line } from "./events/line.ts"
@@ -22,7 +21,7 @@ export { metrics } from "./events/metrics.ts"
 
 /**
  * Receives each event. If it dies, that is logged, and nothing else ends. Connections wait for it, so it should be
- * quick: after the `close` time of `Limits` it is interrupted, and the event is lost.
+ * quick: after the `close` time of `Limits` it is interrupted, and the event is lost. That costs other sinks nothing.
  *
  * @category models
  * @since 0.1.0
@@ -30,33 +29,29 @@ export { metrics } from "./events/metrics.ts"
 export type Sink = (event: Event) => Effect.Effect<void>
 
 /**
- * The default sink, which ignores all events.
- *
- * @category sinks
- * @since 0.1.0
- */
-export const nobody: Sink = () => Effect.void
-
-/**
- * The sink of a Multiserver, read where its layer is built. By default `nobody`.
+ * The sinks of a Multiserver, read where its layer is built. By default there are none.
  *
  * @category references
  * @since 0.1.0
  */
-export const Events: Context.Reference<Sink> = Context.Reference("effect-multiserver/Events", {
-  defaultValue: () => nobody
-})
+export const Events: Context.Reference<ReadonlyArray<Sink>> = Context.Reference<ReadonlyArray<Sink>>(
+  "effect-multiserver/Events",
+  { defaultValue: () => [] }
+)
 
 /**
- * Gives these sinks to the Multiserver layers that are built with it. Each sink receives all events.
+ * Gives these sinks to the Multiserver layers to which it is provided, beside the sinks that are provided to this layer
+ * itself. Each sink receives all events. Of two such layers in one `Layer.provide([...])` only the last counts: give
+ * all sinks to one.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (...sinks: ReadonlyArray<Sink>): Layer.Layer<never> => {
-  const guarded = sinks.map((sink) => guardedEffect("a sink of events failed", sink))
-  return Layer.succeed(Events, (event) => Effect.forEach(guarded, (sink) => sink(event), { discard: true }))
-}
+export const layer = (...sinks: ReadonlyArray<Sink>): Layer.Layer<never> =>
+  Layer.effect(
+    Events,
+    Effect.map(Events, (others) => [...others, ...sinks])
+  )
 
 // -----------------------------------------------------------------------------
 // the log
@@ -71,7 +66,7 @@ export const layer = (...sinks: ReadonlyArray<Sink>): Layer.Layer<never> => {
 export const log: Sink = (event) => Effect.logWithLevel(levelOf(event))(line(event))
 
 /**
- * Logs each event on one line, with the loggers of the program.
+ * Logs each event on one line, with the loggers of the program: `layer(log)`.
  *
  * @category layers
  * @since 0.1.0
@@ -91,8 +86,9 @@ export const layerLog: Layer.Layer<never> = layer(log)
 export class Hub extends Context.Service<Hub, PubSub.PubSub<Event>>()("effect-multiserver/Events/Hub") {}
 
 /**
- * Gives the events of a Multiserver to `stream`, and to other sinks. No connection waits for a slow reader of the
- * stream: of the events that it has not read, the last `capacity` are kept (by default 1,024).
+ * Gives the events of a Multiserver to `stream`, and to these sinks, as `layer` does. No connection waits for a slow
+ * reader of the stream: of the events that it has not read, the last `capacity` are kept (by default 1,024). When the
+ * layer is released, the streams end.
  *
  * @category layers
  * @since 0.1.0
@@ -102,7 +98,7 @@ export const layerStream = (
   ...sinks: ReadonlyArray<Sink>
 ): Layer.Layer<Hub> =>
   Layer.unwrap(
-    Effect.map(PubSub.sliding<Event>(capacity), (hub) =>
+    Effect.map(Effect.acquireRelease(PubSub.sliding<Event>(capacity), PubSub.shutdown), (hub) =>
       Layer.merge(
         Layer.succeed(Hub, hub),
         layer((event) => Effect.asVoid(PubSub.publish(hub, event)), ...sinks)

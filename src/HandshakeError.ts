@@ -1,7 +1,8 @@
 /** Why a handshake failed: which protocol, in which phase, and who is to blame. */
 import * as Schema from "effect/Schema"
 import { Other } from "./OtherReason.ts"
-import { oneLine, printable } from "./printable.ts"
+import { oneLine, printable, textOf } from "./printable.ts"
+import { cause } from "./schema/cause.ts"
 
 export { Other } from "./OtherReason.ts"
 
@@ -63,10 +64,14 @@ export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAutho
   /** The peer's public key, base64. */
   publicKey: Schema.String,
   /** Whether `authorize` failed or died instead of answering. */
-  failed: Schema.Boolean
+  failed: Schema.Boolean,
+  /** What it failed with or died of. */
+  cause
 }) {
   override get message(): string {
-    return this.failed ? `authorize failed for ${this.publicKey}` : `the key ${this.publicKey} is not allowed`
+    if (!this.failed) return `the key ${this.publicKey} is not allowed`
+    const why = this.cause === undefined ? "" : `: ${printable(textOf(this.cause))}`
+    return `authorize failed for ${this.publicKey}${why}`
   }
   get isRetryable(): boolean {
     return false
@@ -86,7 +91,9 @@ export class Rejected extends Schema.TaggedError<Rejected>()("Rejected", {
    * Whether only a peer that holds the key of the address can read this side's hello, as in noise. If so, a peer that
    * hangs up after the hello may hold another key, and a peer that hangs up later does hold this one.
    */
-  helloIsSealed: Schema.optionalKey(Schema.Boolean)
+  helloIsSealed: Schema.optionalKey(Schema.Boolean),
+  /** The `ConnectionReason` for which nothing more came. */
+  cause
 }) {
   override get message(): string {
     return `the peer hung up ${(this.helloIsSealed === true ? sealedRejections : rejections)[this.after]}`
@@ -118,7 +125,7 @@ const sealedRejections = {
  * @since 0.1.0
  */
 export class HandshakeTimedOut extends Schema.TaggedError<HandshakeTimedOut>()("TimedOut", {
-  millis: Schema.Number
+  millis: Schema.Finite
 }) {
   override get message(): string {
     return `not finished within ${this.millis} ms`
@@ -167,14 +174,20 @@ export class HandshakeDraining extends Schema.TaggedError<HandshakeDraining>()("
  */
 export class HandshakeDefect extends Schema.TaggedError<HandshakeDefect>()("Defect", { cause: Schema.Defect() }) {
   override get message(): string {
-    return `a defect in the protocol's code: ${printable(String(this.cause))}`
+    return `a defect in the protocol's code: ${printable(textOf(this.cause))}`
   }
   get isRetryable(): boolean {
     return false
   }
 }
 
-const HandshakeReason = Schema.Union([
+/**
+ * Why a handshake failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const HandshakeReason = Schema.Union([
   PeerMisbehaved,
   WrongNetwork,
   WrongPeer,
@@ -186,12 +199,6 @@ const HandshakeReason = Schema.Union([
   HandshakeDefect,
   Other
 ])
-/**
- * Why a handshake failed.
- *
- * @category errors
- * @since 0.1.0
- */
 export type HandshakeReason = typeof HandshakeReason.Type
 
 /**

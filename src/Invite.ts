@@ -98,6 +98,8 @@ const rewriteLegacy = (invite: string): Rewritten | undefined => {
   const at = body.indexOf(":@")
   const tilde = body.indexOf("~")
   if (at < 0 || tilde < at || !body.slice(at, tilde).endsWith(suffix)) return undefined
+  // The older form ends with the seed: it has no further sections.
+  if (body.includes("~", tilde + 1)) return undefined
   const where = body.slice(0, at)
   const before = `${/\.onion:\d*$/i.test(where) ? "onion" : "net"}:`
   const key = body.slice(at + 2, tilde - suffix.length)
@@ -114,7 +116,7 @@ const rewriteLegacy = (invite: string): Rewritten | undefined => {
 }
 
 /** The first section that has a key. Base64 has no `#`. */
-const keyed = /~[a-z][a-z0-9-]*:[A-Za-z0-9+/]{43}=/
+const keyed = /~[a-z][a-z0-9-]*:[A-Za-z0-9+/_-]{43}=?/
 
 /** Drops a `#redirect`, which begins behind the first key: a path before it may have a `#` of its own. */
 const withoutRedirect = (invite: string): Rewritten => {
@@ -159,7 +161,7 @@ const unwrapped = (invite: string): { readonly text: string; readonly start: num
 /**
  * Whether a text has the older form, which no address has. The invite may still be invalid: its key, for example.
  *
- * @category guards
+ * @category predicates
  * @since 0.1.0
  */
 export const isLegacy = (invite: string): boolean => rewriteLegacy(unwrapped(invite).text) !== undefined

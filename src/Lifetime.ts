@@ -11,7 +11,8 @@ import type * as Scope from "effect/Scope"
 import { format } from "./Address.ts"
 import type { Connection, Peer } from "./Connection.ts"
 import type { Attempt } from "./DialError.ts"
-import * as Events from "./Events.ts"
+import type * as Events from "./Events.ts"
+import { nobody } from "./guarded.ts"
 import { formatPublicKey } from "./Identity.ts"
 import type { Leaving } from "./Link.ts"
 import { endWhenIdle } from "./lifetime/idle.ts"
@@ -54,7 +55,7 @@ export const observe = <E, R>(
 ): Effect.Effect<Opened, E, R | Scope.Scope> => {
   const opened = Duration.isFinite(idle) ? Effect.tap(open, ({ leaving }) => endWhenIdle(leaving, idle)) : open
   // Making an event costs more than opening a connection in memory, so none is made when there is no sink.
-  if (emit === Events.nobody) return opened
+  if (emit === nobody) return opened
   return Effect.gen(function* () {
     const started = yield* monotonicNow
     const fields = ({ peer, remote }: Connection) =>

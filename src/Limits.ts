@@ -111,7 +111,7 @@ export type Exceeded = "TooManyConnections" | "TooManyFromSource" | "TooFast"
 /**
  * The limits of a Multiserver, read where its layer is built. By default `defaults`.
  *
- * @category services
+ * @category references
  * @since 0.1.0
  */
 export const Limits: Context.Reference<LimitValues> = Context.Reference("effect-multiserver/Limits", {
@@ -131,7 +131,7 @@ export const layer = (values: Partial<LimitValues>): Layer.Layer<never> =>
  * Limits from the variables of docs/configuration.md: `MULTISERVER_HANDSHAKE` and the other durations (`10 seconds`),
  * `MULTISERVER_PENDING_HANDSHAKES` and the other counts, and `MULTISERVER_EXEMPT_LOOPBACK` (`false`).
  *
- * @category constructors
+ * @category configuration
  * @since 0.1.0
  */
 export const config: Config.Config<LimitValues> = Config.all({

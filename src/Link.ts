@@ -15,6 +15,7 @@ import type { Port } from "./Port.ts"
 
 export { CloseDeadlines } from "./link/closeDeadlines.ts"
 export type { Leaving } from "./link/leaving.ts"
+export type { AccountTag } from "./link/parting.ts"
 export type { Account } from "./link/user.ts"
 
 /**

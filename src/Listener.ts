@@ -14,6 +14,7 @@ import * as FiberSet from "effect/FiberSet"
 import { NodeInspectSymbol } from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -22,6 +23,7 @@ import { type Address, format, type MultiAddress } from "./Address.ts"
 import type * as Connection from "./Connection.ts"
 import { Crowded } from "./Crowded.ts"
 import type { Environment } from "./Environment.ts"
+import { effectOf } from "./effectOf.ts"
 import type { External } from "./external.ts"
 import { inOwnScope } from "./inOwnScope.ts"
 import { AlreadyRunning, ListenError, Stopped } from "./ListenError.ts"
@@ -204,11 +206,18 @@ class Bound implements Listener {
   private get state(): "bound" | "draining" {
     return this.#roster.stopping ? "draining" : "bound"
   }
+  /** None when the code of a transport throws: printing never does. */
+  private get printed(): ReadonlyArray<string> {
+    return Result.getOrElse(
+      Result.try(() => this.addresses().map((address) => format(address))),
+      () => []
+    )
+  }
   toString(): string {
-    return `Listener(${texts(this.addresses())}, ${this.state})`
+    return `Listener(${this.printed.join(";")}, ${this.state})`
   }
   toJSON(): unknown {
-    return { _id: "Listener", addresses: this.addresses().map(format), state: this.state }
+    return { _id: "Listener", addresses: this.printed, state: this.state }
   }
   [NodeInspectSymbol](): string {
     return this.toString()
@@ -251,5 +260,5 @@ const withContext =
       const own = Context.add(context, Scope.Scope, Context.getUnsafe(fiber.context, Scope.Scope))
       const parent = parentOf(spanned, fiber.context)
       fiber.setContext(Option.isNone(parent) ? own : Context.add(own, Tracer.ParentSpan, parent.value))
-      return handler(connection) as Effect.Effect<unknown, E, Scope.Scope>
+      return effectOf("the handler of a connection", handler(connection)) as Effect.Effect<unknown, E, Scope.Scope>
     })

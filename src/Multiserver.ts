@@ -17,9 +17,9 @@ import type { DialError } from "./DialError.ts"
 import * as Dialer from "./Dialer.ts"
 import { DialPlaces } from "./DialPlaces.ts"
 import type { Environment } from "./Environment.ts"
-import { Events, nobody } from "./Events.ts"
+import { Events } from "./Events.ts"
 import * as External from "./external.ts"
-import { boundedEffect, guardedPolicy, makeReport } from "./guarded.ts"
+import { emitTo, guardedPolicy, makeReport } from "./guarded.ts"
 import { Limits } from "./Limits.ts"
 import { CloseDeadlines } from "./Link.ts"
 import type { ListenError } from "./ListenError.ts"
@@ -107,7 +107,6 @@ export const layer = <const Names extends string>(
       const context = yield* Effect.context<Stack.Requires<Names>>()
       const limits = yield* Limits
       const stacks = new Map(names.map((name) => [name, Stack.resolve(context, name)]))
-      const sink = yield* Events
       const report = yield* makeReport
       // Each function is called once. Stacks share transports, and the transports over sockets share one function.
       const rooms = new Set([...stacks.values()].map(({ transport }) => transport.room))
@@ -117,7 +116,7 @@ export const layer = <const Names extends string>(
         stacks,
         policy: guardedPolicy(yield* Policy, report),
         limits,
-        emit: sink === nobody ? nobody : boundedEffect("a sink of events failed", sink, limits.close),
+        emit: emitTo(yield* Events, limits.close),
         report,
         spanned: yield* makeSpanned,
         capacity,

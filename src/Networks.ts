@@ -5,6 +5,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { cause } from "./schema/cause.ts"
 import { readBy, variables } from "./variables.ts"
 
 /**
@@ -14,7 +15,9 @@ import { readBy, variables } from "./variables.ts"
  * @since 0.1.0
  */
 export class NetworkError extends Schema.TaggedError<NetworkError>("effect-multiserver/NetworkError")("NetworkError", {
-  text: Schema.String
+  text: Schema.String,
+  /** What is wrong with it. */
+  cause
 }) {
   override get message(): string {
     return (
@@ -73,7 +76,7 @@ const parseOne = (text: string): Result.Result<IpNetwork.IpNetwork, NetworkError
   const trimmed = text.trim()
   const ip = trimmed.includes("/") ? undefined : parseIp(trimmed)
   const network = ip === undefined ? IpNetwork.fromString(trimmed) : IpNetwork.fromAddress(ip, NetAddress.width(ip))
-  return Result.mapBoth(network, { onSuccess: plain, onFailure: () => new NetworkError({ text: trimmed }) })
+  return Result.mapBoth(network, { onSuccess: plain, onFailure: (cause) => new NetworkError({ text: trimmed, cause }) })
 }
 
 /**
@@ -154,7 +157,7 @@ export const parseList = (text: string): Result.Result<Networks, NetworkError> =
 /**
  * The proxies that are trusted to say who connects, from `MULTISERVER_TRUSTED_PROXIES`. By default none.
  *
- * @category constructors
+ * @category configuration
  * @since 0.1.0
  */
 export const configTrustedProxies: Config.Config<Networks> = readBy(variables.trustedProxies, parseList, empty)

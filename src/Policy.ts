@@ -97,7 +97,7 @@ const lists = ({
  * `MULTISERVER_ACCEPT_ALLOW` and `MULTISERVER_ACCEPT_DENY`, networks separated by commas, and
  * `MULTISERVER_DIAL_DENY_PRIVATE` (`true`).
  *
- * @category config
+ * @category configuration
  * @since 0.1.0
  */
 export const config: Config.Config<Options> = Config.all({

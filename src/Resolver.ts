@@ -30,7 +30,7 @@ export type Resolve = (host: string) => Arr.NonEmptyReadonlyArray<Question>
  * The application's resolver: `Layer.succeed(Resolver.Resolver, (host) => [question])`. By default `undefined`: the
  * system's resolver is asked.
  *
- * @category services
+ * @category references
  * @since 0.1.0
  */
 export const Resolver: Context.Reference<Resolve | undefined> = Context.Reference<Resolve | undefined>(

@@ -15,6 +15,7 @@ import type * as Scope from "effect/Scope"
 import type { Section } from "./Address.ts"
 import * as Codec from "./Codec.ts"
 import * as Connection from "./Connection.ts"
+import { effectOf } from "./effectOf.ts"
 import type { HandshakeError } from "./HandshakeError.ts"
 import type { PublicKey } from "./Identity.ts"
 import * as Link from "./Link.ts"
@@ -25,7 +26,7 @@ export type { Wire } from "./Codec.ts"
 /**
  * The identifier of the transform called `Name`.
  *
- * @category type ids
+ * @category type IDs
  * @since 0.1.0
  */
 export interface Transform<in out Name extends string> {
@@ -136,12 +137,12 @@ export const make = <A>(definition: Definition<A>): Shape => {
     outbound: (section, below, above) =>
       Result.map(
         checked(section, below, definition.notDialable),
-        (own) => (link) => definition.outbound(link, own, below, above)
+        (own) => (link) => effectOf("the transform", definition.outbound(link, own, below, above))
       ),
     inbound: (section, below, above) =>
       Result.map(
         checked(section, below, definition.notListenable),
-        (own) => (link) => definition.inbound(link, own, below, above)
+        (own) => (link) => effectOf("the transform", definition.inbound(link, own, below, above))
       ),
     advertise: (section) => {
       const own = decoded(section)
@@ -197,7 +198,7 @@ export const fromCodec = <E, R>(
 ): Effect.Effect<Link.Link, E, R> =>
   Effect.suspend(() => {
     const wire = Codec.wire(link)
-    return Effect.map(handshake(wire), ({ codec, section, ...who }) =>
+    return Effect.map(effectOf("the handshake of the transform", handshake(wire)), ({ codec, section, ...who }) =>
       Link.over(link, Codec.port(link, codec, wire.leftover()), { ...who, remote: link.remote.with(section) })
     )
   })
@@ -219,7 +220,7 @@ export const fromConnection = <E, R>(
   wrap: (connection: Connection.Connection) => Effect.Effect<Connection.Effects, E, R>
 ): Effect.Effect<Link.Link, E, R> =>
   Effect.suspend(() =>
-    Effect.flatMap(wrap(Connection.within(link)), (effects) =>
+    Effect.flatMap(effectOf("the transform", wrap(Connection.within(link))), (effects) =>
       Connection.wrapEffects(link, effects, { remote: link.remote.with(section) })
     )
   )

@@ -14,6 +14,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Section } from "./Address.ts"
 import type { TransportReason } from "./DialError.ts"
+import { effectOf } from "./effectOf.ts"
 import type { Link } from "./Link.ts"
 import type { BindReason } from "./ListenError.ts"
 import type { Bound, DialOptions, ListenOptions, OnAccepted } from "./transport/options.ts"
@@ -177,13 +178,18 @@ export const make = <A>(definition: Definition<A>): Shape => {
     dial: (section) =>
       Result.flatMap(decoded(section), (own) => {
         const reason = definition.notDialable?.(own)
-        return reason === undefined ? Result.succeed((options) => definition.dial(own, options)) : Result.fail(reason)
+        return reason === undefined
+          ? Result.succeed((options) => effectOf("the dial of the transport", definition.dial(own, options)))
+          : Result.fail(reason)
       }),
     listen: (section) => {
       const { listen } = definition
       return listen === undefined
         ? Result.fail("its transport only dials")
-        : Result.map(decoded(section), (own) => (onAccepted, options) => listen(own, onAccepted, options))
+        : Result.map(
+            decoded(section),
+            (own) => (onAccepted, options) => effectOf("the listen of the transport", listen(own, onAccepted, options))
+          )
     }
   }
 }

@@ -6,6 +6,8 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import type { Sink } from "./Events.ts"
+import { effectOf } from "./effectOf.ts"
 import { allowAll, type PolicyRules } from "./Policy.ts"
 
 /** Logs what a callback threw, where there is no fiber to fail. */
@@ -27,7 +29,7 @@ export const guardedEffect =
   <Input>(what: string, run: (input: Input) => Effect.Effect<void>) =>
   (input: Input): Effect.Effect<void> =>
     Effect.catchCause(
-      Effect.suspend(() => run(input)),
+      Effect.suspend(() => effectOf("it", run(input))),
       (cause) => Effect.logError(what, cause)
     )
 
@@ -77,6 +79,18 @@ const endOrTime = (call: Fiber.Fiber<void>, patience: Duration.Duration): Effect
       })
     })
   )
+
+/** What emits events when there is no sink. It is one value, so that no event has to be made then. */
+export const nobody: Sink = () => Effect.void
+
+/** Gives each event to every sink at the same time. None waits for another. */
+export const emitTo = (sinks: ReadonlyArray<Sink>, patience: Duration.Duration): Sink => {
+  const bounded = sinks.map((sink) => boundedEffect("a sink of events failed", sink, patience))
+  const [first, ...others] = bounded
+  if (first === undefined) return nobody
+  if (others.length === 0) return first
+  return (event) => Effect.forEach(bounded, (sink) => sink(event), { discard: true, concurrency: "unbounded" })
+}
 
 /**
  * Rules that deny when they throw, and when they answer anything but `true`: the promise of an `async` function would

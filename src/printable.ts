@@ -19,6 +19,15 @@ export const oneLine = (text: string): string => (/^[\x20-\x7e]*$/.test(text) ? 
 export const printable = (text: string, most = 1000): string =>
   oneLine(text.length > most ? `${text.slice(0, most).replace(/[\ud800-\udbff]$/, "")}…` : text)
 
+/** Any value as text, also one whose own `toString` throws. */
+export const textOf = (value: unknown): string => {
+  try {
+    return String(value)
+  } catch {
+    return "a value that can't be printed"
+  }
+}
+
 /** A text that has lines of its own, such as a stack trace: its line feeds stay. */
 export const manyLines = (text: string): string =>
   text.replace(unsafe, (character) => (character === "\n" ? character : escaped(character)))

@@ -1,6 +1,7 @@
 /** Whether trying again can help, asked of any error. */
 import * as Cause from "effect/Cause"
 import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
 
 /** How many errors deep to look, in case errors hold each other in a cycle. No real error is this deep. */
 const deepest = 8
@@ -9,18 +10,23 @@ const asked = (error: unknown, depth: number): boolean => {
   if (Cause.isTimeoutError(error)) return true
   if (!Predicate.isObject(error) || depth > deepest) return false
   if ("isRetryable" in error) return error.isRetryable === true
-  if ("reason" in error) return asked(error.reason, depth + 1)
-  return "cause" in error && asked(error.cause, depth + 1)
+  if ("reason" in error && asked(error.reason, depth + 1)) return true
+  if ("cause" in error && asked(error.cause, depth + 1)) return true
+  return error instanceof AggregateError && error.errors.some((each) => asked(each, depth + 1))
 }
 
 /**
  * Whether trying again can help, for any error of a program. An error of this package says so itself, also when it is
- * the `reason` or `cause` of another error, as in the errors of Effect's sockets. A `TimeoutError` of `Effect.timeout`
- * is retryable. Every other error is not.
+ * the `reason` or `cause` of another error, as in the errors of Effect's sockets, or one of an `AggregateError`. A
+ * `TimeoutError` of `Effect.timeout` is retryable. Every other error is not, nor is one that throws when it is asked.
  *
  * @example Effect.retry({ while: Multiserver.isRetryable, schedule: Schedule.exponential("1 second") })
  *
- * @category guards
+ * @category predicates
  * @since 0.1.0
  */
-export const isRetryable = (error: unknown): boolean => asked(error, 0)
+export const isRetryable = (error: unknown): boolean =>
+  Result.getOrElse(
+    Result.try(() => asked(error, 0)),
+    () => false
+  )

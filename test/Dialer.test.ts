@@ -11,8 +11,8 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as Address from "../src/Address.ts"
-import { DialError, Refused } from "../src/DialError.ts"
-import type * as Events from "../src/Events.ts"
+import { DialError, Other, Refused } from "../src/DialError.ts"
+import * as Events from "../src/Events.ts"
 import { formatPublicKey, PublicKey } from "../src/Identity.ts"
 import * as Limits from "../src/Limits.ts"
 import * as Multiserver from "../src/Multiserver.ts"
@@ -178,6 +178,86 @@ describe("dial", () => {
         assert.include(reason.message, "in the code of the resolver")
       }
     })
+  )
+
+  it.effect("says, when its own timeout has passed, which addresses had failed by then", () =>
+    Effect.gen(function* () {
+      const layer = Multiserver.layer(["slow"]).pipe(
+        Layer.provide(
+          Transport.layer("slow", {
+            section: Address.section("slow", Schema.String),
+            reach: () => "device",
+            dial: (name) =>
+              name === "full"
+                ? Effect.fail(new Other({ code: "Quota", detail: "pay first", isRetryable: false }))
+                : Effect.never
+          })
+        )
+      )
+      const fiber = yield* Effect.forkChild(
+        Effect.flip(Multiserver.dial("slow:full;slow:mute", { timeout: "3 seconds" })).pipe(
+          Effect.scoped,
+          Effect.provide(layer)
+        )
+      )
+      yield* TestClock.adjust("3 seconds")
+      const { message, reason } = yield* Fiber.join(fiber)
+      const before = [{ address: "slow:full", tag: "Other", message: "pay first (Quota)" }]
+      assert.deepInclude(reason, { _tag: "TimedOut", phase: "dial", before })
+      assert.include(message, "no finished dial within 3000 ms; slow:full: pay first (Quota)")
+    })
+  )
+
+  it.effect("fails for its own reason, and in one event, however slow a sink of events is", () =>
+    Effect.gen(function* () {
+      const events: Array<Events.Event> = []
+      const slow: Events.Sink = (event) =>
+        Effect.delay(
+          Effect.sync(() => void events.push(event)),
+          "900 millis"
+        )
+      const layer = Multiserver.layer(["memory"]).pipe(Layer.provide([Memory.layer(), Events.layer(slow)]))
+      const fiber = yield* Effect.forkChild(
+        Effect.flip(Multiserver.dial("memory:nobody", { timeout: "100 millis" })).pipe(
+          Effect.scoped,
+          Effect.provide(layer)
+        )
+      )
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(fiber)).reason._tag, "Refused")
+      assert.lengthOf(events, 1)
+    })
+  )
+
+  const throwing = (place: "notDialable" | "dial") =>
+    Multiserver.layer(["odd", "memory"]).pipe(
+      Layer.provide([
+        Memory.layer(),
+        Transport.layer("odd", {
+          section: Address.section("odd", Schema.String),
+          reach: () => "device",
+          cost: 0,
+          notDialable: () => {
+            if (place === "notDialable") throw new Error("the author's fault")
+            return undefined
+          },
+          dial: () => {
+            throw new Error("the author's fault")
+          }
+        })
+      ])
+    )
+
+  it.live.each(["notDialable", "dial"] as const)("takes no other address away when the %s of one throws", (place) =>
+    Effect.gen(function* () {
+      const [address] = yield* served("memory:m", echo)
+      for (const plan of ["inOrder", "race"] as const) {
+        const connection = yield* Effect.scoped(Multiserver.dial(`odd:x;${address}`, { plan }))
+        assert.strictEqual(String(connection.remote), String(address), plan)
+      }
+      const alone = yield* Effect.exit(Effect.scoped(Multiserver.dial("odd:x")))
+      assert.include(String(Exit.isFailure(alone) && alone.cause), "the author's fault")
+    }).pipe(Effect.scoped, Effect.provide(throwing(place)))
   )
 
   it.effect("gives up on all addresses together when its own timeout has passed, with one event", () =>

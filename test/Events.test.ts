@@ -164,7 +164,7 @@ describe("a sink that fails", () => {
           // The closed events of the listener's side come last.
           yield* until(() => heard.filter((event) => event === "Closed").length === 4)
         }).pipe(
-          Effect.provide(stacks.pipe(Layer.provide(Layer.succeed(Events.Events, counting)))),
+          Effect.provide(stacks.pipe(Layer.provide(Events.layer(counting)))),
           Effect.provide(Logger.layer([logger]))
         )
         assert.deepStrictEqual(heard.toSorted(), [
@@ -192,7 +192,7 @@ describe("a sink that fails", () => {
             yield* until(() => refused === i)
           }
         }).pipe(
-          Effect.provide(stacks.pipe(Layer.provide([Layer.succeed(Events.Events, counting), denyBare]))),
+          Effect.provide(stacks.pipe(Layer.provide([Events.layer(counting), denyBare]))),
           Effect.provide(Logger.layer([]))
         )
       })

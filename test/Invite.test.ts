@@ -69,6 +69,15 @@ describe("an invite", () => {
     }
   })
 
+  it("has no redirect behind a key in another spelling, and no section behind the seed of the older form", () => {
+    const urlSafe = key.replaceAll("+", "-").replaceAll("/", "_")
+    for (const spelled of [urlSafe, key.slice(0, -1)]) {
+      const read = reveal(`net:pub.example:8008~shs:${spelled}:${seed}#https://pub.example`)
+      assert.strictEqual(read, `net:pub.example:8008~shs:${key}:${seed}`)
+    }
+    assert.isTrue(Result.isFailure(Invite.parse(`pub.example:8008:@${key}.ed25519~${seed}~noauth`)))
+  })
+
   it("is read with white space and one pair of quotes around it, as it is copied", () => {
     for (const invite of [`net:pub.example:8008~shs:${key}:${seed}`, `pub.example:8008:@${key}.ed25519~${seed}`]) {
       for (const [before, after] of [

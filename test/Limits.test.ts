@@ -18,7 +18,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as Address from "../src/Address.ts"
-import type * as Events from "../src/Events.ts"
+import * as Events from "../src/Events.ts"
 import * as Limits from "../src/Limits.ts"
 import type * as Link from "../src/Link.ts"
 import * as Multiserver from "../src/Multiserver.ts"
@@ -561,12 +561,13 @@ describe("refusals", () => {
     const heard: Array<Events.Refused> = []
     return Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
-      const { Events: reference } = yield* Effect.promise(() => import("../src/Events.ts"))
       const layer = Multiserver.layer(["memory"]).pipe(
         Layer.provide(protocols()),
         Layer.provide([
           Layer.succeed(Policy.Policy, { ...Policy.allowAll, mayConnect: () => false }),
-          Layer.succeed(reference, (event) =>
+          // However long the sink waits for the gate, nothing is lost for it.
+          Limits.layer({ close: Duration.minutes(5) }),
+          Events.layer((event) =>
             Effect.andThen(
               Deferred.await(gate),
               Effect.sync(() => void (event._tag === "Refused" && heard.push(event)))

@@ -38,7 +38,8 @@ import {
   sameBytes,
   served,
   turn,
-  turns
+  turns,
+  until
 } from "./support/servers.ts"
 
 /** With WebSockets too. */
@@ -350,7 +351,13 @@ describe("serve", () => {
           events.flatMap((event) => (event._tag === "Closed" && event.role === "listen" ? [event.tag] : []))
         yield* Effect.sleep("10 millis").pipe(Effect.repeat({ until: () => closed().length > 0 }))
         assert.deepStrictEqual(closed(), ["end"])
-      }).pipe(Effect.scoped, Effect.provide(multiserver().pipe(Layer.provide(recorder(events)))))
+      }).pipe(
+        Effect.scoped,
+        // However busy the machine is, the answer has time to get out.
+        Effect.provide(
+          multiserver().pipe(Layer.provide([recorder(events), Limits.layer({ close: Duration.minutes(5) })]))
+        )
+      )
     }
   )
 
@@ -364,6 +371,31 @@ describe("serve", () => {
       assert.isTrue(sameBytes(yield* readAll(connection), pattern(7)))
     }).pipe(Effect.scoped, Effect.provide(multiserver()))
   )
+
+  it.live("ends a handshake at its deadline, although its authorize can't be interrupted", () => {
+    const events: Array<Events.Event> = []
+    return Effect.gen(function* () {
+      const asked = yield* Deferred.make<void>()
+      const answer = yield* Deferred.make<boolean>()
+      const layer = multiserver({
+        authorize: () =>
+          Effect.uninterruptible(Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(answer)))
+      }).pipe(Layer.provide([recorder(events), Limits.layer({ handshake: Duration.seconds(2) })]))
+      yield* Effect.gen(function* () {
+        const [address] = yield* served("net:127.0.0.1:0~shs", echo)
+        const dialing = yield* Effect.forkChild(
+          Effect.exit(Multiserver.dial(String(address), { timeouts: { handshake: "10 minutes" } }))
+        )
+        yield* Deferred.await(asked)
+        // Its socket is gone, whatever the code does.
+        assert.isTrue(Exit.isFailure(yield* Fiber.join(dialing)))
+        yield* Deferred.succeed(answer, true)
+        const failed = () => events.flatMap((event) => (event._tag === "HandshakeFailed" ? [event.tag] : []))
+        yield* until(() => failed().length > 0)
+        assert.deepStrictEqual(failed(), ["TimedOut"])
+      }).pipe(Effect.provide(layer))
+    })
+  })
 
   it.live("lets in whom authorize lets in: asked once, with the proved key; anything but a yes refuses", () =>
     Effect.gen(function* () {

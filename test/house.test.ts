@@ -17,6 +17,7 @@ const shared = ["crypto", "handshake", "sockets", "schema"]
 /** The folders that belong to one module, and who may import from them besides their siblings. */
 const owners: Readonly<Record<string, ReadonlyArray<string>>> = {
   dial: ["Dialer.ts"],
+  dialError: ["DialError.ts"],
   listen: ["Listener.ts"],
   connection: ["Connection.ts"],
   link: ["Link.ts"],

@@ -69,7 +69,7 @@ describe("text from outside", () => {
       formatLine({ event: "connected", ...common, peer: null }),
       formatLine({ event: "closed", ...common, ...what, peer: null }),
       formatLine({ event: "refused", source: evil, stack: evil, reason: evil, count: 1 }),
-      formatLine({ event: "fallback", address: evil, from: evil, to: evil, reason: evil }),
+      formatLine({ event: "fallback", address: evil, from: evil, next: evil, to: evil, reason: evil, message: "evil" }),
       formatLine({ event: "created", file: evil, key: "" })
     ]) {
       assert.notMatch(line, harmful)

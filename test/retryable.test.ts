@@ -45,6 +45,18 @@ describe("isRetryable", () => {
       false
     ],
     ["an error of the program's own", new Error("out of coffee"), false],
+    ["one with a reason of its own, and a cause that says", { reason: "network", cause: refused }, true],
+    ["several, of which one may succeed", new AggregateError([never, refused]), true],
+    ["several, of which none can", new AggregateError([never, new Error("out of coffee")]), false],
+    [
+      "one that throws when it is asked",
+      {
+        get isRetryable() {
+          throw new Error("not now")
+        }
+      },
+      false
+    ],
     ["one whose answer is no boolean", { isRetryable: "yes" }, false],
     ["no object", undefined, false]
   ]

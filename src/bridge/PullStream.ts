@@ -155,7 +155,8 @@ export const toPullStream = (connection: Connection): Effect.Effect<PullStream, 
       view.run(Effect.raceFirst(copy, Deferred.await(broken)), (outcome) => {
         if (Result.isSuccess(outcome)) return
         if (!scopeClosed && !isDraining(outcome.failure)) view.destroy()
-        if (!over) from(outcome.failure, () => {})
+        // What it throws here has nobody to go to.
+        if (!over) Result.try(() => from(outcome.failure, () => {}))
       })
     }
 

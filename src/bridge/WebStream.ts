@@ -121,9 +121,21 @@ export const fromWebStreams = (
   { readable, writable }: WebStreams,
   { halfClose = true, peer = anonymous, ...where }: FromOptions
 ): Effect.Effect<Link, never, Scope.Scope> =>
-  Effect.suspend(() => {
-    const reader = readable.getReader()
-    const writer = writable.getWriter()
+  Effect.gen(function* () {
+    const ignore = () => {}
+    // Registered before the link, so they run after it has been left.
+    const writer = yield* Effect.acquireRelease(
+      Effect.sync(() => writable.getWriter()),
+      (own) => Effect.sync(() => own.releaseLock())
+    )
+    const reader = yield* Effect.acquireRelease(
+      Effect.sync(() => readable.getReader()),
+      (own) =>
+        Effect.sync(() => {
+          own.cancel().catch(ignore)
+          own.releaseLock()
+        })
+    )
     const remote = format(where.remote)
     const promised = <A>(run: () => Promise<A>) =>
       Effect.tryPromise({
@@ -133,7 +145,7 @@ export const fromWebStreams = (
           return new ConnectionError({ remote, reason: new Reset({ code, cause: error }) })
         }
       })
-    return fromEffects({
+    return yield* fromEffects({
       ...where,
       peer,
       halfClose,
@@ -141,7 +153,8 @@ export const fromWebStreams = (
         promised(() => reader.read()),
         ({ done, value }): Pull.Pull<readonly [Uint8Array], ConnectionError> => {
           if (done) return Cause.done()
-          if (value instanceof Uint8Array) return Effect.succeed([value])
+          // A copy, because a stream may hand on memory that its writer keeps, and codecs open frames where they lie.
+          if (value instanceof Uint8Array) return Effect.succeed([new Uint8Array(value)])
           const reason = new ProtocolViolation({ detail: "the stream gives something else than bytes" })
           return Effect.fail(new ConnectionError({ remote, reason }))
         }
@@ -152,7 +165,6 @@ export const fromWebStreams = (
         }),
       end: promised(() => writer.close()),
       destroy: () => {
-        const ignore = () => {}
         reader.cancel().catch(ignore)
         writer.abort().catch(ignore)
       }

@@ -16,12 +16,13 @@ import * as Stacks from "./stacks.ts"
 import * as Pipe from "./stdio.ts"
 
 /** The library's events, as they come. */
-const events = Layer.effect(
-  Events.Events,
-  Effect.map(Reporter, ({ say }) => (event: Events.Event) => {
-    const own = fromLibrary(event)
-    return own === undefined ? Effect.void : say(own)
-  })
+const events = Layer.unwrap(
+  Effect.map(Reporter, ({ say }) =>
+    Events.layer((event) => {
+      const own = fromLibrary(event)
+      return own === undefined ? Effect.void : say(own)
+    })
+  )
 )
 
 export const connect = Command.make("connect", {

@@ -47,6 +47,8 @@ export type Event =
       readonly bytesRead: number
       readonly bytesWritten: number
       readonly reason: string
+      /** Only for a connection that failed. */
+      readonly message?: string
     } & OfConnection &
       OfPeer)
   | ({
@@ -70,8 +72,10 @@ export type Event =
       readonly event: "fallback"
       readonly address: string
       readonly from: string
+      readonly next: string
       readonly to: string
       readonly reason: string
+      readonly message: string
     }
   | ({ readonly event: "dial-failed"; readonly from: string } & Failed)
   | { readonly event: "created"; readonly file: string; readonly key: string }
@@ -92,8 +96,9 @@ export const fromLibrary = (event: Events.Event): Event | undefined => {
       const { millis, peer = null, remote: address, role, source = null, stack } = event
       const common = { role, address, peer, stack, source, millis }
       if (event._tag === "Connected") return { event: "connected", ...common }
-      const { bytesRead, bytesWritten, tag: reason } = event
-      return { event: "closed", ...common, bytesRead, bytesWritten, reason }
+      const { bytesRead, bytesWritten, failure, tag: reason } = event
+      const message = failure?.message
+      return { event: "closed", ...common, bytesRead, bytesWritten, reason, ...(message && { message }) }
     }
     case "HandshakeFailed": {
       const { bytesRead, bytesWritten, error, millis, phase, protocol, remote, role, source = null, stack, tag } = event
@@ -110,8 +115,9 @@ export const fromLibrary = (event: Events.Event): Event | undefined => {
         count: event.count
       }
     case "Fallback": {
-      const { address, from, tag: reason, to } = event
-      return { event: "fallback", address, from, to, reason }
+      const { failed, from, next, to } = event
+      const { _tag: reason, message } = failed.reason
+      return { event: "fallback", address: failed.address, from, next, to, reason, message }
     }
     case "DialFailed":
       return undefined
@@ -150,7 +156,7 @@ const amount = (bytes: number): string => `${bytes} byte${bytes === 1 ? "" : "s"
  * How a connection ended, in words unless it failed. An end is called a goodbye only where the stack proves keys:
  * elsewhere anybody on the way can fake it.
  */
-const ending = ({ reason, stack }: { readonly reason: string; readonly stack: string }): string => {
+const ending = ({ message, reason, stack }: Extract<Event, { readonly event: "closed" }>): string => {
   const proved = authenticates(stack)
   switch (reason) {
     case "end":
@@ -160,7 +166,7 @@ const ending = ({ reason, stack }: { readonly reason: string; readonly stack: st
     case "LocallyClosed":
       return "this side broke it off"
     default:
-      return reason
+      return message ?? reason
   }
 }
 
@@ -194,7 +200,7 @@ export const formatLine = (raw: Event): string => {
     case "refused":
       return `refused ${event.source ?? event.stack}: ${event.reason}${timesOf(event)}`
     case "fallback":
-      return `${event.address} failed (${event.reason}): going on from ${event.from} to ${event.to}`
+      return `${event.address} failed: ${event.message}; trying ${event.next}`
     case "dial-failed":
       return `refused ${event.from}: ${event.message}`
     case "created":

@@ -197,7 +197,7 @@ export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed,
         stacks.pipe(
           Layer.provide([
             Keys.identity(input.keyFile),
-            Layer.succeed(Events.Events, events.sink),
+            Events.layer(events.sink),
             Layer.succeed(Policy.Policy, {
               ...policy.rules,
               mayConnect: (source, at) => serving.mayConnect() && policy.rules.mayConnect(source, at)

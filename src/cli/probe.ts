@@ -130,11 +130,7 @@ export const probe = Command.make("probe", {
       const errors = yield* Effect.forEach(targets, probeOne(dial, opened)).pipe(
         Effect.provide(
           Stacks.layer({ ...options, appKey }).pipe(
-            Layer.provide([
-              Keys.identity(input.keyFile),
-              Settings.layer(settings),
-              Layer.succeed(Events.Events, events)
-            ]),
+            Layer.provide([Keys.identity(input.keyFile), Settings.layer(settings), Events.layer(events)]),
             Layer.provide(Sodium.layer)
           )
         )

@@ -6,18 +6,31 @@ import * as Latch from "effect/Latch"
 import * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import { type ConnectionError, Defect, locallyClosed, type PortFailure, Reset } from "../ConnectionError.ts"
+import { effectOf } from "../effectOf.ts"
 import type { Chunks, Port, PortListener } from "../Port.ts"
 
 /**
- * The parts of a connection that carry bytes.
+ * The parts of a connection that carry bytes. A failure's `remote` is replaced by the address of the connection that is
+ * made of them. What `writeAll` still holds when the connection closes has the `close` time of `Limits`; then it is
+ * lost.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Effects {
+  /**
+   * Gives the bytes that have arrived, or waits for some; `Cause.Done` at the clean end. The chunks are the reader's to
+   * keep and change, so give copies of memory that something else may still read. One pull runs at a time.
+   */
   readonly pull: Pull.Pull<Chunks, ConnectionError>
+  /**
+   * Writes the chunks, which are its own to keep and change. One write runs at a time. While it runs, at most 128 KiB
+   * more are taken from the writer above.
+   */
   readonly writeAll: (chunks: Chunks) => Effect.Effect<void, ConnectionError>
+  /** Ends this side's direction. It runs once, after all writes. */
   readonly end: Effect.Effect<void, ConnectionError>
+  /** Whether each side can go on writing after the other has ended. */
   readonly halfClose: boolean
   /** Ends at once what the effects hold, apart from the link below them, which is destroyed anyway. */
   readonly destroy?: () => void
@@ -71,7 +84,7 @@ export class EffectsPort implements Port {
         Effect.raceFirst(this.stopped.await),
         Effect.asVoid
       )
-    this.reading = this.roomToRead.whenOpen(effects.pull).pipe(
+    this.reading = this.roomToRead.whenOpen(effectOf("pull", effects.pull)).pipe(
       Effect.map((chunks) => this.received(chunks)),
       Effect.forever({ disableYield: true }),
       Pull.catchDone(() =>
@@ -104,13 +117,13 @@ export class EffectsPort implements Port {
     const batch = this.outgoing
     this.outgoing = []
     if (isReadonlyArrayNonEmpty(batch)) {
-      return Effect.map(this.effects.writeAll(batch), () => {
+      return Effect.map(effectOf("writeAll", this.effects.writeAll(batch)), () => {
         this.outgoingBytes -= bytesOf(batch)
         this.wrote()
       })
     }
     if (this.ending !== "asked") return Effect.void
-    return Effect.map(this.effects.end, () => {
+    return Effect.map(effectOf("end", this.effects.end), () => {
       this.ending = "done"
       this.wrote()
     })

@@ -5,6 +5,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
 import { type ConnectionError, Defect, draining, type PortFailure } from "../ConnectionError.ts"
+import { effectOf } from "../effectOf.ts"
 import { maxFruitless } from "../fruitless.ts"
 import type { Account, Leaving } from "../Link.ts"
 import type { Chunks, Port } from "../Port.ts"
@@ -239,7 +240,9 @@ export class Reader {
     return Effect.callback<void, ConnectionError | E, R>((resume) => {
       const each = (chunk: Uint8Array) => {
         const pause = attempt(() => use(chunk))
-        return pause === undefined ? undefined : () => resume(Effect.flatMap(pause, () => this.forEachChunk(use)))
+        return pause === undefined
+          ? undefined
+          : () => resume(Effect.flatMap(effectOf("the callback of forEachChunk", pause), () => this.forEachChunk(use)))
       }
       return this.wait((ended) => resume(Effect.catchIf(Effect.asVoid(ended), Cause.isDone, () => Effect.void)), each)
     })

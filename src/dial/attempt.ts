@@ -189,8 +189,14 @@ export const fallback = (
   { emit }: Environment,
   { address, stack }: Candidate,
   next: Candidate | undefined,
-  { _tag: tag }: AttemptReason
+  reason: AttemptReason
 ): Effect.Effect<void> =>
   next === undefined
     ? Effect.void
-    : emit({ _tag: "Fallback", from: stack.name, to: next.stack.name, address: format(address), tag })
+    : emit({
+        _tag: "Fallback",
+        from: stack.name,
+        to: next.stack.name,
+        failed: { address: format(address), reason },
+        next: format(next.address)
+      })

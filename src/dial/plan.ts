@@ -8,6 +8,7 @@ import {
   type Attempt,
   type AttemptReason,
   DeniedByPolicy,
+  DialDefect,
   Insecure,
   NotDialable,
   type TransportReason,
@@ -176,7 +177,12 @@ export const planDial = (environment: Environment, addresses: MultiAddress, { pl
   const notTried: Array<Attempt> = []
   const candidates: Array<Candidate> = []
   for (const address of addresses) {
-    const candidate = candidateFor(environment, address, timeouts)
+    // The code of a protocol, such as its `notDialable` or the schema of its section, may throw.
+    const asked = Result.try({
+      try: () => candidateFor(environment, address, timeouts),
+      catch: (cause): AttemptReason => new DialDefect({ phase: "plan", cause })
+    })
+    const candidate = Result.flatMap(asked, (own) => own)
     if (Result.isSuccess(candidate)) candidates.push(candidate.success)
     else notTried.push({ address: format(address), reason: candidate.failure })
   }

@@ -1,5 +1,6 @@
 /** The events as schemas: a record of each thing that happens to a connection. */
 import * as Schema from "effect/Schema"
+import { ConnectionReason, Defect } from "../ConnectionError.ts"
 import { Attempt, DialError } from "../DialError.ts"
 import { HandshakeError } from "../HandshakeError.ts"
 
@@ -18,11 +19,11 @@ const common = {
    */
   source: maybeText,
   /** Milliseconds since the connection was accepted or its dial began. */
-  millis: Schema.Number
+  millis: Schema.Int
 }
 
 /** Of an open connection, its plaintext. Of a handshake, the bytes of its messages. */
-const bytes = { bytesRead: Schema.Number, bytesWritten: Schema.Number }
+const bytes = { bytesRead: Schema.Int, bytesWritten: Schema.Int }
 
 /**
  * All handshakes are done.
@@ -35,7 +36,7 @@ export const Connected = Schema.TaggedStruct("Connected", {
   /** The peer's public key, base64, when it was proved. */
   peer: maybeText,
   /** Of a dial: how many of its `millis` its transport took to connect. The rest is handshakes. */
-  connectMillis: Schema.optional(Schema.Number),
+  connectMillis: Schema.optional(Schema.Int),
   /** Of a WebSocket that a web page opened: the page's origin, as its browser says. */
   origin: maybeText,
   /** Of a dial: the addresses that had failed before this one won, and why. */
@@ -54,7 +55,10 @@ export const Closed = Schema.TaggedStruct("Closed", {
   ...bytes,
   phase: Schema.Literal("open"),
   peer: maybeText,
-  /** `end`: both sides have ended. `closed`: this side has left. Otherwise why it failed. */
+  /**
+   * `end`: both sides said goodbye. `closed`: this side did, and the peer did not. `LocallyClosed`: this side broke it
+   * off without a goodbye. `Defect`: code threw. Otherwise the tag of its failure.
+   */
   tag: Schema.Literals([
     "end",
     "closed",
@@ -66,7 +70,9 @@ export const Closed = Schema.TaggedStruct("Closed", {
     "LocallyClosed",
     "Other",
     "Defect"
-  ])
+  ]),
+  /** Why it failed, where it did. */
+  failure: Schema.optionalKey(Schema.Union([...ConnectionReason.members, Defect]))
 })
 export interface Closed extends Schema.Schema.Type<typeof Closed> {}
 
@@ -125,13 +131,13 @@ export const Refused = Schema.TaggedStruct("Refused", {
     "UnknownPath",
     "BadRequest"
   ]),
-  /** The web page that it says it is. */
+  /** The `Origin` header of its request, if it has one: the web page that sends it. */
   origin: maybeText,
   /**
    * How many refusals this event stands for. It is more than 1 when they come faster than the sink takes events.
    * The others may be of other sources.
    */
-  count: Schema.Number
+  count: Schema.Int
 })
 export interface Refused extends Schema.Schema.Type<typeof Refused> {}
 
@@ -141,7 +147,7 @@ export interface Refused extends Schema.Schema.Type<typeof Refused> {}
  * @category events
  * @since 0.1.0
  */
-export const DialFailed = Schema.TaggedStruct("DialFailed", { error: DialError, millis: Schema.Number })
+export const DialFailed = Schema.TaggedStruct("DialFailed", { error: DialError, millis: Schema.Int })
 export interface DialFailed extends Schema.Schema.Type<typeof DialFailed> {}
 
 /**
@@ -154,10 +160,10 @@ export const Fallback = Schema.TaggedStruct("Fallback", {
   /** The stacks of the address that failed and of the one that is tried now. */
   from: Schema.String,
   to: Schema.String,
-  /** The address that failed, as text without a seed. */
-  address: Schema.String,
-  /** The reason for which it failed. */
-  tag: Schema.String
+  /** The address that failed, and why. */
+  failed: Attempt,
+  /** The address that is tried now, as text without a seed. */
+  next: Schema.String
 })
 export interface Fallback extends Schema.Schema.Type<typeof Fallback> {}
 

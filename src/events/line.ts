@@ -1,7 +1,7 @@
 /** An event for a person who reads a log: its line, and its level. */
 import type * as LogLevel from "effect/LogLevel"
 import { oneLine } from "../printable.ts"
-import type { Event } from "./event.ts"
+import type { Event, HandshakeFailed } from "./event.ts"
 
 /** How many refusals one event stands for. */
 const timesOf = (count: number): string => (count === 1 ? "" : ` (${count} times)`)
@@ -17,8 +17,9 @@ export const line = (event: Event): string => {
     case "Connected":
       return oneLine(`connected with ${event.remote} in ${event.millis} ms`)
     case "Closed": {
-      const { bytesRead, bytesWritten, millis, remote, tag } = event
-      return oneLine(`closed ${remote} after ${millis} ms: ${tag}, ${bytesRead} bytes in, ${bytesWritten} bytes out`)
+      const { bytesRead, bytesWritten, failure, millis, remote, tag } = event
+      const why = failure === undefined ? tag : `${tag}, ${failure.message}`
+      return oneLine(`closed ${remote} after ${millis} ms: ${why}; ${bytesRead} bytes in, ${bytesWritten} bytes out`)
     }
     case "HandshakeFailed":
       return oneLine(`refused ${event.remote || (event.source ?? event.stack)}: ${event.error.message}`)
@@ -27,14 +28,17 @@ export const line = (event: Event): string => {
     case "DialFailed":
       return oneLine(event.error.message)
     case "Fallback":
-      return oneLine(`${event.address} failed (${event.tag}): going on from ${event.from} to ${event.to}`)
+      return oneLine(`${event.failed.address} failed (${event.failed.reason.message}): trying ${event.next}`)
   }
 }
 
+const failedToAuthorize = ({ error: { reason } }: HandshakeFailed): boolean =>
+  reason._tag === "NotAuthorized" && reason.failed
+
 /**
  * What peers and the network do is mostly ordinary: `Info`. Somebody should look at a refusal, a dial that fails, a
- * fallback to another address, and an open connection whose peer breaks the protocol: `Warn`. A defect is a bug in a
- * program: `Error`.
+ * fallback to another address, and an open connection whose peer breaks the protocol: `Warn`. A defect, and an
+ * `authorize` that fails, are faults of a program: `Error`.
  */
 export const levelOf = (event: Event): LogLevel.Severity => {
   switch (event._tag) {
@@ -44,7 +48,7 @@ export const levelOf = (event: Event): LogLevel.Severity => {
       if (event.tag === "Defect") return "Error"
       return event.tag === "Tampered" || event.tag === "ProtocolViolation" ? "Warn" : "Info"
     case "HandshakeFailed":
-      return event.tag === "Defect" ? "Error" : "Info"
+      return event.tag === "Defect" || failedToAuthorize(event) ? "Error" : "Info"
     case "Refused":
     case "DialFailed":
     case "Fallback":

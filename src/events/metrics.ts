@@ -33,7 +33,7 @@ export const metrics = (event: Event): Effect.Effect<void> => {
     case "Refused":
       return tagged({ role: "listen", stack: event.stack, tag: event.tag }, event.count)
     case "Fallback":
-      return tagged({ role: "dial", stack: event.to, from: event.from, tag: event.tag })
+      return tagged({ role: "dial", stack: event.to, from: event.from, tag: event.failed.reason._tag })
     case "DialFailed":
       return tagged({ role: "dial", tag: event.error.reason._tag })
     case "Closed": {

@@ -1,9 +1,11 @@
 /** Asks whether a peer may connect: the same for every transform that proves keys. */
+import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type { Address } from "../Address.ts"
+import { effectOf } from "../effectOf.ts"
 import { type HandshakeError, NotAuthorized } from "../HandshakeError.ts"
 import { formatPublicKey, type PublicKey } from "../Identity.ts"
 
@@ -25,24 +27,20 @@ export interface Applicant {
   readonly token: Option.Option<Redacted.Redacted<Uint8Array>>
 }
 
-/**
- * What `authorize` answers. `true` and `Option.some` let the peer in, `false` and `Option.none` do not. The connection
- * carries the value of a `some` as `connection.authorized`: an application's user, or what an invite allows.
- */
-export type Verdict = boolean | Option.Option<unknown>
-
 /** Options of the transforms that prove keys. */
 export interface Options<E, R> {
   /**
-   * Whether a peer may connect. Runs once, within the handshake's deadline. When it fails or dies, the peer is refused.
-   * By default every peer that passes the handshake may connect.
+   * Whether a peer may connect. `true` and `Option.some` let it in, `false` and `Option.none` do not. The connection
+   * carries the value of a `some`: see `Connection.authorizedAs`. Runs once, within the handshake's deadline. When it
+   * fails or dies, that is logged, and the peer is refused as a stranger is. By default every peer that passes the
+   * handshake may connect.
    */
-  readonly authorize?: (applicant: Applicant) => Effect.Effect<Verdict, E, R>
+  readonly authorize?: (applicant: Applicant) => Effect.Effect<boolean | Option.Option<unknown>, E, R>
 }
 
 /** The same options for a transform without tokens. */
 export interface OptionsWithoutToken<E, R> extends Omit<Options<E, R>, "authorize"> {
-  readonly authorize?: (applicant: Omit<Applicant, "token">) => Effect.Effect<Verdict, E, R>
+  readonly authorize?: (applicant: Omit<Applicant, "token">) => Effect.Effect<boolean | Option.Option<unknown>, E, R>
 }
 
 /** The options for a transform without tokens: `authorize` always gets `Option.none()` as the token. */
@@ -60,23 +58,27 @@ const ifNotInterrupted = Effect.uninterruptible(Effect.interruptible(Effect.void
  * its context would make two maps, and the connection would keep one of them.
  */
 export const decide = <A extends { readonly publicKey: PublicKey }, E, R>(
-  authorize: ((applicant: A) => Effect.Effect<Verdict, E, R>) | undefined,
+  authorize: ((applicant: A) => Effect.Effect<boolean | Option.Option<unknown>, E, R>) | undefined,
   context: Context.Context<R>,
   failure: (reason: NotAuthorized) => HandshakeError,
   applicant: A
 ): Effect.Effect<unknown, HandshakeError> => {
   if (authorize === undefined) return Effect.undefined
-  const refuse = (failed: boolean) =>
-    Effect.fail(failure(new NotAuthorized({ publicKey: formatPublicKey(applicant.publicKey), failed })))
-  return Effect.suspend(() => authorize(applicant)).pipe(
+  const publicKey = formatPublicKey(applicant.publicKey)
+  const refused = Effect.suspend(() => Effect.fail(failure(new NotAuthorized({ publicKey, failed: false }))))
+  return Effect.suspend(() => effectOf("authorize", authorize(applicant))).pipe(
     Effect.provideContext(context),
     Effect.matchCauseEffect({
       onSuccess: (verdict): Effect.Effect<unknown, HandshakeError> => {
         if (verdict === true) return Effect.undefined
         // Any other value, which only code without types can give, is a refusal.
-        return Option.isOption(verdict) && Option.isSome(verdict) ? Effect.succeed(verdict.value) : refuse(false)
+        return Option.isOption(verdict) && Option.isSome(verdict) ? Effect.succeed(verdict.value) : refused
       },
-      onFailure: () => Effect.andThen(ifNotInterrupted, refuse(true))
+      onFailure: (why) =>
+        ifNotInterrupted.pipe(
+          Effect.andThen(Effect.logError(`authorize failed, so ${publicKey} is refused`, why)),
+          Effect.andThen(Effect.fail(failure(new NotAuthorized({ publicKey, failed: true, cause: Cause.squash(why) }))))
+        )
     })
   )
 }

@@ -35,7 +35,7 @@ export const handshakeErrors = (protocol: string, { helloIsSealed }: { readonly 
       (reason: ConnectionReason): HandshakeError => {
         const detail = misbehaviour(reason)
         if (detail !== undefined) return failure(phase, new PeerMisbehaved({ detail }))
-        return failure(phase, new Rejected(helloIsSealed ? { after, helloIsSealed } : { after }))
+        return failure(phase, new Rejected({ after, cause: reason, ...(helloIsSealed && { helloIsSealed }) }))
       }
   }
 }

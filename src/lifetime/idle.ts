@@ -23,7 +23,7 @@ export const endWhenIdle = (leaving: Leaving, idle: Duration.Duration): Effect.E
       const now = bytesCarried(leaving)
       if (now !== before) return watch(now, 0)
       if (quietLooks + 1 < looks) return watch(now, quietLooks + 1)
-      leaving.expire()
+      leaving.expire("idle")
       return Effect.void
     })
   return Effect.asVoid(Effect.forkScoped(Effect.suspend(() => watch(bytesCarried(leaving), 0))))

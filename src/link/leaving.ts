@@ -23,7 +23,7 @@ import {
 } from "../ConnectionError.ts"
 import type { Port, PortListener } from "../Port.ts"
 import type { CloseDeadlines } from "./closeDeadlines.ts"
-import { destroyAll, part, type Tag, tagOfExit } from "./parting.ts"
+import { type AccountTag, destroyAll, part, tagOfExit } from "./parting.ts"
 import { type Patience, readOn } from "./readOn.ts"
 import { both, type Tenant } from "./tenant.ts"
 import type { Account, Reading, Writing } from "./user.ts"
@@ -54,7 +54,7 @@ export class Leaving implements PortListener {
   onAnswer: (() => void) | undefined
   /** Why this side gave up on the connection. Its ports don't know of that. */
   private gaveUp: PortFailure | undefined
-  private tag: Tag | undefined
+  private tag: AccountTag | undefined
   /** Whether to read on before closing, so that a peer that still sends gets no reset. */
   private outlasts = false
   private whoWaits: Array<() => void> | undefined
@@ -154,14 +154,14 @@ export class Leaving implements PortListener {
   }
 
   account(): Account {
-    return {
-      bytesRead: this.reader?.bytes ?? this.handshakeRead,
-      bytesWritten: this.writer?.bytes ?? this.handshakeWritten,
-      tag: this.tag ?? this.tagNow()
-    }
+    const { failure } = this
+    const tag = this.tag ?? this.tagNow()
+    const bytesRead = this.reader?.bytes ?? this.handshakeRead
+    const bytesWritten = this.writer?.bytes ?? this.handshakeWritten
+    return failure?._tag === tag ? { bytesRead, bytesWritten, tag, failure } : { bytesRead, bytesWritten, tag }
   }
 
-  private tagNow(): Tag {
+  private tagNow(): AccountTag {
     // After both sides have ended, nothing that happens to the socket is a failure.
     return this.bothEnded ? "end" : (this.failure?._tag ?? "closed")
   }
@@ -230,8 +230,8 @@ export class Leaving implements PortListener {
   }
 
   /** Fails the connection with `TimedOut`: this side has waited long enough. */
-  expire(): void {
-    this.giveUp(new TimedOut())
+  expire(why: TimedOut["why"]): void {
+    this.giveUp(new TimedOut({ why }))
   }
 
   /** Tells the user to finish: `pull` delivers what there is, and then fails with `LocallyClosed(draining)`. */
@@ -282,7 +282,7 @@ export class Leaving implements PortListener {
     )
   }
 
-  private part(scope: Scope.Scope): Tag | Effect.Effect<Tag> {
+  private part(scope: Scope.Scope): AccountTag | Effect.Effect<AccountTag> {
     const { deadlines, outlasts } = this
     const remaining = Effect.map(Clock.Clock, (clock) => deadlines?.remaining(scope, clock) ?? 0)
     try {
@@ -293,7 +293,7 @@ export class Leaving implements PortListener {
   }
 
   /** A port or a codec threw while the stack was being left. */
-  private partingDefect(cause: unknown): Tag {
+  private partingDefect(cause: unknown): AccountTag {
     this.gaveUp = new Defect({ cause })
     this.destroyPorts()
     return "Defect"
@@ -307,7 +307,7 @@ export class Leaving implements PortListener {
   }
 
   /** Releases everything that the stack held, after the goodbye. */
-  private letGo(exit: Exit.Exit<unknown, unknown>, tag?: Tag): Effect.Effect<void> {
+  private letGo(exit: Exit.Exit<unknown, unknown>, tag?: AccountTag): Effect.Effect<void> {
     const { laid, tenant } = this
     this.tag = tag ?? this.tag
     this.state = "left"

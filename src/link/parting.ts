@@ -11,13 +11,16 @@ import type { Port } from "../Port.ts"
 import { lookMillis, readOn } from "./readOn.ts"
 
 /**
- * How a connection went, in one word. `end`: both sides said goodbye. `closed`: only this side did. `Defect`: code
- * threw, a protocol's or the user's. Any other tag is the reason of its failure.
+ * How a connection went, in one word. `end`: both sides said goodbye. `closed`: only this side did. `LocallyClosed`:
+ * this side broke it off. `Defect`: code threw, a protocol's or the user's. Any other tag is that of its failure.
+ *
+ * @category models
+ * @since 0.1.0
  */
-export type Tag = "end" | "closed" | ConnectionReason["_tag"] | Defect["_tag"]
+export type AccountTag = "end" | "closed" | ConnectionReason["_tag"] | Defect["_tag"]
 
 /** The tag of a connection that its user broke off: `Defect` when the user's code threw, otherwise `LocallyClosed`. */
-export const tagOfExit = (exit: Exit.Exit<unknown, unknown>): Tag =>
+export const tagOfExit = (exit: Exit.Exit<unknown, unknown>): AccountTag =>
   Exit.isFailure(exit) && Cause.hasDies(exit.cause) ? "Defect" : "LocallyClosed"
 
 /** Destroys every port of a stack, even when one of them throws. Answers the first exception. */
@@ -44,8 +47,8 @@ export interface Options {
  * Leaves a stack from its topmost port down. Usually the kernel takes what is left at once, and the answer is a tag.
  * Otherwise it is an effect, which waits for the kernel and never for the peer's goodbye.
  */
-export const part = (top: Port, options: Options): Tag | Effect.Effect<Tag> => {
-  let tag: Tag | undefined
+export const part = (top: Port, options: Options): AccountTag | Effect.Effect<AccountTag> => {
+  let tag: AccountTag | undefined
   for (let port: Port | undefined = top; port !== undefined; port = port.below) {
     port.end()
     if (port.pending > 0 || readsOn(port, top, options)) return partWaiting(port, top, options, tag)
@@ -56,7 +59,12 @@ export const part = (top: Port, options: Options): Tag | Effect.Effect<Tag> => {
   return tag ?? "closed"
 }
 
-const partWaiting = (from: Port, top: Port, options: Options, known: Tag | undefined): Effect.Effect<Tag> =>
+const partWaiting = (
+  from: Port,
+  top: Port,
+  options: Options,
+  known: AccountTag | undefined
+): Effect.Effect<AccountTag> =>
   Effect.gen(function* () {
     let tag = known
     for (let port: Port | undefined = from; port !== undefined; port = port.below) {
@@ -77,7 +85,7 @@ const partWaiting = (from: Port, top: Port, options: Options, known: Tag | undef
   })
 
 /** The topmost port decides. A lower port that fails afterwards does not change it. */
-const tagOf = ({ ended, failure }: Port): Tag => failure?._tag ?? (ended ? "end" : "closed")
+const tagOf = ({ ended, failure }: Port): AccountTag => failure?._tag ?? (ended ? "end" : "closed")
 
 /** Whether to read on first: the peer has not ended, and closing would cost it what it has yet to read. */
 const readsOn = (port: Port, top: Port, { outlasts }: Options): boolean =>
@@ -101,7 +109,7 @@ const drained = (port: Port, millis: number): Effect.Effect<boolean> => {
  * Closes a drained port. If the port has failed, or fails over that, destroys the whole stack and answers the tag of
  * the failure.
  */
-const close = (port: Port, top: Port): Tag | undefined => {
+const close = (port: Port, top: Port): AccountTag | undefined => {
   const failure = port.failure ?? defectOfClosing(port)
   if (failure !== undefined) destroyAll(top)
   return failure?._tag

@@ -1,6 +1,6 @@
 /** What a stack knows of its user: a connection's reader and its writer, and how the connection went. */
 import type { PortFailure } from "../ConnectionError.ts"
-import type { Tag } from "./parting.ts"
+import type { AccountTag } from "./parting.ts"
 
 /**
  * How many bytes a connection carried, and how it went. Final when the connection's scope is closed.
@@ -11,7 +11,9 @@ import type { Tag } from "./parting.ts"
 export interface Account {
   readonly bytesRead: number
   readonly bytesWritten: number
-  readonly tag: Tag
+  readonly tag: AccountTag
+  /** Why it failed, where it did. Without it, a `TimedOut` did not get rid of its last bytes when it was closed. */
+  readonly failure?: PortFailure
 }
 
 /** What `Leaving` needs of one direction of an open connection. */

@@ -47,8 +47,10 @@ export class Arrival implements Newcomer {
 
   end(why: EndedBy): void {
     this.endedBy ??= why
-    if (this.fiber !== undefined) this.fiber.interruptUnsafe()
-    else this.before?.end(why)
+    if (this.fiber === undefined) this.before?.end(why)
+    this.fiber?.interruptUnsafe()
+    // Code that can't be interrupted, such as an `authorize`, keeps its fiber, but not its peer's socket.
+    this.link?.leaving.destroy()
   }
 }
 

@@ -36,7 +36,7 @@ const stop = (roster: Roster): void => {
  */
 const giveUp = ({ served }: Roster): void => {
   for (const leaving of served) {
-    if (leaving.stalled) leaving.expire()
+    if (leaving.stalled) leaving.expire("stopping")
     else leaving.destroy()
   }
 }

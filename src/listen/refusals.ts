@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as Events from "../Events.ts"
-import { nobody } from "../Events.ts"
+import { nobody } from "../guarded.ts"
 
 /** Runs something in the listener's scope. */
 export type Fork = (effect: Effect.Effect<void>) => Fiber.Fiber<void>

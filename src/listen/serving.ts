@@ -11,6 +11,7 @@ import { format } from "../Address.ts"
 import * as Connection from "../Connection.ts"
 import { ConnectionError, isDraining } from "../ConnectionError.ts"
 import type { Environment } from "../Environment.ts"
+import { effectOf } from "../effectOf.ts"
 import { HandshakeDefect, HandshakeError } from "../HandshakeError.ts"
 import * as Lifetime from "../Lifetime.ts"
 import type { Link } from "../Link.ts"
@@ -99,7 +100,7 @@ export class Serving {
   /** Runs all handshakes, and emits an event when they fail. The admission watches the deadline. */
   private handshaken(arrival: Arrival): Effect.Effect<Link, HandshakeError, Scope.Scope> {
     const { accepted = Effect.interrupt, binding } = arrival
-    return Effect.flatMap(accepted, (link) => {
+    return Effect.flatMap(effectOf("the transport", accepted), (link) => {
       const { place } = arrival
       arrival.accepted = undefined
       arrival.link = link
@@ -116,6 +117,8 @@ export class Serving {
           if (arrival.place !== undefined) this.admission.settle(arrival.place)
           return Effect.void
         }
+        // This side has ended it, whatever the end looked like to its protocols.
+        if (arrival.endedBy !== undefined) return this.interrupted(arrival)
         const error = Cause.findError(exit.cause)
         if (Result.isSuccess(error)) return this.handshakeFailed(arrival, error.success)
         const defect = Cause.findDefect(exit.cause)

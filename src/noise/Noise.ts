@@ -16,7 +16,7 @@ import * as Address from "../Address.ts"
 import * as AppKey from "../AppKey.ts"
 import { Primitives } from "../crypto/Primitives.ts"
 import { PeerMisbehaved, type Rejected } from "../HandshakeError.ts"
-import { decide, type Verdict } from "../handshake/authorize.ts"
+import { decide } from "../handshake/authorize.ts"
 import { handshakeErrors, type Phase } from "../handshake/errors.ts"
 import { notOwnKey } from "../handshake/ownKey.ts"
 import { type Secrets, withSecrets } from "../handshake/secrets.ts"
@@ -52,10 +52,12 @@ export interface Applicant {
  */
 export interface Options<E = never, R = never> {
   /**
-   * Whether a peer may connect, and a value that its connection then carries. Runs once, within the handshake's
-   * deadline. When it fails or dies, the peer is refused. By default every peer that passes the handshake may connect.
+   * Whether a peer may connect. `true` and `Option.some` let it in, `false` and `Option.none` do not. The connection
+   * carries the value of a `some`: see `Connection.authorizedAs`. Runs once, within the handshake's deadline. When it
+   * fails or dies, that is logged, and the peer is refused as a stranger is. By default every peer that passes the
+   * handshake may connect.
    */
-  readonly authorize?: (applicant: Applicant) => Effect.Effect<Verdict, E, R>
+  readonly authorize?: (applicant: Applicant) => Effect.Effect<boolean | Option.Option<unknown>, E, R>
 }
 
 const { failure, rejected, step } = handshakeErrors("noise", { helloIsSealed: true })

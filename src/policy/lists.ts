@@ -82,7 +82,7 @@ const special = parsed(
 /**
  * Whether the text is an IP of the public internet.
  *
- * @category guards
+ * @category predicates
  * @since 0.1.0
  */
 export const isPublic = (ip: string): boolean => Networks.parseIp(ip) !== undefined && !Networks.contains(special, ip)

@@ -232,7 +232,7 @@ export class SocketPort implements Port, ReadTarget {
 
   private static readonly onError = forPort((port, error: NodeJS.ErrnoException): void => {
     const code = error.code ?? "UNKNOWN"
-    port.fail(code === "ETIMEDOUT" ? new TimedOut({ cause: error }) : new Reset({ code, cause: error }))
+    port.fail(code === "ETIMEDOUT" ? new TimedOut({ why: "silent", cause: error }) : new Reset({ code, cause: error }))
   })
 
   private static readonly onClose = forPort((port): void => port.closed())

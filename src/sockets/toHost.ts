@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import { DeniedByPolicy, NameNotFound, type TransportReason } from "../DialError.ts"
+import { effectOf } from "../effectOf.ts"
 import { monotonicNow } from "../monotonic.ts"
 import type { Question } from "../Resolver.ts"
 import type { DialOptions } from "../Transport.ts"
@@ -152,7 +153,9 @@ class Race {
     const allAnswered = () => this.questions === 0
     const lookup = Effect.suspend(() => {
       const { resolve = system } = this.options
-      questions = (reachOf(this.host) === "device" ? system : resolve)(this.host)
+      questions = (reachOf(this.host) === "device" ? system : resolve)(this.host).map((question) =>
+        effectOf("the resolver", question)
+      )
       this.questions = questions.length
       mayAsk.openUnsafe()
       return this.until(() => allAnswered() || !this.untried.isEmpty)

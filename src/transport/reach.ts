@@ -36,7 +36,7 @@ export interface Destination {
 /**
  * Whether a section that reaches as far as `reach` can be dialed from within `scope`.
  *
- * @category guards
+ * @category predicates
  * @since 0.1.0
  */
 export const within = (scope: Reach, reach: Reach): boolean => distances[scope] <= distances[reach]

@@ -193,7 +193,7 @@ const proxyVariable = (name: string): Config.Config<HttpProxy | undefined> =>
  * Reads the proxies from `HTTPS_PROXY` (for wss) and `HTTP_PROXY` (for ws), and the exceptions from `NO_PROXY`. Each
  * name is tried in lower case first. Fails with a `ConfigError` when a value does not parse.
  *
- * @category constructors
+ * @category configuration
  * @since 0.1.0
  */
 export const config: Config.Config<Proxies> = Config.all({

@@ -260,7 +260,7 @@ export class WsPort implements Port {
     } else if (bytesRead !== this.heard) {
       this.pings = 0
     } else if (this.pings === 2) {
-      this.fail(new TimedOut())
+      this.fail(new TimedOut({ why: "silent" }))
       this.ws.terminate()
     } else {
       this.pings++
@@ -284,7 +284,7 @@ export class WsPort implements Port {
   }
 
   private readonly onSocketError = (error: NodeJS.ErrnoException): void => {
-    if (error.code === "ETIMEDOUT") this.fail(new TimedOut({ cause: error }))
+    if (error.code === "ETIMEDOUT") this.fail(new TimedOut({ why: "silent", cause: error }))
   }
 
   private readonly onClose = (code: number): void => {

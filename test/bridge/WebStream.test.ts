@@ -2,11 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type * as Address from "../../src/Address.ts"
-import { toWebStreams } from "../../src/bridge/WebStream.ts"
-import type * as Connection from "../../src/Connection.ts"
+import * as Address from "../../src/Address.ts"
+import { fromWebStreams, toWebStreams } from "../../src/bridge/WebStream.ts"
+import * as Connection from "../../src/Connection.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
-import { multiserver, pair, pattern, readAll, sameBytes, served } from "../support/servers.ts"
+import { multiserver, pair, pattern, readAll, sameBytes, served, until } from "../support/servers.ts"
 import { contract, cuts, reasonOf } from "./contract.ts"
 
 const tryPromise = <A>(run: () => PromiseLike<A>) => Effect.tryPromise({ try: run, catch: (error) => error })
@@ -89,6 +89,25 @@ describe("web streams", () => {
         assert.strictEqual(reasonOf(yield* Effect.flip(tryPromise(() => closed))), "LocallyClosed(closed)")
       }
     }).pipe(Effect.provide(multiserver()))
+  )
+
+  it.live("that a link was made of are let go with it: cancelled, and free for others", () =>
+    Effect.gen(function* () {
+      let cancelled = false
+      const readable = new ReadableStream<Uint8Array>({
+        cancel: () => {
+          cancelled = true
+        }
+      })
+      const writable = new WritableStream<Uint8Array>()
+      const transport = new Address.Opaque({ name: "w", data: "" })
+      const remote = new Address.Address({ transport, transforms: [] })
+      yield* Effect.scoped(
+        Effect.flatMap(fromWebStreams({ readable, writable }, { remote }), (link) => Connection.onTop(link).end)
+      )
+      yield* until(() => cancelled)
+      assert.isFalse(readable.locked || writable.locked)
+    })
   )
 
   it.live("fail what the end of their scope cuts off", () =>

@@ -131,7 +131,7 @@ const open = async (): Promise<World> => {
       if ("role" in event && event._tag !== "Connected") world.plan?.closed()
     })
   const layer = Multiserver.layer(["ws", "ws~nothing"]).pipe(
-    Layer.provide([WebSocket.layer({ server, maxMessage }), nothing, Layer.succeed(Events.Events, emit)])
+    Layer.provide([WebSocket.layer({ server, maxMessage }), nothing, Events.layer(emit)])
   )
   const scope = Effect.runSync(Scope.make())
   const context = await Effect.runPromise(Layer.build(layer).pipe(Scope.provide(scope)))

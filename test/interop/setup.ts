@@ -84,9 +84,7 @@ export const ours = (authorize: NonNullable<Shs.Options["authorize"]> = () => Ef
     const events = yield* Queue.unbounded<Events.Event>()
     const emit: Events.Sink = (event) => Effect.asVoid(Queue.offer(events, event))
     const context = yield* Layer.build(
-      multiserver({ authorize }).pipe(
-        Layer.provide([AppKey.layer(Redacted.make(appKeyBytes)), Layer.succeed(Events.Events, emit)])
-      )
+      multiserver({ authorize }).pipe(Layer.provide([AppKey.layer(Redacted.make(appKeyBytes)), Events.layer(emit)]))
     )
     return {
       publicKey: Identity.formatPublicKey(Context.get(context, Identity.Identity).publicKey),

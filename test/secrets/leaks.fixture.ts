@@ -30,9 +30,7 @@ const leaks: Record<string, Effect.Effect<unknown>> = {
   }).pipe(
     Effect.scoped,
     Effect.provide(
-      Multiserver.layer(["memory"]).pipe(
-        Layer.provide([Memory.layer(), Layer.succeed(Events.Events, () => Effect.void)])
-      )
+      Multiserver.layer(["memory"]).pipe(Layer.provide([Memory.layer(), Events.layer(() => Effect.void)]))
     ),
     Effect.orDie
   ),

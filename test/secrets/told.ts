@@ -67,15 +67,12 @@ Tracer.NativeSpan.prototype.end = function (time, exit) {
   return end.call(this, time, exit)
 }
 
-const told = Effect.map(
-  Events.Events,
-  (sink): Events.Sink =>
-    (event) => {
-      if (!isEnough(`event ${event._tag} ${"tag" in event ? event.tag : ""} ${"stack" in event ? event.stack : ""}`))
-        say("events", `${show(event)} ${JSON.stringify(event)}`)
-      return sink(event)
-    }
-)
+const seen: Events.Sink = (event) =>
+  Effect.sync(() => {
+    if (!isEnough(`event ${event._tag} ${"tag" in event ? event.tag : ""} ${"stack" in event ? event.stack : ""}`))
+      say("events", `${show(event)} ${JSON.stringify(event)}`)
+  })
+const told = Effect.map(Events.Events, (sinks) => [seen, ...sinks])
 Object.defineProperty(Events.Events, Symbol.iterator, { value: () => told[Symbol.iterator]() })
 
 for (const name of ["log", "error", "warn", "info", "debug", "trace", "dir", "table"] as const) {

@@ -265,7 +265,7 @@ export class World {
     const environment = Layer.mergeAll(
       Layer.succeed(Limits.Limits, values),
       Layer.succeed(Policy.Policy, rules),
-      Layer.succeed(Events.Events, (event) => Effect.sync(() => void this.events.push(...line(event).split("\n")))),
+      Events.layer((event) => Effect.sync(() => void this.events.push(...line(event).split("\n")))),
       Logger.layer([]),
       TestClock.layer(),
       Layer.succeed(Metric.FiberRuntimeMetrics, fibers)

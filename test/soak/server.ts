@@ -52,7 +52,7 @@ const echo = (connection: Connection) =>
 const Live = Multiserver.layer(["net~shs"]).pipe(
   Layer.provide([Net.layer(), Shs.layer()]),
   Layer.provide(AppKey.layer(Redacted.make(appKeyBytes))),
-  Layer.provide([Identity.layerEphemeral, Layer.succeed(Events.Events, emit)]),
+  Layer.provide([Identity.layerEphemeral, Events.layer(emit)]),
   Layer.provide(Sodium.layer)
 )
 

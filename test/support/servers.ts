@@ -60,7 +60,7 @@ const isTagged = <const Tag extends Events.Event["_tag"]>(
 
 /** Collects events. */
 export const recorder = (events: Array<Events.Event>) =>
-  Layer.succeed(Events.Events, (event) => Effect.sync(() => void events.push(event)))
+  Events.layer((event) => Effect.sync(() => void events.push(event)))
 
 /** Everything until the peer's goodbye. */
 export const readAll = (connection: Connection.Connection): Effect.Effect<Uint8Array, ConnectionError> =>

@@ -55,7 +55,7 @@ const ours = Effect.gen(function* () {
   const layer = multiserver(secure, { authorize: () => Effect.succeed(true) }).pipe(
     Layer.provide(AppKey.layer(Redacted.make(appKeyBytes)))
   )
-  const context = yield* Layer.build(layer.pipe(Layer.provide(Layer.succeed(Events.Events, emit))))
+  const context = yield* Layer.build(layer.pipe(Layer.provide(Events.layer(emit))))
   return {
     publicKey: Identity.formatPublicKey(Context.get(context, Identity.Identity).publicKey),
     dial: Context.get(context, Multiserver.Multiserver).dial,
