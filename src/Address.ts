@@ -12,6 +12,7 @@
  * protocol parses the inside of its own section (`section.ts` in the protocol's folder). Addresses are printed as npm
  * `multiserver` 3.8.2 prints them. Some odd forms that 3.8.2 reads but never prints are rejected.
  */
+import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
 import { NodeInspectSymbol } from "effect/Inspectable"
 import type * as Redacted from "effect/Redacted"
@@ -81,7 +82,7 @@ export class Address extends Schema.Class<Address>("effect-multiserver/Address")
  * @since 0.1.0
  */
 export const MultiAddress = Schema.NonEmptyArray(Address).check(Schema.isMaxLength(maxAddresses))
-export type MultiAddress = typeof MultiAddress.Type
+export type MultiAddress = NonEmptyReadonlyArray<Address>
 
 // -----------------------------------------------------------------------------
 // text

@@ -79,7 +79,7 @@ export const bytes: Effect.Effect<Uint8Array> = Effect.flatMap(AppKey, (appKey) 
 })
 
 /**
- * Everything that is built with this layer speaks in the network of this app key.
+ * Provides the app key to everything that is built with this layer.
  *
  * @category layers
  * @since 0.1.0

@@ -8,7 +8,7 @@
 import { FrameOpener, type Frames, type Opener } from "./codec/frames.ts"
 import { type Codec, CodecPort } from "./codec/port.ts"
 import { RestPort } from "./codec/rest.ts"
-import { PortWire } from "./codec/wire.ts"
+import { PortWire, type Wire } from "./codec/wire.ts"
 import type { Link } from "./Link.ts"
 import type { Port } from "./Port.ts"
 
@@ -26,12 +26,23 @@ export type { Room, Rooms } from "./Port.ts"
 export const opener = (frames: Frames): Opener => new FrameOpener(frames)
 
 /**
+ * The wire of a handshake, and what it has left over.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HandshakeWire extends Wire {
+  /** What has arrived and was not read, for `port`. The wire reads nothing more. */
+  readonly leftover: () => ReadonlyArray<Uint8Array>
+}
+
+/**
  * Makes the wire of a handshake: reads of exact length, and writes, over the topmost port of a link.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const wire = (link: Link): PortWire => new PortWire(link)
+export const wire = (link: Link): HandshakeWire => new PortWire(link)
 
 /**
  * Makes the port for what follows a handshake. `rest` is what its wire has received and the handshake has not read: it

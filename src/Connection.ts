@@ -196,7 +196,7 @@ export const fromEffects = (effects: Effects & Link.Who): Effect.Effect<Link.Lin
 }
 
 /**
- * As `fromEffects`, on top of another link: for a transform that works with effects, because it can't work on a port.
+ * As `fromEffects`, on top of another link. Transforms use `Transform.fromConnection`, which is made of it.
  *
  * @category constructors
  * @since 0.1.0

@@ -98,7 +98,7 @@ export class Rejected extends Schema.TaggedError<Rejected>()("Rejected", {
   override get message(): string {
     return `the peer hung up ${(this.helloIsSealed === true ? sealedRejections : rejections)[this.after]}`
   }
-  /** Not once this side has authenticated: the same keys get the same answer. */
+  /** `false` if `after` is `auth`: the peer has seen our key, and would answer it in the same way. */
   get isRetryable(): boolean {
     return this.after !== "auth"
   }

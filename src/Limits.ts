@@ -118,14 +118,31 @@ export const Limits: Context.Reference<LimitValues> = Context.Reference("effect-
   defaultValue: () => defaults
 })
 
+/** The durations among the limits may be written as Effect's other options write them: `"10 seconds"`. */
+type Written = {
+  readonly [Name in keyof LimitValues]?: LimitValues[Name] extends Duration.Duration
+    ? Duration.Input
+    : LimitValues[Name]
+}
+
 /**
- * The defaults, with some values replaced.
+ * The defaults, with some values replaced: `Limits.layer({ handshake: "5 seconds", sourceConnections: 8 })`.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (values: Partial<LimitValues>): Layer.Layer<never> =>
-  Layer.succeed(Limits, { ...defaults, ...values })
+export const layer = (values: Written): Layer.Layer<never> => {
+  const all = { ...defaults, ...values }
+  return Layer.succeed(Limits, {
+    ...all,
+    handshake: Duration.fromInputUnsafe(all.handshake),
+    close: Duration.fromInputUnsafe(all.close),
+    grace: Duration.fromInputUnsafe(all.grace),
+    idle: Duration.fromInputUnsafe(all.idle),
+    lookup: Duration.fromInputUnsafe(all.lookup),
+    dialWait: Duration.fromInputUnsafe(all.dialWait)
+  })
+}
 
 /**
  * Limits from the variables of docs/configuration.md: `MULTISERVER_HANDSHAKE` and the other durations (`10 seconds`),

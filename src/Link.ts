@@ -39,6 +39,14 @@ export interface Who {
 }
 
 /**
+ * `Who`, of which the peer may be left out: by default it is `Anonymous`.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface WhoOptions extends Omit<Who, "peer">, Partial<Pick<Who, "peer">> {}
+
+/**
  * An open byte stream, and who is at its other end. Made by `make`, and by `over` on top of another link.
  *
  * @category models

@@ -15,7 +15,7 @@ export { Other } from "./OtherReason.ts"
  */
 export class AddressInUse extends Schema.TaggedError<AddressInUse>()("AddressInUse", { cause }) {
   override get message(): string {
-    return "the address is already in use; use another one, or port 0 for any free port"
+    return "the address is already in use; use another one (over TCP, port 0 takes any that is free)"
   }
   get isRetryable(): boolean {
     return true
@@ -116,8 +116,8 @@ export class Stopped extends Schema.TaggedError<Stopped>()("Stopped", {}) {
 }
 
 /**
- * An address could not be bound, and so none of the addresses of this call is. Or a listener could not run a handler:
- * then `address` is all of its addresses.
+ * One address could not be bound, so none was. Or the listener could not run a handler: then `address` lists all of its
+ * addresses.
  *
  * @category errors
  * @since 0.1.0

@@ -15,7 +15,7 @@ export class Other extends Schema.TaggedError<Other>()("Other", {
   code: Schema.String,
   /** The message: what failed, and what can be done. */
   detail: Schema.String,
-  /** Whether the same again can help. */
+  /** Whether a retry can help. */
   isRetryable: Schema.Boolean,
   cause
 }) {

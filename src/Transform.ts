@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { Section } from "./Address.ts"
+import { type Section, sectionName } from "./Address.ts"
 import * as Codec from "./Codec.ts"
 import * as Connection from "./Connection.ts"
 import { effectOf } from "./effectOf.ts"
@@ -94,8 +94,18 @@ export interface Definition<A> {
    * One side of the transform. `below` is the transport. `above` has the names of the transforms on top of this one,
    * the next one first. A handshake can bind them, so that both sides are sure to mean the same stack.
    */
-  readonly outbound: (link: Link.Link, section: A, below: Below, above: ReadonlyArray<string>) => ReturnType<Wrap>
-  readonly inbound: (link: Link.Link, section: A, below: Below, above: ReadonlyArray<string>) => ReturnType<Wrap>
+  readonly outbound: (
+    link: Link.Link,
+    section: A,
+    below: Below,
+    above: ReadonlyArray<string>
+  ) => Effect.Effect<Link.Link, HandshakeError, Scope.Scope>
+  readonly inbound: (
+    link: Link.Link,
+    section: A,
+    below: Below,
+    above: ReadonlyArray<string>
+  ) => Effect.Effect<Link.Link, HandshakeError, Scope.Scope>
   /** The key in the section. By default there is none. */
   readonly key?: (section: A) => PublicKey | undefined
   /** The section as it is advertised. By default as it is. */
@@ -124,7 +134,10 @@ export const make = <A>(definition: Definition<A>): Shape => {
   const decode = Schema.decodeUnknownResult(definition.section)
   const refuse = (why: Refusal["why"]) => (detail: string) => Result.fail({ why, detail })
   const decoded = (section: Section): Result.Result<A, Refusal> =>
-    Result.mapError(decode(section), (error): Refusal => ({ why: "unusable", detail: error.message }))
+    Result.mapError(decode(section), (error): Refusal => {
+      const detail = `its section ${sectionName(section)}: ${error.message}`
+      return { why: "unusable", detail }
+    })
   const checked = (section: Section, below: Below, notUsable?: (section: A) => string | undefined) =>
     Result.flatMap(decoded(section), (own): Result.Result<A, Refusal> => {
       const insecure = definition.insecure?.(below)

@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { Section } from "./Address.ts"
+import { type Section, sectionName } from "./Address.ts"
 import type { TransportReason } from "./DialError.ts"
 import { effectOf } from "./effectOf.ts"
 import type { Link } from "./Link.ts"
@@ -50,7 +50,7 @@ export interface Shape {
   readonly below: (section: Section) => Below
   /** Where a dial of the section leads. */
   readonly destination: (section: Section) => Destination
-  /** The sections to bind for a section so that it is reached from `scope` only. */
+  /** The sections to bind instead of `section`, so that it is reached from `scope` only. */
   readonly narrow: (section: Section, scope: Reach) => ReadonlyArray<Section>
   /**
    * A bound section as others can dial it from within `scope`. Empty: they can't. `reach` is how far it reaches, where
@@ -117,9 +117,13 @@ export interface Definition<A> {
     external: ReadonlyArray<string>,
     reach: Reach
   ) => ReadonlyArray<Section>
-  readonly dial: (section: A, options: DialOptions) => ReturnType<Dial>
+  readonly dial: (section: A, options: DialOptions) => Effect.Effect<Link, TransportReason, Scope.Scope>
   /** Without it, the transport only dials. */
-  readonly listen?: (section: A, onAccepted: OnAccepted, options: ListenOptions) => ReturnType<Listen>
+  readonly listen?: (
+    section: A,
+    onAccepted: OnAccepted,
+    options: ListenOptions
+  ) => Effect.Effect<Bound, BindReason, Scope.Scope>
   /** Why a section can't be dialed although it decodes. Checked before any I/O. By default every section can be. */
   readonly notDialable?: (section: A) => string | undefined
   /**
@@ -138,7 +142,7 @@ export interface Definition<A> {
 export const make = <A>(definition: Definition<A>): Shape => {
   const decode = Schema.decodeUnknownResult(definition.section)
   const decoded = (section: Section): Result.Result<A, string> =>
-    Result.mapError(decode(section), (error) => error.message)
+    Result.mapError(decode(section), (error) => `its section ${sectionName(section)}: ${error.message}`)
   const reachOf = (section: Section): Reach =>
     Result.match(decoded(section), { onSuccess: definition.reach, onFailure: () => "public" })
   return {

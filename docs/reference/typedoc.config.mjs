@@ -19,7 +19,7 @@ export default {
   name: "effect-multiserver",
   entryPoints: [...modules, "src/testing/Chaos.ts", "src/testing/Compliance.ts"].map(inRoot),
   tsconfig: inRoot("tsconfig.json"),
-  plugin: ["typedoc-plugin-markdown"],
+  plugin: ["typedoc-plugin-markdown", fileURLToPath(new URL("modules.mjs", import.meta.url))],
   out: inRoot("docs/api"),
   readme: "none",
   disableSources: true,

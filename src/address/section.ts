@@ -79,7 +79,7 @@ export const isTransform = (section: Section): boolean => definitionOf(section).
 
 /**
  * Makes a codec for the sections of a protocol that is not built in. `data` is the codec for the text after `NAME:`.
- * Decoding fails for a section of another name.
+ * Decoding fails for a section of another name. The text is never redacted, so put no secret in it.
  *
  * @example Address.section("zstd", Schema.FiniteFromString) // zstd:3
  *

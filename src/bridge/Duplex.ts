@@ -76,13 +76,11 @@ export const toDuplex = (connection: Connection): Effect.Effect<Duplex, never, S
 
 /**
  * A link over a stream of bytes, for a transport over something that gives such a stream. The stream is destroyed when
- * the scope closes. Its errors break the link. The link has a half close when the stream has (`allowHalfOpen`).
+ * the scope closes. Its errors break the link. The link has a half close when the stream has (`allowHalfOpen`). What is
+ * read and written is copied, because the stream may hand on the memory of its writer.
  *
  * @category conversions
  * @since 0.1.0
  */
-export const fromDuplex = (
-  duplex: Duplex,
-  { peer = anonymous, ...where }: Omit<Link.Who, "peer"> & Partial<Pick<Link.Who, "peer">>
-): Effect.Effect<Link.Link, never, Scope.Scope> =>
-  Effect.suspend(() => Link.make(new DuplexPort(duplex), { peer, ...where }))
+export const fromDuplex = (duplex: Duplex, who: Link.WhoOptions): Effect.Effect<Link.Link, never, Scope.Scope> =>
+  Effect.suspend(() => Link.make(new DuplexPort(duplex), { peer: anonymous, ...who }))

@@ -12,11 +12,12 @@ import * as Latch from "effect/Latch"
 import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
-import { type Address, format } from "../Address.ts"
-import { Anonymous, type Connection, destroy, fromEffects, type Peer } from "../Connection.ts"
+import { format } from "../Address.ts"
+import { type Connection, destroy, fromEffects } from "../Connection.ts"
 import { ConnectionError } from "../ConnectionError.ts"
 import { inOwnScope } from "../inOwnScope.ts"
-import type { Link } from "../Link.ts"
+import type { Link, WhoOptions } from "../Link.ts"
+import { anonymous } from "../Peer.ts"
 import { closeError, isCleanEnd, isClosed, openError, readError, toReason, writeError } from "./socketErrors.ts"
 
 // -----------------------------------------------------------------------------
@@ -128,11 +129,7 @@ export const toSocket = <E, R>(
  * @category options
  * @since 0.1.0
  */
-export interface FromOptions {
-  /** Where the other end is. */
-  readonly remote: Address
-  /** The peer, where something else has proved its key. By default `Anonymous`. */
-  readonly peer?: Peer
+export interface FromOptions extends WhoOptions {
   /**
    * Whether releasing the socket's writer ends this side only, as over TCP with `allowHalfOpen`. By default it does
    * not, and `end` sends a Close with the code 1000, as a WebSocket needs.
@@ -151,14 +148,14 @@ export interface FromOptions {
  */
 export const fromSocket = (
   socket: Socket.Socket,
-  { halfClose = false, peer = new Anonymous(), remote }: FromOptions
+  { halfClose = false, peer = anonymous, ...where }: FromOptions
 ): Effect.Effect<Link, Socket.SocketError, Scope.Scope> =>
   inOwnScope(
     Effect.gen(function* () {
       const context = yield* Effect.context<never>()
       const scope = yield* Effect.flatMap(Effect.scope, Scope.fork)
       const fail = (error: Socket.SocketError) =>
-        new ConnectionError({ remote: format(remote), reason: toReason(error) })
+        new ConnectionError({ remote: format(where.remote), reason: toReason(error) })
       const pull = yield* Scope.provide(Socket.readerBytes(socket), scope)
       const writing = yield* Scope.fork(scope)
       const writer = yield* Scope.provide(socket.writer, writing)
@@ -183,7 +180,7 @@ export const fromSocket = (
         destroy: () => void Effect.runForkWith(context)(destroy),
         halfClose,
         peer,
-        remote
+        ...where
       })
     })
   ).pipe(Effect.map(({ value }) => value))

@@ -15,7 +15,7 @@ import * as SocketServer from "effect/socket/SocketServer"
 import { type Address, type AddressError, format } from "../Address.ts"
 import type { Connection } from "../Connection.ts"
 import type { ListenError } from "../ListenError.ts"
-import type { Listener } from "../Listener.ts"
+import type { Listener, ListenOptions } from "../Listener.ts"
 import * as Multiserver from "../Multiserver.ts"
 import { toSocket } from "./MultiserverSocket.ts"
 import { connectionError, isClosed } from "./socketErrors.ts"
@@ -92,12 +92,13 @@ export const fromListener = (listener: Listener): SocketServer.SocketServer["Ser
 })
 
 /**
- * Listens as long as the layer lives.
+ * Listens as long as the layer lives, with the same options as `Multiserver.listen`.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (
-  targets: Multiserver.Target
+  targets: Multiserver.Target,
+  options?: ListenOptions
 ): Layer.Layer<SocketServer.SocketServer, AddressError | ListenError, Multiserver.Multiserver> =>
-  Layer.effect(SocketServer.SocketServer, Effect.map(Multiserver.listen(targets), fromListener))
+  Layer.effect(SocketServer.SocketServer, Effect.map(Multiserver.listen(targets, options), fromListener))

@@ -15,7 +15,7 @@ import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
 import { type Connection, fromEffects } from "../Connection.ts"
 import { ConnectionError, isDraining, ProtocolViolation, Reset } from "../ConnectionError.ts"
-import type { Link, Who } from "../Link.ts"
+import type { Link, WhoOptions } from "../Link.ts"
 import { anonymous } from "../Peer.ts"
 import * as View from "./view.ts"
 
@@ -105,7 +105,7 @@ export const toWebStreams = (connection: Connection): Effect.Effect<WebStreams, 
  * @category options
  * @since 0.1.0
  */
-export interface FromOptions extends Omit<Who, "peer">, Partial<Pick<Who, "peer">> {
+export interface FromOptions extends WhoOptions {
   /** Whether the other end can go on sending after the writable was closed. By default it can. */
   readonly halfClose?: boolean
 }

@@ -24,12 +24,14 @@ export interface Frames {
   /** Length of a head, in bytes. */
   readonly head: number
   /**
-   * Opens a head. Answers the length of the body that follows, which may be 0, or a verdict. May overwrite `sealed`.
+   * Opens a head. Answers the length of what follows it, body and tail together, which may be 0; or a verdict. May
+   * overwrite `sealed`.
    */
   readonly openHead: (sealed: Uint8Array) => number | Verdict
   /**
-   * Opens a body into `plain`, which is as long as `sealed`, and may be the same memory or overlap it. Answers the
-   * length of the plaintext, or `undefined` when the body was tampered with.
+   * Opens a body with its tail into `plain`, which is as long as `sealed`. Both may be the same memory, or `plain` may
+   * begin before `sealed` and overlap it: so verify `sealed` before you write into `plain`, and write from the front.
+   * Answers the length of the plaintext, or `undefined` when the body was tampered with.
    */
   readonly openBody: (sealed: Uint8Array, plain: Uint8Array) => number | undefined
   /**

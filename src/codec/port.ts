@@ -17,12 +17,13 @@ import { giveStage, stageBytes, takeStage } from "./stage.ts"
 export interface Sealer {
   readonly head: number
   readonly tail: number
-  /** The longest plaintext of one frame; with head and tail at most 65,560 bytes. */
+  /** The longest plaintext of one frame. Head, body, tail and end have at most 66,128 bytes together. */
   readonly maxBody: number
-  /** Length of the sealed end. */
+  /** Length of the sealed end. `Frames.head`, where `openHead` finds the end: bytes that follow it are ignored. */
   readonly endLength: number
   /**
-   * Whether the key is used up, so that no more may be sealed. Read before each frame and each end. By default never.
+   * Whether the key is used up, so that nothing more may be sealed. Read before each frame and each end. By default
+   * never.
    */
   readonly spent?: boolean
   /** Seals the frame at `stage[offset]`, whose plaintext of `length` bytes lies at `stage[offset + head]`. */
@@ -70,7 +71,9 @@ export class CodecPort implements Port, PortListener {
   /** Stages that the port below has not copied. */
   private uncopied: Array<Uint8Array> | undefined
 
+  /** Throws when a frame would not fit into a stage: a fault of the codec's author. */
   constructor(below: Port, codec: Codec, leftover: ReadonlyArray<Uint8Array>) {
+    if (frameBytes(codec.sealer) > stageBytes) throw new RangeError(`a frame of the codec has over ${stageBytes} bytes`)
     this.below = below
     this.codec = codec
     // Usually there is nothing, and then the array that the handshake has grown is not kept.

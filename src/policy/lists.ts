@@ -14,7 +14,7 @@ import { allowAll, type PolicyRules } from "./rules.ts"
 export interface Lists {
   /** These are always denied. */
   readonly deny?: ReadonlyArray<string>
-  /** If given, only these are allowed. What has no IP is in no list. */
+  /** If given, an IP outside of it is denied. `dial` and `accept` say what happens without an IP. */
   readonly allow?: ReadonlyArray<string>
 }
 

@@ -22,7 +22,7 @@ import { carries } from "./compliance/carries.ts"
 import { type Claim, Patience } from "./compliance/clause.ts"
 import { ends } from "./compliance/ends.ts"
 
-export { Broken } from "./compliance/clause.ts"
+export { Broken, type Claim } from "./compliance/clause.ts"
 
 /**
  * The stack to check, and what it claims.

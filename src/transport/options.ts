@@ -102,9 +102,9 @@ export interface Arriving {
   /** It has become a connection: as `OnAccepted`, with what is known by now. */
   readonly accept: OnAccepted
   /**
-   * It is here for something else than a connection, so it has no deadline of the listener's. It counts until `gone`,
-   * and is among the first that are ended when there is no room. Pass `source` if it was not known before. `false`:
-   * policy denies that source, so give it nothing.
+   * Keeps a newcomer that will not become a connection, such as a plain HTTP request. It has no handshake deadline,
+   * counts until `gone`, and is among the first that are ended when there is no room. Pass `source` if it was not known
+   * before. `false`: policy denies that source, so give it nothing.
    */
   readonly stay: (source?: string) => boolean
   /** It has left. */

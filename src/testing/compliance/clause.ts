@@ -6,7 +6,12 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Multiserver } from "../../Multiserver.ts"
 
-/** What is claimed of a stack. The checks hold the stack to it. */
+/**
+ * What is claimed of a stack. The checks hold the stack to it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Claim {
   /** The address to listen on. The first of `Listener.addresses()` has to be dialable. */
   readonly target: string
@@ -39,7 +44,7 @@ export class Broken extends Schema.TaggedError<Broken>("effect-multiserver/testi
   }
 }
 
-const broken = (expected: string, actual: string): Effect.Effect<never, Broken> =>
+export const broken = (expected: string, actual: string): Effect.Effect<never, Broken> =>
   Effect.fail(new Broken({ expected, actual }))
 
 export const expect = (holds: boolean, expected: string, actual: unknown): Effect.Effect<void, Broken> =>

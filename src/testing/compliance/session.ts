@@ -7,7 +7,7 @@ import type { Address } from "../../Address.ts"
 import type { Connection } from "../../Connection.ts"
 import type { ConnectionError } from "../../ConnectionError.ts"
 import * as Multiserver from "../../Multiserver.ts"
-import { type Broken, expect, expectBytes, soon } from "./clause.ts"
+import { type Broken, broken, expectBytes, soon } from "./clause.ts"
 
 /** Reproducible bytes without a short period, so that lost, doubled and misplaced bytes show. */
 export const pattern = (length: number, seed = 1): Uint8Array => {
@@ -88,5 +88,5 @@ export const serve = <E>(target: string, handler: (connection: Connection) => Ef
     const listener = yield* soon("a listener to be bound", Multiserver.listen(target))
     yield* Effect.forkScoped(listener.run(handler))
     const [address] = listener.addresses()
-    return address === undefined ? yield* expect(false, "an address to dial", "none") : address
-  }).pipe(Effect.map((address) => address as Address))
+    return address ?? (yield* broken("an address to dial", "none"))
+  })
