@@ -83,7 +83,9 @@ export const layerLog: Layer.Layer<never> = layer(log)
  * @category services
  * @since 0.1.0
  */
-export class Hub extends Context.Service<Hub, PubSub.PubSub<Event>>()("effect-multiserver/Events/Hub") {}
+export class Hub extends Context.Service<Hub, PubSub.PubSub<Event>>()(
+  "effect-multiserver/Events/Hub (Events.layerStream gives it)"
+) {}
 
 /**
  * Gives the events of a Multiserver to `stream`, and to these sinks, as `layer` does. No connection waits for a slow

@@ -8,7 +8,7 @@ import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import { NodeInspectSymbol } from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
@@ -17,6 +17,7 @@ import * as Schema from "effect/Schema"
 import { decodeExactly } from "./crypto/exactBase64.ts"
 import { Primitives } from "./crypto/Primitives.ts"
 import { formatPublicKey, type PublicKey, parsePublicKey, uncheckedPublicKey } from "./crypto/publicKey.ts"
+import { fileSystem } from "./fileSystem.ts"
 import { Exposed, FileFailure, fileFailure, Linked, NotOwned, readPrivate } from "./privateFile.ts"
 import { check, forms, variables } from "./variables.ts"
 
@@ -205,7 +206,8 @@ ${JSON.stringify(keys, null, 2)}
 
 /**
  * Reads the secret file at `path`. Fails when the file belongs to another user (except root), when group or others have
- * any permission on it, or when the path is a symbolic link. Needs a `FileSystem`.
+ * any permission on it, or when the path is a symbolic link. `NodeServices.layer` of `@effect/platform-node` gives the
+ * `FileSystem`.
  *
  * @category constructors
  * @since 0.1.0
@@ -225,7 +227,7 @@ export const load = (path: string): Effect.Effect<KeyPair, IdentityError, FileSy
  */
 export const save = (path: string, pair: KeyPair): Effect.Effect<void, IdentityError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
+    const fs = yield* fileSystem
     const draft = `${path}.${(yield* Random.nextInt).toString(36)}`
     const file = yield* fs.open(draft, { flag: "wx", mode: 0o600 })
     yield* file
@@ -246,15 +248,19 @@ export const save = (path: string, pair: KeyPair): Effect.Effect<void, IdentityE
 // -----------------------------------------------------------------------------
 
 /**
- * The key pair with which this process proves to its peers who it is.
+ * The key pair with which this process proves to its peers who it is. `layerFile` and other layers of this module give
+ * it.
  *
  * @category services
  * @since 0.1.0
  */
-export class Identity extends Context.Service<Identity, KeyPair>()("effect-multiserver/Identity") {}
+export class Identity extends Context.Service<Identity, KeyPair>()(
+  "effect-multiserver/Identity (Identity.layerFile and other layers of Identity give it)"
+) {}
 
 /**
- * The identity in the secret file at `path`.
+ * The identity in the secret file at `path`, read as by `load`. `NodeServices.layer` of `@effect/platform-node` gives
+ * the `FileSystem`.
  *
  * @category layers
  * @since 0.1.0

@@ -59,7 +59,7 @@ export class Multiserver extends Context.Service<
       options?: Listener.ListenOptions
     ) => Effect.Effect<Listener.Listener, Address.AddressError | ListenError, Scope.Scope>
   }
->()("effect-multiserver/Multiserver") {}
+>()("effect-multiserver/Multiserver (Multiserver.layer and NodeMultiserver.layer give it)") {}
 
 const parseOne = (part: string | Address.Address) =>
   typeof part === "string" ? Address.parse(part) : Result.succeed([part])

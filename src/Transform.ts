@@ -76,7 +76,9 @@ export interface Shape {
 
 /** The service of the transform called `name`. */
 export const Transform = <const Name extends string>(name: Name): Context.Service<Transform<Name>, Shape> =>
-  Context.Service<Transform<Name>, Shape>(`effect-multiserver/Transform/${name}`)
+  Context.Service<Transform<Name>, Shape>(
+    `effect-multiserver/Transform/${name} (docs/layers.md says which layer gives it)`
+  )
 
 /**
  * What the author of a transform provides. `A` is the decoded section.

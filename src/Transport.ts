@@ -74,7 +74,9 @@ export interface Shape {
 
 /** The service of the transport called `name`. */
 export const Transport = <const Name extends string>(name: Name): Context.Service<Transport<Name>, Shape> =>
-  Context.Service<Transport<Name>, Shape>(`effect-multiserver/Transport/${name}`)
+  Context.Service<Transport<Name>, Shape>(
+    `effect-multiserver/Transport/${name} (docs/layers.md says which layer gives it)`
+  )
 
 /**
  * What the author of a transport provides. `A` is the decoded section.

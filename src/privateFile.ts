@@ -3,10 +3,11 @@
  * has any permission on it. Otherwise others may know the secret, or may have chosen it.
  */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as PlatformError from "effect/PlatformError"
 import * as Schema from "effect/Schema"
+import { fileSystem } from "./fileSystem.ts"
 
 /**
  * Group or others have permissions on the file, so they may know the key.
@@ -116,7 +117,7 @@ const isSame = (a: FileSystem.File.Info, b: FileSystem.File.Info): boolean =>
  */
 export const readPrivate = (path: string): Effect.Effect<string, PrivateFileReason, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
+    const fs = yield* fileSystem
     const odd = (detail: string) => new FileFailure({ kind: "BadResource", detail })
     // Checked before it is opened, because opening a named pipe waits for a writer.
     const { type } = yield* fs.stat(path)

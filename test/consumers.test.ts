@@ -27,6 +27,7 @@ beforeAll(async () => {
   }
   fs.writeFileSync(path.join(project, "package.json"), JSON.stringify({ type: "module" }))
   fs.writeFileSync(path.join(project, "main.ts"), program)
+  fs.writeFileSync(path.join(project, "wrong.ts"), wrong)
 })
 
 afterAll(() => fs.rmSync(project, { recursive: true, force: true }))
@@ -47,6 +48,22 @@ export const program: Effect.Effect<number, unknown> = Effect.gen(function* () {
 
 export const forTests = [Chaos.layer, Compliance.suite]
 `
+
+/** Each of these lacks a layer, and the compiler says which. */
+const wrong = `
+import { Effect, Layer } from "effect"
+import { Identity, Multiserver, NodeMultiserver, Sodium } from "effect-multiserver/node"
+
+const dial = Effect.scoped(Multiserver.dial("net:127.0.0.1:1~shs"))
+export const programs: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
+  Effect.provide(dial, NodeMultiserver.layer().pipe(Layer.provide([Identity.layerEphemeral, Sodium.layer]))),
+  Effect.provide(dial, NodeMultiserver.layer()),
+  dial,
+  Layer.build(Multiserver.layer(["wss"])).pipe(Effect.scoped),
+  Effect.provide(Identity.Identity, Identity.layerFile("./secret"))
+]
+`
+const lacking = ['Primitives<"Sodium.layer">', "Identity", "Multiserver", 'Transport<"wss">', "FileSystem"]
 
 /** `effect` itself needs the types of the DOM, for `CryptoKey`. */
 const common = {
@@ -73,10 +90,17 @@ describe("a project that depends on the package", () => {
       const resolution = module === "nodenext" ? { module } : { module: "esnext", moduleResolution: "bundler" }
       const compilerOptions = { ...common, ...resolution, exactOptionalPropertyTypes }
       const file = path.join(project, `${compiler}-${module}-${exactOptionalPropertyTypes}.json`)
-      fs.writeFileSync(file, JSON.stringify({ compilerOptions, files: ["main.ts"] }))
+      fs.writeFileSync(file, JSON.stringify({ compilerOptions, files: ["main.ts", "wrong.ts"] }))
       const tsc = path.join(root, "node_modules", compiler, "bin/tsc")
       const said = await run(process.execPath, tsc, "-p", file).catch(({ stdout }: { stdout: string }) => ({ stdout }))
-      assert.strictEqual(said.stdout, "")
+      // In wrong.ts each program is an error, whose text names what is missing. In main.ts there is none.
+      const missing = [...said.stdout.matchAll(/^ *Type '([^']*)' is not assignable to type 'never'/gm)]
+      assert.deepStrictEqual(
+        missing.map(([, name]) => name),
+        lacking,
+        said.stdout
+      )
+      assert.notMatch(said.stdout, /^(?!wrong\.ts|\s|$)/m)
     }
   )
 

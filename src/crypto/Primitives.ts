@@ -22,12 +22,15 @@ export interface KeyPairBytes {
 }
 
 /**
- * The cryptographic primitives that the protocols are made of. `Sodium.layer` provides them on Node.
+ * The cryptographic primitives that the protocols are made of. `Sodium.layer` gives them on Node.
+ *
+ * The type parameter is only for the reader of a type error: where they are missing, the compiler says that
+ * `Primitives<"Sodium.layer">` is not assignable to `never`. Always write `Primitives`.
  *
  * @category services
  * @since 0.1.0
  */
-export class Primitives extends Context.Service<
+export class Primitives<in out GivenBy extends string = "Sodium.layer"> extends Context.Service<
   Primitives,
   {
     /** Cryptographically random bytes. */
@@ -110,4 +113,6 @@ export class Primitives extends Context.Service<
     /** Overwrites with zeros. */
     readonly wipe: (bytes: Uint8Array) => void
   }
->()("effect-multiserver/Primitives") {}
+>()("effect-multiserver/Primitives (Sodium.layer gives it)") {
+  declare readonly "~effect-multiserver/GivenBy": GivenBy
+}
