@@ -249,7 +249,7 @@ export const save = (path: string, pair: KeyPair): Effect.Effect<void, IdentityE
 
 /**
  * The key pair with which this process proves to its peers who it is. `layerFile` and other layers of this module give
- * it.
+ * it, and those of `NodeIdentity`, which need no `Primitives`.
  *
  * @category services
  * @since 0.1.0

@@ -13,7 +13,7 @@ import { formatPublicKey, type PublicKey, parsePublicKey } from "./Identity.ts"
 import * as Networks from "./Networks.ts"
 import { type Lists, type Options, rulesOf } from "./policy/lists.ts"
 import { allowAll, type PolicyRules } from "./policy/rules.ts"
-import { check, readBoolean, readBy, type Variable, variables } from "./variables.ts"
+import { check, readBoolean, readBy, readTexts, unreadable, type Variable, variables } from "./variables.ts"
 
 export { isPublic, type Lists, type Options } from "./policy/lists.ts"
 export * from "./policy/rules.ts"
@@ -181,3 +181,17 @@ export const makeKeys = (keys: ReadonlyArray<string | PublicKey>): Effect.Effect
         })
     }
   })
+
+/**
+ * The keys that may come in, from `MULTISERVER_ALLOWED_KEYS`. `undefined`: the variable is not set, so every key may.
+ *
+ * @category config
+ * @since 0.1.0
+ */
+export const configKeys: Config.Config<Keys | undefined> = readTexts(variables.allowedKeys).pipe(
+  Config.mapEffect((texts) =>
+    texts === undefined
+      ? Effect.undefined
+      : Effect.mapError(makeKeys(texts), ({ message }) => unreadable(variables.allowedKeys, message))
+  )
+)

@@ -113,9 +113,13 @@ const isSame = (a: FileSystem.File.Info, b: FileSystem.File.Info): boolean =>
 
 /**
  * The text of the file at `path`. Fails when the file belongs to another user (except root), when group or others have
- * any permission on it, or when the path is a symbolic link. What is checked and what is read is one open file.
+ * any permission on it, or when the path is a symbolic link. What is checked and what is read is one open file. A file
+ * that `isTrusted` for another reason is only read.
  */
-export const readPrivate = (path: string): Effect.Effect<string, PrivateFileReason, FileSystem.FileSystem> =>
+export const readPrivate = (
+  path: string,
+  isTrusted = false
+): Effect.Effect<string, PrivateFileReason, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* fileSystem
     const odd = (detail: string) => new FileFailure({ kind: "BadResource", detail })
@@ -124,10 +128,10 @@ export const readPrivate = (path: string): Effect.Effect<string, PrivateFileReas
     if (type !== "File") return yield* odd("it is no regular file")
     const file = yield* fs.open(path, { flag: "r" })
     const opened = yield* file.stat
-    const reason = distrust(opened)
+    const reason = isTrusted ? undefined : distrust(opened)
     if (reason !== undefined) return yield* reason
     // Checked after it is opened. If the path then still leads to the same file, that was not opened through a link.
-    if (Option.isSome(yield* Effect.option(fs.readLink(path)))) return yield* new Linked()
+    if (!isTrusted && Option.isSome(yield* Effect.option(fs.readLink(path)))) return yield* new Linked()
     if (!isSame(opened, yield* fs.stat(path))) {
       return yield* new FileFailure({ kind: "Busy", detail: "it was replaced while it was opened" })
     }

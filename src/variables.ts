@@ -6,5 +6,14 @@
  * Otherwise a misspelled `MULTISERVER_DIAL_DENY_PRIVATE` would allow what it should deny.
  */
 export { check } from "./variables/check.ts"
-export { invalid, readBoolean, readBy, readCount, readDuration, unreadable } from "./variables/read.ts"
+export {
+  invalid,
+  readBoolean,
+  readBy,
+  readCount,
+  readDuration,
+  readPath,
+  readTexts,
+  unreadable
+} from "./variables/read.ts"
 export { type Command, forms, named, type Variable, variables } from "./variables/table.ts"

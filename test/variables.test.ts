@@ -1,6 +1,10 @@
 /** The variables of the environment: what is read, what is refused, and the table of docs/configuration.md. */
 import * as fs from "node:fs"
-import { assert, describe, it } from "@effect/vitest"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -14,10 +18,15 @@ import * as Identity from "../src/Identity.ts"
 import * as Limits from "../src/Limits.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Networks from "../src/Networks.ts"
+import * as NodeIdentity from "../src/NodeIdentity.ts"
+import * as NodeMultiserver from "../src/NodeMultiserver.ts"
 import * as Net from "../src/net/Net.ts"
 import * as Policy from "../src/Policy.ts"
 import * as Shs from "../src/shs/Shs.ts"
+import * as TlsFiles from "../src/tlsFiles.ts"
 import { type Variable, variables } from "../src/variables.ts"
+import * as WebSocket from "../src/ws/WebSocket.ts"
+import { primitives } from "./support/primitives.ts"
 import { base64 } from "./support/vectors.ts"
 
 type Env = Readonly<Record<string, string>>
@@ -34,9 +43,11 @@ const byDefault = <A, E>(env: Env, effect: Effect.Effect<A, E>): Effect.Effect<A
 const under = <A, E>(provider: ConfigProvider.ConfigProvider, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   Effect.provideService(effect, ConfigProvider.ConfigProvider, provider)
 
+const secretOf = ({ secretKey }: Identity.KeyPair) => base64(Redacted.value(secretKey).subarray(0, 32))
+
 const identity = Effect.map(
   Effect.provide(Identity.Identity, Identity.layerConfig().pipe(Layer.provide(Sodium.layer), Layer.fresh)),
-  ({ secretKey }) => base64(Redacted.value(secretKey).subarray(0, 32))
+  secretOf
 )
 
 const bytes = base64(Uint8Array.from({ length: 32 }, (_, i) => i))
@@ -55,8 +66,49 @@ const list = (of: "dial" | "accept", name: "allow" | "deny"): Reading => [
   ["10.0.0.0/8", "2001:db8::1/128"]
 ]
 
-const readings: Readonly<Record<Exclude<keyof typeof variables, "address">, Reading>> = {
+/** A secret file, and roots to trust. */
+const directory = fs.mkdtempSync(path.join(os.tmpdir(), "variables-"))
+afterAll(() => fs.rmSync(directory, { recursive: true, force: true }))
+const keyFile = path.join(directory, "secret")
+const pair = Identity.fromSeed(primitives, Redacted.make(Buffer.from(bytes, "base64")))
+fs.writeFileSync(keyFile, Identity.formatSecretFile(pair), { mode: 0o600 })
+const root = fileURLToPath(new URL("./fixtures/tls/ca.crt", import.meta.url))
+
+const withFiles = Effect.provide(NodeServices.layer)
+
+/** The identity of whichever variable has it. */
+const ofNode = Effect.provide(Identity.Identity, Layer.fresh(NodeIdentity.layerConfig)).pipe(withFiles)
+
+const readings: Readonly<Record<Exclude<keyof typeof variables, "address" | "tlsKeyFile" | "tlsCertFile">, Reading>> = {
   secret: [identity, bytes, bytes],
+  keyFile: [Effect.map(ofNode, secretOf), keyFile, bytes],
+  listen: [
+    Effect.map(Multiserver.configListen, (addresses) => addresses.map(String)),
+    "net:0.0.0.0:8008~shs;wss://0.0.0.0~noise",
+    ["net:0.0.0.0:8008~shs", "wss://0.0.0.0~noise"]
+  ],
+  allowedKeys: [
+    Effect.flatMap(Policy.configKeys, (keys) =>
+      Effect.forEach([pair.publicKey, Identity.PublicKey.make(new Uint8Array(32))], (publicKey) =>
+        keys === undefined ? Effect.undefined : keys.authorize({ publicKey })
+      )
+    ),
+    `@${Identity.formatPublicKey(pair.publicKey)}.ed25519, ${Identity.formatPublicKey(pair.publicKey)},`,
+    [true, false]
+  ],
+  origins: [
+    WebSocket.configOrigins,
+    "https://app.example, http://localhost:5173",
+    ["https://app.example", "http://localhost:5173"]
+  ],
+  tlsCaFile: [
+    Effect.flatMap(TlsFiles.config, TlsFiles.trust).pipe(
+      withFiles,
+      Effect.map(({ ca }) => Redacted.isRedacted(ca) && Redacted.value(ca))
+    ),
+    root,
+    fs.readFileSync(root, "utf8")
+  ],
   appKey: [
     Effect.map(AppKey.AppKey.pipe(Effect.provide(AppKey.layerConfig)), (key) => base64(Redacted.value(key))),
     bytes,
@@ -87,11 +139,15 @@ const all = Object.entries(readings).map(([key, reading]) => {
   return [variable.name, variable, reading] as const
 })
 
+const everything = withFiles(Effect.scoped(Layer.build(Layer.fresh(NodeMultiserver.layerConfig()))))
+
 /** Each layer that reads variables. */
 const layers: ReadonlyArray<readonly [string, Effect.Effect<unknown, unknown>]> = [
   ["Limits", Effect.scoped(Layer.build(Layer.fresh(Limits.layerConfig)))],
   ["Policy", Effect.scoped(Layer.build(Layer.fresh(Policy.layerConfig)))],
-  ["Identity", identity]
+  ["Identity", identity],
+  ["NodeIdentity", ofNode],
+  ["NodeMultiserver", everything]
 ]
 
 describe("a variable", () => {
@@ -108,9 +164,11 @@ describe("a variable", () => {
 
   it.effect.each(all)("%s that cannot be read is an error that names it, and holds no value", ([name, , [read]]) =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(byDefault({ [name]: "banana" }, read))
+      // A word alone is the address of a protocol of somebody else's.
+      const text = name === "MULTISERVER_LISTEN" ? "net:banana" : "banana"
+      const error = yield* Effect.flip(byDefault({ [name]: text }, read))
       assert.match(String(error), new RegExp(`\\b${name}: `))
-      if (!/_(DIAL_ALLOW|DIAL_DENY|ACCEPT_ALLOW|ACCEPT_DENY|TRUSTED_PROXIES)$/.test(name)) {
+      if (!/_(DIAL_ALLOW|DIAL_DENY|ACCEPT_ALLOW|ACCEPT_DENY|TRUSTED_PROXIES|FILE)$/.test(name)) {
         assert.notInclude(`${error}${JSON.stringify(error)}`, "banana")
       }
     })
@@ -142,7 +200,7 @@ describe("a variable", () => {
 })
 
 describe.each(layers)("%s.layerConfig", (layer, build) => {
-  const own: Env = layer === "Identity" ? { MULTISERVER_SECRET: bytes } : {}
+  const own: Env = layer === "Limits" || layer === "Policy" ? {} : { MULTISERVER_SECRET: bytes }
   const error = (env: Env) => Effect.map(Effect.flip(byDefault({ ...own, ...env }, build)), String)
 
   it.effect("fails when a variable is set that nobody knows, and names it", () =>
@@ -202,8 +260,12 @@ describe("an empty variable", () => {
           if (result._tag === "Success") continue
           assert.include(String(result.failure), `${name}: it is empty`)
         }
-        const layer = layers.find(([layer]) => variable.readBy?.startsWith(`${layer}.`))?.[1]
+        const layer = layers.find(([layer]) => variable.readBy === `${layer}.layerConfig`)?.[1]
         if (layer !== undefined) yield* Effect.flip(byDefault({ [name]: "" }, layer))
+        // It reads everything that a program can read.
+        const env: Env = name === "MULTISERVER_SECRET" ? {} : { MULTISERVER_SECRET: bytes }
+        const error = yield* Effect.flip(byDefault({ ...env, [name]: "" }, everything))
+        assert.include(String(error), `${name}: it is empty`)
       }
     })
   )

@@ -2,8 +2,8 @@
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import type * as Address from "../Address.ts"
-import { Primitives } from "../crypto/Primitives.ts"
-import * as Identity from "../Identity.ts"
+import * as Policy from "../Policy.ts"
+import { variables } from "../variables.ts"
 import { UsageError } from "./exit.ts"
 import * as Stacks from "./stacks.ts"
 
@@ -15,26 +15,23 @@ export const flag = Flag.String("allow").pipe(
   Flag.atLeast(0)
 )
 
-/** The keys of `--allow`. Refused on a stack that does not authenticate, where the list would keep nobody out. */
+const wrong = () => new UsageError({ kind: "BadValue", message: "--allow takes base64 of a 32-byte public key" })
+
+/**
+ * The keys of `--allow`, or else of the settings. `undefined`: every peer that passes the handshake. Refused on a stack
+ * that does not authenticate, where the list would keep nobody out.
+ */
 export const parse = (
   texts: ReadonlyArray<string>,
+  byDefault: Policy.Keys | undefined,
   addresses: Address.MultiAddress
-): Effect.Effect<ReadonlyArray<Identity.PublicKey>, UsageError> =>
+): Effect.Effect<Policy.Keys | undefined, UsageError> =>
   Effect.gen(function* () {
-    const keys = texts.flatMap((text) => Identity.parsePublicKey(text) ?? [])
-    if (keys.length < texts.length) {
-      return yield* new UsageError({ kind: "BadValue", message: "--allow takes base64 of a 32-byte public key" })
-    }
+    const given = texts.length === 0 ? undefined : yield* Effect.mapError(Policy.makeKeys(texts), wrong)
+    const keys = given ?? byDefault
     const open = addresses.find((each) => !Stacks.authenticates(each.stack))
-    if (keys.length > 0 && open !== undefined) {
-      const message = `--allow: ${open.stack} does not authenticate its peers`
-      return yield* new UsageError({ kind: "Conflict", message })
-    }
-    return keys
+    if (keys === undefined || open === undefined) return keys
+    const from = given === undefined ? variables.allowedKeys.name : "--allow"
+    const message = `${from}: ${open.stack} does not authenticate its peers`
+    return yield* new UsageError({ kind: "Conflict", message })
   })
-
-/** Lets in every peer if there are no keys. Compares all keys, so that the time does not tell which one matches. */
-export const authorize =
-  (keys: ReadonlyArray<Identity.PublicKey>) =>
-  ({ publicKey }: { readonly publicKey: Identity.PublicKey }): Effect.Effect<boolean, never, Primitives> =>
-    Primitives.useSync(({ equal }) => keys.length === 0 || keys.map((key) => equal(key, publicKey)).includes(true))

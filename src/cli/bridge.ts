@@ -66,7 +66,7 @@ export const bridge = Command.make("bridge", {
       const here = yield* Addresses.given([input.listen], Option.none())
       const there = yield* Addresses.given(Option.toArray(input.dial), input.addressFile)
       yield* Dialing.checkSpoken(there.addresses)
-      const dialing = yield* Dialing.options(input)
+      const dialing = yield* Dialing.options(input, settings)
       yield* Dialing.checkUsed(input, there.addresses)
       const relaying: Listener.Handler<Failure, Needs> = (connection) =>
         Effect.flatMap(dial(there.addresses), (other) => Relay.between(connection, other))

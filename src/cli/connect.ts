@@ -59,7 +59,7 @@ export const connect = Command.make("connect", {
       const dial = yield* Dialing.dial(input)
       const { addresses, exposed } = yield* Addresses.given(Option.toArray(input.address), input.addressFile)
       const appKey = yield* Keys.appKey(input, settings.appKey)
-      const options = yield* Dialing.ownOptions(input)
+      const options = yield* Dialing.ownOptions(input, settings)
       const how = yield* Pipe.options(input, false)
       yield* Dialing.checkOwnUsed(input, addresses)
       if (exposed) yield* report(Addresses.exposedWarning)
@@ -71,7 +71,7 @@ export const connect = Command.make("connect", {
         Effect.catchTag("StdoutClosed", () => Effect.void),
         Effect.provide(
           Stacks.layer({ ...options, appKey }).pipe(
-            Layer.provide([Keys.identity(input.keyFile), Settings.layer(settings), events]),
+            Layer.provide([Keys.identity(input.keyFile, settings.keyFile), Settings.layer(settings), events]),
             Layer.provide(Sodium.layer)
           )
         )

@@ -14,6 +14,7 @@ import type { LocalError, UsageError } from "./exit.ts"
 import type { Needs } from "./files.ts"
 import * as Origins from "./origins.ts"
 import * as Proxy from "./proxy.ts"
+import type { Settings } from "./settings.ts"
 import * as Socks from "./socks.ts"
 import * as Stacks from "./stacks.ts"
 import * as Tls from "./tls.ts"
@@ -116,18 +117,24 @@ export const checkSpoken = (addresses: Address.MultiAddress): Effect.Effect<void
       )
 }
 
-/** The options of the transports that the flags give. */
-export const options = (input: Input): Effect.Effect<Stacks.Dialing, UsageError | LocalError, Needs> =>
+/** The options of the transports that the flags and the settings give. */
+export const options = (
+  input: Input,
+  { tls }: Settings
+): Effect.Effect<Stacks.Dialing, UsageError | LocalError, Needs> =>
   Effect.gen(function* () {
     const onion = yield* Socks.parse(input.socks)
     const proxies = yield* Proxy.parse(input.proxy)
-    return { web: { ...(yield* Tls.trust(input.tlsCa)), proxies }, onion }
+    return { web: { ...(yield* Tls.trust(input.tlsCa, tls)), proxies }, onion }
   })
 
 /** The same for commands that only dial. */
-export const ownOptions = (input: OwnInput): Effect.Effect<Stacks.Dialing, UsageError | LocalError, Needs> =>
+export const ownOptions = (
+  input: OwnInput,
+  settings: Settings
+): Effect.Effect<Stacks.Dialing, UsageError | LocalError, Needs> =>
   Effect.gen(function* () {
-    const { web, ...rest } = yield* options(input)
+    const { web, ...rest } = yield* options(input, settings)
     const clientCredentials = yield* Tls.credentials(input)
     const [origin] = yield* Origins.parse(Option.toArray(input.origin))
     return {

@@ -1,15 +1,14 @@
 /** What the command reads from files, which are given by path, as an open descriptor, or as stdin. */
 import { createReadStream } from "node:fs"
-import * as path from "node:path"
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Struct from "effect/Struct"
-import { type PrivateFileReason, readPrivate } from "../privateFile.ts"
+import type { PrivateFileReason } from "../privateFile.ts"
+import { readSecretFile } from "../secretFile.ts"
 import { LocalError, localError, UsageError } from "./exit.ts"
 
 export type Needs = FileSystem.FileSystem | Stdio.Stdio
@@ -76,24 +75,9 @@ const given = (file: string): Effect.Effect<string, LocalError, Needs> | undefin
 export const readValue = (file: string): Effect.Effect<string, LocalError, Needs> =>
   Effect.map(given(file) ?? opened(file), (text) => text.trim())
 
-/**
- * Whether the file is a credential, which systemd makes for this service alone. Its owner may be another user, and its
- * mode one that would let others read it: the permissions of its directory keep them out.
- */
-const isCredential = (file: string): Effect.Effect<boolean, LocalError> =>
-  Config.String("CREDENTIALS_DIRECTORY").pipe(
-    Config.withDefault(undefined),
-    Effect.map((directory) => directory !== undefined && path.dirname(path.resolve(file)) === path.resolve(directory)),
-    Effect.mapError(({ message }) => new LocalError({ kind: "BadVariable", message }))
-  )
-
 /** The text of a file that holds a secret. Fails with a `PrivateFileReason` if other users have any right to it. */
 export const readSecret = (file: string): Effect.Effect<string, LocalError | PrivateFileReason, Needs> =>
-  given(file) ??
-  Effect.flatMap(
-    isCredential(file),
-    (is): Effect.Effect<string, LocalError | PrivateFileReason, Needs> => (is ? opened(file) : readPrivate(file))
-  )
+  given(file) ?? readSecretFile(file)
 
 /** Fails if stdin is a directory: Node reads it as an empty file, so the command would silently send nothing. */
 export const stdinIsNoDirectory: Effect.Effect<void, LocalError, FileSystem.FileSystem> = FileSystem.FileSystem.use(

@@ -6,6 +6,7 @@ import * as Option from "effect/Option"
 import * as AppKey from "../AppKey.ts"
 import type { Primitives } from "../crypto/Primitives.ts"
 import * as Identity from "../Identity.ts"
+import { loadKeyFile } from "../keyFile.ts"
 import { type LocalError, UsageError } from "./exit.ts"
 import { type Needs, nameOf, readSecret, readValue } from "./files.ts"
 
@@ -39,11 +40,16 @@ const load = (file: string): Effect.Effect<Identity.KeyPair, Identity.IdentityEr
     Effect.flatMap((text) => Identity.parseSecretFile(nameOf(file), text))
   )
 
-/** The identity of `--key-file`, or a new one. */
+/** The identity of `--key-file`, or else of the variable, or else a new one. */
 export const identity = (
-  keyFile: Option.Option<string>
-): Layer.Layer<Identity.Identity, Identity.IdentityError | LocalError, Needs | Primitives> =>
-  Option.isSome(keyFile) ? Layer.effect(Identity.Identity, load(keyFile.value)) : Identity.layerEphemeral
+  keyFile: Option.Option<string>,
+  fromVariable: string | undefined
+): Layer.Layer<Identity.Identity, Identity.IdentityError | LocalError, Needs | Primitives> => {
+  if (Option.isSome(keyFile)) return Layer.effect(Identity.Identity, load(keyFile.value))
+  return fromVariable === undefined
+    ? Identity.layerEphemeral
+    : Layer.effect(Identity.Identity, loadKeyFile(fromVariable))
+}
 
 export interface Input {
   readonly keyFile: Option.Option<string>

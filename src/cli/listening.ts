@@ -11,6 +11,7 @@ import { ListenError, NotListenable } from "../ListenError.ts"
 import * as Multiserver from "../Multiserver.ts"
 import * as Policy from "../Policy.ts"
 import type { Reach } from "../Transport.ts"
+import * as TlsFiles from "../tlsFiles.ts"
 import * as Addresses from "./addresses.ts"
 import * as Allowed from "./allowed.ts"
 import { type Event, fromLibrary, Reporter, report } from "./events.ts"
@@ -152,25 +153,26 @@ export interface Task<E, R> {
  */
 export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed, serving, settings }: Task<E, R>) =>
   Effect.gen(function* () {
-    const allowed = yield* Allowed.parse(input.allow, addresses)
+    const allowed = yield* Allowed.parse(input.allow, settings.allowed, addresses)
     const { hosts: externalHosts } = yield* Effect.fromResult(External.parse(input.external))
-    const origins = yield* Origins.parse(input.origin)
+    const { limits, policy, trustedProxies } = settings
+    const given = yield* Origins.parse(input.origin)
+    const origins = given.length > 0 ? given : settings.origins
     const hosts = yield* Hosts.parse(input.host)
     yield* checkUsed(input, addresses)
-    const credentials = yield* Tls.shown(input)
     const secure = addresses.find(({ transport }) => transport._tag === "wss")
+    const credentials = yield* Tls.shown(input, secure === undefined ? TlsFiles.none : settings.tls)
     if (secure !== undefined && credentials === undefined) return yield* withoutCertificate(secure)
     const appKey = yield* Keys.appKey(input, settings.appKey)
-    const { limits, policy, trustedProxies } = settings
     const events = yield* held
     const stacks = Stacks.layer({
       ...dialing,
       trustedProxies,
       appKey,
-      peers: { authorize: Allowed.authorize(allowed) },
+      peers: allowed ?? {},
       web: {
         ...dialing.web,
-        ...(origins.length > 0 && { origins }),
+        ...(origins && { origins }),
         ...(hosts.length > 0 && { hosts }),
         ...(credentials && { credentials })
       }
@@ -196,7 +198,7 @@ export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed,
       Effect.provide(
         stacks.pipe(
           Layer.provide([
-            Keys.identity(input.keyFile),
+            Keys.identity(input.keyFile, settings.keyFile),
             Events.layer(events.sink),
             Layer.succeed(Policy.Policy, {
               ...policy.rules,

@@ -117,7 +117,7 @@ export const probe = Command.make("probe", {
       const dial = yield* Dialing.dial(input)
       const { addresses, exposed } = yield* Addresses.given(Option.toArray(input.address), input.addressFile)
       const appKey = yield* Keys.appKey(input, settings.appKey)
-      const options = yield* Dialing.ownOptions(input)
+      const options = yield* Dialing.ownOptions(input, settings)
       yield* Dialing.checkOwnUsed(input, addresses)
       if (exposed) yield* report(Addresses.exposedWarning)
 
@@ -130,7 +130,11 @@ export const probe = Command.make("probe", {
       const errors = yield* Effect.forEach(targets, probeOne(dial, opened)).pipe(
         Effect.provide(
           Stacks.layer({ ...options, appKey }).pipe(
-            Layer.provide([Keys.identity(input.keyFile), Settings.layer(settings), Events.layer(events)]),
+            Layer.provide([
+              Keys.identity(input.keyFile, settings.keyFile),
+              Settings.layer(settings),
+              Events.layer(events)
+            ]),
             Layer.provide(Sodium.layer)
           )
         )

@@ -8,7 +8,9 @@ import * as AppKey from "../AppKey.ts"
 import * as Limits from "../Limits.ts"
 import * as Networks from "../Networks.ts"
 import * as Policy from "../Policy.ts"
-import { type Command, check, named, variables } from "../variables.ts"
+import * as TlsFiles from "../tlsFiles.ts"
+import { type Command, check, named, readPath, variables } from "../variables.ts"
+import { configOrigins } from "../ws/WebSocket.ts"
 import { UsageError } from "./exit.ts"
 
 export interface Settings {
@@ -16,6 +18,10 @@ export interface Settings {
   readonly policy: Policy.Reloadable
   readonly trustedProxies: Networks.Networks
   readonly appKey: AppKey.AppKey
+  readonly keyFile: string | undefined
+  readonly allowed: Policy.Keys | undefined
+  readonly origins: ReadonlyArray<string> | undefined
+  readonly tls: TlsFiles.TlsFiles
 }
 
 const unusable = (message: string): UsageError => new UsageError({ kind: "BadVariable", message })
@@ -50,7 +56,11 @@ export const read = (command: Command): Effect.Effect<Settings, UsageError> =>
       limits: Limits.config,
       policy: Policy.config,
       trustedProxies: Networks.configTrustedProxies,
-      appKey: Config.withDefault(AppKey.config(), AppKey.mainNetwork)
+      appKey: Config.withDefault(AppKey.config(), AppKey.mainNetwork),
+      keyFile: readPath(variables.keyFile),
+      allowed: Policy.configKeys,
+      origins: configOrigins,
+      tls: TlsFiles.config
     })
     const { policy, ...rest } = yield* own.parse(onlyFor(command, provider))
     yield* refuseSecret

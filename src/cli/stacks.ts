@@ -82,7 +82,7 @@ export interface Options extends Dialing {
   readonly trustedProxies?: Networks
   /** Options of all transforms that prove keys. */
   readonly peers?: {
-    readonly authorize?: (applicant: { readonly publicKey: PublicKey }) => Effect.Effect<boolean, never, Primitives>
+    readonly authorize?: (applicant: { readonly publicKey: PublicKey }) => Effect.Effect<boolean>
   }
   readonly appKey: AppKey.AppKey
 }

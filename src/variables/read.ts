@@ -33,6 +33,20 @@ const count = Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThan
 export const readBoolean = (variable: Variable, otherwise: boolean): Config.Config<boolean> =>
   read(variable, Config.Boolean(variable.name), otherwise)
 
+/** Reads the path of a file. */
+export const readPath = (variable: Variable): Config.Config<string | undefined> =>
+  read(variable, Config.String(variable.name), undefined)
+
+/**
+ * Reads texts separated by commas; one comma may follow the last. There is at least one text, which may be empty.
+ * `undefined`: the variable is not set.
+ */
+export const readTexts = (variable: Variable): Config.Config<ReadonlyArray<string> | undefined> =>
+  Config.map(read(variable, Config.String(variable.name), undefined), (text) => {
+    const texts = text?.split(",").map((each) => each.trim())
+    return texts !== undefined && texts.length > 1 && texts.at(-1) === "" ? texts.slice(0, -1) : texts
+  })
+
 /**
  * Reads a variable with a parser. The parser's error becomes part of the message, instead of what the variable takes.
  */

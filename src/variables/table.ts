@@ -8,7 +8,11 @@ export const forms = {
   networks: "IP networks separated by commas, such as `10.0.0.0/8, 2001:db8::/32, 203.0.113.7`",
   appKey: "base64 of a 32-byte app key",
   secret: "base64 of a 32-byte seed or of a 64-byte secret key",
-  address: "an address, or several of the same peer joined by `;`"
+  address: "an address, or several of the same peer joined by `;`",
+  addresses: "addresses joined by `;`, such as `net:0.0.0.0:8008~shs;wss://0.0.0.0~shs`",
+  file: "the path of a file",
+  publicKeys: "public keys separated by commas, each base64 of 32 bytes",
+  origins: "origins separated by commas, such as `https://app.example`, without paths"
 } as const
 
 /** The commands of `multiserver`. */
@@ -19,6 +23,11 @@ export type ReadBy =
   | "Limits.layerConfig"
   | "Policy.layerConfig"
   | "Identity.layerConfig"
+  | "NodeIdentity.layerConfig"
+  | "NodeMultiserver.layerConfig"
+  | "Multiserver.configListen"
+  | "Policy.configKeys"
+  | "WebSocket.configOrigins"
   | "AppKey.layerConfig"
   | "Networks.configTrustedProxies"
 
@@ -58,6 +67,62 @@ export const variables = {
     byDefault: "none",
     readBy: "Identity.layerConfig",
     commands: []
+  },
+  keyFile: {
+    name: "MULTISERVER_KEY_FILE",
+    form: "file",
+    what: "the secret file of the identity; `--key-file` comes before it",
+    byDefault: "none",
+    readBy: "NodeIdentity.layerConfig",
+    commands: speaking
+  },
+  listen: {
+    name: "MULTISERVER_LISTEN",
+    form: "addresses",
+    what: "the addresses that a program listens on",
+    byDefault: "none",
+    readBy: "Multiserver.configListen",
+    commands: []
+  },
+  allowedKeys: {
+    name: "MULTISERVER_ALLOWED_KEYS",
+    form: "publicKeys",
+    what: "the only keys that may connect; `--allow` comes before it",
+    byDefault: "every key that passes the handshake",
+    readBy: "Policy.configKeys",
+    commands: listening
+  },
+  origins: {
+    name: "MULTISERVER_ORIGINS",
+    form: "origins",
+    what: "the only origins whose web pages may connect over ws and wss; `--origin` comes before it",
+    byDefault: "all where the stack authenticates, and otherwise none",
+    readBy: "WebSocket.configOrigins",
+    commands: listening
+  },
+  tlsKeyFile: {
+    name: "MULTISERVER_TLS_KEY_FILE",
+    form: "file",
+    what: "the private key to listen on wss with, PEM; `--tls-key` and `--tls-cert` come before it",
+    byDefault: "none",
+    readBy: "NodeMultiserver.layerConfig",
+    commands: listening
+  },
+  tlsCertFile: {
+    name: "MULTISERVER_TLS_CERT_FILE",
+    form: "file",
+    what: "the certificate to listen on wss with, followed by those that lead to its root, PEM",
+    byDefault: "none",
+    readBy: "NodeMultiserver.layerConfig",
+    commands: listening
+  },
+  tlsCaFile: {
+    name: "MULTISERVER_TLS_CA_FILE",
+    form: "file",
+    what: "the root certificates that dials of wss trust instead of Node's own, PEM; `--tls-ca` comes before it",
+    byDefault: "Node's own",
+    readBy: "NodeMultiserver.layerConfig",
+    commands: dialing
   },
   appKey: {
     name: "MULTISERVER_APP_KEY",

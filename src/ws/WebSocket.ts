@@ -7,6 +7,7 @@
  */
 import * as http from "node:http"
 import { isIP, type Socket } from "node:net"
+import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -23,11 +24,12 @@ import { fdRoom } from "../sockets/fdRoom.ts"
 import { advertisedHosts, boundHosts, isWildcard, plainIp, reachOf } from "../sockets/ip.ts"
 import * as Transport from "../Transport.ts"
 import { timerMillis } from "../timerMillis.ts"
+import { readTexts, unreadable, variables } from "../variables.ts"
 import { dial } from "./dial.ts"
 import { type Proxies, proxyFor } from "./HttpProxy.ts"
 import type { Server } from "./httpServer.ts"
 import { listen, type Place } from "./listen.ts"
-import type { Origins } from "./origin.ts"
+import { isOrigin, type Origins } from "./origin.ts"
 import { defaultMaxMessage } from "./portSocket.ts"
 import { type Credentials, LiveCredentials, type Pem } from "./tls.ts"
 import type { WsPort } from "./wsPort.ts"
@@ -135,6 +137,18 @@ export interface SecureOptions extends Options {
  * @since 0.1.0
  */
 export const makeCredentials: (credentials: Credentials) => Effect.Effect<LiveCredentials, Tls> = LiveCredentials.make
+
+/**
+ * The option `origins`, from `MULTISERVER_ORIGINS`. `undefined`: the variable is not set.
+ *
+ * @category config
+ * @since 0.1.0
+ */
+export const configOrigins: Config.Config<ReadonlyArray<string> | undefined> = readTexts(variables.origins).pipe(
+  Config.mapEffect((texts) =>
+    texts?.every(isOrigin) === false ? Effect.fail(unreadable(variables.origins)) : Effect.succeed(texts)
+  )
+)
 
 type Section = Address.Ws | Address.Wss
 

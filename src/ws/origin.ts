@@ -13,6 +13,12 @@ import { reachOf } from "../sockets/ip.ts"
  */
 export type Origins = "any" | ReadonlyArray<string>
 
+/**
+ * Whether the text is an origin as browsers send it. `null` is that of a page without one, such as a page from a file.
+ */
+export const isOrigin = (text: string): boolean =>
+  text === "null" || (URL.canParse(text) && new URL(text).host !== "" && new URL(text).origin === text)
+
 export interface Rules {
   readonly origins: Origins
   /** The host names that clients may use for this server, or `any`. */

@@ -1,4 +1,6 @@
 /** What each command reads from the environment, and what it refuses there. */
+import * as fs from "node:fs"
+import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type Command, type Variable, variables } from "../../src/variables.ts"
@@ -15,6 +17,8 @@ const invocations: Readonly<Record<Command, (directory: string) => ReadonlyArray
   address: () => ["address", "net:127.0.0.1:1"]
 }
 const commands = Object.entries(invocations)
+
+const tls = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url))
 
 /** How a command ends in this environment: the error that it says, or `undefined` once it does its work. */
 const refusal = (command: string, env: Record<string, string>) =>
@@ -51,8 +55,9 @@ describe.each(commands)("%s", (command) => {
 
   it.live("refuses each variable that it reads when that can't be read or is empty, and names it", () =>
     Effect.gen(function* () {
-      for (const { name } of mine) {
-        for (const text of ["banana", ""]) {
+      for (const { form, name } of mine) {
+        // Any text is the path of a file: what is wrong with the files is tested below.
+        for (const text of form === "file" ? [""] : ["banana", ""]) {
           const error = yield* refusal(command, { [name]: text })
           assert.deepInclude(error, { reason: "BadVariable" }, name)
           assert.include(error?.message, `${name}: `)
@@ -152,6 +157,61 @@ describe("a command", () => {
       assert.strictEqual(yield* code([], { MULTISERVER_APP_KEY: other }), 5)
       assert.strictEqual(yield* code([], {}), 5)
       assert.strictEqual(yield* code(["--app-key", own], { MULTISERVER_APP_KEY: other }), 0)
+    })
+  )
+
+  it.live("has the key, the allowed keys and the files for wss of the environment, and flags come before them", () =>
+    Effect.gen(function* () {
+      const directory = yield* folder
+      const made = (name: string) =>
+        Effect.map(inside(["keygen", "--output", `${directory}/${name}`]), ({ stdout }) => ({
+          file: `${directory}/${name}`,
+          key: `${stdout}`.trim()
+        }))
+      const own = yield* made("own")
+      const other = yield* made("other")
+      const tlsKey = `${directory}/tls.key`
+      fs.writeFileSync(tlsKey, fs.readFileSync(tls("server.key")), { mode: 0o600 })
+      const env = {
+        MULTISERVER_KEY_FILE: own.file,
+        MULTISERVER_ALLOWED_KEYS: other.key,
+        MULTISERVER_TLS_KEY_FILE: tlsKey,
+        MULTISERVER_TLS_CERT_FILE: tls("server.crt"),
+        MULTISERVER_TLS_CA_FILE: tls("ca.crt")
+      }
+      const listener = yield* startInside(["listen", "--echo", "--json", "wss://127.0.0.1:0~shs"], { env })
+      const address = yield* listener.address
+      assert.include(address, `~shs:${own.key}`)
+      const code = (args: ReadonlyArray<string>, env: Record<string, string>) =>
+        Effect.map(reasonOf(["connect", address, ...args], env), ({ code }) => code)
+      assert.strictEqual(yield* code([], { ...env, MULTISERVER_KEY_FILE: other.file }), 0)
+      assert.strictEqual(yield* code(["--key-file", other.file, "--tls-ca", tls("ca.crt")], env), 0)
+      assert.strictEqual(yield* code([], env), 6)
+      const trusting = { MULTISERVER_KEY_FILE: other.file }
+      assert.strictEqual(yield* code([], trusting), 5)
+      const { MULTISERVER_ALLOWED_KEYS: allowed } = env
+      for (const [args, own, reason] of [
+        [["listen", "net:127.0.0.1:0"], { MULTISERVER_ALLOWED_KEYS: allowed }, "Conflict"],
+        [["listen", "wss://127.0.0.1:0~shs"], { ...env, MULTISERVER_TLS_CERT_FILE: "absent" }, "BadVariable"],
+        [["connect", address], { MULTISERVER_TLS_CA_FILE: "absent" }, "BadVariable"],
+        [["connect", address], { MULTISERVER_KEY_FILE: "absent" }, "FileFailure"]
+      ] as const) {
+        const { stderr } = yield* inside([...args, "--json"], { env: own })
+        const error = eventsOf(stderr).findLast(({ event }) => event === "error")
+        assert.deepInclude(error, { reason })
+        assert.match(error?.message ?? "", /MULTISERVER_(ALLOWED_KEYS|TLS_CERT_FILE|TLS_CA_FILE|KEY_FILE): /)
+      }
+    })
+  )
+
+  it.live("lets in only the web pages of the environment: listen", () =>
+    Effect.gen(function* () {
+      const env = { MULTISERVER_ORIGINS: "https://app.example" }
+      const listener = yield* startInside(["listen", "--echo", "--json", "ws://127.0.0.1:0~shs"], { env })
+      const from = (origin: string) =>
+        Effect.flatMap(listener.address, (address) => reasonOf(["connect", address, "--origin", origin], {}))
+      assert.strictEqual((yield* from("https://app.example")).code, 0)
+      assert.notStrictEqual((yield* from("https://evil.example")).code, 0)
     })
   )
 

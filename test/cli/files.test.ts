@@ -115,7 +115,7 @@ describe("--key-file", () => {
       fs.chmodSync(file, 0o440)
       const env = { CREDENTIALS_DIRECTORY: directory }
       assert.strictEqual(yield* keyOf(["--key-file", file], { env }), key)
-      assert.include(yield* keyOf(["--key-file", join(directory, "absent")], { env }), "LocalError NotFound")
+      assert.include(yield* keyOf(["--key-file", join(directory, "absent")], { env }), "IdentityError FileFailure")
       // Only what lies in there.
       const below = join(directory, "below")
       fs.mkdirSync(below)
