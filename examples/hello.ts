@@ -1,7 +1,7 @@
 import { Console, Effect, Layer, Stream } from "effect"
-import { Connection, Identity, Multiserver, NodeMultiserver, Sodium } from "effect-multiserver/node"
+import { Connection, Multiserver, NodeIdentity, NodeMultiserver } from "effect-multiserver/node"
 
-const Live = NodeMultiserver.layer().pipe(Layer.provide(Identity.layerEphemeral), Layer.provide(Sodium.layer))
+const Live = NodeMultiserver.layer().pipe(Layer.provide(NodeIdentity.layerEphemeral))
 
 const program = Effect.gen(function* () {
   // Serve: each connection in a fiber and a scope of its own. This handler sends back what it gets.

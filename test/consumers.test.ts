@@ -35,10 +35,10 @@ afterAll(() => fs.rmSync(project, { recursive: true, force: true }))
 const program = `
 import { Effect, Layer } from "effect"
 import * as Address from "effect-multiserver/Address"
-import { type Connection, Identity, Multiserver, NodeMultiserver, Sodium } from "effect-multiserver/node"
+import { type Connection, Multiserver, NodeIdentity, NodeMultiserver } from "effect-multiserver/node"
 import { Chaos, Compliance } from "effect-multiserver/testing"
 
-const Live = NodeMultiserver.layer().pipe(Layer.provide(Identity.layerEphemeral), Layer.provide(Sodium.layer))
+const Live = NodeMultiserver.layer().pipe(Layer.provide(NodeIdentity.layerEphemeral))
 
 export const program: Effect.Effect<number, unknown> = Effect.gen(function* () {
   const connection: Connection.Connection = yield* Multiserver.dial("net:127.0.0.1:1~shs")

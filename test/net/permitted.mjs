@@ -3,10 +3,8 @@
  * connections it has room for.
  */
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Sodium from "../../dist/crypto/Sodium.js"
-import * as Identity from "../../dist/Identity.js"
 import * as Multiserver from "../../dist/Multiserver.js"
+import * as NodeIdentity from "../../dist/NodeIdentity.js"
 import * as NodeMultiserver from "../../dist/NodeMultiserver.js"
 import { fdRoom } from "../../dist/sockets/fdRoom.js"
 
@@ -23,7 +21,7 @@ const exchanged = (target) =>
 
 const program = Effect.all([exchanged("net:127.0.0.1:0~shs"), exchanged("ws://127.0.0.1:0~noise")]).pipe(
   Effect.provide(NodeMultiserver.layer()),
-  Effect.provide(Identity.layerEphemeral.pipe(Layer.provide(Sodium.layer)))
+  Effect.provide(NodeIdentity.layerEphemeral)
 )
 const heard = await Effect.runPromise(program)
 process.stdout.write(JSON.stringify({ heard, room: fdRoom() }))

@@ -7,12 +7,11 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Address from "../../src/Address.ts"
-import * as Sodium from "../../src/crypto/Sodium.ts"
-import * as Identity from "../../src/Identity.ts"
+import * as NodeIdentity from "../../src/NodeIdentity.ts"
 import * as NodeMultiserver from "../../src/NodeMultiserver.ts"
 import { echo, served } from "../support/servers.ts"
 
-const Live = NodeMultiserver.layer().pipe(Layer.provide(Identity.layerEphemeral), Layer.provide(Sodium.layer))
+const Live = NodeMultiserver.layer().pipe(Layer.provide(NodeIdentity.layerEphemeral))
 
 /** More than Node's default of 511, less than the 4,096 of any Linux since 5.4. */
 const count = 700
