@@ -37,7 +37,7 @@ export const toDuplex = (connection: Connection): Effect.Effect<Duplex, never, S
       wanted = reading
       if (reading) return
       reading = true
-      view.run(view.read, (outcome) => {
+      view.read((outcome) => {
         if (Result.isFailure(outcome)) duplex.destroy(outcome.failure)
         if (Result.isFailure(outcome) || duplex.destroyed) return
         if (outcome.success === undefined) view.onceBroken((error) => duplex.destroy(error))
@@ -68,7 +68,7 @@ export const toDuplex = (connection: Connection): Effect.Effect<Duplex, never, S
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         scopeClosed = true
-        duplex.destroy()
+        if (!view.isOver()) duplex.destroy()
       })
     )
     return duplex

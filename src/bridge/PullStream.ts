@@ -102,7 +102,7 @@ export const toPullStream = (connection: Connection): Effect.Effect<PullStream, 
       }
       if (waiting.length === 0 || reading) return
       reading = true
-      view.run(view.read, (outcome) => {
+      view.read((outcome) => {
         reading = false
         if (Result.isFailure(outcome)) finish(outcome.failure)
         else if (outcome.success === undefined) {

@@ -13,7 +13,7 @@ import type * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
-import { type Connection, fromEffects } from "../Connection.ts"
+import { type Chunks, type Connection, fromEffects } from "../Connection.ts"
 import { ConnectionError, isDraining, ProtocolViolation, Reset } from "../ConnectionError.ts"
 import type { Link, WhoOptions } from "../Link.ts"
 import { anonymous } from "../Peer.ts"
@@ -45,13 +45,15 @@ export const toWebStreams = (connection: Connection): Effect.Effect<WebStreams, 
       new Promise((resolve, reject) =>
         view.run(effect, Result.match({ onSuccess: (value) => resolve(value), onFailure: reject }))
       )
+    const read = (): Promise<Chunks | undefined> =>
+      new Promise((resolve, reject) => view.read(Result.match({ onSuccess: resolve, onFailure: reject })))
     const errors: Array<(error: Error) => void> = []
 
     const readable = new ReadableStream<Uint8Array>(
       {
         start: (controller) => void errors.push((error) => controller.error(error)),
         pull: (controller) =>
-          promise(view.read).then((chunks) => {
+          read().then((chunks) => {
             if (chunks === undefined) {
               controller.close()
               view.onceBroken((error) => {
@@ -93,6 +95,7 @@ export const toWebStreams = (connection: Connection): Effect.Effect<WebStreams, 
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         if (unaccepted > 0) view.destroy()
+        if (view.isOver()) return
         for (const error of errors) error(view.closed())
       })
     )

@@ -7,7 +7,7 @@ import { toDuplex } from "../../src/bridge/Duplex.ts"
 import * as Connection from "../../src/Connection.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import { multiserver, pair, pattern, readAll, sameBytes, served, turn } from "../support/servers.ts"
-import { contract, cuts, reasonOf, uncaught } from "./contract.ts"
+import { contract, cuts, outlivesItsHandler, reasonOf, uncaught } from "./contract.ts"
 
 const tryPromise = <A>(run: () => PromiseLike<A>) => Effect.tryPromise({ try: run, catch: (error) => error })
 
@@ -32,6 +32,7 @@ const open = (connection: Connection.Connection) =>
   })
 
 contract("a Duplex", open)
+outlivesItsHandler("a Duplex", open)
 
 describe("a Duplex", () => {
   it.live("is one for pipeline, on both sides", () =>

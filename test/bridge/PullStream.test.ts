@@ -10,7 +10,7 @@ import type * as Connection from "../../src/Connection.ts"
 import { Identity } from "../../src/Identity.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import { multiserver, pair, pattern, readAll, sameBytes, served, turn } from "../support/servers.ts"
-import { contract, cuts, reasonOf, uncaught } from "./contract.ts"
+import { contract, cuts, outlivesItsHandler, reasonOf, uncaught } from "./contract.ts"
 
 /** Something that is pushed to, for a sink to read. */
 const pushable = () => {
@@ -82,6 +82,7 @@ const open = (connection: Connection.Connection) =>
   })
 
 contract("a pull-stream", open)
+outlivesItsHandler("a pull-stream", open)
 
 const collect = (stream: PullStream) =>
   Effect.callback<Uint8Array, Error>((resume) =>

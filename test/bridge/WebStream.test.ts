@@ -7,7 +7,7 @@ import { fromWebStreams, toWebStreams } from "../../src/bridge/WebStream.ts"
 import * as Connection from "../../src/Connection.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import { multiserver, pair, pattern, readAll, sameBytes, served, until } from "../support/servers.ts"
-import { contract, cuts, reasonOf } from "./contract.ts"
+import { contract, cuts, outlivesItsHandler, reasonOf } from "./contract.ts"
 
 const tryPromise = <A>(run: () => PromiseLike<A>) => Effect.tryPromise({ try: run, catch: (error) => error })
 
@@ -27,6 +27,7 @@ const open = (connection: Connection.Connection) =>
   })
 
 contract("web streams", open)
+outlivesItsHandler("web streams", open)
 
 describe("web streams", () => {
   it.live("are ones for pipeTo, on both sides", () =>

@@ -24,6 +24,7 @@ import {
   recorder,
   sameBytes,
   served,
+  turns,
   until
 } from "../support/servers.ts"
 
@@ -290,4 +291,24 @@ export const contract = (
       )
     }
   })
+}
+
+/** What a view for callbacks promises besides: it outlives a handler that waits for `closed`. */
+export const outlivesItsHandler = (name: string, open: Open): void => {
+  it.live.each(["memory:m~shs", "net:127.0.0.1:0~shs"])(
+    `${name} can be read to its clean end when its handler has left because both sides had ended, over %s`,
+    (target) =>
+      Effect.gen(function* () {
+        const [near, far] = yield* pair(target)
+        const scope = yield* Scope.make()
+        const driver = yield* Scope.provide(open(near), scope)
+        const left = yield* Effect.forkChild(Effect.andThen(near.closed, Scope.close(scope, Exit.void)))
+        yield* driver.end
+        for (const chunk of cuts(pattern(30_000))) yield* far.write(chunk)
+        yield* far.end
+        const slowly: Driver = { ...driver, read: Effect.andThen(turns, driver.read) }
+        assert.isTrue(sameBytes(yield* readDriver(slowly), pattern(30_000)))
+        yield* Fiber.join(left)
+      }).pipe(Effect.provide(multiserver()))
+  )
 }
