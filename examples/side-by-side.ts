@@ -56,6 +56,7 @@ const shs2 = Layer.effect(
   })
 )
 
+// #region servers
 // var ms = MultiServer([
 //   [net({port: 3333}), shs({keys, appKey, auth})],
 //   [net({port: 4444}), shs2({keys, appKey, auth})]
@@ -73,3 +74,4 @@ export const server = <E, R>(onConnection: (connection: Connection.Connection) =
     // console.log(ms.stringify())          net:<host>:3333~shs:<key>;net:<host>:4444~shs2:<key>
     return listener.addresses()
   })
+// #endregion

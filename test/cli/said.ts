@@ -115,6 +115,20 @@ export class Said {
     })
   }
 
+  /** Everything on stdout, when this is in it; dies when the process ends without. */
+  printed(what: RegExp): Effect.Effect<string> {
+    return Effect.flatMap(
+      this.until(() => {
+        const all = String(Buffer.concat(this.out))
+        return what.test(all) ? all : this.ended
+      }),
+      (got) =>
+        typeof got === "string"
+          ? Effect.succeed(got)
+          : Effect.die(new Error(`no ${what}, but ${got.code}\n${got.stdout}\n${got.stderr}`))
+    )
+  }
+
   get exit(): Effect.Effect<Ended> {
     return this.until(() => this.ended)
   }

@@ -1,0 +1,15 @@
+import { createServer } from "node:http"
+import { NodeHttpServer } from "@effect/platform-node"
+import { Layer } from "effect"
+import { HttpRouter } from "effect/http"
+import { PrometheusMetrics } from "effect/observability"
+import { Events, NodeMultiserver } from "effect-multiserver/node"
+
+/** Counts all events, and logs each on one line. */
+export const Live = NodeMultiserver.layer().pipe(Layer.provide(Events.layer(Events.metrics, Events.log)))
+
+/** `GET /metrics` on this port of loopback, in the text format of Prometheus. */
+export const metrics = (port: number) =>
+  HttpRouter.serve(PrometheusMetrics.layerHttp({ path: "/metrics" })).pipe(
+    Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port }))
+  )
