@@ -2,13 +2,16 @@ import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
+const source = (file: string): string => fileURLToPath(new URL(`src/${file}`, import.meta.url))
+
 export default defineConfig({
   // Examples import the package by its name: here that is the source, so that a test has one copy of each module.
   resolve: {
-    alias: {
-      "effect-multiserver/node": fileURLToPath(new URL("src/node.ts", import.meta.url)),
-      "effect-multiserver/testing": fileURLToPath(new URL("src/testing/index.ts", import.meta.url))
-    }
+    alias: [
+      { find: /^effect-multiserver$/, replacement: source("index.ts") },
+      { find: "effect-multiserver/node", replacement: source("node.ts") },
+      { find: "effect-multiserver/testing", replacement: source("testing/index.ts") }
+    ]
   },
   test: {
     include: ["test/**/*.test.ts", "examples/**/*.test.ts"],

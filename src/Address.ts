@@ -110,6 +110,18 @@ const fromFields = (fields: AddressFields): Address => makeUnchecked(Address, fi
 /**
  * Parses a multi-address, in time linear in the length of the text. Never throws, whatever the text.
  *
+ * @example
+ * ```ts
+ * import { Result } from "effect"
+ * import { Address } from "effect-multiserver"
+ *
+ * const parsed = Address.parse("net:pub.example:8008;ws://pub.example")
+ * console.log(Result.getOrThrow(parsed).map(({ stack }) => stack).join(" ")) // net ws
+ *
+ * const mistyped = Address.parse("net:pub.example:80080")
+ * console.log(Result.isFailure(mistyped) && mistyped.failure.reason._tag) // BadPort
+ * ```
+ *
  * @category conversions
  * @since 0.1.0
  */

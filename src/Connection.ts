@@ -288,6 +288,24 @@ export const stream = (connection: Connection): Stream.Stream<Uint8Array, Connec
  * read it and write into it, but only until it returns. For backpressure, return an effect: nothing is read until that
  * is done.
  *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Connection, Memory, Multiserver } from "effect-multiserver"
+ *
+ * const program = Effect.gen(function* () {
+ *   const listener = yield* Multiserver.listen("memory:numbers")
+ *   yield* Effect.forkScoped(listener.run(({ write }) => write(Uint8Array.of(1, 2, 3))))
+ *   let sum = 0
+ *   yield* Connection.forEachChunk(yield* Multiserver.dial(listener.addresses()), (chunk) => {
+ *     for (const byte of chunk) sum += byte
+ *   })
+ *   console.log(sum) // 6
+ * })
+ * const Live = Multiserver.layer(["memory"]).pipe(Layer.provide(Memory.layer()))
+ * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(Live)))
+ * ```
+ *
  * @category combinators
  * @since 0.1.0
  */

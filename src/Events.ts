@@ -44,6 +44,20 @@ export const Events: Context.Reference<ReadonlyArray<Sink>> = Context.Reference<
  * itself. Each sink receives all events. Of two such layers in one `Layer.provide([...])` only the last counts: give
  * all sinks to one.
  *
+ * @example
+ * ```ts
+ * import { Console, Effect, Layer } from "effect"
+ * import { Events, Memory, Multiserver } from "effect-multiserver"
+ *
+ * const Live = Multiserver.layer(["memory"]).pipe(
+ *   Layer.provide(Memory.layer()),
+ *   // Provided to the Multiserver, and not merged with it.
+ *   Layer.provide(Events.layer(Events.metrics, (event) => Console.log(event._tag)))
+ * )
+ * await Effect.runPromise(Effect.ignore(Effect.scoped(Multiserver.dial("memory:nobody"))).pipe(Effect.provide(Live)))
+ * // DialFailed
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
@@ -91,6 +105,30 @@ export class Hub extends Context.Service<Hub, PubSub.PubSub<Event>>()(
  * Gives the events of a Multiserver to `stream`, and to these sinks, as `layer` does. No connection waits for a slow
  * reader of the stream: of the events that it has not read, the last `capacity` are kept (by default 1,024). When the
  * layer is released, the streams end.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect, Fiber, Layer, Schema, Stream } from "effect"
+ * import { Events, Memory, Multiserver } from "effect-multiserver"
+ *
+ * const Live = Multiserver.layer(["memory"]).pipe(
+ *   Layer.provide(Memory.layer()),
+ *   Layer.provideMerge(Events.layerStream({ capacity: 100 }, Events.metrics))
+ * )
+ * const toJson = Schema.encodeEffect(Schema.fromJsonString(Schema.toCodecJson(Events.Event)))
+ * const printed = Events.stream.pipe(
+ *   Stream.take(1),
+ *   Stream.mapEffect((event) => toJson(event)),
+ *   Stream.runForEach((json) => Console.log(json.slice(0, 20)))
+ * )
+ * const program = Effect.gen(function* () {
+ *   const printing = yield* Effect.forkChild(printed, { startImmediately: true })
+ *   yield* Effect.ignore(Effect.scoped(Multiserver.dial("memory:nobody")))
+ *   yield* Fiber.join(printing)
+ * })
+ * await Effect.runPromise(Effect.provide(program, Live))
+ * // {"_tag":"DialFailed"
+ * ```
  *
  * @category layers
  * @since 0.1.0

@@ -37,6 +37,20 @@ export const newSecret: Effect.Effect<Redacted.Redacted<Uint8Array>, never, Prim
 /**
  * The invite to an address: the same address with the secret in its `shs` or `noise` section, which has to have a key.
  *
+ * @example
+ * ```ts
+ * import { Effect, Result } from "effect"
+ * import { Address, Invite, Sodium } from "effect-multiserver/node"
+ *
+ * const [address] = Result.getOrThrow(
+ *   Address.parse("net:pub.example:8008~shs:ZMYOtahB0BwspMdkuFCoQdBWRKXlTZaoWkL/CbL34qI=")
+ * )
+ * const secret = await Effect.runPromise(Effect.provide(Invite.newSecret, Sodium.layer))
+ * const invite = Result.getOrThrow(Invite.make(address, secret))
+ * console.log(String(invite).endsWith("=:<redacted>")) // true
+ * console.log(Invite.formatWithSecrets(invite).length) // 114
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */

@@ -128,6 +128,17 @@ type Written = {
 /**
  * The defaults, with some values replaced: `Limits.layer({ handshake: "5 seconds", sourceConnections: 8 })`.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Limits, Memory, Multiserver } from "effect-multiserver"
+ *
+ * export const Live = Multiserver.layer(["memory"]).pipe(
+ *   Layer.provide(Memory.layer()),
+ *   Layer.provide(Limits.layer({ handshake: "5 seconds", idle: "10 minutes", sourceConnections: 8 }))
+ * )
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -97,6 +97,18 @@ const withAddresses = <A, E, R>(
  * `Transform<"shs">` for `["net~shs"]`. When it is built, it reads `Policy`, `Limits`, `Events` and `Resolver`, and
  * whether there is a `Tracer`.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Multiserver, Net, NodeIdentity, Shs, Sodium, WebSocket } from "effect-multiserver/node"
+ *
+ * // Speaks these two stacks and nothing else. Without `Shs.layer()` it doesn't compile.
+ * export const Live = Multiserver.layer(["net~shs", "ws~shs"]).pipe(
+ *   Layer.provide([Net.layer(), WebSocket.layer(), Shs.layer()]),
+ *   Layer.provide([NodeIdentity.layerEphemeral, Sodium.layer])
+ * )
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
@@ -144,6 +156,22 @@ export const layer = <const Names extends string>(
  * are tried in order, each with its own deadlines (connect 6 s, then handshakes 10 s). `timeout` bounds all attempts
  * together.
  *
+ * @example
+ * ```ts
+ * import { Effect, Layer, Stream } from "effect"
+ * import { Connection, Memory, Multiserver } from "effect-multiserver"
+ *
+ *
+ * const program = Effect.gen(function* () {
+ *   const greet = Multiserver.layerServer("memory:greeter", ({ write }) => write(new TextEncoder().encode("hello")))
+ *   yield* Layer.build(greet)
+ *   const connection = yield* Multiserver.dial("memory:greeter", { timeout: "10 seconds" })
+ *   console.log(yield* Connection.stream(connection).pipe(Stream.decodeText, Stream.mkString)) // hello
+ * })
+ * const Live = Multiserver.layer(["memory"]).pipe(Layer.provide(Memory.layer()))
+ * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(Live)))
+ * ```
+ *
  * @category combinators
  * @since 0.1.0
  */
@@ -155,6 +183,24 @@ export const dial = (
 
 /**
  * Binds all addresses, or none. They are bound as long as the scope. `run` of the listener takes the connections.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer, Stream } from "effect"
+ * import { Connection, Memory, Multiserver } from "effect-multiserver"
+ *
+ *
+ * const program = Effect.gen(function* () {
+ *   const listener = yield* Multiserver.listen("memory:echo")
+ *   yield* Effect.forkScoped(listener.run((peer) => Stream.run(Connection.stream(peer), Connection.sink(peer))))
+ *   const connection = yield* Multiserver.dial(listener.addresses())
+ *   yield* connection.write(new TextEncoder().encode("hello"))
+ *   yield* connection.end
+ *   console.log(yield* Connection.stream(connection).pipe(Stream.decodeText, Stream.mkString)) // hello
+ * })
+ * const Live = Multiserver.layer(["memory"]).pipe(Layer.provide(Memory.layer()))
+ * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(Live)))
+ * ```
  *
  * @category combinators
  * @since 0.1.0
@@ -181,6 +227,17 @@ export const serve = <E, R>(
 /**
  * `serve` as a layer to launch. It binds when it is built, and drains when it is released.
  *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Memory, Multiserver } from "effect-multiserver"
+ *
+ * const Server = Multiserver.layerServer("memory:greeter", ({ write }) => write(new TextEncoder().encode("hello")))
+ * const Live = Server.pipe(Layer.provide(Multiserver.layer(["memory"])), Layer.provide(Memory.layer()))
+ * // `Layer.launch(Live)` serves until it is interrupted, and drains then.
+ * await Effect.runPromise(Effect.timeoutOption(Layer.launch(Live), "10 millis"))
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
@@ -195,7 +252,7 @@ export const layerServer = <E, R>(
  * The addresses to listen on, from `MULTISERVER_LISTEN`, for `listen`, `serve` and `layerServer`. Where the variable is
  * not set, it fails as Effect's own `Config`s do, so `Config.withDefault` gives it a default.
  *
- * @category config
+ * @category configuration
  * @since 0.1.0
  */
 export const configListen: Config.Config<Address.MultiAddress> = Config.String(variables.listen.name).pipe(

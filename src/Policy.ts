@@ -71,6 +71,18 @@ export const make = (options: Options): Effect.Effect<Reloadable, Networks.Netwo
 /**
  * Rules from lists of networks, which stay the same.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { NodeIdentity, NodeMultiserver, Policy } from "effect-multiserver/node"
+ *
+ * // For a program that dials addresses which others gave it: never into this machine or its network.
+ * export const Live = NodeMultiserver.layer().pipe(
+ *   Layer.provide(Policy.layer({ dial: { denyPrivate: true }, order: Policy.prefer("noise", "shs") })),
+ *   Layer.provide(NodeIdentity.layerEphemeral)
+ * )
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
@@ -167,6 +179,18 @@ const keySet = (keys: ReadonlyArray<string | PublicKey>): Result.Result<Readonly
 /**
  * Lets in these keys and no others. They are public, and the applicant has proved its own, so a plain set is safe.
  *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { NodeMultiserver, Policy } from "effect-multiserver/node"
+ *
+ * export const Live = Layer.unwrap(
+ *   Effect.map(Policy.makeKeys(["ZMYOtahB0BwspMdkuFCoQdBWRKXlTZaoWkL/CbL34qI="]), ({ authorize }) =>
+ *     NodeMultiserver.layer({ authorize })
+ *   )
+ * )
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -185,7 +209,7 @@ export const makeKeys = (keys: ReadonlyArray<string | PublicKey>): Effect.Effect
 /**
  * The keys that may come in, from `MULTISERVER_ALLOWED_KEYS`. `undefined`: the variable is not set, so every key may.
  *
- * @category config
+ * @category configuration
  * @since 0.1.0
  */
 export const configKeys: Config.Config<Keys | undefined> = readTexts(variables.allowedKeys).pipe(

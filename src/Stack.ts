@@ -32,7 +32,13 @@ export type Requires<Stack extends string> = Stack extends `${infer First}~${inf
 /**
  * Puts each of these transforms on each of these stacks, so that long lists stay short.
  *
- * @example product(["net", "ws"], ["shs", "noise"]) // net~shs, net~noise, ws~shs, ws~noise
+ * @example
+ * ```ts
+ * import { Stack } from "effect-multiserver"
+ *
+ * const stacks = Stack.product(["net", "ws"], ["shs", "noise"])
+ * console.log(stacks.join(" ")) // net~shs net~noise ws~shs ws~noise
+ * ```
  *
  * @category constructors
  * @since 0.1.0

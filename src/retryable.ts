@@ -20,7 +20,21 @@ const asked = (error: unknown, depth: number): boolean => {
  * the `reason` or `cause` of another error, as in the errors of Effect's sockets, or one of an `AggregateError`. A
  * `TimeoutError` of `Effect.timeout` is retryable. Every other error is not, nor is one that throws when it is asked.
  *
- * @example Effect.retry({ while: Multiserver.isRetryable, schedule: Schedule.exponential("1 second") })
+ * @example
+ * ```ts
+ * import { Effect, Schedule } from "effect"
+ * import { Memory, Multiserver } from "effect-multiserver"
+ *
+ * const program = Multiserver.dial("memory:peer").pipe(
+ *   Effect.timeout("10 seconds"),
+ *   Effect.retry({ while: Multiserver.isRetryable, schedule: Schedule.spaced("10 millis"), times: 3 }),
+ *   Effect.catchReason("DialError", "Refused", () => Effect.succeed("nobody listens there")),
+ *   Effect.scoped
+ * )
+ * const speaks = Effect.provide(Multiserver.layer(["memory"]))
+ * const outcome = await Effect.runPromise(program.pipe(speaks, Effect.provide(Memory.layer())))
+ * console.log(outcome) // nobody listens there
+ * ```
  *
  * @category predicates
  * @since 0.1.0

@@ -81,7 +81,15 @@ export const isTransform = (section: Section): boolean => definitionOf(section).
  * Makes a codec for the sections of a protocol that is not built in. `data` is the codec for the text after `NAME:`.
  * Decoding fails for a section of another name. The text is never redacted, so put no secret in it.
  *
- * @example Address.section("zstd", Schema.FiniteFromString) // zstd:3
+ * @example
+ * ```ts
+ * import { Result, Schema } from "effect"
+ * import { Address } from "effect-multiserver"
+ *
+ * const Level = Address.section("zstd", Schema.FiniteFromString)
+ * const [address] = Result.getOrThrow(Address.parse("net:pub.example:8008~zstd:3"))
+ * console.log(Schema.decodeUnknownSync(Level)(address.transforms[0])) // 3
+ * ```
  *
  * @category schemas
  * @since 0.1.0

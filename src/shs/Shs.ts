@@ -151,6 +151,41 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
 /**
  * The transform `shs` for the process's `Identity`, in the network of `AppKey`.
  *
+ * @example
+ * ```ts
+ * import { Effect, HashMap, Layer, Option, Schema } from "effect"
+ * import { Connection, Identity, Multiserver, Net, NodeIdentity, Shs, Sodium } from "effect-multiserver/node"
+ *
+ * class User extends Schema.Class<User>("User")({ name: Schema.String }) {}
+ *
+ * const program = Effect.gen(function* () {
+ *   const { publicKey } = yield* Identity.Identity
+ *   const users = HashMap.make([Identity.formatPublicKey(publicKey), new User({ name: "ada" })])
+ *   const speaks = Multiserver.layer(["net~shs"]).pipe(
+ *     Layer.provide(Net.layer()),
+ *     Layer.provide(
+ *       Shs.layer({
+ *         authorize: ({ publicKey }) => Effect.sync(() => HashMap.get(users, Identity.formatPublicKey(publicKey)))
+ *       })
+ *     )
+ *   )
+ *   const greeted = yield* Effect.gen(function* () {
+ *     const listener = yield* Multiserver.listen("net:127.0.0.1:0~shs")
+ *     yield* Effect.forkScoped(
+ *       listener.run((connection) => {
+ *         const user = Connection.authorizedAs(connection, Schema.is(User))
+ *         return connection.write(new TextEncoder().encode(`hello ${Option.getOrThrow(user).name}`))
+ *       })
+ *     )
+ *     const connection = yield* Multiserver.dial(listener.addresses())
+ *     const chunks = yield* connection.pull
+ *     return new TextDecoder().decode(chunks[0])
+ *   }).pipe(Effect.scoped, Effect.provide(speaks))
+ *   console.log(greeted) // hello ada
+ * })
+ * await Effect.runPromise(program.pipe(Effect.provide(NodeIdentity.layerEphemeral), Effect.provide(Sodium.layer)))
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */

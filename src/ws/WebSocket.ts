@@ -141,7 +141,7 @@ export const makeCredentials: (credentials: Credentials) => Effect.Effect<LiveCr
 /**
  * The option `origins`, from `MULTISERVER_ORIGINS`. `undefined`: the variable is not set.
  *
- * @category config
+ * @category configuration
  * @since 0.1.0
  */
 export const configOrigins: Config.Config<ReadonlyArray<string> | undefined> = readTexts(variables.origins).pipe(
