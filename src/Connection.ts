@@ -67,6 +67,8 @@ export interface Connection {
   readonly closed: Effect.Effect<Link.Account>
   /** Whether each side can go on writing after the other has ended. */
   readonly halfClose: boolean
+  /** The number by which events name it. A Multiserver numbers its connections from 1; 0 is one within a stack. */
+  readonly id: number
   /** The peer's address, as it was reached, with the keys that it has proved. Never contains a seed. */
   readonly remote: Address
   readonly peer: Peer
@@ -102,13 +104,14 @@ class Made implements Connection {
   readonly end: Connection["end"]
   readonly closed: Connection["closed"]
   readonly halfClose: boolean
+  readonly id: number
   readonly remote: Address
   readonly peer: Peer
   readonly source: string | undefined
   readonly authorized: unknown
   readonly binding: Uint8Array | undefined
 
-  constructor(link: Link.Link, leaving: Link.Leaving, deadlines?: Link.CloseDeadlines) {
+  constructor(link: Link.Link, leaving: Link.Leaving, id: number, deadlines?: Link.CloseDeadlines) {
     const { port } = link
     const reader = new Reader(leaving)
     const writer = new Writer(leaving)
@@ -122,6 +125,7 @@ class Made implements Connection {
     this.end = new End(writer)
     this.closed = new Closed(reader)
     this.halfClose = port.halfClose
+    this.id = id
     this.remote = link.remote
     this.peer = link.peer
     this.source = link.source
@@ -148,9 +152,6 @@ class Made implements Connection {
     return this.toString()
   }
 
-  static leaving(connection: Connection): Link.Leaving | undefined {
-    return #reader in connection ? connection.#reader.leaving : undefined
-  }
   static reader(connection: Connection): Reader | undefined {
     return #reader in connection ? connection.#reader : undefined
   }
@@ -164,14 +165,14 @@ class Made implements Connection {
 // -----------------------------------------------------------------------------
 
 /**
- * Makes the connection of a finished stack, which has only one. `deadlines` are those that it shares with other
- * connections of its Multiserver when they close together.
+ * Makes the connection of a finished stack, which has only one. `id` is its number, and `deadlines` are those that it
+ * shares with other connections of its Multiserver when they close together.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const onTop = (link: Link.Link, deadlines = new Link.CloseDeadlines(defaults.close)): Connection =>
-  new Made(link, link.leaving, deadlines)
+export const onTop = (link: Link.Link, id = 0, deadlines = new Link.CloseDeadlines(defaults.close)): Connection =>
+  new Made(link, link.leaving, id, deadlines)
 
 /**
  * Makes a connection within a stack, for a transform that works with effects. The transform reads and writes it. It is
@@ -180,7 +181,7 @@ export const onTop = (link: Link.Link, deadlines = new Link.CloseDeadlines(defau
  * @category constructors
  * @since 0.1.0
  */
-export const within = (link: Link.Link): Connection => new Made(link, Link.inner(link))
+export const within = (link: Link.Link): Connection => new Made(link, Link.inner(link), 0)
 
 /**
  * Makes a link from effects, for foreign byte streams. Between them are a port with bounded buffers and two fibers, of

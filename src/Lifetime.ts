@@ -58,8 +58,9 @@ export const observe = <E, R>(
   if (emit === nobody) return opened
   return Effect.gen(function* () {
     const started = yield* monotonicNow
-    const fields = ({ peer, remote }: Connection) =>
+    const fields = ({ id, peer, remote }: Connection) =>
       Effect.map(monotonicNow, (now) => ({
+        id,
         role,
         stack,
         source,

@@ -126,6 +126,7 @@ export const layer = <const Names extends string>(
       const rooms = new Set([...stacks.values()].map(({ transport }) => transport.room))
       const room = Math.min(...[...rooms].map((ask) => ask()))
       const capacity = new Capacity(limits.connections, room)
+      let connections = 0
       const environment: Environment = {
         stacks,
         policy: guardedPolicy(yield* Policy, report),
@@ -136,6 +137,7 @@ export const layer = <const Names extends string>(
         capacity,
         places: new DialPlaces(capacity, { most: limits.dials, room }),
         resolve: yield* Resolver,
+        nextId: () => ++connections,
         deadlines: new CloseDeadlines(limits.close),
         dial: (addresses) => Dialer.dial(environment, addresses)
       }

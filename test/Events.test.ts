@@ -74,6 +74,30 @@ describe("events", () => {
     }).pipe(Effect.provide(speaking(record)))
   })
 
+  it.live("have one number for each connection, as it has itself: from 1, whoever dialed", () => {
+    const told: Array<Events.Event> = []
+    const numbered = (tag: string) => told.flatMap((event) => (event._tag === tag && "id" in event ? [event.id] : []))
+    return Effect.gen(function* () {
+      const [address] = yield* served("net:127.0.0.1:0~shs", echo)
+      const ids = yield* Effect.replicateEffect(
+        Effect.scoped(Effect.map(Multiserver.dial(address as Address.Address), ({ id }) => id)),
+        2
+      )
+      yield* until(() => numbered("Closed").length === 4)
+      const both = { Connected: numbered("Connected").sort(), Closed: numbered("Closed").sort() }
+      assert.deepStrictEqual(both, { Connected: [1, 2, 3, 4], Closed: [1, 2, 3, 4] })
+      const dialed = told.flatMap((event) => (event._tag === "Connected" && event.role === "dial" ? [event.id] : []))
+      assert.deepStrictEqual(ids, dialed)
+    }).pipe(
+      Effect.provide(
+        Multiserver.layer(["net~shs"]).pipe(
+          Layer.provide(protocols()),
+          Layer.provide(Events.layer((event) => Effect.sync(() => void told.push(event))))
+        )
+      )
+    )
+  })
+
   // Virtual time, in which a fifth comes within the second of the four before it.
   it.live.each(["memory:m", "net:127.0.0.1:0"])(
     "call it an end when both have said goodbye and the first is gone before it has the other's: %s",

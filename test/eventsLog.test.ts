@@ -30,13 +30,14 @@ const closed = (tag: Events.Closed["tag"]): Events.Closed => ({
   _tag: "Closed",
   ...common,
   ...carried,
+  id: 1,
   phase: "open",
   peer: undefined,
   tag
 })
 
 const events: ReadonlyArray<readonly [Events.Event, level: string]> = [
-  [{ _tag: "Connected", ...common, peer: "KEY", connectMillis: 3, origin: undefined, failed: [] }, "Info"],
+  [{ _tag: "Connected", ...common, id: 1, peer: "KEY", connectMillis: 3, origin: undefined, failed: [] }, "Info"],
   [closed("end"), "Info"],
   [{ ...closed("Reset"), failure: new Reset({ code: "ECONNRESET" }) }, "Info"],
   [closed("Tampered"), "Warn"],

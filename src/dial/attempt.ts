@@ -107,7 +107,7 @@ export interface Opened {
  * has reached.
  */
 export const attempt = (
-  { deadlines, emit, limits, places, spanned }: Environment,
+  { deadlines, emit, limits, nextId, places, spanned }: Environment,
   { address, connect, stack, times, upgrade }: Candidate,
   failed: ReadonlyArray<Attempt>,
   turn: Turn = atOnce
@@ -156,7 +156,7 @@ export const attempt = (
     const opened = Effect.map(Effect.raceFirst(open, deadline.passed), (link): Lifetime.Opened => {
       deadline.stop()
       link.leaving.leaveWith(place)
-      return { connection: Connection.onTop(link, deadlines), leaving: link.leaving }
+      return { connection: Connection.onTop(link, nextId(), deadlines), leaving: link.leaving }
     })
     const died = (cause: unknown): Effect.Effect<void> => {
       const { phase } = deadline

@@ -22,6 +22,9 @@ const common = {
   millis: Schema.Int
 }
 
+/** The `id` of the connection: `Connected` and `Closed` of one connection have the same. */
+const id = Schema.Number
+
 /** Of an open connection, its plaintext. Of a handshake, the bytes of its messages. */
 const bytes = { bytesRead: Schema.Int, bytesWritten: Schema.Int }
 
@@ -33,6 +36,7 @@ const bytes = { bytesRead: Schema.Int, bytesWritten: Schema.Int }
  */
 export const Connected = Schema.TaggedStruct("Connected", {
   ...common,
+  id,
   /** The peer's public key, base64, when it was proved. */
   peer: maybeText,
   /** Of a dial: how many of its `millis` its transport took to connect. The rest is handshakes. */
@@ -53,6 +57,7 @@ export interface Connected extends Schema.Schema.Type<typeof Connected> {}
 export const Closed = Schema.TaggedStruct("Closed", {
   ...common,
   ...bytes,
+  id,
   phase: Schema.Literal("open"),
   peer: maybeText,
   /**

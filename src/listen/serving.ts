@@ -78,11 +78,11 @@ export class Serving {
   }
 
   private opened(arrival: Arrival): Effect.Effect<void, unknown, Scope.Scope> {
-    const { deadlines, emit, limits } = this.environment
+    const { deadlines, emit, limits, nextId } = this.environment
     const { binding, origin, source } = arrival
     const open = Effect.map(
       this.handshaken(arrival),
-      (link): Lifetime.Opened => ({ connection: Connection.onTop(link, deadlines), leaving: link.leaving })
+      (link): Lifetime.Opened => ({ connection: Connection.onTop(link, nextId(), deadlines), leaving: link.leaving })
     )
     return Lifetime.observe(
       { emit, idle: limits.idle, role: "listen", stack: binding.stack.name, source, origin },
