@@ -38,7 +38,11 @@ beforeAll(() => {
   fs.rmSync(folder, { recursive: true, force: true })
   fs.mkdirSync(folder)
   for (const example of examples) fs.writeFileSync(fileOf(example), example.code)
-  const tsconfig = { extends: "../../tsconfig.json", include: ["*.ts", "../../src/**/*.d.ts"], compilerOptions: { noEmit: true } }
+  const tsconfig = {
+    extends: "../../tsconfig.json",
+    include: ["*.ts", "../../src/**/*.d.ts"],
+    compilerOptions: { noEmit: true }
+  }
   fs.writeFileSync(path.join(folder, "tsconfig.json"), JSON.stringify(tsconfig))
 })
 

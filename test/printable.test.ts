@@ -66,8 +66,8 @@ describe("text from outside", () => {
     const common = { role: "listen", address: evil, stack: evil, source: evil, millis: 1 } as const
     const what = { bytesRead: 1, bytesWritten: 1, reason: evil }
     for (const line of [
-      formatLine({ event: "connected", ...common, peer: null }),
-      formatLine({ event: "closed", ...common, ...what, peer: null }),
+      formatLine({ event: "connected", id: 1, ...common, peer: null }),
+      formatLine({ event: "closed", id: 1, ...common, ...what, peer: null }),
       formatLine({ event: "refused", source: evil, stack: evil, reason: evil, count: 1 }),
       formatLine({ event: "fallback", address: evil, from: evil, next: evil, to: evil, reason: evil, message: "evil" }),
       formatLine({ event: "created", file: evil, key: "" })

@@ -24,10 +24,10 @@ type Needs = Multiserver.Multiserver | Scope.Scope
 
 /** Reports a dial that fails for one of many connections. The others go on. */
 const reported =
-  (relaying: Listener.Handler<Failure, Needs>): Listener.Handler<Failure, Needs | Reporter> =>
+  (relaying: Listener.Handler<Failure, Needs | Reporter>): Listener.Handler<Failure, Needs | Reporter> =>
   (connection) =>
     Effect.tapError(relaying(connection), (error) =>
-      error._tag === "DialError" ? report(fromFailedDial(connection.remote, error)) : Effect.void
+      error._tag === "DialError" ? report(fromFailedDial(connection, error)) : Effect.void
     )
 
 export const bridge = Command.make("bridge", {
@@ -41,6 +41,8 @@ export const bridge = Command.make("bridge", {
   addressFile: Addresses.fileFlag,
   ...Listening.flags,
   ...Dialing.flags,
+  ...Settings.flags,
+  retry: Dialing.retryFlag,
   once: Flag.Boolean("once").pipe(Flag.withDescription("Stop after one connection"), Flag.withDefault(false))
 }).pipe(
   Command.withDescription(
@@ -61,15 +63,20 @@ export const bridge = Command.make("bridge", {
   ]),
   Command.withHandler((input) =>
     Effect.gen(function* () {
-      const settings = yield* Settings.read("bridge")
-      const dial = yield* Dialing.dial(input)
+      const settings = yield* Settings.read("bridge", input)
+      const dial = yield* Dialing.dialAgain(input)
       const here = yield* Addresses.given([input.listen], Option.none())
       const there = yield* Addresses.given(Option.toArray(input.dial), input.addressFile)
       yield* Dialing.checkSpoken(there.addresses)
       const dialing = yield* Dialing.options(input, settings)
       yield* Dialing.checkUsed(input, there.addresses)
-      const relaying: Listener.Handler<Failure, Needs> = (connection) =>
-        Effect.flatMap(dial(there.addresses), (other) => Relay.between(connection, other))
+      const relaying: Listener.Handler<Failure, Needs | Reporter> = (connection) =>
+        Effect.flatMap(dial(there.addresses), (other) =>
+          Effect.andThen(
+            report({ event: "bridged", id: connection.id, with: other.id }),
+            Relay.between(connection, other)
+          )
+        )
       yield* Listening.serve(input, {
         addresses: here.addresses,
         dialed: there.addresses,

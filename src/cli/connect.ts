@@ -33,7 +33,9 @@ export const connect = Command.make("connect", {
   addressFile: Addresses.fileFlag,
   ...Keys.flags,
   ...Dialing.ownFlags,
-  ...Pipe.flags
+  ...Pipe.flags,
+  ...Settings.flags,
+  retry: Dialing.retryFlag
 }).pipe(
   Command.withDescription(
     "Dial a peer: stdin goes to it and what it sends to stdout. The end of stdin ends this side; reading " +
@@ -53,10 +55,10 @@ export const connect = Command.make("connect", {
   ]),
   Command.withHandler((input) =>
     Effect.gen(function* () {
-      const settings = yield* Settings.read("connect")
+      const settings = yield* Settings.read("connect", input)
       yield* keepStdin("connect", input)
       if (!input.recvOnly) yield* stdinIsNoDirectory
-      const dial = yield* Dialing.dial(input)
+      const dial = yield* Dialing.dialAgain(input)
       const { addresses, exposed } = yield* Addresses.given(Option.toArray(input.address), input.addressFile)
       const appKey = yield* Keys.appKey(input, settings.appKey)
       const options = yield* Dialing.ownOptions(input, settings)

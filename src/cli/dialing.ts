@@ -3,6 +3,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
 import type * as Connection from "../Connection.ts"
@@ -10,7 +11,8 @@ import { DialError, Unsupported } from "../DialError.ts"
 import type { Timeouts } from "../Dialer.ts"
 import * as Multiserver from "../Multiserver.ts"
 import * as Durations from "./durations.ts"
-import type { LocalError, UsageError } from "./exit.ts"
+import { failed, type Reporter, report } from "./events.ts"
+import { type LocalError, UsageError } from "./exit.ts"
 import type { Needs } from "./files.ts"
 import * as Origins from "./origins.ts"
 import * as Proxy from "./proxy.ts"
@@ -84,6 +86,58 @@ export const dial = ({ race, timeout }: Input): Effect.Effect<Dial, UsageError> 
       const timeouts = Option.isSome(asked) ? shareOf(duration, addresses, race) : {}
       return Multiserver.dial(addresses, { plan: race ? "race" : "inOrder", timeout: duration, timeouts })
     }
+  })
+
+export const retryFlag = Flag.String("retry").pipe(
+  Flag.withMetavar("N"),
+  Flag.withDescription(
+    "When a dial fails for a reason that may pass, dial again up to N times, or forever: after 1s, 2s, 4s and so on, " +
+      "at most 60s"
+  ),
+  Flag.optional
+)
+
+const parsedRetries = (text: string): Effect.Effect<number, UsageError> => {
+  if (text === "forever") return Effect.succeed(Number.POSITIVE_INFINITY)
+  if (/^[1-9]\d{0,5}$/.test(text)) return Effect.succeed(Number(text))
+  return Effect.fail(new UsageError({ kind: "BadValue", message: "--retry takes a number of times, or forever" }))
+}
+
+/** The longest wait between two dials, in milliseconds. */
+const longestWait = 60_000
+
+/** As `Dial`, and reports when it dials again. */
+export type DialAgain = (
+  addresses: Address.MultiAddress
+) => Effect.Effect<
+  Connection.Connection,
+  Address.AddressError | DialError,
+  Multiserver.Multiserver | Scope.Scope | Reporter
+>
+
+/** `dial`, again and again when the flag asks for that. Each dial has the whole `--timeout`. */
+export const dialAgain = (
+  input: Input & { readonly retry: Option.Option<string> }
+): Effect.Effect<DialAgain, UsageError> =>
+  Effect.gen(function* () {
+    const once = yield* dial(input)
+    const most = Option.isSome(input.retry) ? yield* parsedRetries(input.retry.value) : 0
+    const from =
+      (attempt: number): DialAgain =>
+      (addresses) =>
+        Effect.catchTag(once(addresses), "DialError", (error) =>
+          Effect.gen(function* () {
+            if (attempt > most || !error.isRetryable) return yield* error
+            // Spread, so that clients of a server that was away don't all come back at the same moment.
+            const spread = 0.75 + (yield* Random.next) / 2
+            const millis = Math.round(Math.min(longestWait, 1000 * 2 ** (attempt - 1)) * spread)
+            const { message, reason } = failed(error)
+            yield* report({ event: "retry", reason, message, attempt, millis })
+            yield* Effect.sleep(millis)
+            return yield* from(attempt + 1)(addresses)
+          })
+        )
+    return from(1)
   })
 
 const usesOf = (input: Input): ReadonlyArray<Used.Given> => [

@@ -2,16 +2,26 @@
 import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as References from "effect/References"
 import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
 import * as Address from "../Address.ts"
+import type { Connection } from "../Connection.ts"
 import type { DialError } from "../DialError.ts"
 import type * as Events from "../Events.ts"
 import { manyLines, oneLine, printableJson } from "../printable.ts"
 import { attemptsOf, type CommandError, messageOf, reasonOf } from "./exit.ts"
+import { shellWord } from "./shell.ts"
 import { authenticates } from "./stacks.ts"
+
+/** The number of a connection of this command: `connected`, `closed` and `bridged` name it. */
+interface OfId {
+  readonly id: number
+}
 
 interface OfConnection {
   /** Whether this side dialed or listened. */
@@ -41,7 +51,13 @@ export interface Failed {
 /** The shapes of `--json`; docs/cli.md describes them. */
 export type Event =
   | { readonly event: "listening"; readonly addresses: ReadonlyArray<string> }
-  | ({ readonly event: "connected" } & OfConnection & OfPeer)
+  | ({
+      readonly event: "connected"
+      /** Of a dial: how many of its `millis` its transport took to connect. The rest is handshakes. */
+      readonly connectMillis?: number
+    } & OfId &
+      OfConnection &
+      OfPeer)
   | ({
       readonly event: "closed"
       readonly bytesRead: number
@@ -49,8 +65,17 @@ export type Event =
       readonly reason: string
       /** Only for a connection that failed. */
       readonly message?: string
-    } & OfConnection &
+    } & OfId &
+      OfConnection &
       OfPeer)
+  | { readonly event: "bridged"; readonly id: number; readonly with: number }
+  | {
+      readonly event: "retry"
+      readonly reason: string
+      readonly message: string
+      readonly attempt: number
+      readonly millis: number
+    }
   | ({
       readonly event: "handshake-failed"
       readonly protocol: string
@@ -77,7 +102,7 @@ export type Event =
       readonly reason: string
       readonly message: string
     }
-  | ({ readonly event: "dial-failed"; readonly from: string } & Failed)
+  | ({ readonly event: "dial-failed"; readonly id: number; readonly from: string } & Failed)
   | { readonly event: "created"; readonly file: string; readonly key: string }
   | { readonly event: "reloaded"; readonly file: string }
   | { readonly event: "warning"; readonly message: string }
@@ -93,9 +118,12 @@ export const fromLibrary = (event: Events.Event): Event | undefined => {
   switch (event._tag) {
     case "Connected":
     case "Closed": {
-      const { millis, peer = null, remote: address, role, source = null, stack } = event
-      const common = { role, address, peer, stack, source, millis }
-      if (event._tag === "Connected") return { event: "connected", ...common }
+      const { id, millis, peer = null, remote: address, role, source = null, stack } = event
+      const common = { id, role, address, peer, stack, source, millis }
+      if (event._tag === "Connected") {
+        const { connectMillis } = event
+        return { event: "connected", ...common, ...(connectMillis !== undefined && { connectMillis }) }
+      }
       const { bytesRead, bytesWritten, failure, tag: reason } = event
       const message = failure?.message
       return { event: "closed", ...common, bytesRead, bytesWritten, reason, ...(message && { message }) }
@@ -131,10 +159,11 @@ export const failed = (error: CommandError): Failed => {
 
 export const fromError = (error: CommandError): Event => ({ event: "error", tag: error._tag, ...failed(error) })
 
-/** The event for a failed dial of `bridge`, made for the connection that came from `from`. */
-export const fromFailedDial = (from: Address.Address, error: DialError): Event => ({
+/** The event for a failed dial of `bridge`, made for this connection. */
+export const fromFailedDial = ({ id, remote }: Connection, error: DialError): Event => ({
   event: "dial-failed",
-  from: Address.format(from),
+  id,
+  from: Address.format(remote),
   ...failed(error)
 })
 
@@ -188,7 +217,11 @@ export const formatLine = (raw: Event): string => {
   switch (event.event) {
     case "listening":
       if (event.addresses.length === 0) return "listening, but on no address that can be dialed from the given --scope"
-      return event.addresses.map((address) => `listening on ${address}`).join("\n")
+      return [
+        ...event.addresses.map((address) => `listening on ${address}`),
+        // The last one is what reaches it from farthest.
+        `the other side: multiserver connect ${shellWord(event.addresses.at(-1) ?? "")}`
+      ].join("\n")
     case "connected":
       return `connected with ${event.address}`
     case "closed": {
@@ -203,6 +236,10 @@ export const formatLine = (raw: Event): string => {
       return `${event.address} failed: ${event.message}; trying ${event.next}`
     case "dial-failed":
       return `refused ${event.from}: ${event.message}`
+    case "bridged":
+      return `bridged #${event.id} with #${event.with}`
+    case "retry":
+      return `${event.message}; dialing again in ${event.millis} ms`
     case "created":
       return `a new key is in ${event.file}: keep it secret`
     case "reloaded":
@@ -216,37 +253,82 @@ export const formatLine = (raw: Event): string => {
   }
 }
 
+/** How much is said: `quiet` only errors, `verbose` also what the library logs for those who look for a fault. */
+type Loudness = "quiet" | "usual" | "verbose"
+
+/** Events that only those who look closely want to read. Programs, with `--json`, get them always. */
+const isDetail = ({ event }: Event): boolean => event === "bridged"
+
+/** A line of `--verbose`: when it was, and which connection it is about. */
+const formatVerbose = (time: string, event: Event): string => {
+  const number = "id" in event ? ` #${event.id}` : ""
+  const took = event.event === "connected" ? ` in ${event.millis} ms${connecting(event)}` : ""
+  return `${time.slice(11, 23)}${number} ${formatLine(event)}${took}`
+}
+
+const connecting = ({ connectMillis }: { readonly connectMillis?: number }): string =>
+  connectMillis === undefined ? "" : ` (${connectMillis} ms to connect)`
+
 /** Where events go. */
 export class Reporter extends Context.Service<
   Reporter,
   {
     /** Whether output is JSON, for programs. */
     readonly json: boolean
+    readonly loudness: Loudness
     /** Reports an event on stderr. */
     readonly say: (event: Event) => Effect.Effect<void>
+    /** Shows a line on a terminal, in the place of the one before; nothing for an empty one. Elsewhere does nothing. */
+    readonly status: (line: string) => Effect.Effect<void>
   }
 >()("effect-multiserver/cli/Reporter") {}
 
-/** Whether `--json` is given. Needed before the arguments are parsed, because a usage error is an event, too. */
-const wantsJson = (args: ReadonlyArray<string>): boolean => {
+/** Whether the flag is given. Needed before the arguments are parsed, because a usage error is an event, too. */
+const gives = (args: ReadonlyArray<string>, flag: string, short?: string): boolean => {
   const end = args.indexOf("--")
-  return args.slice(0, end < 0 ? args.length : end).some((arg) => arg === "--json" || arg === "--json=true")
+  return args
+    .slice(0, end < 0 ? args.length : end)
+    .some((arg) => arg === `--${flag}` || arg === `--${flag}=true` || arg === short)
 }
+
+/** Takes the cursor of a terminal back to the start of an empty line. */
+const clear = "\r\u001b[2K"
 
 export const layer: Layer.Layer<Reporter, never, Stdio.Stdio> = Layer.effect(
   Reporter,
   Effect.gen(function* () {
-    const { args } = yield* Stdio.Stdio
-    const json = wantsJson(yield* args)
-    const render = json ? printableJson : formatLine
-    return { json, say: (event) => Console.error(render(event)) }
+    const { args, stderr, stderrIsTerminal } = yield* Stdio.Stdio
+    const given = yield* args
+    const json = gives(given, "json")
+    const quiet = gives(given, "quiet", "-q")
+    const verbose = gives(given, "verbose", "-v")
+    const loudness = quiet ? "quiet" : verbose ? "verbose" : "usual"
+    const render = (event: Event, time: string): string => {
+      if (json) return printableJson({ time, ...event })
+      return verbose ? formatVerbose(time, event) : formatLine(event)
+    }
+    const say = (event: Event) => {
+      if (event.event !== "error" && (quiet || (!json && !verbose && isDetail(event)))) return Effect.void
+      return Effect.flatMap(DateTime.now, (now) => {
+        const line = `${isShown ? clear : ""}${render(event, DateTime.formatIso(now))}`
+        isShown = false
+        return Console.error(line)
+      })
+    }
+    const isTerminal = yield* stderrIsTerminal
+    let isShown = false
+    const status = (line: string) => {
+      if (!isTerminal || json || quiet || (line === "" && !isShown)) return Effect.void
+      isShown = line !== ""
+      return Effect.ignore(Stream.run(Stream.make(`${clear}${line}`), stderr()))
+    }
+    return { json, loudness, say, status }
   })
 )
 
 export const report = (event: Event): Effect.Effect<void, never, Reporter> => Reporter.use(({ say }) => say(event))
 
-/** What Effect logs, as events: stdout is for payload only. */
-export const layerLogger: Layer.Layer<never, never, Reporter> = Logger.layer([
+const loggers: Layer.Layer<never, never, Reporter> = Logger.layer([
   Effect.map(Reporter, ({ say }) =>
     Logger.make<unknown, void>(({ cause, fiber, logLevel, message }) => {
       const texts = [message].flat().map(String)
@@ -255,3 +337,10 @@ export const layerLogger: Layer.Layer<never, never, Reporter> = Logger.layer([
     })
   )
 ])
+
+/** What Effect logs, as events: stdout is for payload only. With `--verbose` also what is for finding faults. */
+export const layerLogger: Layer.Layer<never, never, Reporter> = Layer.unwrap(
+  Effect.map(Reporter, ({ loudness }) =>
+    loudness === "verbose" ? Layer.merge(loggers, Layer.succeed(References.MinimumLogLevel, "Debug")) : loggers
+  )
+)

@@ -31,6 +31,7 @@ export const listen = Command.make("listen", {
   addressFile: Addresses.fileFlag,
   ...Listening.flags,
   ...Pipe.flags,
+  ...Settings.flags,
   echo: Flag.Boolean("echo").pipe(
     Flag.withDescription("Serve many peers, and send each one back what it sends"),
     Flag.withDefault(false)
@@ -68,12 +69,13 @@ export const listen = Command.make("listen", {
   ]),
   Command.withHandler((input) =>
     Effect.gen(function* () {
-      const settings = yield* Settings.read("listen")
+      const settings = yield* Settings.read("listen", input)
       if (!input.echo) yield* keepStdin("listen", input)
       if (!input.echo && !input.recvOnly) yield* stdinIsNoDirectory
       const given = yield* Addresses.given(input.addresses, input.addressFile)
-      if (input.echo && (input.recvOnly || Option.isSome(input.linger))) {
-        const message = "--recv-only and --linger are for stdin and stdout, which --echo doesn't use: leave them out"
+      if (input.echo && (input.recvOnly || input.sendOnly || Option.isSome(input.linger))) {
+        const message =
+          "--recv-only, --send-only and --linger are for stdin and stdout, which --echo doesn't use: leave them out"
         return yield* new UsageError({ kind: "Conflict", message })
       }
       if (input.once && !input.echo) {

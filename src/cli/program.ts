@@ -3,6 +3,7 @@ import { createRequire } from "node:module"
 import * as Cause from "effect/Cause"
 import * as CliConfig from "effect/cli/CliConfig"
 import * as CliError from "effect/cli/CliError"
+import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
@@ -29,6 +30,29 @@ const json = GlobalFlag.Setting("json")({
   )
 })
 
+const quiet = GlobalFlag.Setting("quiet")({
+  flag: Flag.Boolean("quiet").pipe(
+    Flag.withAlias("q"),
+    Flag.withDescription("Only errors on stderr"),
+    Flag.withDefault(false)
+  )
+})
+
+const verbose = GlobalFlag.Setting("verbose")({
+  flag: Flag.Boolean("verbose").pipe(
+    Flag.withAlias("v"),
+    Flag.withDescription("Also the time and the number of the connection on each line, and what helps to find a fault"),
+    Flag.withDefault(false)
+  )
+})
+
+/** Effect's own flag, without its short form, which `--verbose` has. */
+const printVersion = GlobalFlag.Action({
+  flag: Flag.Boolean("version").pipe(Flag.withDescription("Show version information"), Flag.withDefault(false)),
+  run: (_, { command, version }) =>
+    CliOutput.Presenter.use(({ present }) => present({ _tag: "Version", name: command.name, version }))
+})
+
 const multiserver = Command.make("multiserver").pipe(
   Command.withDescription(`Talk to peers over typed addresses, byte for byte as the npm package multiserver does.
   Payload is on stdout, everything else on stderr.
@@ -44,11 +68,11 @@ const multiserver = Command.make("multiserver").pipe(
     7   connection broken or truncated
     130 SIGINT, 143 SIGTERM, 129 SIGHUP; listen and bridge exit 0 at the last two when nothing was cut off`),
   Command.withSubcommands([keygen, listen, connect, bridge, probe, address]),
-  Command.withGlobalFlags([json])
+  Command.withGlobalFlags([json, quiet, verbose])
 )
 
 /** Effect's wizard and its flag for log levels are left out, because they could print secrets. */
-const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
+const builtIns = [GlobalFlag.Help, printVersion, GlobalFlag.Completions]
 
 export const program = Command.run(multiserver, { version, renderErrors: true }).pipe(
   Effect.andThen(Effect.flatten(Printed)),

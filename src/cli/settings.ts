@@ -1,6 +1,8 @@
 /** What a command reads from the environment: the variables of docs/configuration.md that are for it, and no others. */
+
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -11,7 +13,20 @@ import * as Policy from "../Policy.ts"
 import * as TlsFiles from "../tlsFiles.ts"
 import { type Command, check, named, readPath, variables } from "../variables.ts"
 import { configOrigins } from "../ws/WebSocket.ts"
+import * as Durations from "./durations.ts"
 import { UsageError } from "./exit.ts"
+
+export const flags = {
+  idle: Flag.String("idle").pipe(
+    Flag.withMetavar("DURATION"),
+    Flag.withDescription("Break off a connection on which no byte has come or gone for so long, such as 5m"),
+    Flag.optional
+  )
+}
+
+export interface Input {
+  readonly idle: Option.Option<string>
+}
 
 export interface Settings {
   readonly limits: Limits.LimitValues
@@ -47,9 +62,14 @@ const refuseSecret = Effect.flatMap(Effect.option(Config.String(secret)), (text)
       )
 )
 
-/** Reads all variables for this command. Fails when an unknown one is set, or one whose value can't be read. */
-export const read = (command: Command): Effect.Effect<Settings, UsageError> =>
+/**
+ * Reads all variables for this command. Fails when an unknown one is set, or one whose value can't be read. A flag
+ * comes before its variable.
+ */
+export const read = (command: Command, flags?: Input): Effect.Effect<Settings, UsageError> =>
   Effect.gen(function* () {
+    const asked = flags?.idle ?? Option.none()
+    const idle = Option.isSome(asked) ? yield* Durations.parse("--idle", asked.value, 1) : undefined
     yield* check(({ commands }) => commands.includes(command))
     const provider = yield* ConfigProvider.ConfigProvider
     const own = Config.all({
@@ -64,7 +84,8 @@ export const read = (command: Command): Effect.Effect<Settings, UsageError> =>
     })
     const { policy, ...rest } = yield* own.parse(onlyFor(command, provider))
     yield* refuseSecret
-    return { ...rest, policy: yield* Policy.make(policy) }
+    const limits = idle === undefined ? rest.limits : { ...rest.limits, idle }
+    return { ...rest, limits, policy: yield* Policy.make(policy) }
   }).pipe(
     Effect.catchTag("ConfigError", ({ cause }) => Effect.fail(unusable(cause.message))),
     Effect.catchTag("NetworkError", ({ message }) => Effect.fail(unusable(message)))

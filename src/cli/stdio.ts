@@ -13,7 +13,8 @@ import * as Connection from "../Connection.ts"
 import { type ConnectionError, isDraining } from "../ConnectionError.ts"
 import * as Durations from "./durations.ts"
 import { type Reporter, report } from "./events.ts"
-import { type LocalError, localError, systemCode, type UsageError } from "./exit.ts"
+import { type LocalError, localError, systemCode, UsageError } from "./exit.ts"
+import { type Carried, progress } from "./progress.ts"
 
 // -----------------------------------------------------------------------------
 // options
@@ -22,6 +23,10 @@ import { type LocalError, localError, systemCode, type UsageError } from "./exit
 export const flags = {
   recvOnly: Flag.Boolean("recv-only").pipe(
     Flag.withDescription("Do not read stdin; say goodbye after the peer has, when stdout has taken everything"),
+    Flag.withDefault(false)
+  ),
+  sendOnly: Flag.Boolean("send-only").pipe(
+    Flag.withDescription("Do not write stdout: what the peer sends is dropped"),
     Flag.withDefault(false)
   ),
   linger: Flag.String("linger").pipe(
@@ -37,12 +42,15 @@ export const flags = {
 
 export interface Input {
   readonly recvOnly: boolean
+  readonly sendOnly: boolean
   readonly linger: Option.Option<string>
 }
 
 export interface Options {
   /** stdin is not read, and the goodbye comes when stdout has everything. */
   readonly recvOnly: boolean
+  /** What the peer sends is dropped, and nothing is waited for that could still come. */
+  readonly sendOnly: boolean
   /** How long the peer may be silent after the end of stdin. `undefined` if the flag is not given. */
   readonly linger: Duration.Duration | undefined
   /**
@@ -54,12 +62,18 @@ export interface Options {
 }
 
 /** The options that the flags give. */
-export const options = ({ linger, recvOnly }: Input, yields: boolean): Effect.Effect<Options, UsageError> =>
-  Effect.map(Option.isSome(linger) ? Durations.parse("--linger", linger.value) : Effect.undefined, (linger) => ({
+export const options = ({ linger, recvOnly, sendOnly }: Input, yields: boolean): Effect.Effect<Options, UsageError> => {
+  if (recvOnly && sendOnly) {
+    const message = "--recv-only and --send-only leave nothing to do: leave one out"
+    return Effect.fail(new UsageError({ kind: "Conflict", message }))
+  }
+  return Effect.map(Option.isSome(linger) ? Durations.parse("--linger", linger.value) : Effect.undefined, (linger) => ({
     linger,
     recvOnly,
+    sendOnly,
     yields
   }))
+}
 
 // -----------------------------------------------------------------------------
 // stdout
@@ -81,12 +95,12 @@ const stdoutFailed = (error: PlatformError): StdoutClosed | LocalError =>
 const receiveTo = (
   stdio: Stdio.Stdio,
   connection: Connection.Connection,
-  onChunk: () => void
+  onChunk: (chunk: Uint8Array) => void
 ): Effect.Effect<void, ConnectionError | StdoutClosed | LocalError> =>
   Effect.suspend(() => {
     let failure: Effect.Effect<void, ConnectionError> = Effect.void
     const arriving = Connection.stream(connection).pipe(
-      Stream.tap(() => Effect.sync(onChunk)),
+      Stream.tap((chunk) => Effect.sync(() => onChunk(chunk))),
       Stream.catch((error) => {
         failure = Effect.fail(error)
         return Stream.empty
@@ -139,7 +153,7 @@ const endedForSilence = {
  */
 export const bridge = (
   connection: Connection.Connection,
-  { linger, recvOnly, yields }: Options
+  { linger, recvOnly, sendOnly, yields }: Options
 ): Effect.Effect<void, ConnectionError | StdoutClosed | LocalError, Stdio.Stdio | Reporter> =>
   Effect.gen(function* () {
     const stdio = yield* Stdio.Stdio
@@ -147,8 +161,18 @@ export const bridge = (
     const writing = Semaphore.makeUnsafe(1)
     /** Open when nothing more comes, and stdout has everything. */
     const received = Latch.makeUnsafe(false)
+    const carried: Carried = { sent: 0, received: 0 }
     let chunks = 0
     let said = false
+    const onChunk = (chunk: Uint8Array): void => {
+      chunks++
+      carried.received += chunk.length
+    }
+    // On a terminal that shows what the peer sends, the line would be in its way.
+    const inTheWay = !sendOnly && (yield* stdio.stdoutIsTerminal)
+    if (recvOnly || !interactive) {
+      yield* Effect.forkScoped(progress(carried, () => !inTheWay || carried.received === 0))
+    }
 
     const sent = recvOnly
       ? Effect.void
@@ -156,15 +180,13 @@ export const bridge = (
           Stream.mapError(localError("cannot read stdin")),
           Stream.runForEachArray((batch) => {
             said = true
-            return writing.withPermit(connection.writeAll(batch))
+            return Effect.map(writing.withPermit(connection.writeAll(batch)), () => {
+              carried.sent += batch.reduce((sum, { length }) => sum + length, 0)
+            })
           })
         )
-    const heard = Effect.andThen(
-      receiveTo(stdio, connection, () => {
-        chunks++
-      }),
-      received.open
-    )
+    const dropped = Effect.asVoid(Connection.forEachChunk(connection, onChunk))
+    const heard = Effect.andThen(sendOnly ? dropped : receiveTo(stdio, connection, onChunk), received.open)
     const silentFor = (duration: Duration.Duration) =>
       Effect.gen(function* () {
         for (let before = -1; before !== chunks; ) {
@@ -191,7 +213,9 @@ export const bridge = (
     const stopping = Latch.makeUnsafe(false)
     const remind = Effect.delay(Effect.andThen(report(reminder), Effect.never), reminding)
     const unasked = yields ? Effect.andThen(silentFor(bearing), report(endedForSilence)) : remind
-    const patience = recvOnly ? Effect.never : linger === undefined ? unasked : silent
+    // Who wants nothing of the peer has no reason to wait for it.
+    const waiting = sendOnly ? Effect.void : unasked
+    const patience = recvOnly ? Effect.never : linger === undefined ? waiting : silent
     // After this side has ended the connection, what the peer sent before its own end is still read.
     const gaveUp = Effect.andThen(Effect.andThen(patience, connection.end), Effect.never)
     const sending = Effect.andThen(sent, Effect.raceFirst(gaveUp, stopping.await))
@@ -199,4 +223,4 @@ export const bridge = (
     // Waits for a write that is under way, because its failure says that not everything was sent.
     const receiving = Effect.andThen(drained, writing.withPermit(Effect.void))
     yield* Effect.andThen(Effect.raceFirst(receiving, sending), connection.end)
-  })
+  }).pipe(Effect.scoped)

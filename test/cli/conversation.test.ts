@@ -206,7 +206,7 @@ describe.concurrent("without keys,", () => {
   it.live("an end is called no goodbye, and a stack that is open to others comes with a warning", () =>
     Effect.gen(function* () {
       const listener = yield* startInside(["listen", "net:0.0.0.0:0", "--scope", "device"])
-      const [said = "", warning = ""] = yield* listener.lines(2)
+      const [said = "", , warning = ""] = yield* listener.lines(3)
       assert.match(warning, /^warning: net:0\.0\.0\.0:0 is not encrypted: .*~shs/)
       yield* listener.end()
       const address = said.replace("listening on ", "").replace("localhost", "127.0.0.1")

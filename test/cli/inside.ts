@@ -26,6 +26,8 @@ import { patience } from "./support.ts"
 
 export interface Options {
   readonly env?: Record<string, string>
+  /** Whether stderr is a terminal, and whether stdout is. By default neither is. */
+  readonly terminal?: { readonly stderr: boolean; readonly stdout: boolean }
 }
 
 /** A console whose lines go where a process's would. */
@@ -36,7 +38,7 @@ const consoleOf = (out: (text: string) => void, error: (text: string) => void): 
   })
 
 /** This process has no terminal of its own, and its stdin is not for the program. */
-const terminal = Layer.succeed(
+const noTerminal = Layer.succeed(
   Terminal.Terminal,
   Terminal.make({
     columns: Effect.succeed(80),
@@ -49,7 +51,7 @@ const terminal = Layer.succeed(
 )
 
 const platform = NodeChildProcessSpawner.layer.pipe(
-  Layer.provideMerge(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, terminal))
+  Layer.provideMerge(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, noTerminal))
 )
 
 /** One run of the program. */
@@ -57,12 +59,15 @@ export class Inside extends Said {
   private readonly stdin = Effect.runSync(Queue.unbounded<Uint8Array, Cause.Done>())
   private readonly fiber: Fiber.Fiber<number, unknown>
 
-  constructor(args: ReadonlyArray<string>, { env = {} }: Options) {
+  constructor(args: ReadonlyArray<string>, { env = {}, terminal }: Options) {
     super()
     const stdio = Stdio.layerTest({
       args: Effect.succeed(args),
       stdin: Stream.fromQueue(this.stdin),
-      stdout: () => Sink.forEach((chunk: string | Uint8Array) => Effect.sync(() => this.wrote(Buffer.from(chunk))))
+      stdout: () => Sink.forEach((chunk: string | Uint8Array) => Effect.sync(() => this.wrote(Buffer.from(chunk)))),
+      stderr: () => Sink.forEach((chunk: string | Uint8Array) => Effect.sync(() => this.said(String(chunk)))),
+      stderrIsTerminal: Effect.succeed(terminal?.stderr ?? false),
+      stdoutIsTerminal: Effect.succeed(terminal?.stdout ?? false)
     })
     const text = consoleOf(
       (text) => this.wrote(Buffer.from(text)),

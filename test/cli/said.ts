@@ -7,6 +7,11 @@ import * as Schema from "effect/Schema"
 const Event = Schema.fromJsonString(
   Schema.Struct({
     event: Schema.String,
+    time: Schema.optionalKey(Schema.String),
+    id: Schema.optionalKey(Schema.Number),
+    with: Schema.optionalKey(Schema.Number),
+    attempt: Schema.optionalKey(Schema.Number),
+    millis: Schema.optionalKey(Schema.Number),
     role: Schema.optionalKey(Schema.String),
     from: Schema.optionalKey(Schema.String),
     address: Schema.optionalKey(Schema.String),
@@ -99,6 +104,25 @@ export class Said {
     return this.until(() => {
       const whole = this.err.split("\n").slice(0, -1)
       return whole.length >= count ? whole : undefined
+    })
+  }
+
+  /** Everything on stderr, when this is in it; dies when the process ends without. */
+  saying(what: RegExp): Effect.Effect<string> {
+    return Effect.flatMap(
+      this.until(() => (what.test(this.err) ? this.err : this.ended)),
+      (got) =>
+        typeof got === "string"
+          ? Effect.succeed(got)
+          : Effect.die(new Error(`no ${what}, but ${got.code}\n${got.stderr}`))
+    )
+  }
+
+  /** The first so many events of this kind; waits for them. */
+  all(name: string, count: number): Effect.Effect<ReadonlyArray<Event>> {
+    return this.until(() => {
+      const found = this.events().filter(({ event }) => event === name)
+      return found.length >= count ? found : undefined
     })
   }
 

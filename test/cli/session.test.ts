@@ -99,7 +99,7 @@ describe.concurrent("listen", () => {
       yield* inside(["connect", "--key-file", file, address], { input: "123" })
       const [listening, connected, closed, ...more] = eventsOf((yield* listener.exit).stderr)
       assert.lengthOf(more, 0)
-      assert.deepStrictEqual(listening, { event: "listening", addresses: [address] })
+      assert.deepInclude(listening, { event: "listening", addresses: [address] })
       assert.deepInclude(connected, { event: "connected", peer })
       assert.match(connected?.address ?? "", /^net:127\.0\.0\.1:\d+~shs:/)
       assert.deepInclude(closed, { event: "closed", peer, bytesRead: 3, bytesWritten: 5, reason: "end" })
