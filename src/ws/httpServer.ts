@@ -191,7 +191,8 @@ export const attached = (
   port: number
 ): Effect.Effect<number, NotListenable> => {
   const fail = (detail: string) => Effect.fail(new NotListenable({ detail }))
-  if (secure !== server instanceof tls.Server) {
+  // Bun's https server is no tls server.
+  if (secure !== (server instanceof tls.Server || server instanceof https.Server)) {
     return fail(
       secure
         ? "the `server` to share has no TLS, so it can't serve wss"

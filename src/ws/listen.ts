@@ -49,6 +49,9 @@ export interface Place {
  */
 export type Open = (port: WsPort, socket: Socket, source: string | undefined) => Effect.Effect<Link, never, Scope.Scope>
 
+const notReplaceable =
+  "this runtime can't replace the certificate of a server that listens, as Node can: don't use makeCredentials"
+
 /** The server to listen on: the application's, or one of our own. `bound` is run when everything else is ready. */
 const serverFor = (
   { host, port }: Place,
@@ -79,7 +82,11 @@ const serverFor = (
             ({ message }) => new NotListenable({ detail: message })
           )
     const own = yield* HttpServer.own({ handler, secure: tls, upgradeMillis })
-    if (live !== undefined && own instanceof Server) yield* live.showOn(own)
+    if (live !== undefined) {
+      // Bun's https server is no tls server, and keeps the certificate that it was made with.
+      if (!(own instanceof Server)) return yield* new NotListenable({ detail: notReplaceable })
+      yield* live.showOn(own)
+    }
     return { server: own, bound: HttpServer.bind(own, host, port) }
   })
 

@@ -1,4 +1,5 @@
 /** Keys and certificates for `wss`: given as PEM, or as the path of a file that is read when it is needed. */
+import { createPrivateKey, X509Certificate } from "node:crypto"
 import * as fs from "node:fs"
 import * as nodeTls from "node:tls"
 import * as Effect from "effect/Effect"
@@ -109,10 +110,16 @@ export const secureOptions = (
       ...(credentials && { key: yield* read(credentials.key), cert: yield* read(credentials.cert) }),
       ...(ca && { ca: yield* Effect.forEach(ca, read) })
     }
+    const unusable = "the key, the certificate or the CA can't be used"
     yield* Effect.try({
-      try: () => nodeTls.createSecureContext(options),
-      catch: (error) => tlsError(error as NodeJS.ErrnoException, "the key, the certificate or the CA can't be used")
-    })
+      try: () => {
+        nodeTls.createSecureContext(options)
+        // Deno's TLS takes anything, and reads it when a connection comes.
+        const { cert, key } = options
+        return !cert || !key || new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))
+      },
+      catch: (error) => tlsError(error as NodeJS.ErrnoException, unusable)
+    }).pipe(Effect.filterOrFail(Boolean, () => new Tls({ code: "UNKNOWN", detail: unusable })))
     return options
   })
 
