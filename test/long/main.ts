@@ -4,9 +4,7 @@
  *
  * A part that fails keeps no other from running; the process exits with 1 when one did.
  */
-import { type ChildProcess, spawn } from "node:child_process"
-import * as fs from "node:fs"
-import * as os from "node:os"
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -81,19 +79,14 @@ const busy = async (): Promise<boolean> => {
   }
 }
 
-/** The suite on another Node, which npm brings into a folder that is gone afterwards. */
-const onNode = async (version: string): Promise<boolean> => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "test-long-node-"))
-  try {
-    // The package's install script fetches the binary.
-    const allow = { name: "node-of-test-long", private: true, allowScripts: { node: true } }
-    fs.writeFileSync(path.join(folder, "package.json"), JSON.stringify(allow))
-    const install = ["install", "--no-audit", "--no-fund", "--prefix", folder, `node@${version}`]
-    const node = path.join(folder, "node_modules/node/bin/node")
-    return (await ran("npm", install)) && (await ran(node, ["--version"])) && (await ran(node, vitest))
-  } finally {
-    fs.rmSync(folder, { recursive: true, force: true })
-  }
+/** The suite on another Node. */
+const onNode = async (name: string): Promise<boolean> => {
+  const { stdout } = spawnSync("bash", [script("scripts/install-runtimes.sh"), name], {
+    stdio: ["ignore", "pipe", "inherit"],
+    encoding: "utf8"
+  })
+  const [, node] = stdout.trim().split("\t")
+  return node !== undefined && (await ran(node, ["--version"])) && (await ran(node, vitest))
 }
 
 const parts: ReadonlyArray<Part> = [
@@ -121,12 +114,13 @@ const parts: ReadonlyArray<Part> = [
   },
   { name: "flynn", what: "noise with Go's flynn/noise, in both roles", run: flynn },
   { name: "soak", what: "200 connections at once", run: () => ran(process.execPath, [script("test/soak/main.ts")]) },
-  ...["20.19", "22", "26"].map(
-    (version): Part => ({
-      name: `node${version.split(".")[0]}`,
-      what: `the suite on Node ${version}`,
-      run: () => onNode(version)
-    })
+  {
+    name: "runtimes",
+    what: "npm run test:runtimes: the package on each Node, Deno and Bun",
+    run: () => ran("npm", ["run", "-s", "test:runtimes"])
+  },
+  ...["node20", "node22", "node26"].map(
+    (name): Part => ({ name, what: `the suite on ${name.replace("node", "Node ")}`, run: () => onNode(name) })
   )
 ]
 

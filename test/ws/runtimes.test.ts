@@ -5,11 +5,13 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { expected, outcomes } from "./runtimes.ts"
 
-const installer = fileURLToPath(new URL("../../scripts/install-bun.sh", import.meta.url))
+const installer = fileURLToPath(new URL("../../scripts/install-runtimes.sh", import.meta.url))
 const script = fileURLToPath(new URL("./runtimes.ts", import.meta.url))
 
 /** It comes from npm at the first run. */
-const bun = spawnSync("bash", [installer], { stdio: ["ignore", "pipe", "inherit"], encoding: "utf8" }).stdout?.trim()
+const bun = spawnSync("bash", [installer, "bun"], { stdio: ["ignore", "pipe", "inherit"], encoding: "utf8" })
+  .stdout?.trim()
+  .split("\t")[1]
 if (!bun) console.error("NOT TESTED: there is no Bun on this machine, so WebSockets were not tested under it")
 
 /** What the script prints. */
