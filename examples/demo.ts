@@ -190,6 +190,6 @@ const demo = Effect.gen(function* () {
 demo.pipe(
   Effect.scoped,
   Effect.provide([Net.layer(), Memory.layer(), Sodium.layer, NodeServices.layer]),
-  Effect.timeout("20 seconds"),
+  Effect.timeout("2 minutes"),
   NodeRuntime.runMain
 )

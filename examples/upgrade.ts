@@ -169,6 +169,6 @@ await story.pipe(
   Effect.provide(today),
   Effect.provide(Identity.layerEphemeral),
   Effect.provide([Sodium.layer, NodeServices.layer]),
-  Effect.timeout("20 seconds"),
+  Effect.timeout("2 minutes"),
   Effect.runPromise
 )
