@@ -17,6 +17,7 @@ import * as Net from "../src/net/Net.ts"
 import * as Noauth from "../src/noauth/Noauth.ts"
 import { Resolver } from "../src/Resolver.ts"
 import * as Transport from "../src/Transport.ts"
+import { readsTypes } from "./support/nodes.ts"
 import { turns } from "./support/servers.ts"
 
 const file = (name: string) => fileURLToPath(new URL(`support/${name}`, import.meta.url))
@@ -24,7 +25,7 @@ const file = (name: string) => fileURLToPath(new URL(`support/${name}`, import.m
 /** The port of a black hole on 127.0.0.1, in the system's own words: its queue is full, and it takes nobody. */
 const blackHole = Effect.gen(function* () {
   const hole = yield* Effect.acquireRelease(
-    Effect.sync(() => spawn(process.execPath, [file("blackHole.ts")], { stdio: ["ignore", "pipe", "inherit"] })),
+    Effect.sync(() => spawn(readsTypes, [file("blackHole.ts")], { stdio: ["ignore", "pipe", "inherit"] })),
     (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
   const port = yield* Effect.callback<number>((resume) => {
@@ -148,7 +149,7 @@ describe("dials of black holes", () => {
         const command = `ulimit -n 256 && exec "$0" "$@"`
         const child = yield* Effect.acquireRelease(
           Effect.sync(() =>
-            spawn("/bin/sh", ["-c", command, process.execPath, file("manyDials.ts"), "127.0.0.1", String(port)], {
+            spawn("/bin/sh", ["-c", command, readsTypes, file("manyDials.ts"), "127.0.0.1", String(port)], {
               stdio: ["ignore", "pipe", "inherit"]
             })
           ),

@@ -13,6 +13,7 @@ import * as Scope from "effect/Scope"
 import * as Events from "../src/Events.ts"
 import { formatPublicKey, Identity } from "../src/Identity.ts"
 import * as Multiserver from "../src/Multiserver.ts"
+import { readsTypes } from "./support/nodes.ts"
 import { pair, pattern, protocols, readAll, sameBytes, until } from "./support/servers.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
@@ -25,7 +26,7 @@ const Walked = Schema.Struct({
 
 /** What `npm run walk` finds. */
 const walked = Effect.callback<string>((resume) => {
-  execFile(process.execPath, ["scripts/walk.ts", "--json"], { cwd: root, maxBuffer: 1 << 24 }, (_, stdout) =>
+  execFile(readsTypes, ["scripts/walk.ts", "--json"], { cwd: root, maxBuffer: 1 << 24 }, (_, stdout) =>
     resume(Effect.succeed(stdout))
   )
 }).pipe(Effect.flatMap(Schema.decodeUnknownEffect(Schema.fromJsonString(Walked))))

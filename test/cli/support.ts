@@ -8,18 +8,12 @@ import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { tooOld } from "../../src/cli/floor.ts"
+import { runsCommand } from "../support/nodes.ts"
 import { type Ended, Said } from "./said.ts"
 
 export { type Ended, type Event, eventsOf } from "./said.ts"
 
 const command = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url))
-
-/** The Node of the package's scripts, where the one that runs the tests is too old for the command. */
-export const node =
-  tooOld(process.versions.node) === undefined
-    ? process.execPath
-    : fileURLToPath(new URL("../../node_modules/.bin/node", import.meta.url))
 
 /** What is waited for is the other end, however busy the machine is: no deadline of ours is in the way. */
 export const patience = { MULTISERVER_HANDSHAKE: "10 minutes", MULTISERVER_CLOSE: "1 minute" }
@@ -39,7 +33,7 @@ export class Run extends Said {
 
   constructor(args: ReadonlyArray<string>, { cwd, env = {}, shell, unread = false }: Options) {
     super()
-    const own = [node, command, ...args]
+    const own = [runsCommand, command, ...args]
     const [program = "", ...rest] = shell === undefined ? own : ["sh", "-c", shell, "sh", ...own]
     this.child = spawn(program, rest, {
       ...(cwd === undefined ? {} : { cwd }),

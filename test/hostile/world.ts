@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { readsTypes } from "../support/nodes.ts"
 import type { Checks } from "./checks.ts"
 
 /** Where a promise is tried that does not depend on the transport. */
@@ -58,9 +59,7 @@ const file = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 const ours = (name: "target" | "dialer"): readonly [node: string, program: string] => {
   const bundles = process.env.HOSTILE_PROGRAMS
   if (bundles !== undefined) return [process.execPath, path.join(bundles, `${name}.mjs`)]
-  const knowsTypes = Number.parseInt(process.versions.node, 10) >= 24
-  const node = knowsTypes ? process.execPath : file("../../node_modules/.bin/node")
-  return [node, file(name === "target" ? "../target.ts" : "dialer.ts")]
+  return [readsTypes, file(name === "target" ? "../target.ts" : "dialer.ts")]
 }
 
 const Ended = Schema.Struct({ code: Schema.NullOr(Schema.Int), signal: Schema.NullOr(Schema.String) })
