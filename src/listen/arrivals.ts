@@ -116,7 +116,7 @@ export class Arrivals {
   ): boolean {
     if (arrival.endedBy !== undefined) return false
     if (!this.roster.arriving.has(arrival)) {
-      // It stayed for something else before. Now it is a connection, with a deadline like any other.
+      // It was here for something else. Now it is a connection, and has a deadline like any other.
       this.gone(arrival)
       return this.accept(arrival.binding, accepted, source, origin)
     }
