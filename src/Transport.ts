@@ -95,8 +95,11 @@ export interface Definition<A> {
   readonly cost?: number
   /** How far the section reaches. */
   readonly reach: (section: A) => Reach
-  /** Whether only this user's own processes can be at the other end. By default `false`. */
-  readonly trusted?: boolean
+  /**
+   * Whether only this user's own processes can be at the other end. A function where that depends on the section. By
+   * default `false`.
+   */
+  readonly trusted?: boolean | ((section: A) => boolean)
   /**
    * Whether a dial leads to IPs, and asks `permits` about each of them. A function where that depends on the section:
    * when a proxy looks up some names, for example. By default `false`: then policy judges the section by its reach, and
@@ -153,11 +156,15 @@ export const make = <A>(definition: Definition<A>): Shape => {
     room: definition.room ?? (() => Number.POSITIVE_INFINITY),
     opensSockets: definition.room !== undefined,
     below: (section) => ({
-      // A getter, because most transforms don't ask.
+      // Getters, because most transforms don't ask.
       get reach(): Reach {
         return reachOf(section)
       },
-      trusted: definition.trusted ?? false
+      get trusted(): boolean {
+        const { trusted = false } = definition
+        if (typeof trusted === "boolean") return trusted
+        return Result.match(decoded(section), { onSuccess: trusted, onFailure: () => false })
+      }
     }),
     destination: (section) => ({
       // Getters, so that the author's code runs only if the policy asks. If that code throws, the policy denies.

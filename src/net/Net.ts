@@ -11,6 +11,7 @@ import type { BindReason } from "../ListenError.ts"
 import { contains, empty, type Networks } from "../Networks.ts"
 import { makeUnchecked } from "../schema/makeUnchecked.ts"
 import { fdRoom } from "../sockets/fdRoom.ts"
+import { type Inherited, InheritedSockets } from "../sockets/inherited.ts"
 import { advertisedHosts, boundHosts, isWildcard, plainIp, reachOf } from "../sockets/ip.ts"
 import { bindReason } from "../sockets/reasons.ts"
 import { breakOff } from "../sockets/socketPort.ts"
@@ -69,7 +70,8 @@ const listen = (
   onAccepted: Transport.OnAccepted,
   told: Transport.ListenOptions,
   { trustedProxies = empty }: Options,
-  reading: Reading
+  reading: Reading,
+  inherited: Inherited
 ): Effect.Effect<Transport.Bound, BindReason, Scope.Scope> =>
   Effect.gen(function* () {
     const open = () =>
@@ -84,7 +86,7 @@ const listen = (
         const arrived = onAccepted(accepted(socket, remoteOf(socket), reading, told, source), source)
         if (!arrived) breakOff(socket, told.authenticates)
       })
-    const server = yield* bound(open, { host, port }, bindReason)
+    const server = yield* bound(open, (server, done) => inherited.listen(server, { host, port }, done), bindReason)
     const own = server.address()
     if (typeof own !== "object" || own === null) return { section: new Address.Net({ host, port }) }
     // A name can resolve to a loopback IP or to a wildcard, so look at what was bound.
@@ -105,7 +107,7 @@ const advertised = (host: string, port: number): Address.Section =>
 export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"net">> =>
   Layer.effect(
     Transport.Transport("net"),
-    Effect.map(reading, (reading) =>
+    Effect.map(Effect.all([reading, InheritedSockets]), ([reading, inherited]) =>
       Transport.make({
         section: Schema.toType(Address.Net),
         cost: 2,
@@ -117,7 +119,7 @@ export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"n
           advertisedHosts(host, scope, external, reach).map((each) => advertised(each, port)),
         notDialable: ({ port }) => (port === 0 ? "port 0 is for listening" : undefined),
         dial: (section, options) => dial(section, options, reading),
-        listen: (section, onAccepted, told) => listen(section, onAccepted, told, options, reading)
+        listen: (section, onAccepted, told) => listen(section, onAccepted, told, options, reading, inherited)
       })
     )
   )

@@ -42,9 +42,9 @@ export interface Options {
   /** The order in which addresses of a peer are dialed: `prefer("noise", "shs")`. By default they keep their order. */
   readonly order?: PolicyRules["order"]
   /**
-   * Which IPs may connect. Newcomers over unix sockets and memory have no IP, and may always connect, because they are
-   * this user's own processes. Other newcomers without an IP are denied when there is an allow list, and when the deny
-   * list has all IPs within the transport's reach.
+   * Which IPs may connect. Newcomers over memory, and over unix sockets that are private to this user, have no IP, and
+   * may always connect, because they are this user's own processes. Other newcomers without an IP are denied when there
+   * is an allow list, and when the deny list has all IPs within the transport's reach.
    */
   readonly accept?: Lists
 }

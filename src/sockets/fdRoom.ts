@@ -8,6 +8,7 @@ import * as fs from "node:fs"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { diagnosticReport } from "./report.ts"
 
 /** Descriptors kept free for listeners, files, look-ups, and sockets that are accepted only to be turned away. */
 const reserved = 64
@@ -20,21 +21,11 @@ const Report = Schema.Struct({
 })
 const decodeReport = Schema.decodeUnknownOption(Report)
 
-/**
- * The soft limit as Node's diagnostic report has it, on all systems but Windows; some 20 ms. Without `excludeNetwork`
- * the report would look up the names of all peers, and block for seconds.
- */
-const fromReport = (): string | undefined => {
-  const { report } = process
-  const excluded: unknown = Reflect.get(report, "excludeNetwork")
-  // A version of Node without this option would look the names up.
-  if (typeof excluded !== "boolean") return undefined
-  Reflect.set(report, "excludeNetwork", true)
-  const written = Result.try(() => report.getReport())
-  Reflect.set(report, "excludeNetwork", excluded)
-  const limits = decodeReport(Result.getOrUndefined(written))
-  return Option.getOrUndefined(Option.map(limits, ({ userLimits }) => String(userLimits.open_files.soft)))
-}
+/** The soft limit as Node's diagnostic report has it, on all systems but Windows. */
+const fromReport = (): string | undefined =>
+  Option.getOrUndefined(
+    Option.map(decodeReport(diagnosticReport()), ({ userLimits }) => String(userLimits.open_files.soft))
+  )
 
 /** The result, or `undefined` where the system or a permission forbids reading. */
 const read = (from: () => string | undefined): string | undefined => Result.getOrUndefined(Result.try(from))

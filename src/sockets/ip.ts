@@ -17,6 +17,26 @@ const wildcardOf = (host: string): "0.0.0.0" | "::" | undefined => {
 /** Whether a host is a wildcard, which binds every interface. */
 export const isWildcard = (host: string): boolean => wildcardOf(host) !== undefined
 
+/**
+ * Whether a socket that is bound to an IP is the one that a host asks for: `exactly`, or `widely`. The wildcard of IPv4
+ * asks widely for that of IPv6, whose socket takes IPv4 too. No name but `localhost` asks for any, as it may resolve to
+ * another IP tomorrow.
+ */
+export const asksFor = (host: string, boundTo: string): "exactly" | "widely" | undefined => {
+  const wildcard = wildcardOf(boundTo)
+  if (wildcard !== undefined) {
+    const asked = wildcardOf(host)
+    if (asked === wildcard) return "exactly"
+    return asked === "0.0.0.0" ? "widely" : undefined
+  }
+  if (host === "localhost") return boundTo === "127.0.0.1" || boundTo === "::1" ? "exactly" : undefined
+  const [asked, bound] = [host, boundTo].map((text) => {
+    const ip = parseIp(text)
+    return ip && `${NetAddress.formatIp(ip)}${/%.*/.exec(text)?.[0] ?? ""}`
+  })
+  return asked !== undefined && asked === bound ? "exactly" : undefined
+}
+
 /** Whether a host is a link-local IPv6 (`fe80::1%eth0`): it needs an interface, so other machines can't dial it. */
 const isZoned = (host: string): boolean => {
   const ip = parseIp(host)

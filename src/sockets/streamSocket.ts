@@ -1,6 +1,7 @@
 /** What the transports over Node's stream sockets share: dialing one, taking one over, binding a server. */
 import type * as net from "node:net"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
 import * as Link from "../Link.ts"
@@ -9,7 +10,6 @@ import { anonymous } from "../Peer.ts"
 import type { Rooms } from "../Port.ts"
 import { makeUnchecked } from "../schema/makeUnchecked.ts"
 import type { StackOptions } from "../Transport.ts"
-import { backlog } from "./backlog.ts"
 import * as SocketRooms from "./rooms.ts"
 import { ignore, release, SocketPort } from "./socketPort.ts"
 import { rewrap, StaticRead, StaticReads } from "./staticRead.ts"
@@ -133,17 +133,17 @@ export const accepted = (
 /** Listens with a server, which is closed when the scope closes. */
 export const bound = (
   open: () => net.Server,
-  options: net.ListenOptions,
-  reason: (error: NodeJS.ErrnoException) => BindReason,
-  /** Runs the bind, for example under another umask. */
-  around: (bind: () => void) => void = (bind) => bind()
+  /** Makes the server listen. A failure says that it can't. */
+  listen: (server: net.Server, done: () => void) => Result.Result<void, BindReason>,
+  reason: (error: NodeJS.ErrnoException) => BindReason
 ): Effect.Effect<net.Server, BindReason, Scope.Scope> =>
   Effect.acquireRelease(Effect.sync(open), (server) => Effect.sync(() => server.close())).pipe(
     Effect.tap((server) =>
       Effect.callback<void, BindReason>((resume) => {
         // This stays: an accept that fails later, for lack of memory for example, is no reason to stop accepting.
         server.on("error", (error) => resume(Effect.fail(reason(error))))
-        around(() => server.listen({ backlog, ...options }, () => resume(Effect.void)))
+        const listening = listen(server, () => resume(Effect.void))
+        if (Result.isFailure(listening)) resume(Effect.fail(listening.failure))
       })
     )
   )

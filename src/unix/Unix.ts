@@ -2,8 +2,8 @@
  * `unix:PATH`: sockets in the file system, which only this user can reach.
  *
  * A listener binds its socket under a private name, and then links it to its path. So the socket appears there only
- * when it listens and has mode 0600, and it replaces nothing but a dead socket of this user. Windows pipes are not
- * supported yet.
+ * when it listens and has mode 0600, and it replaces nothing but a dead socket of this user. An inherited socket has
+ * the mode that it was given. Windows pipes are not supported yet.
  */
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
@@ -19,11 +19,13 @@ import * as Address from "../Address.ts"
 import { NotDialable, Refused, type TransportReason, Unreachable } from "../DialError.ts"
 import type { Link } from "../Link.ts"
 import { AddressInUse, type BindReason, NotListenable, PermissionDenied } from "../ListenError.ts"
+import { backlog } from "../sockets/backlog.ts"
 import { fdRoom } from "../sockets/fdRoom.ts"
+import { InheritedSockets, type UnixSocket } from "../sockets/inherited.ts"
 import { accepted, bound, dialed, opened, type Reading, reading } from "../sockets/streamSocket.ts"
 import * as Transport from "../Transport.ts"
 import { isListed, prefixOf } from "./alive.ts"
-import { pathToOurs } from "./ours.ts"
+import { isPrivate, pathToOurs } from "./ours.ts"
 
 /** The longest path that fits into a socket address, in bytes. Systems other than Linux have a few bytes less. */
 const maxPathBytes = process.platform === "linux" ? 107 : 103
@@ -225,7 +227,11 @@ const listen = (
       net.createServer({ allowHalfOpen: true, pauseOnConnect: true }).on("connection", (socket) => {
         if (!onAccepted(accepted(socket, section, reading, told), undefined)) socket.destroy()
       })
-    yield* bound(open, { path: own }, bindReason, privately)
+    const bind = (server: net.Server, done: () => void) => {
+      privately(() => server.listen({ path: own, backlog }, done))
+      return Result.void
+    }
+    yield* bound(open, bind, bindReason)
     const { mode } = yield* attempt(() => fs.lstatSync(own))
     if ((mode & 0o777) !== 0o600) {
       return yield* new NotListenable({
@@ -245,9 +251,35 @@ const listen = (
     return { section: fromAnywhere(section) }
   })
 
+const notPrivate =
+  "the inherited socket lets in other users: give it mode 0600 and this user as its owner (SocketMode=, " +
+  "SocketUser=), in a folder where nobody else can replace it; or take shs to know the peer"
+
+/** Listens with an inherited socket. Its file is not ours to remove. */
+const listenInherited = (
+  socket: UnixSocket,
+  section: Address.Unix,
+  onAccepted: Transport.OnAccepted,
+  told: Transport.ListenOptions,
+  reading: Reading
+): Effect.Effect<Transport.Bound, BindReason, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.suspend(() =>
+      Effect.fromResult(
+        socket.accept((each) => {
+          if (!onAccepted(accepted(each, section, reading, told), undefined)) each.destroy()
+        })
+      )
+    ),
+    () => Effect.sync(() => socket.close())
+  ).pipe(Effect.as({ section: fromAnywhere(section) }))
+
 /**
  * The `unix` transport. It listens on sockets that only this user can reach (mode 0600). Where the stack does not
  * authenticate the peer, it dials only sockets of this user or of root.
+ *
+ * An inherited socket is as private as its owner and its mode say. Where others than this user and root can connect to
+ * it, or can replace it, its peers are not trusted, and a stack that does not authenticate them can't listen with it.
  *
  * @category layers
  * @since 0.1.0
@@ -255,16 +287,27 @@ const listen = (
 export const layer = (): Layer.Layer<Transport.Transport<"unix">> =>
   Layer.effect(
     Transport.Transport("unix"),
-    Effect.map(reading, (reading) =>
-      Transport.make({
+    Effect.gen(function* () {
+      const read = yield* reading
+      const inherited = yield* InheritedSockets
+      const closed = new Set(yield* Effect.filter(inherited.unix, ({ path }) => isPrivate(path)))
+      return Transport.make({
         section: Schema.toType(Address.Unix),
         cost: 1,
         reach: () => "device",
-        trusted: true,
+        trusted: ({ path }) => {
+          const socket = inherited.unixAt(path)
+          return socket === undefined || closed.has(socket)
+        },
         room: fdRoom,
         notDialable: (section) => tooLong(section.path),
-        dial: (section, options) => dial(section, options, reading),
-        listen: (section, onAccepted, told) => listen(section, onAccepted, told, reading)
+        dial: (section, options) => dial(section, options, read),
+        listen: (section, onAccepted, told) => {
+          const socket = inherited.unixAt(section.path)
+          if (socket === undefined) return listen(section, onAccepted, told, read)
+          if (!told.authenticates && !closed.has(socket)) return Effect.fail(new NotListenable({ detail: notPrivate }))
+          return listenInherited(socket, section, onAccepted, told, read)
+        }
       })
-    )
+    })
   )

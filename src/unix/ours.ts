@@ -82,6 +82,18 @@ export const byFolders = (file: string): Effect.Effect<string | undefined, Failu
     return isOurs(uid) ? place.real : undefined
   })
 
+/**
+ * Whether only this user and root can connect to the socket at a path, and nobody else can put another one there.
+ * `false` also where the path can't be looked up.
+ */
+export const isPrivate = (file: string): Effect.Effect<boolean> =>
+  (path.isAbsolute(file) ? byFolders(file) : Effect.succeed(undefined)).pipe(
+    Effect.flatMap((real) => (real === undefined ? Effect.succeed(false) : Effect.map(lstat(real), isClosedSocket))),
+    Effect.orElseSucceed(() => false)
+  )
+
+const isClosedSocket = (stats: fs.Stats): boolean => stats.isSocket() && isOurs(stats.uid) && (stats.mode & 0o077) === 0
+
 /** A path through a descriptor, which holds the socket as long as the scope is open. */
 const byDescriptor = (file: string): Effect.Effect<string | undefined, Failure, Scope.Scope> =>
   Effect.gen(function* () {

@@ -10,7 +10,7 @@ import { isIP, type Socket } from "node:net"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -21,6 +21,7 @@ import type { BindReason } from "../ListenError.ts"
 import { empty, type Networks } from "../Networks.ts"
 import { anonymous } from "../Peer.ts"
 import { fdRoom } from "../sockets/fdRoom.ts"
+import { type Inherited, InheritedSockets } from "../sockets/inherited.ts"
 import { advertisedHosts, boundHosts, isWildcard, plainIp, reachOf } from "../sockets/ip.ts"
 import * as Transport from "../Transport.ts"
 import { timerMillis } from "../timerMillis.ts"
@@ -163,7 +164,7 @@ interface Kind<S extends Section> {
 const define = <S extends Section>(
   { cost, make, section, secure }: Kind<S>,
   options: Options
-): Transport.Definition<S> => {
+): ((inherited: Inherited) => Transport.Definition<S>) => {
   const { handler, headers = {}, hosts, maxMessage = defaultMaxMessage, origin, origins, server } = options
   if (origin !== undefined) http.validateHeaderValue("origin", origin)
   for (const [name, value] of Object.entries(headers)) {
@@ -205,7 +206,7 @@ const define = <S extends Section>(
     port: remotePort,
     path: "/"
   })
-  return {
+  return (inherited) => ({
     section,
     cost,
     room: fdRoom,
@@ -224,7 +225,7 @@ const define = <S extends Section>(
     dial: (place, told): Effect.Effect<Link.Link, TransportReason, Scope.Scope> =>
       Effect.flatMap(dial(place, dialing, told), ({ at, port }) => linkOver(port, at)),
     listen: (place, onAccepted, told): Effect.Effect<Transport.Bound, BindReason, Scope.Scope> =>
-      listen(place, listening, told, onAccepted, (port, socket, source) =>
+      listen(place, { ...listening, inherited }, told, onAccepted, (port, socket, source) =>
         linkOver(port, remoteOf(socket, source), source)
       ).pipe(
         Effect.map(({ ip, port }) => {
@@ -233,8 +234,18 @@ const define = <S extends Section>(
           return { section: make({ host, port, path: place.path }), ...(ip !== undefined && { reach: reachOf(ip) }) }
         })
       )
-  }
+  })
 }
+
+/** The layer of what `define` has defined. */
+const layerOf = <Name extends "ws" | "wss", S extends Section>(
+  name: Name,
+  defined: (inherited: Inherited) => Transport.Definition<S>
+): Layer.Layer<Transport.Transport<Name>> =>
+  Layer.effect(
+    Transport.Transport(name),
+    Effect.map(InheritedSockets, (inherited) => Transport.make(defined(inherited)))
+  )
 
 /**
  * The `ws` transport: dials and listens for WebSockets over plain TCP.
@@ -243,7 +254,7 @@ const define = <S extends Section>(
  * @since 0.1.0
  */
 export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"ws">> =>
-  Transport.layer(
+  layerOf(
     "ws",
     define(
       { section: Schema.toType(Address.Ws), cost: 3, make: (place) => new Address.Ws(place), secure: undefined },
@@ -258,7 +269,7 @@ export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"w
  * @since 0.1.0
  */
 export const layerSecure = (options: SecureOptions = {}): Layer.Layer<Transport.Transport<"wss">> =>
-  Transport.layer(
+  layerOf(
     "wss",
     define(
       { section: Schema.toType(Address.Wss), cost: 4, make: (place) => new Address.Wss(place), secure: options },

@@ -5,9 +5,10 @@ import type { AddressInfo, Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import * as tls from "node:tls"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { AddressInUse, type BindReason, NotListenable } from "../ListenError.ts"
-import { backlog } from "../sockets/backlog.ts"
+import type { Inherited } from "../sockets/inherited.ts"
 import { reachOf } from "../sockets/ip.ts"
 import { bindReason } from "../sockets/reasons.ts"
 import { within } from "../Transport.ts"
@@ -173,11 +174,18 @@ export const own = ({ handler, secure, upgradeMillis }: Options): Effect.Effect<
       })
   )
 
-/** Binds a server, and returns its port. */
-export const bind = (server: Server, host: string, port: number): Effect.Effect<number, BindReason> =>
+/** Makes a server listen, with an inherited socket if there is one for the place, and returns its port. */
+export const bind = (
+  server: Server,
+  place: { readonly host: string; readonly port: number },
+  inherited: Inherited
+): Effect.Effect<number, BindReason> =>
   Effect.callback((resume) => {
     server.on("error", (error) => resume(Effect.fail(bindReason(error))))
-    server.listen({ host, port, backlog }, () => resume(Effect.sync(() => (server.address() as AddressInfo).port)))
+    const listening = inherited.listen(server, place, () =>
+      resume(Effect.sync(() => (server.address() as AddressInfo).port))
+    )
+    if (Result.isFailure(listening)) resume(Effect.fail(listening.failure))
   })
 
 /**

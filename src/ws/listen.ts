@@ -12,6 +12,7 @@ import type { Link } from "../Link.ts"
 import { type BindReason, NotListenable } from "../ListenError.ts"
 import type { Networks } from "../Networks.ts"
 import { printable } from "../printable.ts"
+import type { Inherited } from "../sockets/inherited.ts"
 import { plainIp, reachOf } from "../sockets/ip.ts"
 import type { ListenOptions, OnAccepted } from "../Transport.ts"
 import { Arrivals } from "./arrivals.ts"
@@ -34,6 +35,7 @@ export interface Options {
   /** How long a client may take for the head of its request. `undefined`: as long as the limits say. */
   readonly upgradeMillis: number | undefined
   readonly trustedProxies: Networks
+  readonly inherited: Inherited
 }
 
 /** A host, a port and a path, to dial or to listen on. */
@@ -87,7 +89,7 @@ const serverFor = (
       if (!(own instanceof Server)) return yield* new NotListenable({ detail: notReplaceable })
       yield* live.showOn(own)
     }
-    return { server: own, bound: HttpServer.bind(own, host, port) }
+    return { server: own, bound: HttpServer.bind(own, { host, port }, options.inherited) }
   })
 
 /** What has been bound. `ip` is set for a server of our own only. */
