@@ -7,6 +7,7 @@ import type { AttemptReason, DialError } from "../DialError.ts"
 import type { HandshakeError } from "../HandshakeError.ts"
 import type { IdentityError } from "../Identity.ts"
 import type { ListenError } from "../ListenError.ts"
+import type { InheritedSocketsError } from "../sockets/InheritedSockets.ts"
 import { question } from "./meant.ts"
 import { spoken } from "./stacks.ts"
 
@@ -72,6 +73,7 @@ export type CommandError =
   | DialError
   | ListenError
   | IdentityError
+  | InheritedSocketsError
   | ConnectionError
 
 const handshakeCode = ({ reason }: HandshakeError): number => {
@@ -135,6 +137,8 @@ export const codeOf = (error: CommandError): number => {
       return dialCode(error)
     case "ListenError":
       return listenCode(error)
+    case "InheritedSocketsError":
+      return error.reason._tag === "NotListening" ? codes.local : codes.usage
     case "ConnectionError":
       return codes.broken
   }

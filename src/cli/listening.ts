@@ -10,6 +10,7 @@ import * as Limits from "../Limits.ts"
 import { ListenError, NotListenable } from "../ListenError.ts"
 import * as Multiserver from "../Multiserver.ts"
 import * as Policy from "../Policy.ts"
+import * as InheritedSockets from "../sockets/InheritedSockets.ts"
 import type { Reach } from "../Transport.ts"
 import * as TlsFiles from "../tlsFiles.ts"
 import * as Addresses from "./addresses.ts"
@@ -199,6 +200,7 @@ export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed,
         stacks.pipe(
           Layer.provide([
             Keys.identity(input.keyFile, settings.keyFile),
+            InheritedSockets.layerConfig(addresses),
             Events.layer(events.sink),
             Layer.succeed(Policy.Policy, {
               ...policy.rules,

@@ -3,7 +3,8 @@
  * codec has them.
  *
  * They are wiped together when the handshake ends, whether it succeeds, fails, dies or is interrupted, at any message.
- * Most steps wipe the secrets that they have used up. This is for a handshake that waits for a message that never comes.
+ * Most steps wipe the secrets that they have used up. This is for a handshake that waits for a message that never
+ * comes.
  */
 import * as Effect from "effect/Effect"
 import type { Primitives } from "../crypto/Primitives.ts"
