@@ -167,7 +167,16 @@ const fromEnvironment: Effect.Effect<ReadonlyArray<number>, InheritedSocketsErro
  * The variables are read and removed from `process.env` when the layer is built, so that no child process takes the
  * sockets for its own; a second build finds none. Fails as `layer` does, and when a variable can't be read.
  *
- * @example NodeMultiserver.layer().pipe(Layer.provide(InheritedSockets.layerConfig("net:0.0.0.0:8008~shs")))
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { InheritedSockets, NodeIdentity, NodeMultiserver } from "effect-multiserver/node"
+ *
+ * const address = "net:0.0.0.0:8008~shs" // for `Multiserver.serve`, too
+ * export const Live = NodeMultiserver.layer().pipe(
+ *   Layer.provide([InheritedSockets.layerConfig(address), NodeIdentity.layerEphemeral])
+ * )
+ * ```
  *
  * @category layers
  * @since 0.1.0
