@@ -31,7 +31,7 @@ export interface Environment {
   readonly places: DialPlaces
   /** The application's resolver, where it has one. */
   readonly resolve: Resolve | undefined
-  /** A number for another connection, from 1. */
+  /** The number of the next connection. It counts from 1. */
   readonly nextId: () => number
   /** The deadlines that connections share when they close together. */
   readonly deadlines: CloseDeadlines

@@ -1,4 +1,4 @@
-/** A `node:zlib` stream that is fed and read piece by piece. It goes no further than its output is taken. */
+/** A `node:zlib` stream that is fed and read piece by piece. It works only as long as its output is read. */
 import type { Transform } from "node:stream"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

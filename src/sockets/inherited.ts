@@ -174,7 +174,7 @@ export class Inherited {
  * The sockets that this process has inherited, for the transports that bind. Read when the layer of a transport is
  * built. By default none. Its layers are in this module.
  *
- * @category services
+ * @category references
  * @since 0.1.0
  */
 export const InheritedSockets: Context.Reference<Inherited> = Context.Reference(

@@ -13,8 +13,8 @@ export interface Harm {
    */
   readonly what: "flip" | "cut" | "reset"
   /**
-   * The harm is done at one of this many first bytes of a direction. The seed chooses which. A connection that carries
-   * fewer bytes may go unharmed.
+   * The harm is done at one of the first so many bytes of a direction, and the seed chooses which. A connection that
+   * carries fewer bytes may go unharmed.
    */
   readonly within: number
   /** The end that the harmed direction leads to. By default the seed chooses. */

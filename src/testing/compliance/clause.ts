@@ -71,7 +71,7 @@ export const soon = <A, E, R>(
 export const expectBytes = (actual: Uint8Array, expected: Uint8Array): Effect.Effect<void, Broken> => {
   const differs = expected.findIndex((byte, i) => byte !== actual[i])
   if (actual.length === expected.length && differs < 0) return Effect.void
-  // Without a difference, `actual` goes on after all of `expected`.
+  // If no byte differs, `actual` begins with all of `expected` and has more.
   const at = differs < 0 ? expected.length : differs
   return broken(`${expected.length} bytes`, `${actual.length} bytes that differ from position ${at} on`)
 }
