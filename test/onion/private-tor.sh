@@ -9,7 +9,8 @@ set -euo pipefail
 dir=$1 base=$2 socks=$3 target=$4
 service_port=8008
 pids=()
-trap 'kill "${pids[@]}" 2>/dev/null || true; wait 2>/dev/null || true' EXIT
+# Killed at once: nothing of theirs is kept, and a tor that is asked to end has been seen to write its state and then to stay.
+trap 'kill -KILL "${pids[@]}" 2>/dev/null || true; wait 2>/dev/null || true' EXIT
 trap 'exit 0' TERM
 { cat >/dev/null; kill $$; } <&0 &
 pids+=($!)

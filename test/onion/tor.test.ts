@@ -54,19 +54,24 @@ const privateTor = (target: number, socksPort: number) =>
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
         spawn("bash", [script, dir, String(basePort), String(socksPort), String(target)], {
-          stdio: ["pipe", "pipe", "inherit"]
+          stdio: ["pipe", "pipe", "pipe"]
         })
       ),
       // The script ends all that it started when its stdin ends.
       (child) =>
         Effect.callback<void>((resume) => {
+          if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
           child.on("exit", () => resume(Effect.void))
           child.stdin.end()
-          if (child.exitCode !== null) resume(Effect.void)
         })
     )
     return yield* Effect.callback<string>((resume) => {
       let said = ""
+      let warned = ""
+      child.stderr.on("data", (chunk) => {
+        warned += chunk
+      })
+      child.on("exit", (code) => resume(Effect.die(new Error(`the network did not come up (${code}): ${warned}`))))
       child.stdout.on("data", (chunk) => {
         said += chunk
         const name = /^ready (\S+)$/m.exec(said)?.[1]
