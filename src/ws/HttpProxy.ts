@@ -6,7 +6,6 @@
  * The proxy looks names up. So policy is asked about the host as it is written, an IP or a name. An allow list and
  * `denyPrivate` deny every name, because where it leads is not known here.
  */
-import * as http from "node:http"
 import type * as net from "node:net"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -27,6 +26,7 @@ import { codeOf } from "../sockets/reasons.ts"
 import type { Connecting } from "../sockets/streamSocket.ts"
 import { type Open, type ToHostOptions, toHost } from "../sockets/toHost.ts"
 import { invalid } from "../variables.ts"
+import { nodeHttp } from "./nodeHttp.ts"
 
 /**
  * Where an HTTP proxy listens, over TCP.
@@ -257,7 +257,7 @@ const hostPort = ({ host, port }: Destination): string => (host.includes(":") ? 
 const refusal = (proxy: HttpProxy, to: Destination, status: number): Proxy => {
   const credentials =
     proxy.credentials === undefined ? "it wants a user and a password" : "it rejects this user and password"
-  const why = status === 407 ? credentials : (http.STATUS_CODES[status] ?? "an unknown status")
+  const why = status === 407 ? credentials : (nodeHttp.STATUS_CODES[status] ?? "an unknown status")
   const detail = `the HTTP proxy ${hostPort(proxy)} did not connect to ${hostPort(to)}: ${status}, ${why}`
   return new Proxy({ detail, isRetryable: mayChange(status) })
 }
@@ -276,7 +276,7 @@ const exchange = (socket: net.Socket, proxy: HttpProxy, to: Destination): Effect
     if (socket.destroyed) return resume(Effect.fail(broke(proxy, to, "ECONNRESET")))
     const authority = hostPort(to)
     const { credentials } = proxy
-    const request = http.request({
+    const request = nodeHttp.request({
       method: "CONNECT",
       path: authority,
       headers: {

@@ -5,7 +5,7 @@
  * There is a half close only in a stack that authenticates, whose transforms signal the end of each side. In any other
  * stack `end` sends a Close, and this side still reads what the peer had sent before its own Close.
  */
-import * as http from "node:http"
+import type * as http from "node:http"
 import { isIP, type Socket } from "node:net"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
@@ -30,6 +30,7 @@ import { dial } from "./dial.ts"
 import { type Proxies, proxyFor } from "./HttpProxy.ts"
 import type { Server } from "./httpServer.ts"
 import { listen, type Place } from "./listen.ts"
+import { nodeHttp } from "./nodeHttp.ts"
 import { isOrigin, type Origins } from "./origin.ts"
 import { defaultMaxMessage } from "./portSocket.ts"
 import { type Credentials, LiveCredentials, type Pem } from "./tls.ts"
@@ -166,11 +167,11 @@ const define = <S extends Section>(
   options: Options
 ): ((inherited: Inherited) => Transport.Definition<S>) => {
   const { handler, headers = {}, hosts, maxMessage = defaultMaxMessage, origin, origins, server } = options
-  if (origin !== undefined) http.validateHeaderValue("origin", origin)
+  if (origin !== undefined) nodeHttp.validateHeaderValue("origin", origin)
   for (const [name, value] of Object.entries(headers)) {
     // These throw if the header is invalid. Their errors do not contain its value.
-    http.validateHeaderName(name)
-    http.validateHeaderValue(name, Redacted.isRedacted(value) ? Redacted.value(value) : value)
+    nodeHttp.validateHeaderName(name)
+    nodeHttp.validateHeaderValue(name, Redacted.isRedacted(value) ? Redacted.value(value) : value)
   }
   const common = { maxMessage, pingMillis: Duration.toMillis(options.ping ?? "30 seconds") }
   const { upgradeTimeout } = options

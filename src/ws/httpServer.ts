@@ -1,5 +1,5 @@
 /** HTTP servers whose upgrade requests are shared out by path: our own, and servers of the application. */
-import * as http from "node:http"
+import type * as http from "node:http"
 import * as https from "node:https"
 import type { AddressInfo, Socket } from "node:net"
 import type { Duplex } from "node:stream"
@@ -12,6 +12,7 @@ import type { Inherited } from "../sockets/inherited.ts"
 import { reachOf } from "../sockets/ip.ts"
 import { bindReason } from "../sockets/reasons.ts"
 import { within } from "../Transport.ts"
+import { nodeHttp } from "./nodeHttp.ts"
 
 export type Server = http.Server | https.Server
 
@@ -32,7 +33,7 @@ export const pathOf = (path: string): string => {
 export const refuse = (socket: Duplex, status: number): void => {
   socket.once("finish", () => socket.destroy())
   socket.end(
-    `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+    `HTTP/1.1 ${status} ${nodeHttp.STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
     "latin1"
   )
 }
@@ -164,7 +165,7 @@ export const own = ({ handler, secure, upgradeMillis }: Options): Effect.Effect<
         keepAliveInitialDelay: 60_000
       }
       return secure === undefined
-        ? http.createServer(options, handler)
+        ? nodeHttp.createServer(options, handler)
         : https.createServer({ ...options, ...secure, handshakeTimeout: upgradeMillis ?? 0 }, handler)
     }),
     (server) =>
