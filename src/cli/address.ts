@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Address from "../Address.ts"
 import { manyLines, printableJson } from "../printable.ts"
 import * as Addresses from "./addresses.ts"
-import { Reporter, report } from "./events.ts"
+import { Reporter, report } from "./reporter.ts"
 import * as Settings from "./settings.ts"
 import * as Stacks from "./stacks.ts"
 

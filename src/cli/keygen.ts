@@ -6,7 +6,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Sodium from "../crypto/Sodium.ts"
 import * as Identity from "../Identity.ts"
-import { report } from "./events.ts"
+import { report } from "./reporter.ts"
 import * as Settings from "./settings.ts"
 
 export const keygen = Command.make("keygen", {

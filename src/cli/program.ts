@@ -19,6 +19,7 @@ import { keygen } from "./keygen.ts"
 import { listen } from "./listen.ts"
 import { Printed } from "./printed.ts"
 import { probe } from "./probe.ts"
+import * as Reporter from "./reporter.ts"
 import * as Usage from "./usage.ts"
 
 const { version }: { readonly version: string } = createRequire(import.meta.url)("../../package.json")
@@ -80,16 +81,16 @@ export const program = Command.run(multiserver, { version, renderErrors: true })
   Effect.catchCause((cause) => {
     if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
     const failure = Cause.findError(cause)
-    if (Result.isFailure(failure)) return Effect.as(Events.report(Events.fromDefect(cause)), codes.local)
+    if (Result.isFailure(failure)) return Effect.as(Reporter.report(Events.fromDefect(cause)), codes.local)
     const error = failure.success
     // The presenter has reported wrong usage already (`usage.ts`).
     if (CliError.isCliError(error)) return Effect.succeed(codes.usage)
     if (error._tag === "Signalled") return Effect.succeed(signalCode(error.signal))
-    return Effect.as(Events.report(Events.fromError(error)), codeOf(error))
+    return Effect.as(Reporter.report(Events.fromError(error)), codeOf(error))
   }),
   Effect.provide(
-    Layer.mergeAll(Usage.layer, Events.layerLogger, CliConfig.layer({ builtIns })).pipe(
-      Layer.provideMerge(Events.layer)
+    Layer.mergeAll(Usage.layer, Reporter.layerLogger, CliConfig.layer({ builtIns })).pipe(
+      Layer.provideMerge(Reporter.layer)
     )
   )
 )

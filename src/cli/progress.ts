@@ -1,7 +1,7 @@
 /** How far a transfer is, as one line on a terminal that is written over each second. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { Reporter } from "./events.ts"
+import { Reporter } from "./reporter.ts"
 
 /** What a transfer has carried, in bytes. */
 export interface Carried {

@@ -12,9 +12,9 @@ import * as Stream from "effect/Stream"
 import * as Connection from "../Connection.ts"
 import { type ConnectionError, isDraining } from "../ConnectionError.ts"
 import * as Durations from "./durations.ts"
-import { type Reporter, report } from "./events.ts"
 import { type LocalError, localError, systemCode, UsageError } from "./exit.ts"
 import { type Carried, progress } from "./progress.ts"
+import { type Reporter, report } from "./reporter.ts"
 
 // -----------------------------------------------------------------------------
 // options

@@ -5,8 +5,9 @@ import type * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { fromError, Reporter } from "./events.ts"
+import { fromError } from "./events.ts"
 import { UsageError } from "./exit.ts"
+import { Reporter } from "./reporter.ts"
 
 /** The flag, if it looks like one. Anything else may be a secret that begins with a dash, and is not repeated. */
 const shownFlag = (option: string): string => (/^--[a-z][a-z-]{0,30}$/.test(option) ? ` ${option}` : "")

@@ -1,0 +1,96 @@
+/** Says events on stderr: one line an event, for people, or one JSON object a line with `--json`. */
+import * as Cause from "effect/Cause"
+import * as Console from "effect/Console"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as References from "effect/References"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import { printableJson } from "../printable.ts"
+import type { Event } from "./events.ts"
+import { formatLine, formatVerbose } from "./lines.ts"
+
+/** How much is said: `quiet` only errors, `verbose` also what the library logs for those who look for a fault. */
+type Loudness = "quiet" | "usual" | "verbose"
+
+/** Events that only those who look closely want to read. Programs, with `--json`, get them always. */
+const isDetail = ({ event }: Event): boolean => event === "bridged"
+
+/** Where events go. */
+export class Reporter extends Context.Service<
+  Reporter,
+  {
+    /** Whether output is JSON, for programs. */
+    readonly json: boolean
+    readonly loudness: Loudness
+    /** Reports an event on stderr. */
+    readonly say: (event: Event) => Effect.Effect<void>
+    /** Shows a line on a terminal, in the place of the one before; nothing for an empty one. Elsewhere does nothing. */
+    readonly status: (line: string) => Effect.Effect<void>
+  }
+>()("effect-multiserver/cli/Reporter") {}
+
+/** Whether the flag is given. Needed before the arguments are parsed, because a usage error is an event, too. */
+const gives = (args: ReadonlyArray<string>, flag: string, short?: string): boolean => {
+  const end = args.indexOf("--")
+  return args
+    .slice(0, end < 0 ? args.length : end)
+    .some((arg) => arg === `--${flag}` || arg === `--${flag}=true` || arg === short)
+}
+
+/** Takes the cursor of a terminal back to the start of an empty line. */
+const clear = "\r\u001b[2K"
+
+export const layer: Layer.Layer<Reporter, never, Stdio.Stdio> = Layer.effect(
+  Reporter,
+  Effect.gen(function* () {
+    const { args, stderr, stderrIsTerminal } = yield* Stdio.Stdio
+    const given = yield* args
+    const json = gives(given, "json")
+    const quiet = gives(given, "quiet", "-q")
+    const verbose = gives(given, "verbose", "-v")
+    const loudness = quiet ? "quiet" : verbose ? "verbose" : "usual"
+    const render = (event: Event, time: string): string => {
+      if (json) return printableJson({ time, ...event })
+      return verbose ? formatVerbose(time, event) : formatLine(event)
+    }
+    const say = (event: Event) => {
+      if (event.event !== "error" && (quiet || (!json && !verbose && isDetail(event)))) return Effect.void
+      return Effect.flatMap(DateTime.now, (now) => {
+        const line = `${isShown ? clear : ""}${render(event, DateTime.formatIso(now))}`
+        isShown = false
+        return Console.error(line)
+      })
+    }
+    const isTerminal = yield* stderrIsTerminal
+    let isShown = false
+    const status = (line: string) => {
+      if (!isTerminal || json || quiet || (line === "" && !isShown)) return Effect.void
+      isShown = line !== ""
+      return Effect.ignore(Stream.run(Stream.make(`${clear}${line}`), stderr()))
+    }
+    return { json, loudness, say, status }
+  })
+)
+
+export const report = (event: Event): Effect.Effect<void, never, Reporter> => Reporter.use(({ say }) => say(event))
+
+const loggers: Layer.Layer<never, never, Reporter> = Logger.layer([
+  Effect.map(Reporter, ({ say }) =>
+    Logger.make<unknown, void>(({ cause, fiber, logLevel, message }) => {
+      const texts = [message].flat().map(String)
+      if (cause.reasons.length > 0) texts.push(Cause.pretty(cause))
+      Effect.runSyncWith(fiber.context)(say({ event: "log", level: logLevel, message: texts.join(" ") }))
+    })
+  )
+])
+
+/** What Effect logs, as events: stdout is for payload only. With `--verbose` also what is for finding faults. */
+export const layerLogger: Layer.Layer<never, never, Reporter> = Layer.unwrap(
+  Effect.map(Reporter, ({ loudness }) =>
+    loudness === "verbose" ? Layer.merge(loggers, Layer.succeed(References.MinimumLogLevel, "Debug")) : loggers
+  )
+)
