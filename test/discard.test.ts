@@ -1,5 +1,5 @@
 /**
- * A protocol can be discarded without a trace: its folder goes, and its lines in four files. What is left compiles, and
+ * A protocol can be discarded without a trace: its folder goes, and its lines in five files. What is left compiles, and
  * the bundle of it has nothing of the protocol.
  */
 import { execFile } from "node:child_process"
@@ -14,8 +14,8 @@ import { build } from "vite"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
-/** The list of sections, the door, the ready-made layer, and the command's list. */
-const files = ["address/sections.ts", "index.ts", "NodeMultiserver.ts", "cli/stacks.ts"]
+/** The list of sections, the door, the ready-made layer, and the layers and names of the command. */
+const files = ["address/sections.ts", "index.ts", "NodeMultiserver.ts", "cli/stacks.ts", "cli/spoken.ts"]
 
 /** Takes the protocol out of lists that are written on one line, then drops the lines that still name it. */
 const without = (protocol: string, text: string): string => {

@@ -1,16 +1,15 @@
 /** `multiserver address`: an address, parsed and explained. Seeds and tokens are hidden. */
 
 import * as Console from "effect/Console"
-import * as Argument from "effect/cli/Argument"
-import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Address from "../Address.ts"
 import { manyLines, printableJson } from "../printable.ts"
 import * as Addresses from "./addresses.ts"
+import { checkVariables } from "./environment.ts"
+import type * as Flags from "./flags.ts"
 import { Reporter, report } from "./reporter.ts"
-import * as Settings from "./settings.ts"
-import * as Stacks from "./stacks.ts"
+import * as Spoken from "./spoken.ts"
 
 interface Explained {
   readonly address: string
@@ -19,7 +18,7 @@ interface Explained {
   readonly spoken: boolean
   readonly sections: ReadonlyArray<{
     readonly protocol: string
-    readonly fields: Stacks.Fields
+    readonly fields: Spoken.Fields
     readonly purpose: string
   }>
 }
@@ -27,10 +26,10 @@ interface Explained {
 const explain = (self: Address.Address): Explained => ({
   address: Address.format(self),
   stack: self.stack,
-  spoken: Stacks.speaks(self),
+  spoken: Spoken.speaks(self),
   sections: [self.transport, ...self.transforms].map((section) => {
     const protocol = Address.sectionName(section)
-    const { fields, purpose } = Stacks.explanationOf(protocol)
+    const { fields, purpose } = Spoken.explanationOf(protocol)
     return { protocol, fields: fields(section), purpose }
   })
 })
@@ -49,7 +48,7 @@ const format = ({ address, sections, spoken, stack }: Explained): string =>
       `  ${section.protocol.padEnd(5)} ${section.purpose}`,
       ...Object.entries(section.fields).flatMap(formatField)
     ]),
-    spoken ? `  This command speaks ${stack}.` : `  This command does not speak ${stack}, only ${Stacks.spoken}.`
+    spoken ? `  This command speaks ${stack}.` : `  This command does not speak ${stack}, only ${Spoken.spoken}.`
   ].join("\n")
 
 const formatJson = (all: ReadonlyArray<Explained>): string =>
@@ -60,20 +59,12 @@ const formatJson = (all: ReadonlyArray<Explained>): string =>
     }))
   })
 
-export const address = Command.make("address", {
-  address: Addresses.address.pipe(Argument.withDescription("What to explain"), Argument.optional),
-  addressFile: Addresses.fileFlag
-}).pipe(
-  Command.withDescription("Parse an address and explain it. Seeds and tokens are hidden."),
-  Command.withExamples([{ command: `multiserver address '${Stacks.exampleAddress}'` }]),
-  Command.withHandler((input) =>
-    Effect.gen(function* () {
-      yield* Settings.read("address")
-      const { json } = yield* Reporter
-      const { addresses, exposed } = yield* Addresses.given(Option.toArray(input.address), input.addressFile)
-      if (exposed) yield* report(Addresses.exposedWarning)
-      const all = addresses.map(explain)
-      yield* Console.log(json ? formatJson(all) : manyLines(all.map(format).join("\n\n")))
-    })
-  )
-)
+export const run = (input: Flags.Input<typeof Flags.ofAddress>) =>
+  Effect.gen(function* () {
+    yield* checkVariables("address")
+    const { json } = yield* Reporter
+    const { addresses, exposed } = yield* Addresses.given(Option.toArray(input.address), input.addressFile)
+    if (exposed) yield* report(Addresses.exposedWarning)
+    const all = addresses.map(explain)
+    yield* Console.log(json ? formatJson(all) : manyLines(all.map(format).join("\n\n")))
+  })

@@ -1,8 +1,6 @@
 /** Where the command's addresses come from: arguments, a file, or the environment. */
 
 import * as Config from "effect/Config"
-import * as Argument from "effect/cli/Argument"
-import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -14,18 +12,6 @@ import { type Needs, readValue } from "./files.ts"
 import * as Meant from "./meant.ts"
 
 const variable = variables.address.name
-
-/**
- * Addresses are plain strings here, and parsed by the handler: the parser of arguments would print a bad one with its
- * seed.
- */
-export const address = Argument.String("address")
-
-export const fileFlag = Flag.String("address-file").pipe(
-  Flag.withMetavar("FILE"),
-  Flag.withDescription(`Read the address from a file; without this and an argument, from ${variable}`),
-  Flag.optional
-)
 
 export interface Given {
   readonly addresses: Address.MultiAddress

@@ -1,19 +1,10 @@
 /** Who is let in: the keys of `--allow`. */
-import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import type * as Address from "../Address.ts"
 import * as Policy from "../Policy.ts"
 import { variables } from "../variables.ts"
 import { UsageError } from "./exit.ts"
-import * as Stacks from "./stacks.ts"
-
-export const flag = Flag.String("allow").pipe(
-  Flag.withMetavar("KEY"),
-  Flag.withDescription(
-    "Let in the peer that holds this public key; can be repeated. Without it, every peer that passes the handshake"
-  ),
-  Flag.atLeast(0)
-)
+import * as Spoken from "./spoken.ts"
 
 const wrong = () => new UsageError({ kind: "BadValue", message: "--allow takes base64 of a 32-byte public key" })
 
@@ -29,7 +20,7 @@ export const parse = (
   Effect.gen(function* () {
     const given = texts.length === 0 ? undefined : yield* Effect.mapError(Policy.makeKeys(texts), wrong)
     const keys = given ?? byDefault
-    const open = addresses.find((each) => !Stacks.authenticates(each.stack))
+    const open = addresses.find((each) => !Spoken.authenticates(each.stack))
     if (keys === undefined || open === undefined) return keys
     const from = given === undefined ? variables.allowedKeys.name : "--allow"
     const message = `${from}: ${open.stack} does not authenticate its peers`

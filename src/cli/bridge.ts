@@ -1,7 +1,4 @@
 /** `multiserver bridge`: relays each connection to a peer that speaks another stack. */
-import * as Argument from "effect/cli/Argument"
-import * as Command from "effect/cli/Command"
-import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -14,11 +11,11 @@ import type * as Multiserver from "../Multiserver.ts"
 import * as Addresses from "./addresses.ts"
 import * as Dialing from "./dialing.ts"
 import { fromFailedDial } from "./events.ts"
+import type * as Flags from "./flags.ts"
 import * as Listening from "./listening.ts"
 import { type Reporter, report } from "./reporter.ts"
 import * as Serving from "./serving.ts"
 import * as Settings from "./settings.ts"
-import * as Stacks from "./stacks.ts"
 
 type Failure = Address.AddressError | DialError | ConnectionError
 type Needs = Multiserver.Multiserver | Scope.Scope
@@ -31,61 +28,28 @@ const reported =
       error._tag === "DialError" ? report(fromFailedDial(connection, error)) : Effect.void
     )
 
-export const bridge = Command.make("bridge", {
-  listen: Argument.String("listen").pipe(
-    Argument.withDescription("What to listen on; several addresses are joined by ;")
-  ),
-  dial: Argument.String("dial").pipe(
-    Argument.withDescription("Who to dial for each connection; several addresses of the same peer are joined by ;"),
-    Argument.optional
-  ),
-  addressFile: Addresses.fileFlag,
-  ...Listening.flags,
-  ...Dialing.flags,
-  ...Settings.flags,
-  retry: Dialing.retryFlag,
-  once: Flag.Boolean("once").pipe(Flag.withDescription("Stop after one connection"), Flag.withDefault(false))
-}).pipe(
-  Command.withDescription(
-    "Listen, and relay each connection to a peer that is dialed for it, both ways until both have ended. " +
-      "What breaks one side breaks the other: what is truncated stays so. SIGINT and SIGTERM let connections " +
-      "finish; a second one ends at once."
-  ),
-  Command.withShortDescription("Relay between two stacks"),
-  Command.withExamples([
-    {
-      command: "multiserver bridge ws://127.0.0.1:8989 net:pub.example:8008 --origin http://localhost:5173",
-      description: "A page reaches a peer that only speaks TCP"
-    },
-    {
-      command: `multiserver bridge net:127.0.0.1:8008 '${Stacks.exampleAddress}'`,
-      description: "A program that knows nothing of keys speaks with one that demands them"
-    }
-  ]),
-  Command.withHandler((input) =>
-    Effect.gen(function* () {
-      const settings = yield* Settings.read("bridge", input)
-      const dial = yield* Dialing.dialAgain(input)
-      const here = yield* Addresses.given([input.listen], Option.none())
-      const there = yield* Addresses.given(Option.toArray(input.dial), input.addressFile)
-      yield* Dialing.checkSpoken(there.addresses)
-      const dialing = yield* Dialing.options(input, settings)
-      yield* Dialing.checkUsed(input, there.addresses)
-      const relaying: Listener.Handler<Failure, Needs | Reporter> = (connection) =>
-        Effect.flatMap(dial(there.addresses), (other) =>
-          Effect.andThen(
-            report({ event: "bridged", id: connection.id, with: other.id }),
-            Relay.between(connection, other)
-          )
+export const run = (input: Flags.Input<typeof Flags.ofBridge>) =>
+  Effect.gen(function* () {
+    const settings = yield* Settings.read("bridge", input)
+    const dial = yield* Dialing.dialAgain(input)
+    const here = yield* Addresses.given([input.listen], Option.none())
+    const there = yield* Addresses.given(Option.toArray(input.dial), input.addressFile)
+    yield* Dialing.checkSpoken(there.addresses)
+    const dialing = yield* Dialing.options(input, settings)
+    yield* Dialing.checkUsed(input, there.addresses)
+    const relaying: Listener.Handler<Failure, Needs | Reporter> = (connection) =>
+      Effect.flatMap(dial(there.addresses), (other) =>
+        Effect.andThen(
+          report({ event: "bridged", id: connection.id, with: other.id }),
+          Relay.between(connection, other)
         )
-      yield* Listening.serve(input, {
-        addresses: here.addresses,
-        dialed: there.addresses,
-        exposed: here.exposed || there.exposed,
-        settings,
-        dialing,
-        serving: input.once ? Serving.once(relaying) : Serving.many(reported(relaying))
-      })
+      )
+    yield* Listening.serve(input, {
+      addresses: here.addresses,
+      dialed: there.addresses,
+      exposed: here.exposed || there.exposed,
+      settings,
+      dialing,
+      serving: input.once ? Serving.once(relaying) : Serving.many(reported(relaying))
     })
-  )
-)
+  })

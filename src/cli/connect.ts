@@ -1,6 +1,4 @@
 /** `multiserver connect`: stdin to a peer, and the peer to stdout. */
-import * as Argument from "effect/cli/Argument"
-import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -10,6 +8,7 @@ import * as Addresses from "./addresses.ts"
 import * as Dialing from "./dialing.ts"
 import { fromLibrary } from "./events.ts"
 import { keepStdin, stdinIsNoDirectory } from "./files.ts"
+import type * as Flags from "./flags.ts"
 import * as Keys from "./keys.ts"
 import { Reporter, report } from "./reporter.ts"
 import * as Settings from "./settings.ts"
@@ -26,59 +25,29 @@ const events = Layer.unwrap(
   )
 )
 
-export const connect = Command.make("connect", {
-  address: Addresses.address.pipe(
-    Argument.withDescription("Who to dial; several addresses of the same peer are joined by ;"),
-    Argument.optional
-  ),
-  addressFile: Addresses.fileFlag,
-  ...Keys.flags,
-  ...Dialing.ownFlags,
-  ...Pipe.flags,
-  ...Settings.flags,
-  retry: Dialing.retryFlag
-}).pipe(
-  Command.withDescription(
-    "Dial a peer: stdin goes to it and what it sends to stdout. The end of stdin ends this side; reading " +
-      "goes on until the peer's goodbye."
-  ),
-  Command.withShortDescription("Dial a peer: stdin to it, and what it sends to stdout"),
-  Command.withExamples([
-    {
-      command: `echo hello | multiserver connect ${Stacks.exampleAddress}`,
-      description: "Send a line"
-    },
-    { command: "multiserver connect --address-file invite", description: "Dial with an invite that nobody else sees" },
-    {
-      command: `multiserver connect --race '${Stacks.exampleAddresses}'`,
-      description: "By whichever way answers first"
-    }
-  ]),
-  Command.withHandler((input) =>
-    Effect.gen(function* () {
-      const settings = yield* Settings.read("connect", input)
-      yield* keepStdin("connect", input)
-      if (!input.recvOnly) yield* stdinIsNoDirectory
-      const dial = yield* Dialing.dialAgain(input)
-      const { addresses, exposed } = yield* Addresses.given(Option.toArray(input.address), input.addressFile)
-      const appKey = yield* Keys.appKey(input, settings.appKey)
-      const options = yield* Dialing.ownOptions(input, settings)
-      const how = yield* Pipe.options(input, false)
-      yield* Dialing.checkOwnUsed(input, addresses)
-      if (exposed) yield* report(Addresses.exposedWarning)
-      yield* Effect.forEach(addresses.filter(Stacks.isOpen), (each) => report(Stacks.openWarning(each)))
-      yield* dial(addresses).pipe(
-        Effect.flatMap((connection) => Pipe.bridge(connection, how)),
-        Effect.scoped,
-        // Caught outside of the scope: so the connection has ended without a goodbye, because not everything was taken.
-        Effect.catchTag("StdoutClosed", () => Effect.void),
-        Effect.provide(
-          Stacks.layer({ ...options, appKey }).pipe(
-            Layer.provide([Keys.identity(input.keyFile, settings.keyFile), Settings.layer(settings), events]),
-            Layer.provide(Sodium.layer)
-          )
+export const run = (input: Flags.Input<typeof Flags.ofConnect>) =>
+  Effect.gen(function* () {
+    const settings = yield* Settings.read("connect", input)
+    yield* keepStdin("connect", input)
+    if (!input.recvOnly) yield* stdinIsNoDirectory
+    const dial = yield* Dialing.dialAgain(input)
+    const { addresses, exposed } = yield* Addresses.given(Option.toArray(input.address), input.addressFile)
+    const appKey = yield* Keys.appKey(input, settings.appKey)
+    const options = yield* Dialing.ownOptions(input, settings)
+    const how = yield* Pipe.options(input, false)
+    yield* Dialing.checkOwnUsed(input, addresses)
+    if (exposed) yield* report(Addresses.exposedWarning)
+    yield* Effect.forEach(addresses.filter(Stacks.isOpen), (each) => report(Stacks.openWarning(each)))
+    yield* dial(addresses).pipe(
+      Effect.flatMap((connection) => Pipe.bridge(connection, how)),
+      Effect.scoped,
+      // Caught outside of the scope: so the connection has ended without a goodbye, because not everything was taken.
+      Effect.catchTag("StdoutClosed", () => Effect.void),
+      Effect.provide(
+        Stacks.layer({ ...options, appKey }).pipe(
+          Layer.provide([Keys.identity(input.keyFile, settings.keyFile), Settings.layer(settings), events]),
+          Layer.provide(Sodium.layer)
         )
       )
-    })
-  )
-)
+    )
+  })

@@ -1,5 +1,4 @@
 /** What `connect`, `probe` and `bridge` share: how they dial. */
-import * as Flag from "effect/cli/Flag"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -19,39 +18,10 @@ import * as Proxy from "./proxy.ts"
 import { type Reporter, report } from "./reporter.ts"
 import type { Settings } from "./settings.ts"
 import * as Socks from "./socks.ts"
-import * as Stacks from "./stacks.ts"
+import * as Spoken from "./spoken.ts"
+import type * as Stacks from "./stacks.ts"
 import * as Tls from "./tls.ts"
 import * as Used from "./used.ts"
-
-/** For all commands that dial. */
-export const flags = {
-  timeout: Flag.String("timeout").pipe(
-    Flag.withMetavar("DURATION"),
-    Flag.withDescription(
-      "How long all attempts together may take, such as 500ms, 10s or 2m (default: 30s); a long one also extends " +
-        "the deadline of each step"
-    ),
-    Flag.optional
-  ),
-  race: Flag.Boolean("race").pipe(
-    Flag.withDescription("Try several addresses at once and take the first that answers, instead of one after another"),
-    Flag.withDefault(false)
-  ),
-  tlsCa: Tls.caFlag,
-  socks: Socks.flag,
-  proxy: Proxy.flag
-}
-
-/** For commands that only dial. */
-export const ownFlags = {
-  ...flags,
-  ...Tls.flags,
-  origin: Flag.String("origin").pipe(
-    Flag.withMetavar("ORIGIN"),
-    Flag.withDescription("The origin to show over ws and wss, as a web page of it would; without it, none"),
-    Flag.optional
-  )
-}
 
 interface Input {
   readonly timeout: Option.Option<string>
@@ -88,15 +58,6 @@ export const dial = ({ race, timeout }: Input): Effect.Effect<Dial, UsageError> 
       return Multiserver.dial(addresses, { plan: race ? "race" : "inOrder", timeout: duration, timeouts })
     }
   })
-
-export const retryFlag = Flag.String("retry").pipe(
-  Flag.withMetavar("N"),
-  Flag.withDescription(
-    "When a dial fails for a reason that may pass, dial again up to N times, or forever: after 1s, 2s, 4s and so on, " +
-      "at most 60s"
-  ),
-  Flag.optional
-)
 
 const parsedRetries = (text: string): Effect.Effect<number, UsageError> => {
   if (text === "forever") return Effect.succeed(Number.POSITIVE_INFINITY)
@@ -165,10 +126,10 @@ export const checkOwnUsed = (input: OwnInput, addresses: Address.MultiAddress): 
 /** Fails if the command speaks none of the addresses: for `bridge`, which dials them only later. */
 export const checkSpoken = (addresses: Address.MultiAddress): Effect.Effect<void, DialError> => {
   const [{ stack }] = addresses
-  return addresses.some(Stacks.speaks)
+  return addresses.some(Spoken.speaks)
     ? Effect.void
     : Effect.fail(
-        new DialError({ address: Address.format(addresses), reason: new Unsupported({ stack, spoken: Stacks.stacks }) })
+        new DialError({ address: Address.format(addresses), reason: new Unsupported({ stack, spoken: Spoken.stacks }) })
       )
 }
 

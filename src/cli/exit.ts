@@ -9,7 +9,7 @@ import type { IdentityError } from "../Identity.ts"
 import type { ListenError } from "../ListenError.ts"
 import type { InheritedSocketsError } from "../sockets/InheritedSockets.ts"
 import { question } from "./meant.ts"
-import { spoken } from "./stacks.ts"
+import { spoken } from "./spoken.ts"
 
 /** The exit codes; 128 + N is for signal N. From 2 to 7, a higher code means that the command got further. */
 export const codes = {

@@ -1,5 +1,4 @@
 /** The keys that the command uses: its own identity, and the key of its network. */
-import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -9,27 +8,6 @@ import * as Identity from "../Identity.ts"
 import { loadKeyFile } from "../keyFile.ts"
 import { type LocalError, UsageError } from "./exit.ts"
 import { type Needs, nameOf, readSecret, readValue } from "./files.ts"
-
-export const flags = {
-  keyFile: Flag.String("key-file").pipe(
-    Flag.withMetavar("FILE"),
-    Flag.withDescription(
-      "The secret file of the identity to use (see keygen); - is stdin, /dev/fd/N an open descriptor. Without " +
-        "it, a new key that is forgotten at the end"
-    ),
-    Flag.optional
-  ),
-  appKey: Flag.String("app-key").pipe(
-    Flag.withMetavar("BASE64"),
-    Flag.withDescription("The key of the network; without it, Secure Scuttlebutt's main network"),
-    Flag.optional
-  ),
-  appKeyFile: Flag.String("app-key-file").pipe(
-    Flag.withMetavar("FILE"),
-    Flag.withDescription("Read the key of the network from a file"),
-    Flag.optional
-  )
-}
 
 const load = (file: string): Effect.Effect<Identity.KeyPair, Identity.IdentityError | LocalError, Needs> =>
   readSecret(file).pipe(

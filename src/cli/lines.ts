@@ -2,7 +2,7 @@
 import { manyLines, oneLine } from "../printable.ts"
 import type { Event } from "./events.ts"
 import { shellWord } from "./shell.ts"
-import { authenticates } from "./stacks.ts"
+import { authenticates } from "./spoken.ts"
 
 const amount = (bytes: number): string => `${bytes} byte${bytes === 1 ? "" : "s"}`
 

@@ -1,5 +1,4 @@
 /** What `listen` and `bridge` share: where they listen, which peers get in, and what they report. */
-import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Address from "../Address.ts"
@@ -25,44 +24,12 @@ import { Reporter, report } from "./reporter.ts"
 import type { Serving } from "./serving.ts"
 import type { Settings } from "./settings.ts"
 import * as Signals from "./signals.ts"
+import { exampleExternal } from "./spoken.ts"
 import * as Stacks from "./stacks.ts"
 import * as Tls from "./tls.ts"
 import * as Used from "./used.ts"
 
 const reaches = ["device", "local", "public"] as const
-
-export const flags = {
-  ...Keys.flags,
-  ...Tls.flags,
-  allow: Allowed.flag,
-  origin: Flag.String("origin").pipe(
-    Flag.withMetavar("ORIGIN"),
-    Flag.withDescription(
-      "Let in web pages of this origin over ws and wss; can be repeated. Without it, all pages where the stack " +
-        "authenticates, and otherwise none"
-    ),
-    Flag.atLeast(0)
-  ),
-  host: Flag.String("host").pipe(
-    Flag.withMetavar("NAME"),
-    Flag.withDescription(
-      "Let clients call a ws or wss listener by this name, as behind a proxy; can be repeated. Without it, " +
-        "any name, but on loopback only those of loopback where the stack does not authenticate"
-    ),
-    Flag.atLeast(0)
-  ),
-  external: Flag.String("external").pipe(
-    Flag.withMetavar("HOST|ADDRESS"),
-    Flag.withDescription(
-      "A host by which others reach this machine, or the whole address of a proxy that leads here; can be repeated"
-    ),
-    Flag.atLeast(0)
-  ),
-  scope: Flag.Literals("scope", reaches).pipe(
-    Flag.withDescription("Print the addresses by which it can be reached from there; can be repeated. Without it, all"),
-    Flag.atLeast(0)
-  )
-}
 
 interface Input extends Keys.Input, Tls.Input {
   readonly allow: ReadonlyArray<string>
@@ -117,7 +84,7 @@ const unusedWarning = (host: string) =>
     event: "warning",
     message:
       `--external ${host} leads to nothing that is listened on: listen on all interfaces, as with 0.0.0.0, or ` +
-      `give the whole address that leads here, as in --external ${Stacks.exampleExternal}`
+      `give the whole address that leads here, as in --external ${exampleExternal}`
   }) as const
 
 /** Fails if a given flag is for none of the addresses that are listened on. */

@@ -1,7 +1,5 @@
 /** `multiserver probe`: whether a peer can be reached, how long each step takes, and who it is. */
 import * as Console from "effect/Console"
-import * as Argument from "effect/cli/Argument"
-import * as Command from "effect/cli/Command"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -16,6 +14,7 @@ import { manyLines, printableJson } from "../printable.ts"
 import * as Addresses from "./addresses.ts"
 import * as Dialing from "./dialing.ts"
 import { type Failed, failed } from "./events.ts"
+import type * as Flags from "./flags.ts"
 import * as Keys from "./keys.ts"
 import { Reporter, report } from "./reporter.ts"
 import * as Settings from "./settings.ts"
@@ -91,56 +90,33 @@ const probeOne = (dial: Dialing.Dial, opened: Opened) => (target: Address.MultiA
     return outcome instanceof DialError ? [outcome] : []
   })
 
-export const probe = Command.make("probe", {
-  address: Addresses.address.pipe(
-    Argument.withDescription("What to dial; several addresses are joined by ;, and each is dialed on its own"),
-    Argument.optional
-  ),
-  addressFile: Addresses.fileFlag,
-  ...Keys.flags,
-  ...Dialing.ownFlags
-}).pipe(
-  Command.withDescription(
-    "Dial each address, say how long each step took and who is there, and close with a goodbye. With --race, " +
-      "dial all of them at once and take the first that answers, as connect --race does."
-  ),
-  Command.withShortDescription("See who answers at an address, and how fast"),
-  Command.withExamples([
-    { command: `multiserver probe ${Stacks.exampleAddress}` },
-    {
-      command: `multiserver probe --json '${Stacks.exampleAddresses}'`,
-      description: "Both ways to a peer, one JSON object each"
-    }
-  ]),
-  Command.withHandler((input) =>
-    Effect.gen(function* () {
-      const settings = yield* Settings.read("probe")
-      const dial = yield* Dialing.dial(input)
-      const { addresses, exposed } = yield* Addresses.given(Option.toArray(input.address), input.addressFile)
-      const appKey = yield* Keys.appKey(input, settings.appKey)
-      const options = yield* Dialing.ownOptions(input, settings)
-      yield* Dialing.checkOwnUsed(input, addresses)
-      if (exposed) yield* report(Addresses.exposedWarning)
+export const run = (input: Flags.Input<typeof Flags.ofProbe>) =>
+  Effect.gen(function* () {
+    const settings = yield* Settings.read("probe")
+    const dial = yield* Dialing.dial(input)
+    const { addresses, exposed } = yield* Addresses.given(Option.toArray(input.address), input.addressFile)
+    const appKey = yield* Keys.appKey(input, settings.appKey)
+    const options = yield* Dialing.ownOptions(input, settings)
+    yield* Dialing.checkOwnUsed(input, addresses)
+    if (exposed) yield* report(Addresses.exposedWarning)
 
-      const opened: Opened = new Map()
-      const events: Events.Sink = (event) =>
-        Effect.sync(() => {
-          if (event._tag === "Connected") opened.set(event.remote, event)
-        })
-      const targets = input.race ? [addresses] : addresses.map((each): Address.MultiAddress => [each])
-      const errors = yield* Effect.forEach(targets, probeOne(dial, opened)).pipe(
-        Effect.provide(
-          Stacks.layer({ ...options, appKey }).pipe(
-            Layer.provide([
-              Keys.identity(input.keyFile, settings.keyFile),
-              Settings.layer(settings),
-              Events.layer(events)
-            ]),
-            Layer.provide(Sodium.layer)
-          )
+    const opened: Opened = new Map()
+    const events: Events.Sink = (event) =>
+      Effect.sync(() => {
+        if (event._tag === "Connected") opened.set(event.remote, event)
+      })
+    const targets = input.race ? [addresses] : addresses.map((each): Address.MultiAddress => [each])
+    const errors = yield* Effect.forEach(targets, probeOne(dial, opened)).pipe(
+      Effect.provide(
+        Stacks.layer({ ...options, appKey }).pipe(
+          Layer.provide([
+            Keys.identity(input.keyFile, settings.keyFile),
+            Settings.layer(settings),
+            Events.layer(events)
+          ]),
+          Layer.provide(Sodium.layer)
         )
       )
-      if (errors.flat().length === targets.length) return yield* allFailed(addresses, errors.flat())
-    })
-  )
-)
+    )
+    if (errors.flat().length === targets.length) return yield* allFailed(addresses, errors.flat())
+  })

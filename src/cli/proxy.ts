@@ -1,19 +1,9 @@
 /** The HTTP proxy that leads to ws and wss. */
-import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as HttpProxy from "../ws/HttpProxy.ts"
 import { UsageError } from "./exit.ts"
-
-export const flag = Flag.String("proxy").pipe(
-  Flag.withMetavar("URL"),
-  Flag.withDescription(
-    "Reach ws and wss through this HTTP proxy, such as http://proxy.example:3128; env takes it from " +
-      "HTTPS_PROXY and HTTP_PROXY, except for the hosts of NO_PROXY. Without it, they are dialed directly"
-  ),
-  Flag.optional
-)
 
 const wrong = (message: string) => new UsageError({ kind: "BadValue", message })
 

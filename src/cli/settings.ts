@@ -2,7 +2,6 @@
 
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
-import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -11,18 +10,11 @@ import * as Limits from "../Limits.ts"
 import * as Networks from "../Networks.ts"
 import * as Policy from "../Policy.ts"
 import * as TlsFiles from "../tlsFiles.ts"
-import { type Command, check, named, readPath, variables } from "../variables.ts"
+import { type Command, named, readPath, variables } from "../variables.ts"
 import { configOrigins } from "../ws/WebSocket.ts"
 import * as Durations from "./durations.ts"
-import { UsageError } from "./exit.ts"
-
-export const flags = {
-  idle: Flag.String("idle").pipe(
-    Flag.withMetavar("DURATION"),
-    Flag.withDescription("Break off a connection on which no byte has come or gone for so long, such as 5m"),
-    Flag.optional
-  )
-}
+import { checkVariables, unusable } from "./environment.ts"
+import type { UsageError } from "./exit.ts"
 
 export interface Input {
   readonly idle: Option.Option<string>
@@ -39,28 +31,12 @@ export interface Settings {
   readonly tls: TlsFiles.TlsFiles
 }
 
-const unusable = (message: string): UsageError => new UsageError({ kind: "BadVariable", message })
-
 /** The environment without the variables of other commands, so that a bad value in one of them does no harm here. */
 const onlyFor = (command: Command, provider: ConfigProvider.ConfigProvider): ConfigProvider.ConfigProvider =>
   ConfigProvider.make((path) => {
     const variable = named(path.join("_"))
     return variable?.commands.includes(command) === false ? Effect.undefined : provider.load(path)
   })
-
-const secret = variables.secret.name
-
-/** A key in a variable is refused, not ignored: otherwise the command would use another key than its user thinks. */
-const refuseSecret = Effect.flatMap(Effect.option(Config.String(secret)), (text) =>
-  Option.isNone(text)
-    ? Effect.void
-    : Effect.fail(
-        unusable(
-          `${secret}: the command takes no key from a variable, which every child process inherits; use ` +
-            "--key-file with a file, with - for stdin, or with /dev/fd/N for a descriptor"
-        )
-      )
-)
 
 /**
  * Reads all variables for this command. Fails when an unknown one is set, or one whose value can't be read. A flag
@@ -70,7 +46,7 @@ export const read = (command: Command, flags?: Input): Effect.Effect<Settings, U
   Effect.gen(function* () {
     const asked = flags?.idle ?? Option.none()
     const idle = Option.isSome(asked) ? yield* Durations.parse("--idle", asked.value, 1) : undefined
-    yield* check(({ commands }) => commands.includes(command))
+    yield* checkVariables(command)
     const provider = yield* ConfigProvider.ConfigProvider
     const own = Config.all({
       limits: Limits.config,
@@ -83,7 +59,6 @@ export const read = (command: Command, flags?: Input): Effect.Effect<Settings, U
       tls: TlsFiles.config
     })
     const { policy, ...rest } = yield* own.parse(onlyFor(command, provider))
-    yield* refuseSecret
     const limits = idle === undefined ? rest.limits : { ...rest.limits, idle }
     return { ...rest, limits, policy: yield* Policy.make(policy) }
   }).pipe(

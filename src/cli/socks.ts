@@ -1,19 +1,9 @@
 /** The SOCKS5 proxies that lead to onion services. */
-import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Address from "../Address.ts"
 import type { Options, ProxyPlace } from "../onion/Onion.ts"
 import { UsageError } from "./exit.ts"
-
-export const flag = Flag.String("socks").pipe(
-  Flag.withMetavar("HOST:PORT"),
-  Flag.withDescription(
-    "Reach onion services through this SOCKS5 proxy, HOST:PORT or unix:PATH; can be repeated, to try them in " +
-      "order. Without it, Tor's on this machine: 127.0.0.1:9050, then 9150"
-  ),
-  Flag.atLeast(0)
-)
 
 /** Reads both forms as addresses: HOST:PORT as that of a `net` address, and unix:PATH as it is. */
 const parseOne = (text: string): ReadonlyArray<ProxyPlace> => {

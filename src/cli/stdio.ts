@@ -1,5 +1,4 @@
 /** stdin and stdout as the two directions of a connection, with backpressure both ways. */
-import * as Flag from "effect/cli/Flag"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -19,26 +18,6 @@ import { type Reporter, report } from "./reporter.ts"
 // -----------------------------------------------------------------------------
 // options
 // -----------------------------------------------------------------------------
-
-export const flags = {
-  recvOnly: Flag.Boolean("recv-only").pipe(
-    Flag.withDescription("Do not read stdin; say goodbye after the peer has, when stdout has taken everything"),
-    Flag.withDefault(false)
-  ),
-  sendOnly: Flag.Boolean("send-only").pipe(
-    Flag.withDescription("Do not write stdout: what the peer sends is dropped"),
-    Flag.withDefault(false)
-  ),
-  linger: Flag.String("linger").pipe(
-    Flag.withMetavar("DURATION"),
-    Flag.withDescription(
-      "How long the peer may be silent after the end of stdin before the connection is ended, such as 5s; 0 " +
-        "ends it at once. Without it, the peer's end is waited for; a listener allows 5s of silence where the " +
-        "stack has no half close"
-    ),
-    Flag.optional
-  )
-}
 
 export interface Input {
   readonly recvOnly: boolean

@@ -1,5 +1,4 @@
 /** Keys and certificates for wss, from PEM files that are read before anything else is done. */
-import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
@@ -13,18 +12,6 @@ import * as Files from "./files.ts"
 import { type Reporter, report } from "./reporter.ts"
 import * as Signals from "./signals.ts"
 import * as Used from "./used.ts"
-
-const file = (name: string, description: string) =>
-  Flag.String(name).pipe(Flag.withMetavar("FILE"), Flag.withDescription(description), Flag.optional)
-
-/** For commands that listen, and for those that dial a server which asks for a client certificate. */
-export const flags = {
-  tlsKey: file("tls-key", "The private key of --tls-cert, PEM; - is stdin, /dev/fd/N an open descriptor"),
-  tlsCert: file("tls-cert", "The certificate to show over wss, followed by those that lead to its root; PEM")
-}
-
-/** For commands that dial. */
-export const caFlag = file("tls-ca", "Trust this root over wss, instead of those that Node brings; PEM")
 
 const read = (path: string) => Effect.map(Files.readValue(path), (text) => Redacted.make(text))
 
