@@ -1,3 +1,6 @@
+/** Removes what `npm run build` makes. */
 import * as fs from "node:fs"
 
-fs.rmSync(new URL("../dist", import.meta.url), { recursive: true, force: true })
+for (const folder of ["dist", "man", "completions"]) {
+  fs.rmSync(new URL(`../${folder}`, import.meta.url), { recursive: true, force: true })
+}

@@ -23,12 +23,14 @@ const packed = async (): Promise<ReadonlySet<string>> => {
 }
 
 describe("the package", () => {
-  it("has the source, what is built of it, the pages and the examples, and nothing else", async () => {
+  it("has the source, what is built of it, the manual, completions, the pages and the examples, and nothing else", async () => {
     const files = await packed()
     const kinds = [
       /^(LICENSE|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|SECURITY\.md|package\.json)$/,
       /^src\/.*\.ts$/,
       /^dist\/.*\.(js|d\.ts)(\.map)?$/,
+      /^man\/multiserver(-\w+)?\.1$/,
+      /^completions\/\w+(\.bash|\.fish)?$/,
       /^docs\/.*\.(md|svg)$/,
       /^examples\/.*\.(ts|mjs)$/
     ]

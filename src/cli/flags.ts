@@ -161,6 +161,7 @@ const listening = {
     Flag.atLeast(0)
   ),
   scope: Flag.Literals("scope", ["device", "local", "public"]).pipe(
+    Flag.withMetavar("device|local|public"),
     Flag.withDescription("Print the addresses by which it can be reached from there; can be repeated. Without it, all"),
     Flag.atLeast(0)
   )
