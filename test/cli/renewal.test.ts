@@ -7,8 +7,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { until } from "../support/servers.ts"
 import { status } from "../ws/plain.ts"
-import { inside, listenInside } from "./inside.ts"
-import { eventsOf, folder, listen, run } from "./support.ts"
+import { inside, listenInside, startInside } from "./inside.ts"
+import { eventsOf, folder, run, start } from "./support.ts"
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url))
 
@@ -23,39 +23,63 @@ const shownAt = (port: number) =>
     socket.on("error", (error) => resume(Effect.die(error)))
   })
 
-describe("SIGHUP", () => {
-  it.live("reads the certificate of listen again, and leaves the old one when the new one can't be used", () =>
-    Effect.gen(function* () {
-      const place = yield* folder
-      const [key, cert] = [path.join(place, "key.pem"), path.join(place, "cert.pem")]
-      const put = (name: string) => {
-        fs.copyFileSync(fixture(`${name}.key`), key)
-        fs.chmodSync(key, 0o600)
-        fs.copyFileSync(fixture(`${name}.crt`), cert)
-      }
-      put("server")
-      const { address, listener } = yield* listen(
-        ...["wss://127.0.0.1:0~shs", "--echo", "--tls-key", key, "--tls-cert", cert]
-      )
-      const port = Number(/:(\d+)/.exec(address.slice(6))?.[1])
-      const first = yield* shownAt(port)
-      assert.notStrictEqual(first, "renewed")
-      const said = (event: string) => listener.events().filter((each) => each.event === event)
+describe.concurrent("SIGHUP", () => {
+  it.live.each(["flags", "variables"])(
+    "reads the certificate of listen again, which %s name, and nothing else",
+    (way) =>
+      Effect.gen(function* () {
+        const place = yield* folder
+        const [key, cert, secret] = [
+          path.join(place, "key.pem"),
+          path.join(place, "cert.pem"),
+          path.join(place, "secret")
+        ]
+        const put = (name: string) => {
+          fs.copyFileSync(fixture(`${name}.key`), key)
+          fs.chmodSync(key, 0o600)
+          fs.copyFileSync(fixture(`${name}.crt`), cert)
+        }
+        put("server")
+        assert.strictEqual((yield* inside(["keygen", "--output", secret])).code, 0)
+        const listener = yield* start(
+          [
+            ...["listen", "--json", "wss://127.0.0.1:0~shs", "net:127.0.0.1:0~shs", "--echo", "--key-file", secret],
+            ...(way === "flags" ? ["--tls-key", key, "--tls-cert", cert] : [])
+          ],
+          way === "flags" ? {} : { env: { MULTISERVER_TLS_KEY_FILE: key, MULTISERVER_TLS_CERT_FILE: cert } }
+        )
+        const { addresses = [] } = yield* listener.event("listening")
+        const [secure = ""] = addresses.filter((address) => address.startsWith("wss:"))
+        const [plain = ""] = addresses.filter((address) => address.startsWith("net:"))
+        const port = Number(/:(\d+)/.exec(secure.slice(6))?.[1])
+        const first = yield* shownAt(port)
+        assert.notStrictEqual(first, "renewed")
+        const open = yield* startInside(["connect", "--json", plain])
+        yield* open.event("connected")
+        const said = (event: string) => listener.events().filter((each) => each.event === event)
 
-      put("renewed")
-      yield* listener.kill("SIGHUP")
-      yield* until(() => said("reloaded").length === 1)
-      assert.strictEqual(yield* shownAt(port), "renewed")
+        put("renewed")
+        fs.rmSync(secret)
+        yield* listener.kill("SIGHUP")
+        yield* until(() => said("reloaded").length === 1)
+        assert.strictEqual(yield* shownAt(port), "renewed")
+        // The key of the address is the old one, whose file is gone.
+        assert.strictEqual((yield* inside(["probe", plain])).code, 0)
 
-      fs.writeFileSync(cert, "no certificate")
-      yield* listener.kill("SIGHUP")
-      yield* until(() => said("warning").length === 1)
-      assert.include(said("warning")[0]?.message, "the old one is shown")
-      assert.strictEqual(yield* shownAt(port), "renewed")
+        fs.writeFileSync(cert, "no certificate")
+        yield* listener.kill("SIGHUP")
+        yield* until(() => said("warning").length === 1)
+        assert.include(said("warning")[0]?.message, "the old one is shown")
+        assert.strictEqual(yield* shownAt(port), "renewed")
 
-      yield* listener.kill("SIGTERM")
-      yield* listener.exit
-    })
+        // The connection that was open before is still open.
+        yield* open.end("hello")
+        const opened = yield* open.exit
+        assert.strictEqual(String(opened.stdout), "hello")
+        assert.strictEqual(opened.code, 0)
+        yield* listener.kill("SIGTERM")
+        assert.strictEqual((yield* listener.exit).code, 0)
+      })
   )
 })
 

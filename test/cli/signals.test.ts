@@ -1,9 +1,11 @@
+import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Limits from "../../src/Limits.ts"
 import { listenInside, startInside } from "./inside.ts"
-import { eventsOf, listen, listenGranting, start, unbound } from "./support.ts"
+import { bridgeGranting, eventsOf, listen, listenGranting, start, unbound } from "./support.ts"
 
 /** A service that stops in good order has not failed; SIGINT is a person who breaks off. */
 const signals: ReadonlyArray<readonly [signal: NodeJS.Signals, stopped: number, ended: number]> = [
@@ -11,6 +13,26 @@ const signals: ReadonlyArray<readonly [signal: NodeJS.Signals, stopped: number, 
   ["SIGTERM", 0, 143],
   ["SIGHUP", 0, 129]
 ]
+
+const key = "ZMYOtahB0BwspMdkuFCoQdBWRKXlTZaoWkL/CbL34qI="
+
+/** A server that says nothing, and when somebody has said something to it. */
+const mute = Effect.acquireRelease(
+  Effect.callback<{ readonly server: net.Server; readonly port: number; readonly arrived: Effect.Effect<void> }>(
+    (resume) => {
+      const said = Deferred.makeUnsafe<void>()
+      const server = net.createServer((socket) =>
+        socket.on("error", () => {}).once("data", () => Deferred.doneUnsafe(said, Effect.void))
+      )
+      server.listen(0, "127.0.0.1", () => {
+        const address = server.address()
+        const port = address !== null && typeof address === "object" ? address.port : 0
+        resume(Effect.succeed({ server, port, arrived: Deferred.await(said) }))
+      })
+    }
+  ),
+  ({ server }) => Effect.sync(() => void server.close())
+)
 
 describe.concurrent.each(signals)("on %s", (signal, stopped, code) => {
   it.live(`listen --echo gives its peers their goodbye, and exits ${stopped}`, () =>
@@ -47,6 +69,24 @@ describe.concurrent.each(signals)("on %s", (signal, stopped, code) => {
       yield* connect.kill(signal)
       assert.strictEqual((yield* connect.exit).code, code)
       assert.strictEqual((yield* listener.exit).code, 7)
+    })
+  )
+
+  it.live(`bridge that nobody has connected to exits ${stopped}`, () =>
+    Effect.gen(function* () {
+      const { bridge } = yield* bridgeGranting("10 minutes")("net:127.0.0.1:0", "net:127.0.0.1:1")
+      yield* bridge.kill(signal)
+      assert.strictEqual((yield* bridge.exit).code, stopped)
+    })
+  )
+
+  it.live(`probe ends at once, and exits ${code}`, () =>
+    Effect.gen(function* () {
+      const { arrived, port } = yield* mute
+      const probe = yield* start(["probe", "--json", "--timeout", "1h", `net:127.0.0.1:${port}~shs:${key}`])
+      yield* arrived
+      yield* probe.kill(signal)
+      assert.strictEqual((yield* probe.exit).code, code)
     })
   )
 
