@@ -1,16 +1,15 @@
 /** Hosts in addresses: names, IPv4, and IPv6 without brackets, which may have a zone. */
-import * as NetAddress from "effect/net/NetAddress"
-import * as Result from "effect/Result"
+import { isIpv6 } from "./ipv6.ts"
 
 const maxLength = 255
 
 const asciiName = /^[A-Za-z0-9._-]+$/
 const anyName = /^[\p{L}\p{M}\p{N}._-]+$/u
-const ipv6 = /^([0-9A-Fa-f:.]+)(?:%[A-Za-z0-9._-]+)?$/
 
-const isIpv6 = (text: string): boolean => {
-  const ip = ipv6.exec(text)?.[1]
-  return ip !== undefined && Result.isSuccess(NetAddress.ipv6FromString(ip))
+/** IPv6, perhaps with a zone after a `%`. */
+const isZonedIpv6 = (text: string): boolean => {
+  const percent = text.indexOf("%")
+  return percent < 0 ? isIpv6(text) : isIpv6(text, percent) && asciiName.test(text.slice(percent + 1))
 }
 
 const ipv4 = /^\d+\.\d+\.\d+\.\d+$/
@@ -30,17 +29,18 @@ const toAscii = (name: string): string | undefined => {
   return asciiName.test(ascii) && !ipv4.test(ascii) ? ascii : undefined
 }
 
+const onion = /\.onion\.*$/i
+
 /**
  * The kind of host that a text is; `undefined` if it is not a host. `.onion` names must never reach DNS, however they
  * are written. DNS would be asked for `ｏnion` as `onion`, so `ｏnion` is rejected.
  */
 export const kindOfHost = (text: string): "clear" | "onion" | undefined => {
   if (text.length > maxLength) return undefined
-  if (text.includes(":")) return isIpv6(text) ? "clear" : undefined
+  if (asciiName.test(text)) return onion.test(text) ? "onion" : "clear"
+  if (text.includes(":")) return isZonedIpv6(text) ? "clear" : undefined
   const ascii = toAscii(text)
-  if (ascii === undefined) return undefined
-  if (!/\.onion\.*$/i.test(ascii)) return "clear"
-  return ascii === text ? "onion" : undefined
+  return ascii === undefined || onion.test(ascii) ? undefined : "clear"
 }
 
 /** The host as it stands in a URL: ASCII and in lower case, except an IPv6 zone. What is not a host stays so. */
