@@ -11,28 +11,35 @@ for (let i = 0; i < digits.length; i++) values[digits.charCodeAt(i)] = i
 values["-".charCodeAt(0)] = 62
 values["_".charCodeAt(0)] = 63
 
+const valueAt = (text: string, index: number): number => values[text.charCodeAt(index)] ?? none
+
 /**
- * The bytes, or `undefined` when the text isn't canonical base64 of exactly `length` bytes. The standard and the
- * URL-safe alphabet are read, with or without padding.
+ * The bytes, or `undefined` when the text from `start` to `end` isn't canonical base64 of exactly `length` bytes. The
+ * standard and the URL-safe alphabet are read, with or without padding.
  */
-export const decodeExactly = (text: string, length: number): Uint8Array | undefined => {
+export const decodeExactly = (text: string, length: number, start = 0, end = text.length): Uint8Array | undefined => {
   const count = Math.ceil((length * 4) / 3)
   const padding = (4 - (count % 4)) % 4
-  if (text.length !== count && (text.length !== count + padding || !text.endsWith("=".repeat(padding)))) {
-    return undefined
-  }
+  const stop = start + count
+  if (end !== stop && (end !== stop + padding || !text.startsWith("=".repeat(padding), stop))) return undefined
   const bytes = new Uint8Array(length)
   let at = 0
   let bits = 0
   let seen = 0
-  for (let i = 0; i < count; i++) {
-    const value = values[text.charCodeAt(i)] ?? none
-    seen |= value
-    bits = (bits << 6) | value
-    // Of each four digits, the second, third and fourth complete a byte, and have 4, 2 and 0 bits left over.
-    if ((i & 3) !== 0) bytes[at++] = bits >> (2 * (3 - (i & 3)))
+  // Four digits are three bytes. Where the last four are not complete, zeros stand for the rest.
+  for (let i = start; i < stop; i += 4) {
+    const first = valueAt(text, i)
+    const second = valueAt(text, i + 1)
+    const third = i + 2 < stop ? valueAt(text, i + 2) : 0
+    const fourth = i + 3 < stop ? valueAt(text, i + 3) : 0
+    seen |= first | second | third | fourth
+    bits = (first << 18) | (second << 12) | (third << 6) | fourth
+    bytes[at] = bits >> 16
+    bytes[at + 1] = bits >> 8
+    bytes[at + 2] = bits
+    at += 3
   }
-  // The bits that the last digit has left over must be zero, or two texts would stand for the same bytes.
-  const spare = (1 << (count * 6 - length * 8)) - 1
+  // The bits after the last byte must be zero, or two texts would stand for the same bytes.
+  const spare = (1 << (8 * (at - length))) - 1
   return seen < none && (bits & spare) === 0 ? bytes : undefined
 }

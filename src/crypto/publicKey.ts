@@ -36,8 +36,19 @@ export const formatPublicKey = (key: PublicKey): string => Base64.encode(key)
  * @category conversions
  * @since 0.1.0
  */
-export const parsePublicKey = (text: string): PublicKey | undefined => {
-  const bytes = decodeExactly(text, 32) ?? decodeExactly(text.replace(/^@/, "").replace(/\.ed25519$/, ""), 32)
+export const parsePublicKey = (text: string): PublicKey | undefined => parsePublicKeyWithin(text, 0, text.length)
+
+/** The same for a key that stands within a text, from `start` to `end`. */
+export const parsePublicKeyWithin = (text: string, start: number, end: number): PublicKey | undefined => {
+  const bytes =
+    decodeExactly(text, 32, start, end) ??
+    decodeExactly(
+      text
+        .slice(start, end)
+        .replace(/^@/, "")
+        .replace(/\.ed25519$/, ""),
+      32
+    )
   return bytes === undefined ? undefined : uncheckedPublicKey(bytes)
 }
 
