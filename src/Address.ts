@@ -26,7 +26,7 @@ import { parseAll } from "./address/parse.ts"
 import { type AddressFields, printRedacted, printRevealed } from "./address/print.ts"
 import { secretsStay } from "./address/secret.ts"
 import { definitionOf, isTransform, isTransport, Section, sectionName } from "./address/section.ts"
-import { makeUnchecked } from "./schema/makeUnchecked.ts"
+import { blank, makeUnchecked } from "./schema/makeUnchecked.ts"
 
 export * from "./AddressError.ts"
 export { maxAddressBytes, maxAddresses, maxSections } from "./address/limits.ts"
@@ -105,7 +105,12 @@ export const format = (self: Address | MultiAddress): string => printRedacted(se
  */
 export const formatWithSecrets = (self: Address | MultiAddress): string => printRevealed(self)
 
-const fromFields = (fields: AddressFields): Address => makeUnchecked(Address, fields)
+const fromFields = ({ transforms, transport }: AddressFields): Address => {
+  const address = blank(Address)
+  address.transport = transport
+  address.transforms = transforms
+  return address
+}
 
 /**
  * Parses a multi-address, in time linear in the length of the text. Never throws, whatever the text.
@@ -125,11 +130,12 @@ const fromFields = (fields: AddressFields): Address => makeUnchecked(Address, fi
  * @category conversions
  * @since 0.1.0
  */
-export const parse = (text: string): Result.Result<MultiAddress, AddressError> =>
-  Result.mapError(
-    parseAll(text, fromFields),
-    ({ expected, index, Reason }) => new AddressError({ reason: new Reason({ offset: index, expected }) })
-  )
+export const parse = (text: string): Result.Result<MultiAddress, AddressError> => {
+  const parsed = parseAll(text, fromFields)
+  if (Result.isSuccess(parsed)) return Result.succeed(parsed.success)
+  const { expected, index, Reason } = parsed.failure
+  return Result.fail(new AddressError({ reason: new Reason({ offset: index, expected }) }))
+}
 
 /**
  * The codec between text and a multi-address. Encoding fails when an address has a seed or token, so that none gets

@@ -13,10 +13,10 @@ export interface Definition<Section> {
   readonly name: string
   readonly role: Role
   /**
-   * Parses the text of one section, whose name is known already. Its data begins at `start`: after the colon, or past
-   * the end of the text when there is no colon.
+   * Parses the data of one section, whose name is known already: the text from `start`, after the colon, to `end`.
+   * Without a colon, `start` is past `end`. The section is read where it stands, since every slice costs time.
    */
-  parse(text: string, start: number): Parsed<Section>
+  parse(text: string, start: number, end: number, name: string): Parsed<Section>
   /** The text of the section, with its secret as `secretText` writes it. */
   print(section: Section, secretText: SecretText): string
   /** Only where a section can hold a secret. */

@@ -6,6 +6,9 @@ import { fault, type Parsed } from "./fault.ts"
 import { kindOfHost } from "./host.ts"
 import { textThat } from "./text.ts"
 
+const zero = 48
+const colon = 58
+
 /** A host that DNS may be asked for, or an IP. */
 export const ClearHost = textThat(
   "a host name or a bare IP address, not .onion",
@@ -15,10 +18,22 @@ export const ClearHost = textThat(
 /** Port 0 is for listening only: the system picks one. */
 export const Port = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))
 
-/** Parses a port, which must be all of the text from `start` on. */
-export const parsePort = (text: string, start: number): Parsed<number> => {
-  const digits = text.slice(start)
-  const port = /^(?:0|[1-9]\d{0,4})$/.test(digits) ? Number(digits) : Number.NaN
+/** Reads a port, which must be all of the text from `start` to `end`. Not a number when it is none. */
+const readPort = (text: string, start: number, end: number): number => {
+  const length = end - start
+  if (length < 1 || length > 5 || (length > 1 && text.charCodeAt(start) === zero)) return Number.NaN
+  let port = 0
+  for (let at = start; at < end; at++) {
+    const digit = text.charCodeAt(at) - zero
+    if (digit < 0 || digit > 9) return Number.NaN
+    port = 10 * port + digit
+  }
+  return port
+}
+
+/** Parses a port, which must be all of the text from `start` to `end`. */
+export const parsePort = (text: string, start: number, end: number): Parsed<number> => {
+  const port = readPort(text, start, end)
   return port <= 65535 ? Result.succeed(port) : fault(BadPort, start, "a decimal port, 0 (to listen) to 65535")
 }
 
@@ -35,18 +50,25 @@ export const parseHost = (host: string, index: number, wanted: "clear" | "onion"
 export const withoutBrackets = (host: string): string =>
   host.startsWith("[") && host.endsWith("]") && host.includes(":") ? host.slice(1, -1) : host
 
-/** Parses `HOST:PORT` from `start` on. The last colon splits it, so IPv6 needs no brackets, but may have them. */
-export const parseHostPort = (
+/**
+ * Parses `HOST:PORT`, which stands from `start` to `end`, and makes a section of both. The last colon splits it, so
+ * IPv6 needs no brackets, but may have them.
+ */
+export const parseHostPort = <A>(
   text: string,
   start: number,
-  kind: "clear" | "onion"
-): Parsed<{ readonly host: string; readonly port: number }> => {
-  const colon = text.lastIndexOf(":")
-  if (colon < start) return fault(BadPort, text.length, "a port, as in HOST:PORT")
-  const port = parsePort(text, colon + 1)
+  end: number,
+  kind: "clear" | "onion",
+  make: (host: string, port: number) => A
+): Parsed<A> => {
+  // The colon is near the end. To find it by `lastIndexOf` takes longer.
+  let split = end - 1
+  while (split >= start && text.charCodeAt(split) !== colon) split--
+  if (split < start) return fault(BadPort, end, "a port, as in HOST:PORT")
+  const port = parsePort(text, split + 1, end)
   if (Result.isFailure(port)) return Result.fail(port.failure)
-  const written = text.slice(start, colon)
+  const written = text.slice(start, split)
   // An empty host, as in `net::8008`, is localhost in 3.8.2 too.
-  const host = written === "" ? "localhost" : withoutBrackets(written)
-  return Result.map(parseHost(host, start, kind), (host) => ({ host, port: port.success }))
+  const host = parseHost(written === "" ? "localhost" : withoutBrackets(written), start, kind)
+  return Result.isFailure(host) ? Result.fail(host.failure) : Result.succeed(make(host.success, port.success))
 }

@@ -1,4 +1,5 @@
 /** Parses addresses in time linear in the length of the text. */
+import { isArrayNonEmpty, type NonEmptyReadonlyArray } from "effect/Array"
 import * as Result from "effect/Result"
 import { MissingSection, Syntax, TooLong } from "../AddressError.ts"
 import type { Role } from "./definition.ts"
@@ -6,18 +7,11 @@ import { fault, faultAt, type Parsed } from "./fault.ts"
 import { fits, maxAddressBytes, maxAddresses, maxSections } from "./limits.ts"
 import { type AddressFields, printRevealed } from "./print.ts"
 import { definitionFor, type Section } from "./section.ts"
-import { findForbidden } from "./text.ts"
+import { findForbidden, indexOrEnd } from "./text.ts"
 
-/** The protocol's name at the beginning of a section. */
-const nameIn = (section: string): string => {
-  const colon = section.indexOf(":")
-  return colon < 0 ? section : section.slice(0, colon)
-}
-
-const indexOrEnd = (text: string, character: string, from: number): number => {
-  const index = text.indexOf(character, from)
-  return index < 0 ? text.length : index
-}
+/** The protocol's name at the beginning of the section that stands from `start` to `end`. */
+const nameIn = (text: string, start: number, end: number): string =>
+  text.slice(start, indexOrEnd(text, ":", start, end))
 
 /** Index of the next `~` that no `!` escapes; at or past the end when there is none. */
 const endOfSection = (raw: string, from: number): number => {
@@ -37,36 +31,41 @@ const escapedIndex = (raw: string, index: number): number => {
 }
 
 /** What is expected in the place of a section that may not stand there; `undefined` when it may. */
-const misplaced = (name: string, role: Role, index: number): string | undefined => {
-  if (index === 0 && role === "transform") return `a transport such as NAME:HOST:PORT before ${name}`
-  if (index > 0 && role === "transport") return `a transform such as NAME:KEY, not the transport ${name}`
+const misplaced = (name: string, role: Role, isFirst: boolean): string | undefined => {
+  if (isFirst && role === "transform") return `a transport such as NAME:HOST:PORT before ${name}`
+  if (!isFirst && role === "transport") return `a transform such as NAME:KEY, not the transport ${name}`
   return undefined
 }
 
+const tooLong = () => fault(TooLong, 0, `at most ${maxAddressBytes} bytes an address`)
+
 /** Parses one address. */
 const parseOne = (raw: string): Parsed<AddressFields> => {
-  const tooLong = () => fault(TooLong, 0, `at most ${maxAddressBytes} bytes an address`)
   if (!fits(raw)) return tooLong()
-  const sections: Array<Section> = []
+  let transport: Section | undefined
+  const transforms: Array<Section> = []
   const escaped = raw.includes("!")
   for (let from = 0; from <= raw.length; ) {
-    if (sections.length === maxSections) return fault(TooLong, from, `at most ${maxSections} sections an address`)
+    if (transforms.length === maxSections - 1) return fault(TooLong, from, `at most ${maxSections} sections an address`)
     const end = escaped ? endOfSection(raw, from) : indexOrEnd(raw, "~", from)
     if (end === from) return fault(Syntax, from, "a section")
-    const rawSection = raw.slice(from, end)
-    const text = unescape(rawSection)
-    const name = nameIn(text)
+    // A section is read where it stands, from `start` to `stop`. With escapes, it is read from a text of its own.
+    const text = escaped ? unescape(raw.slice(from, end)) : raw
+    const start = escaped ? 0 : from
+    const stop = escaped ? text.length : end
+    const name = nameIn(text, start, stop)
     const { parse, role } = definitionFor(name)
-    const parsed = parse(text, name.length + 1)
+    const parsed = parse(text, start + name.length + 1, stop, name)
     if (Result.isFailure(parsed)) {
-      return faultAt(from + escapedIndex(rawSection, parsed.failure.index), parsed.failure)
+      const { index } = parsed.failure
+      return faultAt(escaped ? from + escapedIndex(raw.slice(from, end), index) : index, parsed.failure)
     }
-    const expected = misplaced(name, role, sections.length)
+    const expected = misplaced(name, role, transport === undefined)
     if (expected !== undefined) return fault(MissingSection, from, expected)
-    sections.push(parsed.success)
+    if (transport === undefined) transport = parsed.success
+    else transforms.push(parsed.success)
     from = end + 1
   }
-  const [transport, ...transforms] = sections
   if (transport === undefined) return fault(Syntax, 0, "an address")
   const fields = { transport, transforms }
   // Printed, the address may be a little longer than the text that was read. It has to parse again, so it has to fit.
@@ -74,10 +73,7 @@ const parseOne = (raw: string): Parsed<AddressFields> => {
 }
 
 /** Parses all addresses of a multi-address, and makes each from its fields. */
-export const parseAll = <A>(
-  text: string,
-  make: (fields: AddressFields) => A
-): Parsed<readonly [A, ...ReadonlyArray<A>]> => {
+export const parseAll = <A>(text: string, make: (fields: AddressFields) => A): Parsed<NonEmptyReadonlyArray<A>> => {
   if (text.length > maxAddresses * (maxAddressBytes + 1)) {
     return fault(TooLong, 0, `at most ${maxAddresses} addresses of ${maxAddressBytes} bytes`)
   }
@@ -92,6 +88,5 @@ export const parseAll = <A>(
     addresses.push(make(parsed.success))
     from = end + 1
   }
-  const [first, ...rest] = addresses
-  return first === undefined ? fault(Syntax, 0, "an address") : Result.succeed([first, ...rest])
+  return isArrayNonEmpty(addresses) ? Result.succeed(addresses) : fault(Syntax, 0, "an address")
 }

@@ -33,12 +33,12 @@ export class Opaque extends Schema.TaggedClass<Opaque>("effect-multiserver/Opaqu
   static readonly [definition]: Definition<Opaque> = {
     name: "opaque",
     role: "unknown",
-    parse: (text, start) => {
-      const name = text.slice(0, start - 1)
-      return isName(name)
-        ? Result.succeed(makeUnchecked(Opaque, { _tag: "opaque", name, data: text.slice(name.length) }))
-        : fault(Syntax, 0, nameExpected)
-    },
+    parse: (text, start, end, name) =>
+      isName(name)
+        ? Result.succeed(
+            makeUnchecked(Opaque, { _tag: "opaque", name, data: start > end ? "" : text.slice(start - 1, end) })
+          )
+        : fault(Syntax, start - 1 - name.length, nameExpected),
     print: ({ data, name }) => name + data
   }
 }

@@ -18,8 +18,8 @@ export class Memory extends Schema.TaggedClass<Memory>("effect-multiserver/Memor
   static readonly [definition]: Definition<Memory> = {
     name: "memory",
     role: "transport",
-    parse: (text, start) =>
-      Result.map(parsePlainText(text, start, Syntax, "a name"), (name) =>
+    parse: (text, start, end) =>
+      Result.map(parsePlainText(text, start, end, Syntax, "a name"), (name) =>
         makeUnchecked(Memory, { _tag: "memory", name })
       ),
     print: ({ name }) => `memory:${name}`

@@ -18,8 +18,8 @@ export class Noauth extends Schema.TaggedClass<Noauth>("effect-multiserver/Noaut
   static readonly [definition]: Definition<Noauth> = {
     name: "noauth",
     role: "transform",
-    parse: (text, start) =>
-      start > text.length || parsePublicKey(text.slice(start)) !== undefined
+    parse: (text, start, end) =>
+      start > end || parsePublicKey(text.slice(start, end)) !== undefined
         ? Result.succeed(makeUnchecked(Noauth, { _tag: "noauth" }))
         : fault(BadKey, start, keyExpected),
     print: () => "noauth"

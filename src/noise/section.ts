@@ -5,9 +5,9 @@ import { BadToken } from "../AddressError.ts"
 import { type Definition, definition } from "../address/definition.ts"
 import { fault } from "../address/fault.ts"
 import { parseKeyed, printKeyed } from "../address/keyed.ts"
-import { secretKind } from "../address/secret.ts"
+import { type Secret, secretKind } from "../address/secret.ts"
 import { PublicKey } from "../crypto/publicKey.ts"
-import { makeUnchecked } from "../schema/makeUnchecked.ts"
+import { blank } from "../schema/makeUnchecked.ts"
 
 const Token = secretKind("token", "base64 of a 32-byte token that is not all zeros", (bytes) =>
   bytes.some((byte) => byte !== 0)
@@ -29,19 +29,24 @@ export class Noise extends Schema.TaggedClass<Noise>("effect-multiserver/Noise")
   static readonly [definition]: Definition<Noise> = {
     name: "noise",
     role: "transform",
-    parse: (text, start) =>
-      Result.map(parseKeyed(text, start, Token, BadToken), ({ publicKey, secret: token }) =>
-        makeUnchecked(Noise, { _tag: "noise", ...(publicKey && { publicKey }), ...(token && { token }) })
-      ),
+    parse: (text, start, end) => parseKeyed(text, start, end, Token, BadToken, make),
     print: ({ publicKey, token }, secretText) => printKeyed("noise", publicKey, token, secretText),
     secret: {
       find: ({ token }) => token,
-      remove: ({ token: _token, ...rest }) => makeUnchecked(Noise, rest),
-      put: ({ _tag, publicKey }, token) => {
+      remove: ({ publicKey }) => make(publicKey),
+      put: ({ publicKey }, token) => {
         if (publicKey === undefined) return undefined
         if (!Token.is(token)) return fault(BadToken, 0, Token.expected)
-        return Result.succeed(makeUnchecked(Noise, { _tag, publicKey, token }))
+        return Result.succeed(make(publicKey, token))
       }
     }
   }
+}
+
+const make = (publicKey?: PublicKey, token?: Secret): Noise => {
+  const section = blank(Noise)
+  section._tag = "noise"
+  if (publicKey !== undefined) section.publicKey = publicKey
+  if (token !== undefined) section.token = token
+  return section
 }

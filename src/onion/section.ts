@@ -1,11 +1,10 @@
 /** The section `onion:HOST:PORT`. */
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type Definition, definition } from "../address/definition.ts"
 import { kindOfHost } from "../address/host.ts"
 import { Port, parseHostPort } from "../address/hostPort.ts"
 import { textThat } from "../address/text.ts"
-import { makeUnchecked } from "../schema/makeUnchecked.ts"
+import { blank } from "../schema/makeUnchecked.ts"
 
 /**
  * `onion:HOST:PORT`, a Tor onion service. The host ends in `.onion`.
@@ -20,10 +19,15 @@ export class Onion extends Schema.TaggedClass<Onion>("effect-multiserver/Onion")
   static readonly [definition]: Definition<Onion> = {
     name: "onion",
     role: "transport",
-    parse: (text, start) =>
-      Result.map(parseHostPort(text, start, "onion"), ({ host, port }) =>
-        makeUnchecked(Onion, { _tag: "onion", host, port })
-      ),
+    parse: (text, start, end) => parseHostPort(text, start, end, "onion", make),
     print: ({ host, port }) => `onion:${host}:${port}`
   }
+}
+
+const make = (host: string, port: number): Onion => {
+  const section = blank(Onion)
+  section._tag = "onion"
+  section.host = host
+  section.port = port
+  return section
 }

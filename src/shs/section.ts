@@ -5,9 +5,9 @@ import { BadSeed } from "../AddressError.ts"
 import { type Definition, definition } from "../address/definition.ts"
 import { fault } from "../address/fault.ts"
 import { parseKeyed, printKeyed } from "../address/keyed.ts"
-import { secretKind } from "../address/secret.ts"
+import { type Secret, secretKind } from "../address/secret.ts"
 import { PublicKey } from "../crypto/publicKey.ts"
-import { makeUnchecked } from "../schema/makeUnchecked.ts"
+import { blank } from "../schema/makeUnchecked.ts"
 
 const Seed = secretKind("seed", "base64 of a 32-byte seed", () => true)
 
@@ -27,19 +27,24 @@ export class Shs extends Schema.TaggedClass<Shs>("effect-multiserver/Shs")(
   static readonly [definition]: Definition<Shs> = {
     name: "shs",
     role: "transform",
-    parse: (text, start) =>
-      Result.map(parseKeyed(text, start, Seed, BadSeed), ({ publicKey, secret: seed }) =>
-        makeUnchecked(Shs, { _tag: "shs", ...(publicKey && { publicKey }), ...(seed && { seed }) })
-      ),
+    parse: (text, start, end) => parseKeyed(text, start, end, Seed, BadSeed, make),
     print: ({ publicKey, seed }, secretText) => printKeyed("shs", publicKey, seed, secretText),
     secret: {
       find: ({ seed }) => seed,
-      remove: ({ seed: _seed, ...rest }) => makeUnchecked(Shs, rest),
-      put: ({ _tag, publicKey }, seed) => {
+      remove: ({ publicKey }) => make(publicKey),
+      put: ({ publicKey }, seed) => {
         if (publicKey === undefined) return undefined
         if (!Seed.is(seed)) return fault(BadSeed, 0, Seed.expected)
-        return Result.succeed(makeUnchecked(Shs, { _tag, publicKey, seed }))
+        return Result.succeed(make(publicKey, seed))
       }
     }
   }
+}
+
+const make = (publicKey?: PublicKey, seed?: Secret): Shs => {
+  const section = blank(Shs)
+  section._tag = "shs"
+  if (publicKey !== undefined) section.publicKey = publicKey
+  if (seed !== undefined) section.seed = seed
+  return section
 }

@@ -15,10 +15,13 @@ const encoded = /[\p{Z};]|%(?=[0-9A-Fa-f]{2})/gu
 
 const expected = "a path without control characters, with white space and ; as %xx, in UTF-8"
 
-/** Reads the path from `start` on. A `%` without two hex digits after it stands for itself; in 3.8.2 every `%` does. */
-const parse = (text: string, start: number): Parsed<string> => {
-  if (start >= text.length) return fault(BadPath, text.length, expected)
-  const written = text.slice(start)
+/**
+ * Reads the path from `start` to `end`. A `%` without two hex digits after it stands for itself; in 3.8.2 every `%`
+ * does.
+ */
+const parse = (text: string, start: number, end: number): Parsed<string> => {
+  if (start >= end) return fault(BadPath, end, expected)
+  const written = text.slice(start, end)
   const path = Result.try(() => written.replace(/(?:%[0-9A-Fa-f]{2})+/g, decodeURIComponent))
   return Result.isSuccess(path) && !notInPath.test(path.success)
     ? Result.succeed(path.success)
@@ -40,7 +43,8 @@ export class Unix extends Schema.TaggedClass<Unix>("effect-multiserver/Unix")("u
   static readonly [definition]: Definition<Unix> = {
     name: "unix",
     role: "transport",
-    parse: (text, start) => Result.map(parse(text, start), (path) => makeUnchecked(Unix, { _tag: "unix", path })),
+    parse: (text, start, end) =>
+      Result.map(parse(text, start, end), (path) => makeUnchecked(Unix, { _tag: "unix", path })),
     print: ({ path }) => `unix:${print(path)}`
   }
 }

@@ -7,7 +7,7 @@ import { fault, faultAt, type Parsed } from "../address/fault.ts"
 import { kindOfHost, toUrlHost } from "../address/host.ts"
 import { Port, parseHost, parsePort, withoutBrackets } from "../address/hostPort.ts"
 import { isWritable, textThat } from "../address/text.ts"
-import { makeUnchecked } from "../schema/makeUnchecked.ts"
+import { blank } from "../schema/makeUnchecked.ts"
 
 const UrlHost = textThat(
   "a host name in lower case and ASCII or a bare IP address, not .onion",
@@ -30,36 +30,40 @@ interface Fields {
   readonly path: string
 }
 
+const credentials = /^[^/?#]*@/
+
 /** HOST or [IPv6], then :PORT, then the path, query and fragment. */
 const authorityAndPath = /^(\[[^[\]]*\]|[^:/?#[\]]*)(?::([^/?#]*))?([/?#].*)?$/s
 
-const parse = (text: string, start: number, defaultPort: number): Parsed<Fields> => {
-  if (!text.startsWith("//", start)) return fault(Syntax, start - 1, "://HOST[:PORT][/path]")
+const parse = <A>(
+  text: string,
+  start: number,
+  end: number,
+  defaultPort: number,
+  make: (host: string, port: number, path: string) => A
+): Parsed<A> => {
   const from = start + 2
-  const [authority = ""] = text.slice(from).split(/[/?#]/, 1)
-  if (authority.includes("@")) {
+  if (from > end || !text.startsWith("//", start)) return fault(Syntax, start - 1, "://HOST[:PORT][/path]")
+  const data = text.slice(from, end)
+  if (data.includes("@") && credentials.test(data)) {
     return fault(
       BadHost,
       from,
       "HOST or HOST:PORT: credentials don't belong in an address, give them as request headers"
     )
   }
-  const match = authorityAndPath.exec(text.slice(from))
+  const match = authorityAndPath.exec(data)
   if (match === null) return fault(BadHost, from, "HOST or HOST:PORT, IPv6 in brackets")
   const [, written = "", portText, rest = ""] = match
   const host = parseHost(toUrlHost(withoutBrackets(written)), from, "clear")
   if (Result.isFailure(host)) return Result.fail(host.failure)
-  const port = portText === undefined ? Result.succeed(defaultPort) : parsePort(portText, 0)
+  const port = portText === undefined ? Result.succeed(defaultPort) : parsePort(portText, 0, portText.length)
   if (Result.isFailure(port)) return faultAt(from + written.length + 1, port.failure)
-  const odd = rest.search(notInPath)
+  const odd = rest === "" ? -1 : rest.search(notInPath)
   if (odd >= 0) {
-    return fault(BadPath, text.length - rest.length + odd, "no fragment, and \" ' < > \\ ^ ` { | } as %xx")
+    return fault(BadPath, end - rest.length + odd, "no fragment, and \" ' < > \\ ^ ` { | } as %xx")
   }
-  return Result.succeed({
-    host: host.success,
-    port: port.success,
-    path: rest.startsWith("/") ? rest : `/${rest}`
-  })
+  return Result.succeed(make(host.success, port.success, rest.startsWith("/") ? rest : `/${rest}`))
 }
 
 /** The section without the leading `ws:` or `wss:`. */
@@ -79,8 +83,7 @@ export class Ws extends Schema.TaggedClass<Ws>("effect-multiserver/Ws")("ws", fi
   static readonly [definition]: Definition<Ws> = {
     name: "ws",
     role: "transport",
-    parse: (text, start) =>
-      Result.map(parse(text, start, 80), ({ host, path, port }) => makeUnchecked(Ws, { _tag: "ws", host, port, path })),
+    parse: (text, start, end) => parse(text, start, end, 80, makeWs),
     print: (section) => `ws:${print(section, 80)}`
   }
 }
@@ -95,10 +98,25 @@ export class Wss extends Schema.TaggedClass<Wss>("effect-multiserver/Wss")("wss"
   static readonly [definition]: Definition<Wss> = {
     name: "wss",
     role: "transport",
-    parse: (text, start) =>
-      Result.map(parse(text, start, 443), ({ host, path, port }) =>
-        makeUnchecked(Wss, { _tag: "wss", host, port, path })
-      ),
+    parse: (text, start, end) => parse(text, start, end, 443, makeWss),
     print: (section) => `wss:${print(section, 443)}`
   }
+}
+
+const makeWs = (host: string, port: number, path: string): Ws => {
+  const section = blank(Ws)
+  section._tag = "ws"
+  section.host = host
+  section.port = port
+  section.path = path
+  return section
+}
+
+const makeWss = (host: string, port: number, path: string): Wss => {
+  const section = blank(Wss)
+  section._tag = "wss"
+  section.host = host
+  section.port = port
+  section.path = path
+  return section
 }
