@@ -12,12 +12,17 @@ import * as Link from "../Link.ts"
 import { AddressInUse } from "../ListenError.ts"
 import { anonymous } from "../Peer.ts"
 import type { Port } from "../Port.ts"
+import { makeUnchecked } from "../schema/makeUnchecked.ts"
 import * as Transport from "../Transport.ts"
 import { memoryPair, Turns } from "./memoryPort.ts"
 
 type Listeners = Map<string, Transport.OnAccepted>
 
-const at = (name: string) => new Address.Address({ transport: new Address.Memory({ name }), transforms: [] })
+/** The address of an end. The name is a section's, so it is valid. */
+const at = (name: string) => {
+  const transport = makeUnchecked(Address.Memory, { _tag: "memory", name })
+  return makeUnchecked(Address.Address, { transport, transforms: [] })
+}
 
 const take = (port: Port, name: string): Effect.Effect<Link.Link, never, Scope.Scope> =>
   Effect.uninterruptible(Effect.suspend(() => Link.make(port, { remote: at(name), peer: anonymous })))

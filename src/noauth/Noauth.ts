@@ -25,6 +25,8 @@ export interface Options {
   readonly trustLoopback?: boolean
 }
 
+const section = new Address.Noauth()
+
 const insecure = ({ reach, trusted }: Below): string | undefined =>
   trusted || reach === "device"
     ? undefined
@@ -40,7 +42,7 @@ export const layer = (options: Options = {}): Layer.Layer<Transform.Transform<"n
   const wrap = (link: Link.Link, _section: Address.Noauth, below: Below) =>
     Effect.sync(() => {
       const peer = below.trusted || options.trustLoopback === true ? new Trusted() : link.peer
-      return Link.over(link, link.port, { peer, remote: link.remote.with(new Address.Noauth()) })
+      return Link.over(link, link.port, { peer, remote: link.remote.with(section) })
     })
   return Transform.layer("noauth", {
     section: Schema.toType(Address.Noauth),

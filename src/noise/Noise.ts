@@ -22,6 +22,7 @@ import { notOwnKey } from "../handshake/ownKey.ts"
 import { type Secrets, withSecrets } from "../handshake/secrets.ts"
 import { Identity, type PublicKey } from "../Identity.ts"
 import { Authenticated } from "../Peer.ts"
+import { makeUnchecked } from "../schema/makeUnchecked.ts"
 import * as Transform from "../Transform.ts"
 import { codec } from "./NoiseFrames.ts"
 import * as Profile from "./NoiseProfile.ts"
@@ -70,8 +71,8 @@ const handshaken = (
   publicKey: PublicKey,
   session: Profile.Session
 ): Transform.Handshaken => ({
-  peer: new Authenticated({ publicKey }),
-  section: new Address.Noise({ publicKey }),
+  peer: makeUnchecked(Authenticated, { _tag: "Authenticated", publicKey }),
+  section: makeUnchecked(Address.Noise, { _tag: "noise", publicKey }),
   codec: codec(primitives, session),
   binding: new Uint8Array(session.hash)
 })

@@ -20,6 +20,7 @@ import * as Link from "../Link.ts"
 import type { BindReason } from "../ListenError.ts"
 import { empty, type Networks } from "../Networks.ts"
 import { anonymous } from "../Peer.ts"
+import { makeUnchecked } from "../schema/makeUnchecked.ts"
 import { fdRoom } from "../sockets/fdRoom.ts"
 import { type Inherited, InheritedSockets } from "../sockets/inherited.ts"
 import { advertisedHosts, boundHosts, isWildcard, plainIp, reachOf } from "../sockets/ip.ts"
@@ -159,11 +160,13 @@ interface Kind<S extends Section> {
   readonly section: Schema.Codec<S, Address.Section>
   readonly cost: number
   readonly make: (place: Place) => S
+  /** The same without checks, for where a connected socket leads. Each check costs some microseconds. */
+  readonly remote: (place: Place) => S
   readonly secure: SecureOptions | undefined
 }
 
 const define = <S extends Section>(
-  { cost, make, section, secure }: Kind<S>,
+  { cost, make, remote: sectionOf, section, secure }: Kind<S>,
   options: Options
 ): ((inherited: Inherited) => Transport.Definition<S>) => {
   const { handler, headers = {}, hosts, maxMessage = defaultMaxMessage, origin, origins, server } = options
@@ -199,7 +202,7 @@ const define = <S extends Section>(
   /** Makes the link over a port. `at` is where its other end is, and `source` is the source of a newcomer. */
   const linkOver = (port: WsPort, at: Place, source?: string): Effect.Effect<Link.Link, never, Scope.Scope> =>
     Effect.suspend(() => {
-      const remote = new Address.Address({ transport: make(at), transforms: [] })
+      const remote = makeUnchecked(Address.Address, { transport: sectionOf(at), transforms: [] })
       return Link.make(port, { remote, peer: anonymous, source })
     })
   const remoteOf = ({ remoteAddress, remotePort = 0 }: Socket, source: string | undefined): Place => ({
@@ -258,7 +261,13 @@ export const layer = (options: Options = {}): Layer.Layer<Transport.Transport<"w
   layerOf(
     "ws",
     define(
-      { section: Schema.toType(Address.Ws), cost: 3, make: (place) => new Address.Ws(place), secure: undefined },
+      {
+        section: Schema.toType(Address.Ws),
+        cost: 3,
+        make: (place) => new Address.Ws(place),
+        remote: ({ host, path, port }) => makeUnchecked(Address.Ws, { _tag: "ws", host, port, path }),
+        secure: undefined
+      },
       options
     )
   )
@@ -273,7 +282,13 @@ export const layerSecure = (options: SecureOptions = {}): Layer.Layer<Transport.
   layerOf(
     "wss",
     define(
-      { section: Schema.toType(Address.Wss), cost: 4, make: (place) => new Address.Wss(place), secure: options },
+      {
+        section: Schema.toType(Address.Wss),
+        cost: 4,
+        make: (place) => new Address.Wss(place),
+        remote: ({ host, path, port }) => makeUnchecked(Address.Wss, { _tag: "wss", host, port, path }),
+        secure: options
+      },
       options
     )
   )
