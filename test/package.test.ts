@@ -29,6 +29,7 @@ describe("the package", () => {
       /^(LICENSE|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|SECURITY\.md|package\.json)$/,
       /^src\/.*\.ts$/,
       /^dist\/.*\.(js|d\.ts)(\.map)?$/,
+      /^dist\/cli\/LICENCES\.md$/,
       /^man\/multiserver(-\w+)?\.1$/,
       /^completions\/\w+(\.bash|\.fish)?$/,
       /^docs\/.*\.(md|svg)$/,

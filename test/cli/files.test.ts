@@ -7,7 +7,6 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { runsCommand } from "../support/nodes.ts"
 import { inside, startInside } from "./inside.ts"
 import { eventsOf, folder } from "./support.ts"
 
@@ -93,7 +92,7 @@ describe("--key-file", () => {
         Effect.sync(() => {
           const fd = fs.openSync(file, "r")
           const args = [command, "listen", "net:127.0.0.1:0~shs", "--echo", "--key-file", "/dev/fd/3"]
-          const child = spawn(runsCommand, args, { stdio: ["ignore", "ignore", "pipe", fd] })
+          const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe", fd] })
           fs.closeSync(fd)
           return child
         }),

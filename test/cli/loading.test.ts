@@ -1,4 +1,5 @@
 /** A command loads what it needs: most of the time that a short one takes is that of loading modules. */
+import * as fs from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -6,13 +7,20 @@ import { run } from "./support.ts"
 
 const Urls = Schema.fromJsonString(Schema.Array(Schema.String))
 
-const dist = new URL("../../dist/", import.meta.url).href
+const folder = new URL("../../dist/cli/", import.meta.url)
+
+const Map = Schema.fromJsonString(Schema.Struct({ sources: Schema.Array(Schema.String) }))
+
+/** What is in a file of the command, by the map that goes with it: `src/net/Net.ts` for example. */
+const modulesIn = (url: string): ReadonlyArray<string> =>
+  Schema.decodeUnknownSync(Map)(fs.readFileSync(new URL(`${url}.map`), "utf8")).sources.map((source) =>
+    source.replace(/^(\.\.\/)+/, "")
+  )
 
 /** Whether it is a protocol's, or a package's that it brings. `section.ts` of each is a part of reading addresses. */
-const isProtocols = (url: string): boolean =>
-  url.startsWith(dist)
-    ? /^(net|ws|unix|onion|shs|noise|noauth|deflate)\/(?!section\.js)/.test(url.slice(dist.length))
-    : /\/node_modules\/(sodium-native|ws|socks)\//.test(url)
+const isProtocols = (module: string): boolean =>
+  /^src\/(net|ws|unix|onion|shs|noise|noauth|deflate)\/(?!section\.ts)/.test(module) ||
+  /\/node_modules\/(sodium-native|ws|socks)\//.test(module)
 
 /** The protocols' modules that a command loads, and how it ends. */
 const loads = (...args: ReadonlyArray<string>) =>
@@ -21,7 +29,8 @@ const loads = (...args: ReadonlyArray<string>) =>
     const { code, stderr } = yield* run(args, { env: { NODE_OPTIONS: `--import=${hook}` } })
     const urls = yield* Schema.decodeUnknownEffect(Urls)(stderr.trim().split("\n").at(-1))
     assert.isTrue(urls.some((url) => url.endsWith("/dist/cli/main.js")))
-    return { code, modules: urls.filter(isProtocols) }
+    const modules = urls.flatMap((url) => (url.startsWith(folder.href) ? modulesIn(url) : [url]))
+    return { code, modules: modules.filter(isProtocols) }
   })
 
 describe.concurrent("no protocol is loaded", () => {
@@ -48,7 +57,7 @@ describe.concurrent("protocols are loaded", () => {
         "net:127.0.0.1:1~shs:ZMYOtahB0BwspMdkuFCoQdBWRKXlTZaoWkL/CbL34qI="
       )
       assert.strictEqual(code, 3)
-      for (const name of ["/sodium-native/", "/dist/net/Net.js", "/dist/shs/Shs.js"]) {
+      for (const name of ["/sodium-native/", "src/net/Net.ts", "src/shs/Shs.ts"]) {
         assert.isTrue(
           modules.some((url) => url.includes(name)),
           name

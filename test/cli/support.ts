@@ -8,7 +8,6 @@ import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { runsCommand } from "../support/nodes.ts"
 import { type Ended, Said } from "./said.ts"
 
 export { type Ended, type Event, eventsOf } from "./said.ts"
@@ -33,7 +32,7 @@ export class Run extends Said {
 
   constructor(args: ReadonlyArray<string>, { cwd, env = {}, shell, unread = false }: Options) {
     super()
-    const own = [runsCommand, command, ...args]
+    const own = [process.execPath, command, ...args]
     const [program = "", ...rest] = shell === undefined ? own : ["sh", "-c", shell, "sh", ...own]
     this.child = spawn(program, rest, {
       ...(cwd === undefined ? {} : { cwd }),

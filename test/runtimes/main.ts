@@ -3,7 +3,7 @@
  * npm run test:runtimes -- node20 bun  on these only
  *
  * Packs the package once. On each Node, npm installs it into an empty project and warns of nothing. On each runtime,
- * README's program runs, every stack sends an echo, and the command converses or says what it needs. What works
+ * README's program runs, every stack sends an echo, and the command converses. What works
  * otherwise under Deno and Bun ends with the error that docs/compatibility.md names.
  */
 import { type ChildProcess, spawn } from "node:child_process"
@@ -102,7 +102,6 @@ interface Runtime {
   /** A command line that runs a program. */
   readonly program: (...args: ReadonlyArray<string>) => ReadonlyArray<string>
   readonly isNode: boolean
-  readonly hasCommand: boolean
 }
 
 const all = ["node20", "node22", "node24", "node26", "deno", "bun"]
@@ -121,8 +120,7 @@ const installed = async (): Promise<ReadonlyArray<Runtime>> => {
         name,
         binary,
         program: (...args) => (name === "deno" ? [binary, "run", "--allow-all", ...args] : [binary, ...args]),
-        isNode: name.startsWith("node"),
-        hasCommand: name !== "node20"
+        isNode: name.startsWith("node")
       }
     })
 }
@@ -168,7 +166,7 @@ const install = (own: string, node: string, ...packages: ReadonlyArray<string>) 
 /** What Deno and Bun find in their projects. npm runs on Node. */
 const others = async (packed: string): Promise<string> => {
   const own = project("others")
-  await install(own, process.execPath, packed, "effect", "@effect/platform-node")
+  await install(own, process.execPath, packed, "effect")
   return path.join(own, "node_modules")
 }
 let installedForOthers: Promise<string> | undefined
@@ -205,21 +203,15 @@ const outcomes = async (own: string, { program }: Runtime, script: string) => {
   return Object.entries<string>(JSON.parse(stdout))
 }
 
-/** The installation on a Node, and the command alone, before it has what it needs. */
-const installs = async (own: string, { binary, hasCommand, program }: Runtime, packed: string): Promise<void> => {
+const installs = async (own: string, binary: string, packed: string): Promise<void> => {
   await install(own, binary, packed, "effect")
   await install(own, binary, "--engine-strict")
-  const needs = hasCommand
-    ? /^multiserver: .+: npm install @effect\/platform-node\n$/
-    : /^multiserver: the command needs Node 22\.19 .+\n$/
-  await expect("the command alone", run(own, program(main, "--version")), { code: /^1$/, stdout: /^$/, stderr: needs })
-  if (hasCommand) await install(own, binary, "@effect/platform-node", "--engine-strict")
 }
 
 const check = async (runtime: Runtime, packed: string): Promise<string> => {
-  const { hasCommand, isNode, name, program } = runtime
+  const { binary, isNode, name, program } = runtime
   const own = project(name)
-  if (isNode) await installs(own, runtime, packed)
+  if (isNode) await installs(own, binary, packed)
   else fs.symlinkSync(await forOthers(packed), path.join(own, "node_modules"))
   await expect("README's program", run(own, program("hello.mjs")), { stdout: /^net:\S+~shs:\S+ says hello\n$/ })
   const echoes = await outcomes(own, runtime, "echo.mjs")
@@ -228,13 +220,13 @@ const check = async (runtime: Runtime, packed: string): Promise<string> => {
   for (const [what, ending] of await outcomes(own, runtime, "differences.mjs")) {
     if (expected[what]?.test(ending) !== true) throw new Error(`${what} should end with ${expected[what]}: ${ending}`)
   }
-  if (hasCommand) await conversation(own, runtime)
+  await conversation(own, runtime)
   if (name === "bun") {
     const listening = ["listen", "wss://127.0.0.1:0", "--tls-key", "server.key", "--tls-cert", "server.crt"]
     const refused = { code: /^[1-9]/, stderr: /can't replace the certificate/ }
     await expect("the command over wss", run(own, program(main, ...listening)), refused)
   }
-  return `${echoes.length} stacks, ${hasCommand ? "the command" : "no command, and it says why"}`
+  return `${echoes.length} stacks, the command`
 }
 
 // -----------------------------------------------------------------------------
