@@ -14,11 +14,13 @@ const write = (folder: string, files: Iterable<readonly [name: string, text: str
   for (const [name, text] of files) fs.writeFileSync(new URL(name, place), text)
 }
 
+const line = (text: string): string => `${text}\n`
+
 write("man", await Effect.runPromise(Effect.provide(pages, Layer.provideMerge(Reporter.layer, NodeServices.layer))))
 
 /** By the names under which each shell looks for them. */
 write("completions", [
-  ["multiserver.bash", script(multiserver, "bash")],
-  ["_multiserver", script(multiserver, "zsh")],
-  ["multiserver.fish", script(multiserver, "fish")]
+  ["multiserver.bash", line(script(multiserver, "bash"))],
+  ["_multiserver", line(script(multiserver, "zsh"))],
+  ["multiserver.fish", line(script(multiserver, "fish"))]
 ])
