@@ -105,6 +105,7 @@ export interface ListenOptions {
 /**
  * Listens on addresses, for one Multiserver.
  *
+ * @internal
  * @category models
  * @since 0.1.0
  */
@@ -120,6 +121,7 @@ const interfacePoll = "5 seconds"
 /**
  * Makes the `listen` of one Multiserver. All its listeners share one admission, which lives as long as the scope.
  *
+ * @internal
  * @category constructors
  * @since 0.1.0
  */

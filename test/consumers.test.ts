@@ -6,6 +6,7 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { everyExport } from "./support/everyExport.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const project = fs.mkdtempSync(path.join(os.tmpdir(), "consumer-"))
@@ -34,6 +35,8 @@ beforeAll(async () => {
   }
   fs.writeFileSync(path.join(project, "package.json"), JSON.stringify({ type: "module" }))
   fs.writeFileSync(path.join(project, "main.ts"), program)
+  fs.writeFileSync(path.join(project, "exporting.ts"), exporting)
+  fs.writeFileSync(path.join(project, "every.ts"), everyExport(path.join(modules, "effect-multiserver")))
   fs.writeFileSync(path.join(project, "wrong.ts"), wrong)
 })
 
@@ -54,6 +57,40 @@ export const program: Effect.Effect<number, unknown> = Effect.gen(function* () {
 }).pipe(Effect.scoped, Effect.provide(Live))
 
 export const forTests = [Chaos.layer, Compliance.suite]
+`
+
+/** What a library on top of this one exports, with the types that the compiler infers. */
+const exporting = `
+import { Context, Effect, Layer, Result, Schema } from "effect"
+import * as Node from "effect-multiserver/node"
+import * as Transports from "effect-multiserver/Transport"
+
+const { Events, Limits, Multiserver, Net, NodeMultiserver, Policy, Shs, Stack, WebSocket } = Node
+
+export const Live = NodeMultiserver.layer({ authorize: ({ publicKey }) => Effect.succeed(publicKey.length > 0) })
+export const fromEnvironment = NodeMultiserver.layerConfig()
+export const pieces = [Net.layer(), WebSocket.layerSecure(), Shs.layer(), Events.layerLog, Policy.layerConfig]
+export const Own = Multiserver.layer(["net~shs", "ws~noise"]).pipe(Layer.provide(Net.layer()))
+export const Server = Multiserver.layerServer("memory:m", (peer) => peer.write(new Uint8Array(1)))
+export const limits = Limits.Limits
+
+export const dialed = Multiserver.dial("net:127.0.0.1:1~shs", { plan: "race", timeout: "1 second" })
+export const listening = Effect.map(Multiserver.listen("memory:m"), (listener) => ({ ...listener }))
+export const parts = Effect.map(dialed, ({ closed, peer, pull, remote, write }) => ({ closed, peer, pull, remote, write }))
+export const errors = Effect.map(Effect.flip(dialed), (error) => ({ error, reason: error.reason }))
+export const sections = Result.map(Node.Address.parse("memory:m"), ([address]) => address.transport)
+
+export const names = Stack.product(["net", "ws"], ["shs", "noise"])
+export const stack = (context: Context.Context<Node.Stack.Requires<"net~shs">>) => Stack.resolve(context, "net~shs")
+export const upgrade = (own: Node.Stack.Stack, address: Node.Address.Address) => Stack.upgrade(own, address, "inbound")
+
+export class OwnMultiserver extends Multiserver.Multiserver {}
+export class Refused extends Node.DialError.Refused {}
+export const ownTransport = Transports.Transport("own")
+export class Kept extends Schema.Class<Kept>("Kept")({ key: Node.Identity.PublicKey, at: Schema.Int }) {}
+export class Service extends Context.Service<Service>()("Service", { make: Effect.map(dialed, (own) => ({ own })) }) {
+  static readonly layer = Layer.effect(this, this.make).pipe(Layer.provide(Live))
+}
 `
 
 /** Each of these lacks a layer, and the compiler says which. */
@@ -78,7 +115,9 @@ const common = {
   lib: ["es2023", "dom"],
   types: ["node"],
   strict: true,
-  noEmit: true,
+  declaration: true,
+  emitDeclarationOnly: true,
+  outDir: "emitted",
   skipLibCheck: false
 }
 
@@ -96,8 +135,9 @@ describe("a project that depends on the package", () => {
     async ({ compiler, exactOptionalPropertyTypes, module }) => {
       const resolution = module === "nodenext" ? { module } : { module: "esnext", moduleResolution: "bundler" }
       const compilerOptions = { ...common, ...resolution, exactOptionalPropertyTypes }
+      const files = ["main.ts", "exporting.ts", "every.ts", "wrong.ts"]
       const file = path.join(project, `${compiler}-${module}-${exactOptionalPropertyTypes}.json`)
-      fs.writeFileSync(file, JSON.stringify({ compilerOptions, files: ["main.ts", "wrong.ts"] }))
+      fs.writeFileSync(file, JSON.stringify({ compilerOptions, files }))
       const tsc = path.join(root, "node_modules", compiler, "bin/tsc")
       const said = await run(process.execPath, tsc, "-p", file).catch(({ stdout }: { stdout: string }) => ({ stdout }))
       // In wrong.ts each program is an error, whose text names what is missing. In main.ts there is none.

@@ -208,7 +208,13 @@ export const config: Config.Config<Proxies> = Config.all({
 // choosing a proxy
 // -----------------------------------------------------------------------------
 
-interface Destination {
+/**
+ * A host, by name or IP, and its port.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Destination {
   readonly host: string
   readonly port: number
 }
@@ -305,6 +311,7 @@ const ownedBy = <E>(socket: net.Socket, effect: Effect.Effect<net.Socket, E>): E
 /**
  * Opens a socket that leads to a host through a proxy. If that fails, nothing is left open.
  *
+ * @internal
  * @category constructors
  * @since 0.1.0
  */

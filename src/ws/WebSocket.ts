@@ -6,6 +6,7 @@
  * stack `end` sends a Close, and this side still reads what the peer had sent before its own Close.
  */
 import type * as http from "node:http"
+import type * as https from "node:https"
 import { isIP, type Socket } from "node:net"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
@@ -29,7 +30,6 @@ import { timerMillis } from "../timerMillis.ts"
 import { readTexts, unreadable, variables } from "../variables.ts"
 import { dial } from "./dial.ts"
 import { type Proxies, proxyFor } from "./HttpProxy.ts"
-import type { Server } from "./httpServer.ts"
 import { listen, type Place } from "./listen.ts"
 import { nodeHttp } from "./nodeHttp.ts"
 import { isOrigin, type Origins } from "./origin.ts"
@@ -51,7 +51,7 @@ export interface Options {
    * A server of the application, to listen on. It has to be listening already, and is never closed. By default each
    * address gets a server of its own.
    */
-  readonly server?: Server
+  readonly server?: http.Server | https.Server
   /**
    * Answers plain HTTP requests on the servers that the layer makes. By default they get 426 Upgrade Required. If it
    * throws, the error is logged and the request answered with 500. It has to catch the errors of its callbacks and
