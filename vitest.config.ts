@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import "./test/support/groupBy.ts"
 
 const source = (file: string): string => fileURLToPath(new URL(`src/${file}`, import.meta.url))
 

@@ -94,14 +94,23 @@ describe("a ws that is flooded", () => {
       const socket = yield* raw(port)
       socket.resume()
       const connection = yield* Queue.take(arrived)
-      let pulses = 0
-      socket.on("data", (bytes) => {
-        for (const { opcode } of Wire.framesOf(bytes)) if (opcode === Wire.opcodes.ping) pulses++
-      })
-      const some = Buffer.concat(Array.from({ length: 500 }, () => frame(Wire.opcodes.pong, pattern(0))))
+      const heard: Array<Buffer> = []
+      socket.on("data", (bytes) => heard.push(bytes))
+      const some = Buffer.concat([
+        ...Array.from({ length: 500 }, () => frame(Wire.opcodes.pong, pattern(0))),
+        frame(Wire.opcodes.ping, pattern(1))
+      ])
+      const opcodes = () => Wire.framesOf(Buffer.concat(heard)).map(({ opcode }) => opcode)
       for (let i = 1; i <= 6; i++) {
         socket.write(some)
-        yield* until(() => pulses >= i)
+        // The pong says that all of these were read, and a ping after it that they are forgotten.
+        yield* until(() => {
+          const said = opcodes()
+          const pong = said.lastIndexOf(Wire.opcodes.pong)
+          return (
+            said.filter((each) => each === Wire.opcodes.pong).length === i && said.includes(Wire.opcodes.ping, pong)
+          )
+        })
       }
       socket.write(frame(binary, pattern(10)))
       assert.strictEqual((yield* connection.pull)[0].length, 10)
