@@ -122,7 +122,7 @@ const rows: ReadonlyArray<string> = [
   row<Transform.Transform<"noise">, Secure>()("Noise.layer()", "`Identity`, `Primitives`", Noise.layer(), true),
   row<Transform.Transform<"noauth">>()("Noauth.layer()", "nothing", Noauth.layer(), true),
   row<Transform.Transform<"deflate">>()("Deflate.layer()", "nothing", Deflate.layer(), true),
-  row<SocketServer.SocketServer, Multiserver.Multiserver>()(
+  row<SocketServer.SocketServer | MultiserverSocketServer.Listening, Multiserver.Multiserver>()(
     "MultiserverSocketServer.layer(target)",
     "`Multiserver`",
     MultiserverSocketServer.layer("memory:a"),

@@ -31,6 +31,17 @@ export class Accepted extends Context.Service<Accepted, Connection>()(
   "effect-multiserver/MultiserverSocketServer/Accepted"
 ) {}
 
+/**
+ * The listener under the server of `layer`. Its `addresses` can be dialed: they have the keys, which a socket address
+ * has not.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Listening extends Context.Service<Listening, Listener>()(
+  "effect-multiserver/MultiserverSocketServer/Listening (MultiserverSocketServer.layer gives it)"
+) {}
+
 const socketAddress = (address: Address): NetAddress.SocketAddress | undefined => {
   const { transport } = address
   switch (transport._tag) {
@@ -94,11 +105,31 @@ export const fromListener = (listener: Listener): SocketServer.SocketServer["Ser
 /**
  * Listens as long as the layer lives, with the same options as `Multiserver.listen`.
  *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Memory, Multiserver, MultiserverSocketServer } from "effect-multiserver"
+ *
+ * const Live = MultiserverSocketServer.layer("memory:calls").pipe(
+ *   Layer.provide(Multiserver.layer(["memory"])),
+ *   Layer.provide(Memory.layer())
+ * )
+ * const program = Effect.gen(function* () {
+ *   const { addresses } = yield* MultiserverSocketServer.Listening
+ *   console.log(addresses().join(";")) // memory:calls
+ * })
+ * await Effect.runPromise(Effect.provide(program, Live))
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (
   targets: Multiserver.Target,
   options?: ListenOptions
-): Layer.Layer<SocketServer.SocketServer, AddressError | ListenError, Multiserver.Multiserver> =>
-  Layer.effect(SocketServer.SocketServer, Effect.map(Multiserver.listen(targets, options), fromListener))
+): Layer.Layer<SocketServer.SocketServer | Listening, AddressError | ListenError, Multiserver.Multiserver> =>
+  Layer.effectContext(
+    Effect.map(Multiserver.listen(targets, options), (listener) =>
+      Context.make(SocketServer.SocketServer, fromListener(listener)).pipe(Context.add(Listening, listener))
+    )
+  )

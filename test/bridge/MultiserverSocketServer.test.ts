@@ -120,6 +120,20 @@ describe("a SocketServer", () => {
     }).pipe(Effect.provide(multiserver()))
   )
 
+  it.live("of a layer has the listener beside it, with the addresses that can be dialed", () =>
+    Effect.gen(function* () {
+      const server = yield* SocketServer.SocketServer
+      const listener = yield* MultiserverSocketServer.Listening
+      yield* Effect.forkScoped(server.run((socket) => Effect.scoped(echo(socket))))
+      const [address] = listener.addresses()
+      assert.match(String(address), /^memory:m~shs:./)
+      const connection = yield* Multiserver.dial(address as Address)
+      yield* connection.write(pattern(10))
+      yield* connection.end
+      assert.strictEqual((yield* readAll(connection)).length, 10)
+    }).pipe(Effect.provide(MultiserverSocketServer.layer("memory:m~shs")), Effect.provide(multiserver()))
+  )
+
   it.live("serves each connection, whose end a handler needs not catch", () =>
     Effect.gen(function* () {
       const server = yield* SocketServer.SocketServer
