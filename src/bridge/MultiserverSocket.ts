@@ -42,8 +42,9 @@ const toBytes = (chunk: Uint8Array | string): Uint8Array => (typeof chunk === "s
  * The peer's end is a `SocketCloseError` with the code 1000, a listener that stops is one with 1001. What breaks the
  * connection is a `SocketReadError` or a `SocketWriteError`, with the `ConnectionError` as its `reason.cause`; a dial
  * that fails is a `SocketOpenError`. When the reader's scope closes, the connection says goodbye after a success and
- * after these two closes, and is destroyed without a goodbye after any other failure or an interruption. Releasing the
- * writer half closes.
+ * after these two closes, and is destroyed without a goodbye after any other failure or an interruption. A view of an
+ * open connection is not destroyed by an interruption: its own scope ends it, because `RpcClient` interrupts its reader
+ * whenever it is left. Releasing the writer half closes.
  *
  * @category conversions
  * @since 0.1.0
@@ -73,7 +74,7 @@ export const toSocket = <E, R>(
           current = undefined
         }
         Deferred.doneUnsafe(own.closing, Effect.fail(closeError(1006)))
-        return Exit.isFailure(exit) ? destroy(connection) : Effect.void
+        return Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause) ? destroy(connection) : Effect.void
       })
       current = own
       connected.openUnsafe()

@@ -1,6 +1,7 @@
 /** docs/rpc.md: its program, with real peers. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -12,6 +13,7 @@ import * as TestClock from "effect/testing/TestClock"
 import * as Rpc from "../../examples/rpc.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
 import { DialError } from "../../src/DialError.ts"
+import * as Events from "../../src/Events.ts"
 import * as Identity from "../../src/Identity.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import * as Net from "../../src/net/Net.ts"
@@ -60,6 +62,20 @@ describe("docs/rpc.md", () => {
       assert.isTrue(Cause.isDone(yield* Effect.flip(bare.pull)))
       assert.strictEqual((yield* Effect.flip(WhoAmI()))._tag, "RpcClientError")
       assert.strictEqual((yield* Effect.flip(WhoAmI()))._tag, "RpcClientError")
+    })
+  )
+
+  it.live("a client whose scope closes after success says goodbye", () =>
+    Effect.gen(function* () {
+      const ended = yield* Deferred.make<string>()
+      const sink = (event: Events.Event) =>
+        event._tag === "Closed" && event.role === "listen" ? Deferred.succeed(ended, event.tag) : Effect.void
+      const server = yield* somebody().pipe(Effect.provide(Events.layer(sink)))
+      const addresses = yield* server.as(Rpc.serve("net:127.0.0.1:0~shs"))
+      const alice = yield* somebody()
+      const called = alice.as(Effect.flatMap(Rpc.connect(addresses), ({ WhoAmI }) => WhoAmI()))
+      assert.strictEqual(yield* Effect.scoped(called), alice.key)
+      assert.strictEqual(yield* Deferred.await(ended), "end")
     })
   )
 
