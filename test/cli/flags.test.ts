@@ -53,6 +53,15 @@ describe.concurrent("what is said", () => {
     })
   )
 
+  it.live("a flag without a value has its opposite", () =>
+    Effect.gen(function* () {
+      const { address } = yield* listenInside("net:127.0.0.1:0~shs", "--echo")
+      const flags = ["--no-race", "--no-recv-only", "--no-send-only", "--no-json", "--no-quiet", "--no-verbose"]
+      const { code, stdout } = yield* inside(["connect", ...flags, address], { input: "hello" })
+      assert.deepStrictEqual([code, String(stdout)], [0, "hello"])
+    })
+  )
+
   it.live("with --quiet, nothing but errors", () =>
     Effect.gen(function* () {
       const { address } = yield* listenInside("net:127.0.0.1:0~shs", "--echo")
