@@ -32,13 +32,12 @@ const addressOf = (listener: Run, protocol: string): Effect.Effect<string> =>
     ({ addresses = [] }) => addresses.find((each) => each.startsWith(protocol)) ?? ""
   )
 
-/** What an echo answers, and how the command that asks it ends. It may have to wait until a listener has started. */
+/** What an echo answers, and how the command that asks it ends. */
 const echoed = (address: string) => {
   const trusting = address.startsWith("wss") ? ["--tls-ca", tls("ca.crt")] : []
-  return Effect.map(
-    inside(["connect", "--json", "--timeout", "10m", ...trusting, address], { input: "hello" }),
-    ({ code, stdout }) => [String(stdout), code]
-  )
+  // The answer to a WebSocket's request may have to wait until the command has started.
+  const args = ["connect", "--json", "--timeout", "10m", ...trusting, address]
+  return Effect.map(inside(args, { input: "hello" }), ({ code, stdout }) => [String(stdout), code])
 }
 
 /** An inherited socket of each transport, with an address that names it. */

@@ -29,19 +29,27 @@ export interface Options {
 /** One run of the command. */
 export class Run extends Said {
   readonly child: ChildProcessWithoutNullStreams
+  private readonly isGroup: boolean
+  private hasClosed = false
 
   constructor(args: ReadonlyArray<string>, { cwd, env = {}, shell, unread = false }: Options) {
     super()
     const own = [process.execPath, command, ...args]
     const [program = "", ...rest] = shell === undefined ? own : ["sh", "-c", shell, "sh", ...own]
+    // A shell's processes are a group, so that all of them can be killed.
+    this.isGroup = shell !== undefined
     this.child = spawn(program, rest, {
+      detached: this.isGroup,
       ...(cwd === undefined ? {} : { cwd }),
       env: { PATH: process.env.PATH ?? "", ...patience, ...env }
     })
     this.child.stderr.on("data", (text) => this.said(String(text)))
     // A process that has ended reads no more.
     this.child.stdin.on("error", () => {})
-    this.child.on("close", (code, signal) => this.over(code ?? signal ?? "unknown"))
+    this.child.on("close", (code, signal) => {
+      this.hasClosed = true
+      this.over(code ?? signal ?? "unknown")
+    })
     if (!unread) this.collect()
   }
 
@@ -64,13 +72,21 @@ export class Run extends Said {
   kill(signal: NodeJS.Signals): Effect.Effect<void> {
     return Effect.sync(() => void this.child.kill(signal))
   }
+
+  /** Kills it with what it has started, which would keep its pipes open. */
+  readonly destroy: Effect.Effect<void> = Effect.suspend(() => {
+    const { pid } = this.child
+    if (!this.isGroup || this.hasClosed || pid === undefined) return this.kill("SIGKILL")
+    // The group may be gone at this moment.
+    return Effect.ignore(Effect.try(() => process.kill(-pid, "SIGKILL")))
+  })
 }
 
 /** Starts the command; it is killed with the scope when it hasn't ended. */
 export const start = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Run, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => new Run(args, options)),
-    (run) => Effect.andThen(run.kill("SIGKILL"), run.exit)
+    (run) => Effect.andThen(run.destroy, run.exit)
   )
 
 /** Runs the command to its end with this on stdin. */
