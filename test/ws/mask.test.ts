@@ -1,10 +1,15 @@
 /** Masks: by words as byte by byte, random, and what a dial sends with them. */
+import { execFileSync } from "node:child_process"
+import { createRequire } from "node:module"
 import * as net from "node:net"
-import { assert, describe, it } from "@effect/vitest"
+import { fileURLToPath } from "node:url"
+import { assert, describe, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { WebSocketServer } from "ws"
 import * as Multiserver from "../../src/Multiserver.ts"
+import { native, nativeFrom } from "../../src/ws/bufferutil.ts"
 import { applyMask, maskedFrame } from "../../src/ws/mask.ts"
+import { readsTypes } from "../support/nodes.ts"
 import { echo, pattern, sameBytes, served } from "../support/servers.ts"
 import { portOf } from "./plain.ts"
 import { multiserver } from "./support.ts"
@@ -17,7 +22,7 @@ const plainly = (bytes: Uint8Array, phase: number): Uint8Array =>
 
 describe("a mask", () => {
   it("is the one of the RFC, wherever it begins, and changes nothing beside", () => {
-    for (const length of [0, 1, 3, 64, 255, 256, 257, 258, 259, 1000, 4099]) {
+    for (const length of [0, 1, 3, 64, 255, 256, 257, 258, 259, 1000, 1023, 1024, 4099]) {
       for (let from = 0; from < 9; from++) {
         for (let phase = 0; phase < 4; phase++) {
           const whole = pattern(length + 20, length + 1)
@@ -57,6 +62,35 @@ describe("a mask", () => {
       const said = short < 126 ? short : short === 126 ? frame.readUInt16BE(2) : Number(frame.readBigUInt64BE(2))
       assert.strictEqual(said, length)
     }
+  })
+})
+
+describe("bufferutil", () => {
+  const installed = createRequire(import.meta.url)("bufferutil")
+
+  it("is used where it is installed, for what is long", () => {
+    assert.strictEqual(native, installed)
+    const unmask = vi.spyOn(installed, "unmask")
+    const bytes = new Uint8Array(nativeFrom)
+    applyMask(bytes, 1, nativeFrom, key)
+    assert.strictEqual(unmask.mock.calls.length, 0)
+    applyMask(bytes, 0, nativeFrom, key)
+    assert.strictEqual(unmask.mock.calls.length, 1)
+    unmask.mockRestore()
+  })
+
+  it("is left alone with the switch of ws, and where it is but JavaScript", () => {
+    const file = fileURLToPath(new URL("../../src/ws/bufferutil.ts", import.meta.url))
+    const found = (env: NodeJS.ProcessEnv, before: string) =>
+      execFileSync(
+        readsTypes,
+        ["--input-type=module", "-e", `${before}; console.log(typeof (await import(${JSON.stringify(file)})).native)`],
+        { encoding: "utf8", env: { ...process.env, ...env } }
+      ).trim()
+    const noBinary = 'process.dlopen = () => { throw new Error("no binary") }'
+    assert.strictEqual(found({}, ""), "object")
+    assert.strictEqual(found({ WS_NO_BUFFER_UTIL: "1" }, ""), "undefined")
+    assert.strictEqual(found({}, noBinary), "undefined")
   })
 })
 
