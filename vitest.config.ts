@@ -15,7 +15,7 @@ export default defineConfig({
     ]
   },
   test: {
-    include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
+    include: ["test/**/*.test.ts", "examples/**/*.test.ts", "bench/*.test.mjs"],
     // A process runs one file after another: to start it and to load Effect costs more than the tests of many a file.
     isolate: false,
     // Many tests wait for processes of theirs, so that one file more than there are cores keeps these busy.

@@ -1,12 +1,10 @@
 /** The processes of one cell of a table. */
 import { fork } from "node:child_process"
-import { fileURLToPath } from "node:url"
-
-const modules = fileURLToPath(new URL("node_modules", import.meta.url))
+import { find } from "./peers/registry.mjs"
+import { tests } from "./suite.mjs"
 
 const spawn = (row) => {
-  // Only a row that asks for bufferutil finds it.
-  const buffers = row.bufferutil ? { NODE_PATH: modules } : { WS_NO_BUFFER_UTIL: "1" }
+  const buffers = row.bufferutil ? {} : { WS_NO_BUFFER_UTIL: "1" }
   const root = row.root === undefined ? {} : { BENCH_ROOT: row.root }
   const child = fork(new URL("child.mjs", import.meta.url), {
     execArgv: row.flags,
@@ -54,10 +52,17 @@ const within = async (children, seconds, use) => {
   }
 }
 
-const patience = 60
+const patience = 120
 
-/** A server and a client of one peer. */
-export const pair = (row, use) => within([spawn(row), spawn(row)], patience, use)
-
-/** One process. */
-export const single = (row, use) => within([spawn(row)], patience, use)
+/** The figures of a cell with so many CPU seconds of work: of a server and a client of one peer, or of one process. */
+export const measureFor =
+  (seconds) =>
+  ({ peer, test }) => {
+    const row = find(peer)
+    const { alone, run } = tests[test]
+    return alone
+      ? within([spawn(row)], patience, (child) => run(child, { peer, seconds }))
+      : within([spawn(row), spawn(row)], patience, (server, client) =>
+          run(server, client, { seconds, waits: row.waits })
+        )
+  }

@@ -1,48 +1,58 @@
 /**
- * `npm run bench`: everything, about 14 minutes. `npm run bench:quick`: what the gates need, under 90 seconds. Or a
- * choice:
+ * `npm run bench`: everything, at most 20 minutes on two quiet cores. `npm run bench:quick`: the gates but for the slow
+ * ones, some eight minutes. Or a choice, of gates by their names, or of rows:
  *
+ *     node bench/main.mjs --gates "ws~shs"
  *     node bench/main.mjs --tests bulk64k,ping --peers net,ours,ours@/path/of/another/checkout --reps 3 --seconds 2
  */
 import { execFileSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { cpus } from "node:os"
 import { parseArgs } from "node:util"
+import { measureFor } from "./cell.mjs"
 import { latest, writeChart } from "./chart.mjs"
-import { judge } from "./gates.mjs"
-import { find, rowOf } from "./peers/registry.mjs"
-import { run } from "./run.mjs"
+import { exitCodeOf, gates, judge } from "./gates.mjs"
+import { choice, field, matches } from "./plan.mjs"
+import { collect, comparisons, medians, run } from "./run.mjs"
 import { installPeers } from "./setup.mjs"
 import { snapshot } from "./snapshot.mjs"
+import { fewest } from "./statistics.mjs"
 import { tests } from "./suite.mjs"
 import { gateTable, pairedTable, table } from "./tables.mjs"
 
 const { values: flags } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
+    gates: { type: "string" },
     tests: { type: "string" },
     peers: { type: "string" },
     reps: { type: "string" },
     seconds: { type: "string" },
+    longer: { type: "string" },
     out: { type: "string" }
   }
 })
 
 const list = (text) => text?.split(",")
+const number = (text, otherwise) => (text === undefined ? otherwise : Number(text))
 
-/** Which peers each test is run with. Those that were asked for are in each test, but for what runs in one process. */
-const choose = () => {
-  const chosen = list(flags.tests) ?? Object.keys(tests).filter((test) => !flags.quick || tests[test].quick)
-  const unknown = chosen.filter((test) => tests[test] === undefined)
-  if (unknown.length > 0) throw new Error(`no test ${unknown}; there are ${Object.keys(tests).join(", ")}`)
-  const asked = list(flags.peers)
-  asked?.forEach(find)
-  const peersOf = ({ alone, peers, quick }) => {
-    if (asked === undefined) return flags.quick ? (quick ?? peers) : peers
-    if (!alone) return asked
-    return [...peers.filter((peer) => peer === "libsodium"), ...asked.filter((peer) => peers.includes(rowOf(peer)))]
+const rows = flags.tests !== undefined || flags.peers !== undefined
+const everything = !rows && !flags.quick && flags.gates === undefined
+const repetitions = number(flags.reps, rows ? 3 : everything ? 2 : fewest)
+/** How many CPU seconds of work a cell measures, and for how many seconds all that is not clear is measured longer. */
+const seconds = number(flags.seconds, flags.quick ? 0.8 : 1)
+const longer = number(flags.longer, flags.quick ? 60 : 120)
+
+/** Everything: the gates, and besides them the peers of the tables. */
+const planned = () => {
+  if (rows) return choice(tests, { names: list(flags.tests), peers: list(flags.peers), repetitions })
+  if (everything) {
+    const gated = matches(gates)
+    return [...gated, ...field(tests, gated, repetitions)]
   }
-  return Object.fromEntries(chosen.map((test) => [test, peersOf(tests[test])]))
+  const chosen = gates.filter(({ name, slow }) => name.includes(flags.gates ?? "") && !(flags.quick && slow))
+  if (chosen.length === 0) throw new Error(`no gate has ${flags.gates} in its name`)
+  return matches(chosen, repetitions)
 }
 
 const git = (...args) => {
@@ -70,40 +80,39 @@ const say = (text, keep = false) => {
 /** Five digits say more than a measurement knows. */
 const short = (_key, value) => (typeof value === "number" ? Number(value.toPrecision(5)) : value)
 
+const series = planned()
 installPeers()
 process.env.BENCH_ROOT ??= snapshot()
 const source = commit()
 const began = Date.now()
-const repetitions = Number(flags.reps ?? (flags.quick ? 2 : 3))
-const seconds = Number(flags.seconds ?? (flags.quick ? 0.5 : 0.6))
-const { median, paired, raw } = await run(choose(), { repetitions, seconds, say })
+await run(series, { measure: measureFor(seconds), say, seconds: longer })
 say("")
 
+const raw = collect(series, tests)
+const middle = medians(raw)
+const paired = comparisons(series)
+const judged = judge(series, middle)
 const result = {
   node: process.version,
   cpu: `${cpus().length} x ${cpus()[0].model.trim()}`,
   date: new Date(began).toISOString(),
+  minutes: (Date.now() - began) / 60_000,
   commit: source,
-  flags: { ...flags, repetitions, seconds },
-  raw,
-  median,
-  ...(paired.length > 0 ? { paired } : {})
+  flags: { ...flags, repetitions, seconds, longer },
+  gates: judged.map(({ gate: { aim, least, most, name }, ...found }) => ({ name, least, most, aim, ...found })),
+  median: middle,
+  ...(paired.length > 0 ? { paired } : {}),
+  raw
 }
-// A choice of tests answers the question that it was made for; only the whole of them is judged, and only all of them
-// published.
-const whole = flags.tests === undefined && flags.peers === undefined
-const everything = whole && !flags.quick
+// Only a run of everything is published.
 const own = new URL(`results/${result.date.replaceAll(":", "-")}.json`, import.meta.url)
-writeFileSync(flags.out ?? (everything ? latest : own), `${JSON.stringify(result, short, 2)}\n`)
-if (everything) writeChart(result)
+const written = `${JSON.stringify(result, short, 2)}\n`
+writeFileSync(flags.out ?? (everything ? latest : own), written)
+if (everything && flags.out === undefined) writeChart(JSON.parse(written))
 
-console.log(`Node ${result.node}, ${result.cpu}, ${result.commit}: medians of ${repetitions} x ${seconds} s\n`)
-for (const [test, peers] of Object.entries(median))
-  if (Object.keys(peers).length > 0) console.log(`${table(test, peers)}\n`)
+console.log(`Node ${result.node}, ${result.cpu}, ${result.commit}: medians, cells of ${seconds} CPU s\n`)
+for (const [test, peers] of Object.entries(middle)) console.log(`${table(test, peers)}\n`)
 if (paired.length > 0) console.log(`${pairedTable(paired)}\n`)
-
-const judged = judge(raw, flags.quick)
-const shown = whole ? judged : judged.filter(({ value }) => value !== undefined)
-if (shown.length > 0) console.log(`${gateTable(shown)}\n`)
+if (judged.length > 0) console.log(`${gateTable(judged)}\n`)
 console.log(`${Math.round((Date.now() - began) / 1000)} s`)
-if (whole && judged.some(({ failed }) => failed)) process.exitCode = 1
+process.exitCode = exitCodeOf(judged)

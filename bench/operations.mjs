@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { setTimeout } from "node:timers/promises"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
+import { cpuSeconds } from "./measure.mjs"
 
 /** Counts what arrives and tells when an amount is there. */
 const meter = () => {
@@ -99,10 +100,7 @@ export const operations = (peer) => {
     /** Resolves when so many more bytes have arrived. */
     expect: ({ bytes }) => expect(bytes),
     pump: ({ size, count, connection = 0 }) => connections[connection].pump(Buffer.alloc(size, 1), count),
-    cpu: () => {
-      const { user, system } = process.cpuUsage()
-      return user + system
-    },
+    cpu: cpuSeconds,
     ping: async ({ target, size, count }) => {
       const samples = []
       // A new one each time: it has one reader.
@@ -116,7 +114,7 @@ export const operations = (peer) => {
       await (peer.ping ?? pingPong)(connection, Buffer.alloc(size, 1), count, lap)
       connection.close()
       samples.sort((a, b) => a - b)
-      return { p50: percentile(samples, 0.5), p99: percentile(samples, 0.99) }
+      return { p50: percentile(samples, 0.5), p90: percentile(samples, 0.9), p99: percentile(samples, 0.99) }
     },
     dials: ({ target, count, concurrency }) => {
       const byte = Buffer.alloc(1, 1)
@@ -125,9 +123,10 @@ export const operations = (peer) => {
         : peer.dials(target, byte, count, concurrency)
     },
     /** The only place where garbage is collected on demand: never between two readings of the CPU clock. */
-    rss: async () => {
+    memory: async () => {
       await collectGarbage()
-      return process.memoryUsage.rss()
+      const { heapUsed, rss } = process.memoryUsage()
+      return { heap: heapUsed, rss }
     },
     /** One message to every connection in one tick. Linux counts the peak of memory from here. */
     fan: async ({ size }) => {

@@ -37,8 +37,8 @@ import { fileURLToPath, pathToFileURL } from "node:url"
 import { parseArgs, promisify } from "node:util"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { median } from "./measure.mjs"
 import { snapshot } from "./snapshot.mjs"
+import { median } from "./statistics.mjs"
 import { layout } from "./tables.mjs"
 
 const { values: flags } = parseArgs({

@@ -1,4 +1,4 @@
-/** The tests, and which peers each is for: `quick` are those that the gates need. */
+/** The tests, and the peers in their tables. What the gates need is measured besides (`plan.mjs`). */
 import { bound } from "./tests/bound.mjs"
 import { bulk, echo } from "./tests/bulk.mjs"
 import { decode } from "./tests/decode.mjs"
@@ -9,48 +9,28 @@ import { handshake } from "./tests/handshake.mjs"
 import { idle } from "./tests/idle.mjs"
 import { ping } from "./tests/ping.mjs"
 
-const usual = ["net", "tls-aes128", "ms", "ms-nodelay", "ours"]
-const withChacha = ["net", "tls-aes128", "tls-chacha20", "ms", "ms-nodelay", "ours"]
-const optional = ["ours-noise", "ours-ws", "ms-ws", "effect-socket", "libp2p", "hyperswarm"]
-const ballasts = ["ours-borrowed", "ours-ballast", "ours-borrowed-ballast"]
-const gated = ["net", "ms-nodelay", "ours"]
+const plain = ["net", "effect-socket"]
+const others = ["tls-aes128", "tls-chacha20", "ms", "ms-nodelay", "hyperswarm", "libp2p"]
+const own = ["ours", "ours-noise"]
+const overWs = ["ws", "ms-ws", "ours-ws"]
+const withBufferutil = ["ws-bufferutil", "ms-ws-bufferutil", "ours-ws-bufferutil"]
+const variants = ["ours-borrowed", "ours-ballast", "ours-borrowed-ballast"]
+/** libp2p fails with many dials at once. */
+const dialing = [...plain, "tls-mutual", "ms", "ms-nodelay", "hyperswarm", ...own, ...overWs]
 
-/**
- * `once`: too long to repeat. `times`: as often in each repetition, what neighbours disturb most. `longer`: times the
- * seconds of others. `alone`: in one process.
- */
+/** `once`: too long to repeat where no gate asks for it. `alone`: in one process. */
 export const tests = {
-  bulk64k: {
-    run: bulk(2 ** 16),
-    peers: [
-      ...withChacha,
-      ...ballasts,
-      "ours-semi1",
-      "ours-noise-borrowed",
-      ...optional,
-      "ours-ws-bufferutil",
-      "ms-ws-bufferutil"
-    ],
-    quick: [...gated, "ours-borrowed", "ours-borrowed-ballast", "ours-ws", "ms-ws"]
-  },
-  bound: { alone: true, run: bound, peers: ["libsodium", "libsodium-noise"], quick: ["libsodium"] },
-  bulk4k: { run: bulk(2 ** 12), peers: [...withChacha, ...optional] },
-  bulk100: { run: bulk(100), peers: [...usual, ...optional], quick: gated },
-  echo: { run: echo(2 ** 16), peers: [...usual, ...optional] },
-  ping: { times: 2, run: ping, peers: [...usual, ...optional], quick: ["net", "ours"] },
-  dials: { run: dials(1), peers: [...usual, "tls-mutual", ...optional], quick: ["ms", "ours"] },
-  dials64: {
-    run: dials(64),
-    peers: [...usual, "tls-mutual", ...optional.filter((peer) => peer !== "libp2p")],
-    quick: ["ms-nodelay", "tls-mutual", "ours"]
-  },
-  // As bulk64k and dials64, but one beside the other, often and long: within a minute a machine changes by more than
-  // what is asked here.
-  noise64k: { times: 3, longer: 4, run: bulk(2 ** 16), peers: ["tls-chacha20", "ours", "ours-noise"] },
-  noiseDials64: { times: 3, run: dials(64), peers: ["ours", "ours-noise"] },
-  handshake: { alone: true, run: handshake, peers: ["ours"], quick: ["ours"] },
-  idle1000: { once: true, run: idle(1000), peers: [...usual, ...optional.filter((peer) => peer !== "libp2p")] },
-  idle5000: { once: true, run: idle(5000), peers: ["net", "ms", "ours"], quick: ["ms", "ours"] },
+  bulk64k: { run: bulk(2 ** 16), peers: [...plain, ...others, ...own, ...variants, ...overWs, ...withBufferutil] },
+  bound: { alone: true, run: bound, peers: ["libsodium", "libsodium-noise"] },
+  bulk4k: { run: bulk(2 ** 12), peers: ["net", "tls-aes128", "ms-nodelay", "hyperswarm", ...own] },
+  bulk100: { run: bulk(100), peers: ["net", ...others, ...own, "ms-ws", "ours-ws"] },
+  echo: { run: echo(2 ** 16), peers: ["net", ...others, ...own, "ms-ws", "ours-ws"] },
+  ping: { run: ping, peers: [...plain, ...others, ...own, ...overWs] },
+  dials: { run: dials(1), peers: [...dialing, "libp2p"] },
+  dials64: { run: dials(64), peers: dialing },
+  handshake: { alone: true, run: handshake, peers: ["ours"] },
+  idle1000: { once: true, run: idle(1000), peers: dialing.filter((peer) => peer !== "ms") },
+  idle5000: { once: true, run: idle(5000), peers: ["net", "ms-nodelay", "ours"] },
   fan: { run: fan, peers: ["net", "ms-nodelay", "ours"] },
   decode: { alone: true, run: decode, peers: ["multiserver", "ours"] },
   growDials: { once: true, run: growingDials, peers: ["net", "ours"] },

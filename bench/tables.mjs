@@ -1,6 +1,6 @@
 /** The figures as text. */
-import { median } from "./measure.mjs"
 import { titles } from "./peers/registry.mjs"
+import { interval } from "./statistics.mjs"
 
 const columns = {
   mbPerSecond: ["MB/s", 0],
@@ -9,6 +9,7 @@ const columns = {
   clientCpuPerGib: ["client", 2],
   serverCpuPerGib: ["server", 2],
   p50: ["p50 us", 1],
+  p90: ["p90 us", 1],
   p99: ["p99 us", 0],
   perSecond: ["dials/s", 0],
   cpuMicros: ["CPU us/dial", 0],
@@ -17,11 +18,18 @@ const columns = {
   kib: ["KiB/connection", 1],
   clientKib: ["client", 1],
   serverKib: ["server", 1],
+  heapKib: ["heap KiB", 1],
+  clientHeapKib: ["client", 1],
+  serverHeapKib: ["server", 1],
   primitivesMicros: ["primitives us", 0],
   machineMicros: ["ours us", 0],
   perCpuSecond: ["addresses/s", 0],
   milliseconds: ["ms", 1],
   peakMib: ["peak MiB", 1],
+  cpuMicrosAt8: ["8 at once, CPU us/dial", 0],
+  cpuMicrosAt512: ["512 at once", 0],
+  cpuPerGibAt16MiB: ["of 16 MiB, CPU s/GiB", 2],
+  cpuPerGibAt4096MiB: ["of 4 GiB", 2],
   growth: ["growth", 2]
 }
 
@@ -53,28 +61,43 @@ export const table = (test, medians) => {
   return layout([[test, ...known.map(([name]) => name)], ...lines])
 }
 
-/** The gates: value, limit, aim, floor, verdict. */
+/** A ratio with two digits, a count with thousands. */
+const shown = (value) => format(value, value < 1000 ? 2 : 0)
+
+const limitOf = ({ least, most }) => (most === undefined ? `>= ${shown(least)}` : `<= ${shown(most)}`)
+
+/** The gates as rows of the table of docs/performance.md. A star: not in a quick run. */
+export const promiseRows = (gates) =>
+  gates.map((gate) => `| ${gate.name}${gate.slow ? " *" : ""} | ${limitOf(gate)} | ${shown(gate.aim)} |`)
+
+/** The gates: the median with its interval, how many pairs it is of, limit, aim, floor and verdict. */
 export const gateTable = (judged) =>
   layout([
-    ["ratio, in this run", "value", "limit", "aim", "floor", ""],
-    ...judged.map(({ floor, gate, value, verdict }) => [
+    ["promise, in this run", "median", "95 %", "pairs", "limit", "aim", "floor", ""],
+    ...judged.map(({ floor, gate, high, low, median, values, verdict }) => [
       gate.name,
-      value === undefined ? "-" : value.toFixed(2),
-      gate.most === undefined ? `>= ${gate.least}` : `<= ${gate.most}`,
-      String(gate.aim),
-      floor === undefined ? "" : floor.toFixed(2),
+      median === undefined ? "-" : shown(median),
+      median === undefined ? "-" : `${shown(low)} to ${shown(high)}`,
+      String(values.length),
+      limitOf(gate),
+      shown(gate.aim),
+      floor === undefined ? "" : shown(floor),
       verdict
     ])
   ])
 
-/** Two builds: the median of the ratios of each pair of neighbouring cells, and how far apart these are. */
+/** Two builds: the median of the ratios of the rounds, with its interval. */
 export const pairedTable = (paired) =>
   layout([
-    ["this build / another, paired", "figure", "median", "least", "most", "pairs"],
-    ...paired.map(({ figure, peer, ratios, test }) => [
-      `${test} ${peer}`,
-      columns[figure]?.[0] ?? figure,
-      ...[median(ratios), Math.min(...ratios), Math.max(...ratios)].map((ratio) => ratio.toFixed(3)),
-      String(ratios.length)
-    ])
+    ["this build / another, paired", "figure", "median", "95 %", "pairs"],
+    ...paired.map(({ figure, peer, ratios, test }) => {
+      const { high, low, median } = interval(ratios)
+      return [
+        `${test} ${peer}`,
+        columns[figure]?.[0] ?? figure,
+        median.toFixed(3),
+        `${low.toFixed(3)} to ${high.toFixed(3)}`,
+        String(ratios.length)
+      ]
+    })
   ])

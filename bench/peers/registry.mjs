@@ -6,7 +6,8 @@
  *     connection    -> { pump(chunk, count), read(onBytes), send(chunk), close() }
  *
  * each in the peer's own idiom. `mode` is what the server does with what arrives: `sink` counts it, `echo` writes it
- * back.
+ * back. Rows with `bufferutil` have this package, and no others. A row that `waits` spends most of its time on that: it
+ * sets no TCP_NODELAY.
  */
 const ballast = { BALLAST: "100" }
 
@@ -15,17 +16,17 @@ const rows = {
   "tls-aes128": { module: "tls", options: { ciphers: "TLS_AES_128_GCM_SHA256" } },
   "tls-chacha20": { module: "tls", options: { ciphers: "TLS_CHACHA20_POLY1305_SHA256" } },
   "tls-mutual": { module: "tls", options: { ciphers: "TLS_AES_128_GCM_SHA256", mutual: true } },
-  ms: { module: "multiserver" },
+  ms: { module: "multiserver", waits: true },
   "ms-nodelay": { module: "multiserver", options: { nodelay: true } },
   "ms-ws": { module: "multiserver", options: { transport: "ws" } },
   "ms-ws-bufferutil": { module: "multiserver", options: { transport: "ws" }, bufferutil: true },
+  ws: { module: "ws" },
+  "ws-bufferutil": { module: "ws", bufferutil: true },
   ours: { module: "ours" },
   "ours-borrowed": { module: "ours", options: { borrowed: true } },
   "ours-ballast": { module: "ours", env: ballast },
   "ours-borrowed-ballast": { module: "ours", options: { borrowed: true }, env: ballast },
-  "ours-semi1": { module: "ours", flags: ["--max-semi-space-size=1"] },
   "ours-noise": { module: "ours", options: { stack: "net~noise" } },
-  "ours-noise-borrowed": { module: "ours", options: { stack: "net~noise", borrowed: true } },
   "ours-ws": { module: "ours", options: { stack: "ws~shs" } },
   "ours-ws-bufferutil": { module: "ours", options: { stack: "ws~shs" }, bufferutil: true },
   "effect-socket": { module: "effectSocket" },
@@ -46,13 +47,13 @@ export const titles = {
   "ms-nodelay": "multiserver net~shs, nodelay forced",
   "ms-ws": "multiserver ws~shs",
   "ms-ws-bufferutil": "multiserver ws~shs, bufferutil",
+  ws: "ws, plain",
+  "ws-bufferutil": "ws, plain, bufferutil",
   ours: "effect-multiserver net~shs",
   "ours-borrowed": "effect-multiserver, borrowed reads",
   "ours-ballast": "effect-multiserver, 100 MB live heap",
   "ours-borrowed-ballast": "effect-multiserver, borrowed reads, 100 MB live heap",
-  "ours-semi1": "effect-multiserver, --max-semi-space-size=1",
   "ours-noise": "effect-multiserver net~noise",
-  "ours-noise-borrowed": "effect-multiserver net~noise, borrowed reads",
   "ours-ws": "effect-multiserver ws~shs",
   "ours-ws-bufferutil": "effect-multiserver ws~shs, bufferutil",
   "effect-socket": "Effect NodeSocket, plain",
@@ -71,5 +72,5 @@ export const find = (name) => {
   const [row, root] = name.split("@")
   const found = rows[row]
   if (found === undefined) throw new Error(`no peer ${row}; there are ${Object.keys(rows).join(", ")}`)
-  return { options: {}, env: {}, flags: [], bufferutil: false, ...found, root }
+  return { options: {}, env: {}, flags: [], bufferutil: false, waits: false, ...found, root }
 }

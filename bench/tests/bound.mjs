@@ -1,5 +1,5 @@
 /** What libsodium needs for the frames of bulk: 64 KiB sealed and opened in one process, and nothing else done. */
-import { gibibyte } from "../measure.mjs"
+import { cpuSeconds, gibibyte } from "../measure.mjs"
 import { require } from "../ours.mjs"
 import { rowOf } from "../peers/registry.mjs"
 
@@ -54,13 +54,13 @@ export const alone = ({ kind, seconds }) => {
   const round = kinds[kind](require("sodium-native"))
   const until = (end) => {
     let rounds = 0
-    while (performance.now() < end) for (let i = 0; i < 100; i++, rounds++) round()
+    while (cpuSeconds() < end) for (let i = 0; i < 100; i++, rounds++) round()
     return rounds
   }
-  until(performance.now() + seconds * 300)
-  const before = process.cpuUsage()
-  const rounds = until(performance.now() + seconds * 1000)
-  const { system, user } = process.cpuUsage(before)
+  until(cpuSeconds() + seconds * 0.3)
+  const before = cpuSeconds()
+  const rounds = until(before + seconds)
+  const spent = cpuSeconds() - before
   const gib = (rounds * size) / gibibyte
-  return { cpuPerGib: (user + system) / 1e6 / gib, mbPerSecond: (gib * gibibyte) / (user + system) }
+  return { cpuPerGib: spent / gib, mbPerSecond: (gib * gibibyte) / 1e6 / spent }
 }

@@ -1,17 +1,17 @@
 /**
  * One way, as fast as it goes: the server acknowledges by counting bytes. `echo`: back again, and the client counts.
  */
-import { calibrate, gibibyte, timed } from "../measure.mjs"
+import { calibrate, costOf, gibibyte, timed } from "../measure.mjs"
 
 const transfer =
   (size, echo) =>
-  async (server, client, { seconds }) => {
+  async (server, client, { seconds, waits }) => {
     const target = await server.do("listen", { mode: echo ? "echo" : "sink" })
     await client.do("dial", { target, read: echo })
     const receiver = echo ? client : server
     const send = (count) =>
       Promise.all([receiver.do("expect", { bytes: count * size }), client.do("pump", { size, count })])
-    const count = await calibrate(send, seconds, Math.max(16, Math.ceil(2 ** 18 / size)))
+    const count = await calibrate(costOf(server, client, waits, send), seconds, Math.max(16, Math.ceil(2 ** 18 / size)))
     // The first such run grows V8's young generation, once in the life of a process: page faults that are not the
     // peer's.
     await send(count)

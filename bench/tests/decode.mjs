@@ -1,4 +1,5 @@
 /** Addresses decoded on one core, beside multiserver's own parsing. */
+import { cpuSeconds, warmUp } from "../measure.mjs"
 import { effect, own } from "../ours.mjs"
 import { rowOf } from "../peers/registry.mjs"
 
@@ -41,12 +42,11 @@ export const alone = async ({ peer, seconds }) => {
   for (const text of typical) if (!accepts(text)) throw new Error(`${peer} does not read ${text}`)
   const until = (end) => {
     let rounds = 0
-    while (performance.now() < end) for (let i = 0; i < 10; i++, rounds++) for (const text of typical) accepts(text)
+    while (cpuSeconds() < end) for (let i = 0; i < 10; i++, rounds++) for (const text of typical) accepts(text)
     return rounds * typical.length
   }
-  until(performance.now() + seconds * 500)
-  const before = process.cpuUsage()
-  const decoded = until(performance.now() + seconds * 1000)
-  const { system, user } = process.cpuUsage(before)
-  return { perCpuSecond: decoded / ((user + system) / 1e6) }
+  until(cpuSeconds() + warmUp)
+  const before = cpuSeconds()
+  const decoded = until(before + seconds)
+  return { perCpuSecond: decoded / (cpuSeconds() - before) }
 }

@@ -3,6 +3,7 @@
  * needs, called bare. Both know each other's keys already, as peers that meet again do. The two take turns, so that
  * they have the same machine.
  */
+import { cpuSeconds, warmUp } from "../measure.mjs"
 import { effect, own, require } from "../ours.mjs"
 
 export const handshake = (child, { seconds }) => child.do("alone", { path: import.meta.url, seconds })
@@ -86,18 +87,17 @@ export const alone = async ({ seconds }) => {
   const slice = 100
   const turns = (end, count) => {
     let rounds = 0
-    for (; performance.now() < end; rounds++) {
+    for (; cpuSeconds() < end; rounds++) {
       for (const [i, run] of sides.entries()) {
-        const before = process.cpuUsage()
+        const before = cpuSeconds()
         for (let n = 0; n < slice; n++) run()
-        const { system, user } = process.cpuUsage(before)
-        if (count) cpu[i] += system + user
+        if (count) cpu[i] += cpuSeconds() - before
       }
     }
     return rounds * slice
   }
-  turns(performance.now() + seconds * 300, false)
-  const handshakes = turns(performance.now() + seconds * 1000, true)
-  const [primitivesMicros, machineMicros] = cpu.map((micros) => micros / handshakes)
+  turns(cpuSeconds() + warmUp, false)
+  const handshakes = turns(cpuSeconds() + seconds, true)
+  const [primitivesMicros, machineMicros] = cpu.map((spent) => (spent / handshakes) * 1e6)
   return { primitivesMicros, machineMicros }
 }
