@@ -18,8 +18,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts", "examples/**/*.test.ts", "bench/*.test.mjs"],
     // A process runs one file after another: to start it and to load Effect costs more than the tests of many a file.
     isolate: false,
-    // Many tests wait for processes of theirs, so that one file more than there are cores keeps these busy.
-    maxWorkers: availableParallelism() + 1,
+    // Many tests wait for processes of theirs, so that two files more than there are cores keep these busy.
+    maxWorkers: availableParallelism() + 2,
     // Bounds for what hangs. Nothing is decided by them on a machine that is busy with something else.
     testTimeout: 300_000,
     hookTimeout: 300_000,

@@ -16,7 +16,11 @@ export const bundle = async (name: string, programs: Readonly<Record<string, URL
       emptyOutDir: true,
       rolldownOptions: {
         input: Object.fromEntries(Object.entries(programs).map(([name, url]) => [name, fileURLToPath(url)])),
-        output: { entryFileNames: "[name].mjs", chunkFileNames: "[name].mjs" }
+        output: {
+          entryFileNames: "[name].mjs",
+          chunkFileNames: "[name].mjs",
+          minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } }
+        }
       }
     }
   })
