@@ -34,6 +34,7 @@ import { listen, type Place } from "./listen.ts"
 import { nodeHttp } from "./nodeHttp.ts"
 import { isOrigin, type Origins } from "./origin.ts"
 import { defaultMaxMessage } from "./portSocket.ts"
+import { Pulses } from "./pulses.ts"
 import { type Credentials, LiveCredentials, type Pem } from "./tls.ts"
 import type { WsPort } from "./wsPort.ts"
 
@@ -176,7 +177,7 @@ const define = <S extends Section>(
     nodeHttp.validateHeaderName(name)
     nodeHttp.validateHeaderValue(name, Redacted.isRedacted(value) ? Redacted.value(value) : value)
   }
-  const common = { maxMessage, pingMillis: Duration.toMillis(options.ping ?? "30 seconds") }
+  const common = { maxMessage, pulses: new Pulses(Duration.toMillis(options.ping ?? "30 seconds")) }
   const { upgradeTimeout } = options
   const ca = secure?.ca === undefined ? undefined : [secure.ca].flat()
   const dialing = {

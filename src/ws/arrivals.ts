@@ -110,6 +110,8 @@ export class Arrivals {
     const arrival = own && this.arrivals.get(own)
     if (own === undefined || arrival === undefined || arrival.refused) return undefined
     this.arrivals.delete(own)
+    const name = nameOf(socket)
+    if (this.last.get(name) === own) this.last.delete(name)
     return arrival.arriving
   }
 }

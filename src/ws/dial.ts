@@ -1,4 +1,5 @@
 /** Dialing a WebSocket: from a place to an open port. */
+import type { IncomingMessage } from "node:http"
 import * as net from "node:net"
 import * as tls from "node:tls"
 import * as Deferred from "effect/Deferred"
@@ -10,11 +11,13 @@ import { NotDialable, type TransportReason, Unreachable } from "../DialError.ts"
 import { printable } from "../printable.ts"
 import { plainIp } from "../sockets/ip.ts"
 import { dialReason } from "../sockets/reasons.ts"
+import { ignore } from "../sockets/socketPort.ts"
 import { toHost } from "../sockets/toHost.ts"
 import type { DialOptions } from "../Transport.ts"
 import { type Proxies, proxyFor, through } from "./HttpProxy.ts"
 import type { Place } from "./listen.ts"
 import { maxMessageOf, PortSocket, socketOptions } from "./portSocket.ts"
+import type { Pulses } from "./pulses.ts"
 import { type Credentials, type Pem, secureOptions, tlsError } from "./tls.ts"
 import { WsPort } from "./wsPort.ts"
 
@@ -27,7 +30,7 @@ export interface Options {
   readonly proxies: Proxies
   readonly headers: Readonly<Record<string, string | Redacted.Redacted<string>>>
   readonly maxMessage: number
-  readonly pingMillis: number
+  readonly pulses: Pulses
   /** How long the server may take to answer. `undefined`: as long as the dial may take. */
   readonly upgradeMillis: number | undefined
 }
@@ -89,27 +92,32 @@ export const dial = (
     }
     /** Called in the step that opens the socket, so that no event is missed before the fiber goes on. */
     const hear = (socket: net.Socket, ws: PortSocket): void => {
-      socket.once("secureConnect", () => {
-        inTls = false
-      })
+      if (inTls) {
+        socket.once("secureConnect", () => {
+          inTls = false
+        })
+      }
       ws.once("open", () => {
+        // They would keep all of the dial as long as the connection lives.
+        ws.off("unexpected-response", onResponse).off("error", onError)
         // The port is made at once, because the first message may have come with the server's answer.
         opened = new WsPort(ws, socket, {
           dialed: true,
           halfClose: authenticates,
           maxMessage: maxMessageOf(authenticates, options.maxMessage),
-          pingMillis: options.pingMillis
+          pulses: options.pulses
         })
         const { remoteAddress = "0.0.0.0", remotePort = 0 } = socket
         const direct = proxy === undefined ? { host: plainIp(remoteAddress), port: remotePort } : { host, port }
         const at = { ...direct, path: place.path }
         Deferred.doneUnsafe(outcome, Effect.succeed({ port: opened, at }))
       })
-      ws.once("unexpected-response", (_request, { headers: { location }, statusCode: status = 0 }) => {
+      const onResponse = (_request: unknown, { headers: { location }, statusCode: status = 0 }: IncomingMessage) => {
         const http = { status, ...(location !== undefined && { location: printable(location, 200) }) }
         Deferred.doneUnsafe(outcome, Effect.fail(new Unreachable({ code: `HTTP_${status}`, http })))
-      })
-      ws.once("error", (error) => Deferred.doneUnsafe(outcome, Effect.fail(reasonOf(error))))
+      }
+      const onError = (error: Error) => Deferred.doneUnsafe(outcome, Effect.fail(reasonOf(error)))
+      ws.once("unexpected-response", onResponse).once("error", onError)
     }
     const take = (tcp: net.Socket): Effect.Effect<Taken, TransportReason> => {
       // A socket that was destroyed before emits no further events.
@@ -125,8 +133,8 @@ export const dial = (
         createConnection: () => socket
       })
       // From the first moment, and for good, because an `error` event without a listener would be thrown.
-      ws.on("error", () => {})
-      socket.on("error", () => {})
+      ws.on("error", ignore)
+      socket.on("error", ignore)
       hear(socket, ws)
       return Effect.succeed({ socket, ws })
     }

@@ -6,6 +6,8 @@ import type { Chunks } from "../Port.ts"
 const shortBytes = 512
 const joinBytes = 8 * 1024
 
+const none = new Uint8Array(0)
+
 export class Inbox {
   /** How many bytes wait. */
   bytes = 0
@@ -14,7 +16,7 @@ export class Inbox {
    * The memory of the last chunk, if that is made of short messages, and how much of it is used. 0: the next short
    * message begins a new chunk.
    */
-  private room = new Uint8Array(0)
+  private room: Uint8Array = none
   private used = 0
 
   push(message: Uint8Array): void {

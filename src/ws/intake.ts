@@ -23,19 +23,12 @@ const bytesATurn = 64 * 1024
  * pings are for times of silence, and pongs answer pings.
  */
 const maxIdleFrames = 1024
-/** `forgetIdleFrames` is called at least this often, even if pings go out less often. */
-export const maxPulseMillis = 30_000
 
-/** The data listener of `ws`, if it is the only one on the socket. */
-const listenerOf = (socket: Socket): ((bytes: Buffer) => void) | undefined => {
-  const [listener, ...others] = socket.listeners("data")
-  return listener === undefined || others.length > 0 ? undefined : (bytes) => void listener.call(socket, bytes)
+/** Whose socket it is. */
+interface Owner {
+  /** There are too many control and empty frames. */
+  readonly onIdle: () => void
 }
-
-/**
- * Whether `ws` reads and writes this socket itself, so that its input and output can be changed here. Not under Bun.
- */
-export const isDriven = (socket: Socket): boolean => listenerOf(socket) !== undefined
 
 export class Intake {
   private readonly ws: PortSocket
@@ -49,23 +42,32 @@ export class Intake {
   private bytes = 0
   private over = false
 
-  private readonly onIdle: () => void
+  private readonly owner: Owner
 
-  /** Reading is held at first. `onIdle` is called when there are too many control and empty frames. */
-  constructor(ws: PortSocket, socket: Socket, rules: Rules, onIdle: () => void) {
+  /** Reading is held at first. */
+  constructor(ws: PortSocket, socket: Socket, rules: Rules, owner: Owner) {
     this.ws = ws
     this.socket = socket
-    this.onIdle = onIdle
+    this.owner = owner
     ws.pause()
-    const feed = listenerOf(socket)
-    if (feed === undefined) return
+    const [listener, ...others] = socket.listeners("data")
+    if (listener === undefined || others.length > 0) return
     this.recut = new Recut(rules, (bytes) => {
-      if (!this.over) feed(bytes)
+      if (!this.over) listener.call(socket, bytes)
     })
-    ws.onReadEnd = () => {
-      this.over = true
-    }
-    socket.removeAllListeners("data").on("data", this.onData)
+    socket.removeAllListeners("data").on("data", (chunk: Buffer) => this.onData(chunk))
+  }
+
+  /**
+   * Whether `ws` reads and writes this socket itself, so that its input and output can be changed here. Not under Bun.
+   */
+  get isDriven(): boolean {
+    return this.recut !== undefined
+  }
+
+  /** Nothing more is read: `ws` only waits for the socket's end. */
+  end(): void {
+    this.over = true
   }
 
   forgetIdleFrames(): void {
@@ -94,23 +96,22 @@ export class Intake {
     else this.ws.resume()
   }
 
-  private readonly onData = (chunk: Buffer): void => {
-    // When reading is over, `ws` only waits for the socket's end.
+  private onData(chunk: Buffer): void {
     if (this.over || this.recut === undefined) return
     if (!this.inTurn) {
       this.inTurn = true
-      setImmediate(this.onTurn)
+      setImmediate(() => this.onTurn())
     }
     const used = this.recut.cut(chunk, framesATurn)
     this.bytes += used
-    if (this.recut.idle > maxIdleFrames) this.onIdle()
+    if (this.recut.idle > maxIdleFrames) this.owner.onIdle()
     if (used === chunk.length && this.recut.begun < framesATurn && this.bytes < bytesATurn) return
     this.yielding = true
     this.apply()
     if (used < chunk.length && !this.over) this.socket.unshift(chunk.subarray(used))
   }
 
-  private readonly onTurn = (): void => {
+  private onTurn(): void {
     this.inTurn = false
     this.bytes = 0
     if (this.recut !== undefined) this.recut.begun = 0

@@ -20,6 +20,7 @@ import { sourceOf } from "./forwarded.ts"
 import * as HttpServer from "./httpServer.ts"
 import { type Origins, type Rules, refusal } from "./origin.ts"
 import { maxMessageOf, PortSocket, socketOptions } from "./portSocket.ts"
+import type { Pulses } from "./pulses.ts"
 import { type Credentials, LiveCredentials, secureOptions } from "./tls.ts"
 import { WsPort } from "./wsPort.ts"
 
@@ -31,7 +32,7 @@ export interface Options {
   readonly origins: Origins | undefined
   readonly hosts: Rules["hosts"] | undefined
   readonly maxMessage: number
-  readonly pingMillis: number
+  readonly pulses: Pulses
   /** How long a client may take for the head of its request. `undefined`: as long as the limits say. */
   readonly upgradeMillis: number | undefined
   readonly trustedProxies: Networks
@@ -130,7 +131,7 @@ export const listen = (
             halfClose: authenticates,
             maxMessage: maxMessageOf(authenticates, options.maxMessage),
             onLingering: told.onLingering,
-            pingMillis: options.pingMillis
+            pulses: options.pulses
           })
         })
       )
@@ -157,10 +158,13 @@ export const listen = (
         onRefused(forbidden, source, page)
         return HttpServer.refuse(socket, 403)
       }
-      let upgraded: { readonly port: WsPort | undefined } | undefined
+      // The connection keeps what follows as long as it lives: nothing of it may keep the request.
+      let asked: { readonly request: http.IncomingMessage; readonly head: Buffer } | undefined = { request, head }
+      let port: WsPort | undefined
       const upgrade = () => {
-        upgraded ??= { port: toPort(request, socket, head) }
-        return upgraded.port
+        if (asked !== undefined) port = toPort(asked.request, socket, asked.head)
+        asked = undefined
+        return port
       }
       const accepted = Effect.acquireRelease(Effect.sync(upgrade), (port) =>
         Effect.sync(() => (port === undefined ? socket.destroy() : port.destroy()))

@@ -35,27 +35,58 @@ export const socketOptions = (authenticates: boolean, longest: number) => {
   }
 }
 
+/** The port over a WebSocket, which is told what happens to that. */
+export interface Owner {
+  readonly onMessage: (data: WebSocket.RawData, isBinary: boolean) => void
+  readonly onPong: () => void
+  readonly onError: (error: NodeJS.ErrnoException) => void
+  readonly onClose: (code: number) => void
+  /** The peer's Close has arrived. */
+  readonly onPeerClose: (code: number) => void
+  /** Nothing more will be read: the peer has sent a Close, or has broken the protocol. */
+  readonly onReadEnd: () => void
+}
+
 /**
  * A WebSocket that tells its port of the peer's Close at once, and lets the port decide when to answer. By itself `ws`
  * would answer before this side has sent all that it still has, and tell only when the socket is gone.
  */
 export class PortSocket extends WebSocket {
-  onPeerClose: ((code: number) => void) | undefined
-  /** Called when nothing more will be read: the peer has sent a Close, or has broken the protocol. */
-  onReadEnd: (() => void) | undefined
+  owner: Owner | undefined
+
+  /** Tells its owner all that happens from now on. The listeners are shared, because they would outweigh the rest. */
+  tell(owner: Owner): void {
+    this.owner = owner
+    this.on("message", onMessage).on("pong", onPong).on("error", onError).on("close", onClose)
+  }
 
   /**
    * `ws` calls this for the peer's Close, without arguments or with a code and a reason, and with a code alone when the
    * peer has broken the protocol.
    */
   override close(...said: [code?: number, reason?: string | Buffer]): void {
-    this.onReadEnd?.()
-    if (this.onPeerClose === undefined || said.length === 1) super.close(...said)
-    else this.onPeerClose(said[0] ?? 1005)
+    this.owner?.onReadEnd()
+    if (this.owner === undefined || said.length === 1) super.close(...said)
+    else this.owner.onPeerClose(said[0] ?? 1005)
   }
 
   /** Sends a Close, or answers the peer's. */
   sendClose(code: number): void {
     super.close(code)
   }
+}
+
+const ownerOf = (ws: WebSocket): Owner | undefined => (ws instanceof PortSocket ? ws.owner : undefined)
+
+function onMessage(this: WebSocket, data: WebSocket.RawData, isBinary: boolean): void {
+  ownerOf(this)?.onMessage(data, isBinary)
+}
+function onPong(this: WebSocket): void {
+  ownerOf(this)?.onPong()
+}
+function onError(this: WebSocket, error: NodeJS.ErrnoException): void {
+  ownerOf(this)?.onError(error)
+}
+function onClose(this: WebSocket, code: number): void {
+  ownerOf(this)?.onClose(code)
 }

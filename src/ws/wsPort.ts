@@ -6,7 +6,7 @@ import type { Socket } from "node:net"
 import { WebSocket } from "ws"
 import {
   type ConnectionReason,
-  LocallyClosed,
+  locallyClosed,
   ProtocolViolation,
   Reset,
   TimedOut,
@@ -14,9 +14,10 @@ import {
 } from "../ConnectionError.ts"
 import type { Chunks, Port, PortListener } from "../Port.ts"
 import { Inbox } from "./inbox.ts"
-import { Intake, isDriven, maxPulseMillis } from "./intake.ts"
+import { Intake } from "./intake.ts"
 import { headRoom, maskedFrame, maskedInPlace } from "./mask.ts"
-import type { PortSocket } from "./portSocket.ts"
+import type { Owner, PortSocket } from "./portSocket.ts"
+import type { Pulsed, Pulses } from "./pulses.ts"
 
 /** The longest message that is sent, in bytes. */
 const maxSent = 64 * 1024
@@ -39,11 +40,11 @@ export interface Options {
   readonly maxMessage: number
   /** Counts the socket while it outlives the connection, until the returned function is called. `end` cuts it off. */
   readonly onLingering?: (end: () => void) => () => void
-  /** After this much silence a ping goes out. When two pings in a row get no answer, the connection ends. */
-  readonly pingMillis: number
+  /** After a silence a ping goes out. When two pings in a row get no answer, the connection ends. */
+  readonly pulses: Pulses
 }
 
-export class WsPort implements Port {
+export class WsPort implements Port, Owner, Pulsed {
   readonly halfClose: boolean
   failure: ConnectionReason | undefined
   private readonly ws: PortSocket
@@ -63,9 +64,9 @@ export class WsPort implements Port {
   private unsent = 0
   private closeSent = false
 
-  private readonly pulse: NodeJS.Timeout
-  private readonly pulsesPerPing: number
-  private pulses = 0
+  private readonly pulses: Pulses
+  private readonly slot: number
+  private pulsesHad = 0
   private lingering: NodeJS.Timeout | undefined
   private readonly onLingering: Options["onLingering"]
   private lingered: (() => void) | undefined
@@ -73,21 +74,17 @@ export class WsPort implements Port {
   private pings = 0
 
   /** Takes over a WebSocket that has just opened. The port gets its messages from the first one on. */
-  constructor(ws: PortSocket, socket: Socket, { dialed, halfClose, maxMessage, onLingering, pingMillis }: Options) {
+  constructor(ws: PortSocket, socket: Socket, { dialed, halfClose, maxMessage, onLingering, pulses }: Options) {
     this.ws = ws
     this.socket = socket
     this.halfClose = halfClose
     this.onLingering = onLingering
-    this.masks = dialed && isDriven(socket)
-    this.intake = new Intake(ws, socket, { fromClient: !dialed, maxMessage }, this.onIdle)
-    ws.on("message", this.onMessage)
-    ws.on("pong", this.onPong)
-    ws.on("error", this.onError)
-    ws.on("close", this.onClose)
-    ws.onPeerClose = this.onPeerClose
-    socket.on("error", this.onSocketError)
-    this.pulsesPerPing = Math.max(1, Math.ceil(pingMillis / maxPulseMillis))
-    this.pulse = setInterval(this.onPulse, Math.min(pingMillis, maxPulseMillis)).unref()
+    this.intake = new Intake(ws, socket, { fromClient: !dialed, maxMessage }, this)
+    this.masks = dialed && this.intake.isDriven
+    ws.tell(this)
+    socket.on("error", (error: NodeJS.ErrnoException) => this.onSocketError(error))
+    this.pulses = pulses
+    this.slot = pulses.add(this)
   }
 
   // ---- reading ----
@@ -98,7 +95,7 @@ export class WsPort implements Port {
     if (first) this.intake.release()
   }
 
-  private readonly onMessage = (data: WebSocket.RawData, isBinary: boolean): void => {
+  onMessage(data: WebSocket.RawData, isBinary: boolean): void {
     this.pings = 0
     if (this.failure !== undefined) return
     if (isBinary && Buffer.isBuffer(data)) {
@@ -120,8 +117,11 @@ export class WsPort implements Port {
     return this.inputEnded && this.inbox.bytes === 0
   }
 
-  /** The peer's Close has arrived. */
-  private readonly onPeerClose = (code: number): void => {
+  onReadEnd(): void {
+    this.intake.end()
+  }
+
+  onPeerClose(code: number): void {
     // The port has failed, so the stream was not whole: this is no clean end.
     if (this.failure !== undefined) return
     if (code === 1000 || code === 1005) {
@@ -238,20 +238,21 @@ export class WsPort implements Port {
 
   // ---- silence ----
 
-  private readonly onPong = (): void => {
+  onPong(): void {
     this.pings = 0
   }
 
-  private readonly onIdle = (): void => {
+  /** There are too many control and empty frames. */
+  onIdle(): void {
     if (this.failure === undefined) this.violated(1008, "too many control and empty frames")
   }
 
-  private readonly onPulse = (): void => {
+  onPulse(): void {
     // Parts of messages count too. Not for an accepted socket under Bun, where `bytesRead` is always 0.
     const { bytesRead } = this.socket
     this.intake.forgetIdleFrames()
-    this.pulses = (this.pulses + 1) % this.pulsesPerPing
-    if (this.pulses !== 0) return
+    this.pulsesHad = (this.pulsesHad + 1) % this.pulses.perPing
+    if (this.pulsesHad !== 0) return
     if (this.intake.isHeld) {
       // The peer's pongs are not read now, so silence means nothing. An unasked pong tells the peer that this side
       // lives.
@@ -271,7 +272,7 @@ export class WsPort implements Port {
 
   // ---- failing ----
 
-  private readonly onError = (error: NodeJS.ErrnoException): void => {
+  onError(error: NodeJS.ErrnoException): void {
     // `ws` has sent a Close with the matching code.
     if (error.code?.startsWith("WS_ERR_")) this.violated(undefined, error.message)
     else this.fail(new Reset({ code: error.code ?? "UNKNOWN", cause: error }))
@@ -283,15 +284,16 @@ export class WsPort implements Port {
     this.fail(new ProtocolViolation({ detail }))
   }
 
-  private readonly onSocketError = (error: NodeJS.ErrnoException): void => {
+  private onSocketError(error: NodeJS.ErrnoException): void {
     if (error.code === "ETIMEDOUT") this.fail(new TimedOut({ why: "silent", cause: error }))
   }
 
-  private readonly onClose = (code: number): void => {
+  onClose(code: number): void {
     this.stopTimers()
     this.lingered?.()
     // Bun's own `ws` answers the peer's Close itself, and tells of it only here. Code 1006: there was no Close.
     if (!this.inputEnded && code !== 1006) this.onPeerClose(code)
+    if (this.failure !== undefined) return
     if (!this.inputEnded) this.fail(new Truncated())
     else if (!this.closeSent || this.pending > 0) this.fail(new Reset({ code: "EPIPE" }))
   }
@@ -306,7 +308,7 @@ export class WsPort implements Port {
   }
 
   private stopTimers(): void {
-    clearInterval(this.pulse)
+    this.pulses.delete(this, this.slot)
     clearTimeout(this.lingering)
   }
 
@@ -324,7 +326,7 @@ export class WsPort implements Port {
   }
 
   private linger(): void {
-    clearInterval(this.pulse)
+    this.pulses.delete(this, this.slot)
     this.lingering ??= setTimeout(this.cutOff, lingerMillis).unref()
     this.intake.release()
   }
@@ -341,7 +343,7 @@ export class WsPort implements Port {
   }
 
   private letGo(): void {
-    this.failure ??= new LocallyClosed({ why: "closed" })
+    this.failure ??= locallyClosed
     this.stage = undefined
     this.staged = 0
   }
