@@ -6,7 +6,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { NotDialable, type TransportReason, Unreachable } from "../DialError.ts"
 import { printable } from "../printable.ts"
 import { plainIp } from "../sockets/ip.ts"
@@ -42,11 +42,26 @@ export interface Dialed {
   readonly at: Place
 }
 
-/** A socket, and the WebSocket over it. */
+/** A socket, the WebSocket over it, and its port once it is open. */
 interface Taken {
   readonly socket: net.Socket
   readonly ws: PortSocket
+  port: WsPort | undefined
 }
+
+/**
+ * Releases a WebSocket when the scope closes, however far it had got. The finalizer lives as long as the connection, so
+ * it is made here, where it keeps nothing else of the dial.
+ */
+const releaseWith = (scope: Scope.Scope, taken: Taken): Effect.Effect<void> =>
+  Scope.addFinalizerExit(scope, () =>
+    Effect.sync(() => {
+      const { port, socket, ws } = taken
+      if (port !== undefined) return port.destroy()
+      ws.terminate()
+      socket.destroy()
+    })
+  )
 
 const tcpOptions = { keepAlive: true, keepAliveInitialDelay: 60_000 } as const
 
@@ -82,7 +97,6 @@ export const dial = (
       // Without a server name, as for an IP, the certificate is checked against `host`.
       return tls.connect({ socket: tcp, host, ...tlsOptions, servername, ALPNProtocols: ["http/1.1"] })
     }
-    let opened: WsPort | undefined
     const outcome = Deferred.makeUnsafe<Dialed, TransportReason>()
     let inTls = tlsOptions !== undefined
     const reasonOf = (error: NodeJS.ErrnoException): TransportReason => {
@@ -91,7 +105,8 @@ export const dial = (
       return known ? dialReason(error, host) : new Unreachable({ code: "WS_HANDSHAKE", cause: error })
     }
     /** Called in the step that opens the socket, so that no event is missed before the fiber goes on. */
-    const hear = (socket: net.Socket, ws: PortSocket): void => {
+    const hear = (taken: Taken): void => {
+      const { socket, ws } = taken
       if (inTls) {
         socket.once("secureConnect", () => {
           inTls = false
@@ -101,7 +116,7 @@ export const dial = (
         // They would keep all of the dial as long as the connection lives.
         ws.off("unexpected-response", onResponse).off("error", onError)
         // The port is made at once, because the first message may have come with the server's answer.
-        opened = new WsPort(ws, socket, {
+        const opened = new WsPort(ws, socket, {
           dialed: true,
           halfClose: authenticates,
           maxMessage: maxMessageOf(authenticates, options.maxMessage),
@@ -110,6 +125,7 @@ export const dial = (
         const { remoteAddress = "0.0.0.0", remotePort = 0 } = socket
         const direct = proxy === undefined ? { host: plainIp(remoteAddress), port: remotePort } : { host, port }
         const at = { ...direct, path: place.path }
+        taken.port = opened
         Deferred.doneUnsafe(outcome, Effect.succeed({ port: opened, at }))
       })
       const onResponse = (_request: unknown, { headers: { location }, statusCode: status = 0 }: IncomingMessage) => {
@@ -135,25 +151,18 @@ export const dial = (
       // From the first moment, and for good, because an `error` event without a listener would be thrown.
       ws.on("error", ignore)
       socket.on("error", ignore)
-      hear(socket, ws)
-      return Effect.succeed({ socket, ws })
+      const taken: Taken = { socket, ws, port: undefined }
+      hear(taken)
+      return Effect.succeed(taken)
     }
-    const release = ({ socket, ws }: Taken) =>
-      Effect.sync(() => {
-        if (opened !== undefined) return opened.destroy()
-        ws.terminate()
-        socket.destroy()
-      })
+    const scope = yield* Effect.scope
     yield* Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(connecting(restore), (tcp) =>
-        Effect.acquireRelease(
-          // If `take` fails or throws, `release` has nothing to release, so the socket is destroyed here.
-          Effect.onError(
-            Effect.suspend(() => take(tcp)),
-            () => Effect.sync(() => tcp.destroy())
-          ),
-          release
-        )
+        // If `take` fails or throws, there is no finalizer yet, so the socket is destroyed here.
+        Effect.onError(
+          Effect.suspend(() => take(tcp)),
+          () => Effect.sync(() => tcp.destroy())
+        ).pipe(Effect.flatMap((taken) => releaseWith(scope, taken)))
       )
     )
 

@@ -55,7 +55,9 @@ export class Intake {
     this.recut = new Recut(rules, (bytes) => {
       if (!this.over) listener.call(socket, bytes)
     })
-    socket.removeAllListeners("data").on("data", (chunk: Buffer) => this.onData(chunk))
+    // In this order the socket is never without a listener, so its small table of them doesn't become a large one.
+    socket.on("data", (chunk: Buffer) => this.onData(chunk))
+    Reflect.apply(socket.off, socket, ["data", listener])
   }
 
   /**

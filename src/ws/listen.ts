@@ -4,7 +4,7 @@ import type { Socket } from "node:net"
 import { Server } from "node:tls"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { WebSocketServer } from "ws"
 import { makeReport } from "../guarded.ts"
 import { HandshakeError, PeerMisbehaved, Rejected } from "../HandshakeError.ts"
@@ -99,6 +99,10 @@ export interface Listening {
   readonly ip: string | undefined
 }
 
+/** Destroys it when the scope closes. The finalizer lives as long as the connection, and keeps nothing else. */
+const releaseWith = (scope: Scope.Scope, owned: WsPort | Socket): Effect.Effect<void> =>
+  Scope.addFinalizerExit(scope, () => Effect.sync(() => void owned.destroy()))
+
 /** Listens at a path until the scope closes. */
 export const listen = (
   place: Place,
@@ -158,7 +162,7 @@ export const listen = (
         onRefused(forbidden, source, page)
         return HttpServer.refuse(socket, 403)
       }
-      // The connection keeps what follows as long as it lives: nothing of it may keep the request.
+      // The fiber of the connection keeps `accepted`, and with it what is used below: not the request, once it was used.
       let asked: { readonly request: http.IncomingMessage; readonly head: Buffer } | undefined = { request, head }
       let port: WsPort | undefined
       const upgrade = () => {
@@ -166,11 +170,9 @@ export const listen = (
         asked = undefined
         return port
       }
-      const accepted = Effect.acquireRelease(Effect.sync(upgrade), (port) =>
-        Effect.sync(() => (port === undefined ? socket.destroy() : port.destroy()))
-      ).pipe(
-        Effect.flatMap((port) => (port === undefined ? notUpgraded(protocol, socket) : open(port, socket, source)))
-      )
+      const accepted = Effect.uninterruptible(
+        Effect.flatMap(Effect.scope, (scope) => releaseWith(scope, upgrade() ?? socket))
+      ).pipe(Effect.flatMap(() => (port === undefined ? notUpgraded(protocol, socket) : open(port, socket, source))))
       if ((arrival?.accept ?? onAccepted)(accepted, source, page)) upgrade()
       else HttpServer.refuse(socket, 503)
     }
