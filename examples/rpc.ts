@@ -2,7 +2,7 @@
 import { Context, Effect, Layer, Option, Schedule, Schema, Stream } from "effect"
 import { Rpc, RpcClient, RpcGroup, RpcMiddleware, RpcSerialization, RpcServer } from "effect/rpc"
 import { Socket, SocketServer } from "effect/socket"
-import { Identity, Multiserver, MultiserverSocket, MultiserverSocketServer } from "effect-multiserver/node"
+import { Connection, Identity, Multiserver, MultiserverSocket, MultiserverSocketServer } from "effect-multiserver/node"
 
 /** The peer that calls: the public key that it has proved. */
 export class Caller extends Context.Service<Caller, Identity.PublicKey>()("Caller") {}
@@ -49,11 +49,11 @@ export const serve = (target: Multiserver.Target) =>
 // #region client
 const clientOver = <R>(
   socket: Effect.Effect<Socket.Socket, never, R>,
-  retryPolicy: Schedule.Schedule<unknown, Socket.SocketError>
+  options: Parameters<typeof RpcClient.layerProtocolSocket>[0]
 ) =>
   Effect.gen(function* () {
     const protocol = yield* Layer.build(
-      RpcClient.layerProtocolSocket({ retryPolicy }).pipe(
+      RpcClient.layerProtocolSocket(options).pipe(
         Layer.provide([Layer.effect(Socket.Socket, socket), RpcSerialization.layerSchemaBinary()])
       )
     )
@@ -64,7 +64,11 @@ const clientOver = <R>(
 export const connect = (target: Multiserver.Target) =>
   Effect.gen(function* () {
     const connection = yield* Multiserver.dial(target, { timeout: "10 seconds" })
-    return yield* clientOver(MultiserverSocket.toSocket(Effect.succeed(connection)), Schedule.recurs(0))
+    return yield* clientOver(MultiserverSocket.toSocket(Effect.succeed(connection)), {
+      retryPolicy: Schedule.recurs(0),
+      // Nobody answers pings any more. A goodbye would say that all is well.
+      onPingTimeout: Connection.destroy(connection)
+    })
   })
 // #endregion
 
@@ -80,6 +84,6 @@ const again = Schedule.exponential("500 millis").pipe(
 /** A client that dials when it is made, and again when its connection has ended. */
 export const connectAgain = (target: Multiserver.Target) => {
   const dial = Multiserver.dial(target).pipe(Effect.tapError((error) => Effect.logWarning(error.message)))
-  return clientOver(MultiserverSocket.toSocket(dial), again)
+  return clientOver(MultiserverSocket.toSocket(dial), { retryPolicy: again })
 }
 // #endregion

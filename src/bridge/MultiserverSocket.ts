@@ -42,9 +42,10 @@ const toBytes = (chunk: Uint8Array | string): Uint8Array => (typeof chunk === "s
  * The peer's end is a `SocketCloseError` with the code 1000, a listener that stops is one with 1001. What breaks the
  * connection is a `SocketReadError` or a `SocketWriteError`, with the `ConnectionError` as its `reason.cause`; a dial
  * that fails is a `SocketOpenError`. When the reader's scope closes, the connection says goodbye after a success and
- * after these two closes, and is destroyed without a goodbye after any other failure or an interruption. A view of an
- * open connection is not destroyed by an interruption: its own scope ends it, because `RpcClient` interrupts its reader
- * whenever it is left. Releasing the writer half closes.
+ * after these two closes, and is destroyed without a goodbye after any other failure. After an interruption, a
+ * connection that was opened for this reader is destroyed too. One that was open before is left to its own scope,
+ * because `RpcClient` interrupts its reader whenever it is left. It does that also when nobody answers its pings: give
+ * it `onPingTimeout: Connection.destroy(connection)`. Releasing the writer half closes.
  *
  * @category conversions
  * @since 0.1.0

@@ -136,7 +136,9 @@ export const multiserver = Command.make("multiserver").pipe(
     5   handshake failed
     6   rejected after we authenticated: the peer refuses our key, or does not hold the key of the address
     7   connection broken or truncated
-    130 SIGINT, 143 SIGTERM, 129 SIGHUP; listen and bridge exit 0 at the last two when nothing was cut off`),
+    129 SIGHUP, where it does not reload; 0 for listen and bridge when nothing was cut off
+    130 SIGINT
+    143 SIGTERM; 0 for listen and bridge when nothing was cut off`),
   Command.withSubcommands([keygen, listen, connect, bridge, probe, address]),
   Command.withGlobalFlags([
     GlobalFlag.Setting("json")({ flag: Flags.json }),

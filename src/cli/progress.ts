@@ -30,14 +30,14 @@ export const progress = (carried: Carried, isWanted: () => boolean): Effect.Effe
   Effect.gen(function* () {
     const { status } = yield* Reporter
     const started = yield* Clock.currentTimeMillis
-    const show = (before: number): Effect.Effect<never> =>
-      Effect.gen(function* () {
-        yield* Effect.sleep("1 second")
-        const { received, sent } = carried
-        const seconds = ((yield* Clock.currentTimeMillis) - started) / 1000
-        const line = `${size(sent)} out, ${size(received)} in, ${size(sent + received - before)}/s, ${time(seconds)}`
-        yield* status(isWanted() ? line : "")
-        return yield* show(sent + received)
-      })
-    return yield* Effect.ensuring(show(0), status(""))
+    let before = 0
+    const show = Effect.gen(function* () {
+      yield* Effect.sleep("1 second")
+      const { received, sent } = carried
+      const seconds = ((yield* Clock.currentTimeMillis) - started) / 1000
+      const line = `${size(sent)} out, ${size(received)} in, ${size(sent + received - before)}/s, ${time(seconds)}`
+      before = sent + received
+      yield* status(isWanted() ? line : "")
+    })
+    return yield* Effect.ensuring(Effect.forever(show), status(""))
   })

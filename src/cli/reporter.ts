@@ -33,12 +33,21 @@ export class Reporter extends Context.Service<
   }
 >()("effect-multiserver/cli/Reporter") {}
 
-/** Whether the flag is given. Needed before the arguments are parsed, because a usage error is an event, too. */
+const yes = /^(?:true|1|y|yes|on)$/
+const no = /^(?:false|0|n|no|off)$/
+
+/**
+ * Whether the flag is on, in each form that Effect's parser takes: `--quiet=yes`, `--quiet true`, `-vq`. Needed before
+ * the arguments are parsed, because a usage error is an event, too.
+ */
 const gives = (args: ReadonlyArray<string>, flag: string, short?: string): boolean => {
   const end = args.indexOf("--")
-  return args
-    .slice(0, end < 0 ? args.length : end)
-    .some((arg) => arg === `--${flag}` || arg === `--${flag}=true` || arg === short)
+  const own = end < 0 ? args : args.slice(0, end)
+  return own.some((arg, i) => {
+    const [name = "", value] = arg.split("=", 2)
+    const isIt = name === `--${flag}` || (short !== undefined && /^-[a-z]+$/.test(name) && name.includes(short))
+    return isIt && (value === undefined ? !no.test(own[i + 1] ?? "") : yes.test(value))
+  })
 }
 
 /** Takes the cursor of a terminal back to the start of an empty line. */
@@ -50,8 +59,8 @@ export const layer: Layer.Layer<Reporter, never, Stdio.Stdio> = Layer.effect(
     const { args, stderr, stderrIsTerminal } = yield* Stdio.Stdio
     const given = yield* args
     const json = gives(given, "json")
-    const quiet = gives(given, "quiet", "-q")
-    const verbose = gives(given, "verbose", "-v")
+    const quiet = gives(given, "quiet", "q")
+    const verbose = gives(given, "verbose", "v")
     const loudness = quiet ? "quiet" : verbose ? "verbose" : "usual"
     const render = (event: Event, time: string): string => {
       if (json) return printableJson({ time, ...event })

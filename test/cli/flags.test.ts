@@ -72,6 +72,25 @@ describe.concurrent("what is said", () => {
     })
   )
 
+  it.live.each([{ flags: ["-vq"] }, { flags: ["--quiet=yes"] }, { flags: ["--quiet", "true"] }])(
+    "$flags is --quiet, too",
+    ({ flags }) =>
+      Effect.gen(function* () {
+        const { address } = yield* listenInside("net:127.0.0.1:0~shs", "--echo")
+        assert.strictEqual((yield* inside(["connect", address, ...flags], { input: "hello" })).stderr, "")
+      })
+  )
+
+  it.live.each([
+    { flags: ["--json=1"], isJson: true },
+    { flags: ["--json", "false"], isJson: false }
+  ])("$flags say whether events are JSON", ({ flags, isJson }) =>
+    Effect.gen(function* () {
+      const { stderr } = yield* inside(["connect", `net:127.0.0.1:${yield* freePort}`, ...flags])
+      assert.strictEqual(stderr.startsWith("{"), isJson)
+    })
+  )
+
   it.live("with --verbose, the time, the number and how long it took, and what the library logs for faults", () =>
     Effect.gen(function* () {
       const listener = yield* startInside(["listen", "-v", "--echo", "net:127.0.0.1:0~shs"])

@@ -11,6 +11,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as Rpc from "../../examples/rpc.ts"
+import * as Connection from "../../src/Connection.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
 import { DialError } from "../../src/DialError.ts"
 import * as Events from "../../src/Events.ts"
@@ -76,6 +77,21 @@ describe("docs/rpc.md", () => {
       const called = alice.as(Effect.flatMap(Rpc.connect(addresses), ({ WhoAmI }) => WhoAmI()))
       assert.strictEqual(yield* Effect.scoped(called), alice.key)
       assert.strictEqual(yield* Deferred.await(ended), "end")
+    })
+  )
+
+  it.live("a client whose pings nobody answers breaks off its connection, and says no goodbye", () =>
+    Effect.gen(function* () {
+      const ended = yield* Deferred.make<string>()
+      const sink = (event: Events.Event) =>
+        event._tag === "Closed" && event.role === "listen" ? Deferred.succeed(ended, event.tag) : Effect.void
+      const server = yield* somebody().pipe(Effect.provide(Events.layer(sink)))
+      const listener = yield* server.as(Multiserver.listen("net:127.0.0.1:0~shs"))
+      yield* Effect.forkScoped(listener.run((connection) => Connection.forEachChunk(connection, () => {})))
+      const alice = yield* somebody()
+      const called = alice.as(Effect.flatMap(Rpc.connect(listener.addresses()), ({ WhoAmI }) => Effect.exit(WhoAmI())))
+      assert.isTrue(Exit.isFailure(yield* Effect.scoped(called)))
+      assert.strictEqual(yield* Deferred.await(ended), "Truncated")
     })
   )
 
