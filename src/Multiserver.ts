@@ -29,7 +29,7 @@ import { Policy } from "./Policy.ts"
 import { Resolver } from "./Resolver.ts"
 import * as Stack from "./Stack.ts"
 import { makeSpanned } from "./spans.ts"
-import { unreadable, variables } from "./variables.ts"
+import { readBy, unreadable, variables } from "./variables.ts"
 
 export type { DialOptions, DialPlan, Timeouts } from "./Dialer.ts"
 export type { Handler, Listener, ListenOptions } from "./Listener.ts"
@@ -257,8 +257,14 @@ export const layerServer = <E, R>(
  * @category configuration
  * @since 0.1.0
  */
-export const configListen: Config.Config<Address.MultiAddress> = Config.String(variables.listen.name).pipe(
-  Config.mapEffect((text) =>
-    Effect.fromResult(Result.mapError(Address.parse(text), ({ message }) => unreadable(variables.listen, message)))
+export const configListen: Config.Config<Address.MultiAddress> = readBy(
+  variables.listen,
+  Address.parse,
+  undefined
+).pipe(
+  Config.mapEffect((addresses) =>
+    addresses === undefined
+      ? Effect.fail(unreadable(variables.listen, "it is not set; name the addresses to listen on"))
+      : Effect.succeed(addresses)
   )
 )

@@ -391,7 +391,7 @@ const errors: ReadonlyArray<
   ["memory", "Syntax", 6, /a name/],
   ["Foo:x", "Syntax", 0, /lower-case/],
   [":x", "Syntax", 0, /a protocol's name/],
-  ["", "Syntax", 0, /a section/],
+  ["", "Syntax", 0, /the text is empty/],
   [";", "Syntax", 0, /a section/],
   ["__proto__:x", "Syntax", 0, /a protocol's name/],
   ["net:__proto__:__proto__", "BadPort", 14, /decimal port/],

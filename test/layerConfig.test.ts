@@ -77,6 +77,15 @@ const own = (secret: string): Env => ({
   MULTISERVER_LISTEN: "net:127.0.0.1:0~shs"
 })
 
+describe("Multiserver.configListen", () => {
+  it.effect("says which variable is missing", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Multiserver.configListen.parse(ConfigProvider.fromEnv({ env: {} })))
+      assert.include(error.message, "MULTISERVER_LISTEN: it is not set; name the addresses to listen on")
+    })
+  )
+})
+
 describe("NodeMultiserver.layerConfig", () => {
   it.live("has identity, app key, addresses, allowed keys, certificates and roots from the environment", () =>
     Effect.gen(function* () {

@@ -77,6 +77,7 @@ export const parseAll = <A>(text: string, make: (fields: AddressFields) => A): P
   if (text.length > maxAddresses * (maxAddressBytes + 1)) {
     return fault(TooLong, 0, `at most ${maxAddresses} addresses of ${maxAddressBytes} bytes`)
   }
+  if (text === "") return fault(Syntax, 0, "an address such as NAME:HOST:PORT~NAME:KEY, but the text is empty")
   const bad = findForbidden(text)
   if (bad >= 0) return fault(Syntax, bad, "no white space and no control character")
   const addresses: Array<A> = []

@@ -13,6 +13,7 @@ import {
   Truncated
 } from "../ConnectionError.ts"
 import type { Chunks, Port, PortListener } from "../Port.ts"
+import { ignore } from "../sockets/socketPort.ts"
 import { Inbox } from "./inbox.ts"
 import { Intake } from "./intake.ts"
 import { headRoom, maskedFrame, maskedInPlace } from "./mask.ts"
@@ -348,5 +349,3 @@ export class WsPort implements Port, Owner, Pulsed {
     this.staged = 0
   }
 }
-
-const ignore = (): void => {}
