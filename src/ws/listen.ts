@@ -162,7 +162,7 @@ export const listen = (
         onRefused(forbidden, source, page)
         return HttpServer.refuse(socket, 403)
       }
-      // The fiber of the connection keeps `accepted`, and with it what is used below: not the request, once it was used.
+      // The fiber of the connection keeps `accepted`, and with it what is used below: but no request that was used.
       let asked: { readonly request: http.IncomingMessage; readonly head: Buffer } | undefined = { request, head }
       let port: WsPort | undefined
       const upgrade = () => {

@@ -83,7 +83,9 @@ export class WsPort implements Port, Owner, Pulsed {
     this.intake = new Intake(ws, socket, { fromClient: !dialed, maxMessage }, this)
     this.masks = dialed && this.intake.isDriven
     ws.tell(this)
-    socket.on("error", (error: NodeJS.ErrnoException) => this.onSocketError(error))
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "ETIMEDOUT") this.fail(new TimedOut({ why: "silent", cause: error }))
+    })
     this.pulses = pulses
     this.slot = pulses.add(this)
   }
@@ -283,10 +285,6 @@ export class WsPort implements Port, Owner, Pulsed {
     if (code !== undefined) this.ws.sendClose(code)
     this.linger()
     this.fail(new ProtocolViolation({ detail }))
-  }
-
-  private onSocketError(error: NodeJS.ErrnoException): void {
-    if (error.code === "ETIMEDOUT") this.fail(new TimedOut({ why: "silent", cause: error }))
   }
 
   onClose(code: number): void {
