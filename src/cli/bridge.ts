@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Address from "../Address.ts"
 import * as Relay from "../bridge/Relay.ts"
+import * as Connection from "../Connection.ts"
 import type { ConnectionError } from "../ConnectionError.ts"
 import type { DialError } from "../DialError.ts"
 import type * as Listener from "../Listener.ts"
@@ -38,7 +39,8 @@ export const run = (input: Flags.Input<typeof Flags.ofBridge>) =>
     const dialing = yield* Dialing.options(input, settings)
     yield* Dialing.checkUsed(input, there.addresses)
     const relaying: Listener.Handler<Failure, Needs | Reporter> = (connection) =>
-      Effect.flatMap(dial(there.addresses), (other) =>
+      // Who has broken off has no use for the peer: otherwise `--retry forever` would keep the place for ever.
+      Effect.flatMap(Effect.raceFirst(dial(there.addresses), Connection.broken(connection)), (other) =>
         Effect.andThen(
           report({ event: "bridged", id: connection.id, with: other.id }),
           Relay.between(connection, other)

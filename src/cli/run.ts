@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
+import * as Struct from "effect/Struct"
 import { signalCode } from "./exit.ts"
 import { Printed, watchStdout } from "./printed.ts"
 import * as Signals from "./signals.ts"
@@ -12,6 +13,20 @@ const flushMillis = 1000
 /** Calls back when all output to stdout and stderr has been written, or can't be. */
 const flushed = (done: () => void): void => {
   process.stdout.write("", () => process.stderr.write("", () => done()))
+}
+
+/**
+ * Ends the process. `process.exit` waits for a read that is under way, such as of a pipe into which nobody writes, and
+ * no further signal would be heard. After a signal, the process then ends by that signal, as the system's own handler
+ * does; a shell sees the same code.
+ */
+const leave = (code: number, signal: number | undefined): void => {
+  const name = Struct.keys(Signals.numbers).find((each) => Signals.numbers[each] === signal)
+  if (name !== undefined && process.getActiveResourcesInfo().some((each) => each.startsWith("FSReq"))) {
+    process.removeAllListeners(name)
+    process.kill(process.pid, name)
+  }
+  process.exit(code)
 }
 
 /**
@@ -29,7 +44,7 @@ export const run = <E>(program: Effect.Effect<number, E>): void => {
     let signalled: number | undefined
     const onSignal = (signal: number) => () => {
       if (signal === Signals.numbers.SIGHUP && told.reloads()) return
-      if (signalled !== undefined) process.exit(signalCode(signal))
+      if (signalled !== undefined) leave(signalCode(signal), signal)
       signalled = signal
       if (!told.tell(signal)) fiber.interruptUnsafe(fiber.id)
     }
@@ -40,7 +55,7 @@ export const run = <E>(program: Effect.Effect<number, E>): void => {
     fiber.addObserver((exit) => {
       const interrupted = signalled === undefined ? 1 : signalCode(signalled)
       const code = Exit.isSuccess(exit) && typeof exit.value === "number" ? exit.value : interrupted
-      const end = () => process.exit(code)
+      const end = () => leave(code, signalled)
       if (signalled !== undefined) setTimeout(end, flushMillis)
       flushed(end)
     })

@@ -14,7 +14,8 @@ interface Masking {
 /** From this many bytes on, a call of native code costs less than masking by words in JavaScript. */
 export const nativeFrom = 1024
 
-const isMasking = (found: unknown): found is Masking => Predicate.hasProperty(found, "unmask")
+const isMasking = (found: unknown): found is Masking =>
+  Predicate.hasProperty(found, "unmask") && Predicate.isFunction(found.unmask)
 
 /** Where the package has no binary for the processor, it is JavaScript that masks byte by byte: slower than ours. */
 const load = (): Masking | undefined => {

@@ -180,6 +180,23 @@ describe.concurrent("--retry", () => {
   )
 })
 
+describe.concurrent("--retry of a bridge", () => {
+  it.live("ends for a connection that breaks", () =>
+    Effect.gen(function* () {
+      const { address, bridge } = yield* bridgeInside(
+        "net:127.0.0.1:0",
+        `net:127.0.0.1:${yield* freePort}`,
+        "--retry",
+        "forever"
+      )
+      const socket = net.connect(Number(address.split(":")[2]), "127.0.0.1").on("error", () => {})
+      yield* bridge.event("retry")
+      socket.resetAndDestroy()
+      assert.deepInclude(yield* bridge.event("closed"), { reason: "Reset" })
+    })
+  )
+})
+
 describe.concurrent("--idle", () => {
   it.live("breaks off what carries nothing", () =>
     Effect.gen(function* () {

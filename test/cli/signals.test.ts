@@ -1,11 +1,15 @@
+import { execFileSync, spawn } from "node:child_process"
+import * as fs from "node:fs"
 import * as net from "node:net"
+import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import * as Limits from "../../src/Limits.ts"
 import { listenInside, startInside } from "./inside.ts"
-import { bridgeGranting, eventsOf, listen, listenGranting, start, unbound } from "./support.ts"
+import { bridgeGranting, eventsOf, folder, listen, listenGranting, start, unbound } from "./support.ts"
 
 /** A service that stops in good order has not failed; SIGINT is a person who breaks off. */
 const signals: ReadonlyArray<readonly [signal: NodeJS.Signals, stopped: number, ended: number]> = [
@@ -153,3 +157,25 @@ describe.concurrent("a listener whose stdin is open at a signal", () => {
     })
   )
 })
+
+it.live("signals end a command that reads a pipe into which nobody writes", () =>
+  Effect.gen(function* () {
+    const file = `${yield* folder}/pipe`
+    execFileSync("mkfifo", [file])
+    const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url))
+    const child = spawn(process.execPath, [main, "address", "--address-file", file], { stdio: "ignore" })
+    const ended = yield* Deferred.make<string | number | null>()
+    child.once("exit", (code, signal) => Deferred.doneUnsafe(ended, Effect.succeed(signal ?? code)))
+    // It can be opened when the command has opened it, too.
+    const descriptor = yield* Effect.callback<number>((resume) =>
+      fs.open(file, "w", (error, opened) => resume(error === null ? Effect.succeed(opened) : Effect.die(error)))
+    )
+    // Two signals that come in one moment may be one.
+    const again = Effect.repeat(
+      Effect.sync(() => child.kill("SIGTERM")),
+      Schedule.spaced("100 millis")
+    )
+    assert.strictEqual(yield* Effect.raceFirst(Deferred.await(ended), Effect.andThen(again, Effect.never)), "SIGTERM")
+    fs.closeSync(descriptor)
+  })
+)
