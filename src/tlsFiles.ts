@@ -6,6 +6,7 @@ import * as Redacted from "effect/Redacted"
 import { fileSystem } from "./fileSystem.ts"
 import { readSecretFile } from "./secretFile.ts"
 import { invalid, readPath, unreadable, type Variable, variables } from "./variables.ts"
+import { checkRoots } from "./ws/tls.ts"
 import { type Credentials, type LiveCredentials, makeCredentials, type SecureOptions } from "./ws/WebSocket.ts"
 
 const { tlsCaFile, tlsCertFile, tlsKeyFile } = variables
@@ -73,4 +74,11 @@ export const liveCredentials = (files: TlsFiles): Read<LiveCredentials | undefin
 
 /** The roots to trust, if the variable names a file of them. */
 export const trust = ({ ca }: TlsFiles): Read<Pick<SecureOptions, "ca">> =>
-  ca === undefined ? Effect.succeed({}) : Effect.map(readPublic(tlsCaFile, ca), (pem) => ({ ca: pem }))
+  ca === undefined
+    ? Effect.succeed({})
+    : Effect.flatMap(readPublic(tlsCaFile, ca), (pem) =>
+        Effect.mapBoth(checkRoots([pem]), {
+          onFailure: ({ message }) => unreadable(tlsCaFile, `${ca}: ${message}`),
+          onSuccess: () => ({ ca: pem })
+        })
+      )

@@ -117,6 +117,14 @@ describe("NodeMultiserver.layerConfig", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("refuses a file of roots in which there is no certificate", () =>
+    Effect.gen(function* () {
+      const env = { MULTISERVER_SECRET: secretOf(friend), MULTISERVER_TLS_CA_FILE: "/dev/null" }
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(from(env))))
+      assert.include(error.message, "MULTISERVER_TLS_CA_FILE: /dev/null: ")
+    })
+  )
+
   it.live("has policy, limits, trusted proxies and origins from the environment", () =>
     Effect.gen(function* () {
       const { secret } = yield* files

@@ -6,6 +6,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as TlsFiles from "../tlsFiles.ts"
 import { variables } from "../variables.ts"
+import { checkRoots } from "../ws/tls.ts"
 import { type Credentials, type LiveCredentials, makeCredentials, type SecureOptions } from "../ws/WebSocket.ts"
 import { LocalError, orDescriptor, UsageError } from "./exit.ts"
 import * as Files from "./files.ts"
@@ -105,5 +106,11 @@ export const trust = (
   byDefault: TlsFiles.TlsFiles
 ): Effect.Effect<Pick<SecureOptions, "ca">, UsageError | LocalError, Files.Needs> =>
   Option.isSome(path)
-    ? Effect.map(read(path.value), (ca) => ({ ca }))
+    ? Effect.flatMap(read(path.value), (ca) =>
+        Effect.mapBoth(checkRoots([ca]), {
+          onFailure: ({ code, message }) =>
+            new LocalError({ kind: code, message: `--tls-ca ${path.value}: ${message}` }),
+          onSuccess: () => ({ ca })
+        })
+      )
     : Effect.mapError(TlsFiles.trust(byDefault), badVariable)

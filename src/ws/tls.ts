@@ -114,6 +114,8 @@ export const secureOptions = (
     yield* Effect.try({
       try: () => {
         nodeTls.createSecureContext(options)
+        // Node takes a CA without a certificate, and would trust nobody.
+        for (const pem of options.ca ?? []) new X509Certificate(pem)
         // Deno's TLS takes anything, and reads it when a connection comes.
         const { cert, key } = options
         return !cert || !key || new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))
@@ -122,6 +124,10 @@ export const secureOptions = (
     }).pipe(Effect.filterOrFail(Boolean, () => new Tls({ code: "UNKNOWN", detail: unusable })))
     return options
   })
+
+/** Fails unless these roots can be trusted: each has to be a certificate. */
+export const checkRoots = (ca: ReadonlyArray<Pem>): Effect.Effect<void, Tls> =>
+  Effect.asVoid(secureOptions(undefined, ca))
 
 /** Node's message may quote the peer's certificate, so it is made printable. */
 export const tlsError = (error: NodeJS.ErrnoException, detail = error.message): Tls =>

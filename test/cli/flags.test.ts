@@ -197,6 +197,16 @@ describe.concurrent("--retry of a bridge", () => {
   )
 })
 
+describe.concurrent("--tls-ca", () => {
+  it.live("refuses a file in which there is no certificate", () =>
+    Effect.gen(function* () {
+      const { code, stderr } = yield* inside(["connect", "wss://127.0.0.1:1", "--tls-ca", "/dev/null"])
+      assert.strictEqual(code, 1)
+      assert.include(stderr, "--tls-ca /dev/null: ")
+    })
+  )
+})
+
 describe.concurrent("--idle", () => {
   it.live("breaks off what carries nothing", () =>
     Effect.gen(function* () {

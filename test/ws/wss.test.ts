@@ -83,6 +83,7 @@ describe("wss", () => {
       )
       assert.strictEqual(yield* dialFailure(`wss://127.0.0.1:${nobody}`, { ca }), "Refused")
       assert.strictEqual(yield* dialFailure("wss://127.0.0.1:1", { ca: file("absent.crt") }), "Tls(ENOENT)")
+      assert.match(yield* dialFailure(`wss://127.0.0.1:${nobody}`, { ca: "/dev/null" }), /^Tls\(/)
       assert.match(yield* dialFailure("wss://127.0.0.1:1", { ca: Redacted.make("no PEM") }), /^(Tls|Refused)/)
     }).pipe(Effect.scoped)
   )
