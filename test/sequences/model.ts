@@ -71,18 +71,19 @@ const sessionCost: Readonly<Record<Transport, Cost>> = {
   memory: cost(0, 4),
   net: cost(2, 4),
   unix: cost(2, 4),
-  // Each end pings.
-  ws: cost(2, 4, 2),
-  wss: cost(2, 4, 2)
+  ws: cost(2, 4),
+  wss: cost(2, 4)
 }
 
-/** An outsider, and what the listener keeps for it. */
-const visitorCost = ({ stage, transport }: Visitor): Cost => {
+/** Whether there is a connection, with a fiber: over HTTP only after the upgrade. */
+const runs = ({ stage, transport }: Visitor): boolean =>
+  !overHttp(transport) || stage === "upgraded" || stage === "answered" || stage === "partial"
+
+/** An outsider, and what the listener keeps for it. Before there is a connection, TLS has a deadline. */
+const visitorCost = (visitor: Visitor): Cost => {
+  const { stage, transport } = visitor
   const fds = transport === "memory" ? 0 : 2
-  const runs = !overHttp(transport) || stage === "upgraded" || stage === "answered" || stage === "partial"
-  // A WebSocket pings, and before that TLS has a deadline.
-  const timers = (overHttp(transport) && runs) || (transport === "wss" && stage === "silent") ? 1 : 0
-  return cost(fds, runs ? 1 : 0, timers)
+  return cost(fds, runs(visitor) ? 1 : 0, transport === "wss" && stage === "silent" ? 1 : 0)
 }
 
 /** A dial that nobody answers: it, its deadline and the timer of that; at the other end is a server of the test's. */
@@ -162,6 +163,12 @@ export class Model {
     )
   }
 
+  /** The transports whose WebSockets ping: one timer serves all of one transport. */
+  private get pinging(): ReadonlyArray<Transport> {
+    const running = [...this.visitors.values()].filter(runs).map(({ transport }) => transport)
+    return [...new Set([...this.sessions.values(), ...running])].filter(overHttp)
+  }
+
   /** What the process has to count, over what it counted when nobody was there. */
   get counts(): Counts {
     const costs = [
@@ -175,7 +182,7 @@ export class Model {
       places: this.places,
       fds: sum(({ fds }) => fds),
       fibers: sum(({ fibers }) => fibers),
-      timers: sum(({ timers }) => timers)
+      timers: sum(({ timers }) => timers) + this.pinging.length
     }
   }
 }
