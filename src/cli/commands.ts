@@ -63,7 +63,7 @@ const listen = Command.make("listen", Flags.ofListen).pipe(
 const connect = Command.make("connect", Flags.ofConnect).pipe(
   Command.withDescription(
     "Dial a peer: stdin goes to it and what it sends to stdout. The end of stdin ends this side; reading " +
-      "goes on until the peer's goodbye."
+      "goes on until the peer's goodbye. At a terminal, ctrl-d ends this side, and ctrl-c breaks the connection off."
   ),
   Command.withShortDescription("Dial a peer: stdin to it, and what it sends to stdout"),
   Command.withExamples([
@@ -125,7 +125,8 @@ const address = Command.make("address", Flags.ofAddress).pipe(
 /** The command with all others below it. */
 export const multiserver = Command.make("multiserver").pipe(
   Command.withDescription(`Talk to peers over typed addresses, byte for byte as the npm package multiserver does.
-  Payload is on stdout, everything else on stderr.
+  Payload is on stdout, everything else on stderr. An address is a transport and what is stacked on it, such as
+  ${Spoken.exampleAddress}; multiserver address ADDRESS explains one.
 
   Exit codes:
     0   ok

@@ -60,6 +60,16 @@ describe.concurrent("wrong usage exits 2, says why on stderr and leaves stdout a
 })
 
 describe.concurrent("help", () => {
+  it.live("says what an address is, and how to end at a terminal", () =>
+    Effect.gen(function* () {
+      assert.match(
+        String((yield* inside(["--help"])).stdout),
+        /An address is .+ such as\n +net:pub\.example:8008~shs:KEY/
+      )
+      assert.include(String((yield* inside(["connect", "--help"])).stdout), "ctrl-d ends this side")
+    })
+  )
+
   it.live("is on stdout when it is asked for", () =>
     Effect.gen(function* () {
       const { code, stderr, stdout } = yield* inside(["listen", "--help"])
