@@ -26,13 +26,16 @@ const reaches = [
 
 describe(`sequences with the seed ${seed} (FUZZ_SEED)`, () => {
   it("leave what the model says after each step: places, fds, fibers, timers and events", async () => {
-    const tally = await sequences({ seed, runs: 50 })
+    const tally = new Map(await sequences({ seed, runs: 50 }))
     assert.isAbove(tally.get("steps") ?? 0, 500)
-    assert.deepStrictEqual(
-      reaches.filter((outcome) => !tally.has(outcome)),
-      [],
-      [...tally].join(" ")
-    )
+    const missed = () => reaches.filter((outcome) => !tally.has(outcome))
+    // By chance, fifty may show nothing of one outcome: then there are more, ten times at most.
+    for (let more = 1; more <= 10 && missed().length > 0; more++) {
+      for (const [what, times] of await sequences({ seed: seed + more, runs: 20 })) {
+        tally.set(what, (tally.get(what) ?? 0) + times)
+      }
+    }
+    assert.deepStrictEqual(missed(), [], [...tally].join(" "))
   })
 
   it("are made shorter when they fail, and are had again by what they say", async () => {
