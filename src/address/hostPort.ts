@@ -51,7 +51,7 @@ export const withoutBrackets = (host: string): string =>
   host.startsWith("[") && host.endsWith("]") && host.includes(":") ? host.slice(1, -1) : host
 
 /**
- * Parses `HOST:PORT`, which stands from `start` to `end`, and makes a section of both. The last colon splits it, so
+ * Parses the `HOST:PORT` between `start` and `end`, and makes a section of it. The last colon splits it, so
  * IPv6 needs no brackets, but may have them.
  */
 export const parseHostPort = <A>(

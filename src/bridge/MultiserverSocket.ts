@@ -44,8 +44,8 @@ const toBytes = (chunk: Uint8Array | string): Uint8Array => (typeof chunk === "s
  * that fails is a `SocketOpenError`. When the reader's scope closes, the connection says goodbye after a success and
  * after these two closes, and is destroyed without a goodbye after any other failure. After an interruption, a
  * connection that was opened for this reader is destroyed too. One that was open before is left to its own scope,
- * because `RpcClient` interrupts its reader whenever it is left. It does that also when nobody answers its pings: give
- * it `onPingTimeout: Connection.destroy(connection)`. Releasing the writer half closes.
+ * because `RpcClient` interrupts its reader whenever it is left. `RpcClient` interrupts it also when its pings get no
+ * answer, so give it `onPingTimeout: Connection.destroy(connection)`. Releasing the writer half closes.
  *
  * @category conversions
  * @since 0.1.0

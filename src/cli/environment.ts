@@ -1,4 +1,4 @@
-/** Checks the variables that a command is started with. Reading them is for `settings.ts`, which few commands need. */
+/** Checks the variables that a command is started with. `settings.ts` reads them, where their values are needed. */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -21,7 +21,7 @@ const refuseSecret = Effect.flatMap(Effect.option(Config.String(secret)), (text)
       )
 )
 
-/** Fails when an unknown variable is set, one of this command's that is empty, or a secret. */
+/** Fails when a variable is unknown, when one of this command's is empty, or when a secret is set. */
 export const checkVariables = (command: Command): Effect.Effect<void, UsageError> =>
   Effect.andThen(
     Effect.catchTag(

@@ -1,6 +1,6 @@
 /**
- * What each command takes. Nothing here does anything, and nothing heavy is imported: it is all read at each start, for
- * whichever command.
+ * The flags and arguments of each command. All of them are read at each start, whichever command runs, so this module
+ * imports no protocol and no handler.
  */
 import * as Argument from "effect/cli/Argument"
 import type * as Command from "effect/cli/Command"

@@ -37,8 +37,8 @@ const yes = /^(?:true|1|y|yes|on)$/
 const no = /^(?:false|0|n|no|off)$/
 
 /**
- * Whether the flag is on, in each form that Effect's parser takes: `--quiet=yes`, `--quiet true`, `-vq`. Needed before
- * the arguments are parsed, because a usage error is an event, too.
+ * Whether the flag is on, in each form that Effect's parser takes: `--quiet=yes`, `--quiet true`, `-vq`. It is looked
+ * for before the arguments are parsed, because an error of usage is reported as an event, too.
  */
 const gives = (args: ReadonlyArray<string>, flag: string, short?: string): boolean => {
   const end = args.indexOf("--")
