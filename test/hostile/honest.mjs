@@ -1,6 +1,7 @@
 /**
  * Somebody who wants to be served while others attack: one exchange after the other, each on a connection of its own.
- * With a `delay`, it is so many milliseconds away: they pass before its first message.
+ * After the first it waits until it is told to go on. With a `delay`, it is so many milliseconds away: they pass before
+ * its first message.
  */
 import { exchange, percentiles, run, sleep } from "./wire.mjs"
 
@@ -16,7 +17,12 @@ const within = async (millis, promise) => {
   }
 }
 
-run(async ({ delay, every, isStopped, patience, say, stopped, target }) => {
+run(async ({ delay, every, isStopped, onLine, patience, say, stopped, target }) => {
+  const told = new Promise((resolve) => onLine(resolve))
+  // What a server makes once it makes for the first exchange, which counts for nothing.
+  await within(patience, exchange(target, {}))
+  say({ exchanged: 0 })
+  await Promise.race([told, stopped])
   const durations = []
   const failures = []
   while (!isStopped()) {

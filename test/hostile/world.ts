@@ -334,14 +334,16 @@ export type Served = typeof Served.Type
 const HonestSaid = Schema.Union([Schema.Struct({ exchanged: Schema.Int }), Schema.Struct({ result: Served })])
 
 export interface Honest {
+  /** Goes on after its first exchange. Succeeds when it was served again. */
+  readonly goOn: Effect.Effect<unknown>
   /** Succeeds when one more of its exchanges is over. */
   readonly exchange: Effect.Effect<unknown>
   readonly stop: Effect.Effect<Served>
 }
 
 /**
- * Makes exchanges, one after the other with a pause between them, until it is stopped. Gives it once it was served for
- * the first time.
+ * Makes one exchange, and more when it is told to go on: one after the other with a pause between them, until it is
+ * stopped. Gives it once it was served for the first time.
  */
 const startHonest = (
   target: Target,
@@ -365,8 +367,13 @@ const startHonest = (
     )
     const next = Effect.raceFirst(Queue.take(exchanges), Deferred.await(served))
     yield* next
+    const exchange = Effect.andThen(Queue.clear(exchanges), next)
     const honest: Honest = {
-      exchange: Effect.andThen(Queue.clear(exchanges), next),
+      goOn: Effect.andThen(
+        Effect.sync(() => void child.stdin?.write("{}\n")),
+        exchange
+      ),
+      exchange,
       stop: Effect.andThen(
         Effect.sync(() => void child.stdin?.end()),
         Deferred.await(served)
@@ -463,11 +470,10 @@ export const siege = <A extends Attacked, E, R>(
     const quick = options.size === "quick"
     const target = yield* startTarget(stack, { ...options, env: { ...(quick && patient), ...options.env } })
     const patience = quick ? 120_000 : 5000
-    // What is made once is made by the first exchange.
-    const warm = yield* Effect.flatMap(startHonest(target, { every: 1, patience }), ({ stop }) => stop)
-    const before = yield* settled(target.counts)
     const { delay, every = 25 } = options
     const honest = yield* startHonest(target, { every, patience, delay })
+    const before = yield* settled(target.counts)
+    yield* honest.goOn
     const attacked = yield* attack(target, honest)
     const served = yield* honest.stop
     const failed = served.failures.length
@@ -478,7 +484,7 @@ export const siege = <A extends Attacked, E, R>(
     )
     checks.holds(target.isAlive(), "the server died")
     // Some may still wait to be accepted, which the attackers need not do.
-    const exchanges = warm.exchanges + served.exchanges
+    const exchanges = 1 + served.exchanges
     const told = Effect.map(target.counts, ({ refused = {} }) => ({ refused, ended: target.tags() }))
     yield* untilStill(
       Effect.map(told, ({ ended, refused }) => sum(ended) + sum(refused)),

@@ -5,9 +5,11 @@
  */
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
+import { createRequire } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
 import { setImmediate as turn } from "node:timers/promises"
+import { fileURLToPath } from "node:url"
 import { blocks, Secrets } from "./search.ts"
 
 const readAll = (dir: string, kind: (name: string) => boolean) =>
@@ -51,11 +53,11 @@ export default async (): Promise<() => Promise<void>> => {
   // A test's child may be another user.
   fs.chmodSync(dir, 0o1777)
   process.env.SECRETS_SCAN_DIR = dir
-  const hook = new URL("./hook.mjs", import.meta.url).href
+  const hook = fileURLToPath(new URL("hook.cjs", import.meta.url))
   const options = process.env.NODE_OPTIONS ?? ""
-  if (!options.includes(hook)) process.env.NODE_OPTIONS = `${options} --import ${hook}`
-  const { watching } = await import(/* @vite-ignore */ hook)
-  watching()
+  // In quotes, because a folder's name may have a space.
+  if (!options.includes(hook)) process.env.NODE_OPTIONS = `${options} --require ${JSON.stringify(hook)}`
+  createRequire(import.meta.url)(hook).watching()
   return async () => {
     const { hits, said, secrets } = await search(dir)
     fs.rmSync(dir, { recursive: true })

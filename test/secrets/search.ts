@@ -1,11 +1,13 @@
 /** Finds secrets in what was said, in whatever form: raw, hex, base64 of either alphabet, or as lists of numbers. */
+import { isAscii } from "node:buffer"
 
 const length = 32
 
 /** Bytes as text might be meant: a name for the form, and all that it could stand for. */
 const forms: ReadonlyArray<readonly [name: string, decode: (said: Buffer) => Iterable<Buffer>]> = [
   ["raw", (said) => [said]],
-  ["latin1", (said) => [Buffer.from(said.toString("utf8"), "latin1")]],
+  // Text without other characters is the same as its bytes.
+  ["latin1", (said) => (isAscii(said) ? [] : [Buffer.from(said.toString("utf8"), "latin1")])],
   ["hex", (said) => decoded(said, /[0-9a-f]{64,}/gi, 2, (run) => Buffer.from(run, "hex"))],
   [
     "spaced hex",
@@ -46,7 +48,7 @@ export class Secrets {
   private readonly starts = new Uint8Array(filterBits >> 3)
   size = 0
 
-  /** Adds the records of a file of `hook.mjs`. */
+  /** Adds the records of a file of `hook.cjs`. */
   add(records: Buffer): void {
     for (let at = 0; at + length <= records.length; at += length) {
       const secret = records.subarray(at, at + length)

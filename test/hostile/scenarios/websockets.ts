@@ -105,7 +105,7 @@ const flooded = (target: Target, kinds: ReadonlyArray<string>, size: Size) =>
       const order = { target: target.address, kind, count: size === "full" ? 16 : 4 }
       const child = yield* attacker("frames", order, Flooded)
       yield* child.says
-      yield* Effect.sleep(size === "full" ? "4 seconds" : "300 millis")
+      yield* Effect.sleep(size === "full" ? "4 seconds" : "100 millis")
       const { heap } = yield* target.memory
       yield* child.stop
       const { bytes, connections, cut } = yield* child.result

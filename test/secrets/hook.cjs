@@ -1,11 +1,12 @@
 /**
  * Loaded into every Node process of a test run, before anything else: writes down the secrets that it uses and what it
  * says, for `globalSetup.ts` to search the one for the other. A secret is what goes through libsodium as one: seeds,
- * secret halves, shared secrets, session keys, and every 32 random bytes.
+ * secret halves, shared secrets, session keys, and every 32 random bytes. CommonJS, because a process that is told to
+ * `--import` starts more slowly, and a run has more than a thousand.
  */
-import { ChildProcess } from "node:child_process"
-import * as fs from "node:fs"
-import { createRequire } from "node:module"
+"use strict"
+const { ChildProcess } = require("node:child_process")
+const fs = require("node:fs")
 
 const variable = "SECRETS_SCAN_DIR"
 /** A run within a run has a folder of its own. */
@@ -17,10 +18,10 @@ const append = (name, data) => {
   const path = `${dir}/${process.pid}.${name}`
   let file = files.get(path)
   if (file === undefined) {
-    file = { fd: fs.openSync(path, "a"), left: 32 << 20 }
+    file = { fd: fs.openSync(path, "a"), left: 8 << 20 }
     files.set(path, file)
   }
-  // What goes through a pipe by the hundred megabytes is a test's data.
+  // What goes through a pipe by the dozen megabytes is a test's data.
   if (file.left <= 0) return
   const bytes = typeof data === "string" ? Buffer.from(data) : data
   file.left -= bytes.length
@@ -76,7 +77,7 @@ const secrets = {
 }
 
 const watchSodium = () => {
-  const sodium = createRequire(import.meta.url)("sodium-native")
+  const sodium = require("sodium-native")
   for (const [name, which] of Object.entries(secrets)) {
     const call = sodium[name]
     if (typeof call !== "function") continue
@@ -107,7 +108,7 @@ const followChildren = () => {
 const symbol = Symbol.for("effect-multiserver/test/secrets")
 
 /** Once a process, however often this file is loaded. */
-export const watching = () => {
+const watching = () => {
   if (globalThis[symbol] === undefined) {
     globalThis[symbol] = recorder
     listenTo("stdout")
@@ -119,3 +120,4 @@ export const watching = () => {
 }
 
 watching()
+module.exports = { watching }
