@@ -297,8 +297,8 @@ export class CodecPort implements Port, PortListener {
     }
     this.frame += this.codec.sealer.endLength
     this.sendStage(stage)
-    this.below.flush()
     if (this.peerEnded) this.below.end()
+    else this.below.flush()
   }
 
   get pending(): number {

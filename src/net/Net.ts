@@ -12,7 +12,7 @@ import { contains, empty, type Networks } from "../Networks.ts"
 import { makeUnchecked } from "../schema/makeUnchecked.ts"
 import { fdRoom } from "../sockets/fdRoom.ts"
 import { type Inherited, InheritedSockets } from "../sockets/inherited.ts"
-import { advertisedHosts, boundHosts, isWildcard, plainIp, reachOf } from "../sockets/ip.ts"
+import { advertisedHosts, boundHosts, isWildcard, plainIp, reached, reachOf } from "../sockets/ip.ts"
 import { bindReason } from "../sockets/reasons.ts"
 import { breakOff } from "../sockets/socketPort.ts"
 import { accepted, bound, dialed, type Reading, reading } from "../sockets/streamSocket.ts"
@@ -30,23 +30,20 @@ const socketOptions = {
   allowHalfOpen: true
 } as const
 
-/** The section of a socket's other end. */
-const remoteOf = (socket: net.Socket): Address.Net =>
-  makeUnchecked(Address.Net, {
-    _tag: "net",
-    host: plainIp(socket.remoteAddress ?? "0.0.0.0"),
-    port: socket.remotePort ?? 0
-  })
+const sectionOf = ({ host, port }: { readonly host: string; readonly port: number }): Address.Net =>
+  makeUnchecked(Address.Net, { _tag: "net", host, port })
 
 const dial = (
-  { host, port }: Address.Net,
+  place: Address.Net,
   told: Transport.DialOptions,
   reading: Reading
 ): Effect.Effect<Link, TransportReason, Scope.Scope> =>
   dialed(
     (opening) =>
-      toHost(host, told, (ip) => opening((options) => net.connect({ host: ip, port, ...socketOptions, ...options }))),
-    remoteOf,
+      toHost(place.host, told, (ip) =>
+        opening((options) => net.connect({ host: ip, port: place.port, ...socketOptions, ...options }))
+      ),
+    (socket) => sectionOf(reached(socket, place)),
     reading,
     told
   )
@@ -83,7 +80,8 @@ const listen = (
         }
         const source = plainIp(remoteAddress)
         if (contains(trustedProxies, source)) return proxied(socket, source, told, reading)
-        const arrived = onAccepted(accepted(socket, remoteOf(socket), reading, told, source), source)
+        const remote = sectionOf({ host: source, port: socket.remotePort ?? 0 })
+        const arrived = onAccepted(accepted(socket, remote, reading, told, source), source)
         if (!arrived) breakOff(socket, told.authenticates)
       })
     const server = yield* bound(open, (server, done) => inherited.listen(server, { host, port }, done), bindReason)

@@ -1,4 +1,5 @@
 /** What an IP or a host name says about how far it reaches. */
+import * as net from "node:net"
 import * as os from "node:os"
 import * as NetAddress from "effect/net/NetAddress"
 import { parseIp } from "../Networks.ts"
@@ -6,6 +7,18 @@ import { type Reach, within } from "../Transport.ts"
 
 /** An IP in plain form: an IPv4 that is mapped into IPv6 (`::ffff:192.0.2.1`) becomes IPv4. */
 export const plainIp = (ip: string): string => (/^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(ip) ? ip.slice(7) : ip)
+
+/**
+ * The IP and port that a dial to a host has reached. For an IPv4 the kernel is not asked, except for 0.0.0.0 and its
+ * like, by which it means this machine.
+ */
+export const reached = (
+  socket: net.Socket,
+  { host, port }: { readonly host: string; readonly port: number }
+): { readonly host: string; readonly port: number } =>
+  net.isIPv4(host) && !host.startsWith("0.")
+    ? { host, port }
+    : { host: plainIp(socket.remoteAddress ?? "0.0.0.0"), port: socket.remotePort ?? 0 }
 
 /** The wildcard that a host means, however it is written (`::0`); `undefined` for any other host. */
 const wildcardOf = (host: string): "0.0.0.0" | "::" | undefined => {

@@ -6,10 +6,11 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import { NotDialable, type TransportReason, Unreachable } from "../DialError.ts"
 import { printable } from "../printable.ts"
-import { plainIp } from "../sockets/ip.ts"
+import { reached } from "../sockets/ip.ts"
 import { dialReason } from "../sockets/reasons.ts"
 import { ignore } from "../sockets/socketPort.ts"
 import { toHost } from "../sockets/toHost.ts"
@@ -81,8 +82,9 @@ export const dial = (
     const { host, port } = place
     const { secure } = options
     const { authenticates } = told
-    const url = urlOf(place, secure !== undefined)
-    if (!URL.canParse(url)) return yield* new NotDialable({ detail: "no URL can be made of it" })
+    const parsed = Result.try(() => new URL(urlOf(place, secure !== undefined)))
+    if (Result.isFailure(parsed)) return yield* new NotDialable({ detail: "no URL can be made of it" })
+    const url = parsed.success
     const tlsOptions = secure && (yield* secureOptions(secure.credentials, secure.ca))
     const proxy = proxyFor(options.proxies, secure !== undefined, place)
     const open = (to: { readonly host: string; readonly port: number }) => net.connect({ ...to, ...tcpOptions })
@@ -122,9 +124,7 @@ export const dial = (
           maxMessage: maxMessageOf(authenticates, options.maxMessage),
           pulses: options.pulses
         })
-        const { remoteAddress = "0.0.0.0", remotePort = 0 } = socket
-        const direct = proxy === undefined ? { host: plainIp(remoteAddress), port: remotePort } : { host, port }
-        const at = { ...direct, path: place.path }
+        const at = { ...(proxy === undefined ? reached(socket, place) : { host, port }), path: place.path }
         taken.port = opened
         Deferred.doneUnsafe(outcome, Effect.succeed({ port: opened, at }))
       })

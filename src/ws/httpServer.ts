@@ -58,7 +58,9 @@ class Routes {
   }
 
   private readonly onUpgrade = (request: http.IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const route = this.paths.get(pathOf(request.url ?? "/"))
+    const { url = "/" } = request
+    // Mostly the path is in its normal form already.
+    const route = this.paths.get(url) ?? this.paths.get(pathOf(url))
     if (route === undefined && this.server.listenerCount("upgrade") > 1) return
     // Node has removed its own listeners, and an `error` event without a listener would be thrown.
     socket.on("error", () => {})

@@ -67,7 +67,14 @@ export const maskedInPlace = (room: Buffer, length: number): Uint8Array => {
   return frame
 }
 
-/** The same from a copy of the payload. */
+/** The same without a mask, as a server sends it. */
+export const framedInPlace = (room: Buffer, length: number): Uint8Array => {
+  const frame = room.subarray(headRoom - FrameHead.sizeFor(length, false), headRoom + length)
+  FrameHead.write(frame, FrameHead.opcodes.binary, length, false)
+  return frame
+}
+
+/** A masked message from a copy of the payload. */
 export const maskedFrame = (payload: Uint8Array): Uint8Array => {
   const room = Buffer.allocUnsafe(headRoom + payload.length)
   room.set(payload, headRoom)

@@ -16,12 +16,11 @@ import type { Chunks, Port, PortListener } from "../Port.ts"
 import { ignore } from "../sockets/socketPort.ts"
 import { Inbox } from "./inbox.ts"
 import { Intake } from "./intake.ts"
-import { headRoom, maskedFrame, maskedInPlace } from "./mask.ts"
+import { maskedFrame } from "./mask.ts"
+import { type Framing, maxSent, Outbox } from "./outbox.ts"
 import type { Owner, PortSocket } from "./portSocket.ts"
 import type { Pulsed, Pulses } from "./pulses.ts"
 
-/** The longest message that is sent, in bytes. */
-const maxSent = 64 * 1024
 /** Reading pauses when this many bytes wait to be taken. */
 const readHighWater = 128 * 1024
 /** The port is full when this many bytes wait for the kernel. */
@@ -56,10 +55,8 @@ export class WsPort implements Port, Owner, Pulsed {
   private readonly inbox = new Inbox()
   private inputEnded = false
 
-  /** Whether frames are masked here, and not by `ws`. */
-  private readonly masks: boolean
-  private stage: Buffer | undefined
-  private staged = 0
+  private readonly framing: Framing
+  private readonly outbox: Outbox
   private scheduled = false
   /** How many bytes of messages the kernel has not got yet. */
   private unsent = 0
@@ -81,7 +78,8 @@ export class WsPort implements Port, Owner, Pulsed {
     this.halfClose = halfClose
     this.onLingering = onLingering
     this.intake = new Intake(ws, socket, { fromClient: !dialed, maxMessage }, this)
-    this.masks = dialed && this.intake.isDriven
+    this.framing = this.intake.isDriven ? (dialed ? "client" : "server") : "ws"
+    this.outbox = new Outbox(this.framing)
     ws.tell(this)
     socket.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "ETIMEDOUT") this.fail(new TimedOut({ why: "silent", cause: error }))
@@ -125,6 +123,8 @@ export class WsPort implements Port, Owner, Pulsed {
   }
 
   onPeerClose(code: number): void {
+    // The port was left, and its socket waited for this.
+    if (this.lingering !== undefined && this.closeSent) this.cutOff()
     // The port has failed, so the stream was not whole: this is no clean end.
     if (this.failure !== undefined) return
     if (code === 1000 || code === 1005) {
@@ -146,30 +146,18 @@ export class WsPort implements Port, Owner, Pulsed {
       this.fail(new Reset({ code: "EPIPE" }))
       return true
     }
-    if (this.staged === 0 && bytes.length >= maxSent) return this.sendParts(bytes)
+    if (this.outbox.bytes === 0 && bytes.length >= maxSent) return this.sendParts(bytes)
     for (let from = 0; from < bytes.length; ) {
-      const part = bytes.subarray(from, from + maxSent - this.staged)
-      this.put(part)
+      const part = bytes.subarray(from, from + this.outbox.left)
+      this.outbox.put(part)
       from += part.length
-      if (this.staged === maxSent) this.sendStage()
+      if (this.outbox.left === 0) this.flush()
     }
-    if (this.staged > 0 && !this.scheduled) {
+    if (this.outbox.bytes > 0 && !this.scheduled) {
       this.scheduled = true
       queueMicrotask(this.onTick)
     }
     return true
-  }
-
-  private put(part: Uint8Array): void {
-    const length = this.staged + part.length
-    if (this.stage === undefined || this.stage.length < headRoom + length) {
-      // Mostly a tick has one offer, so the first buffer just fits. It grows when more come.
-      const larger = Buffer.allocUnsafe(headRoom + (this.stage === undefined ? length : Math.min(maxSent, 4 * length)))
-      if (this.stage !== undefined) larger.set(this.stage.subarray(0, headRoom + this.staged))
-      this.stage = larger
-    }
-    this.stage.set(part, headRoom + this.staged)
-    this.staged = length
   }
 
   private readonly onTick = (): void => {
@@ -178,30 +166,24 @@ export class WsPort implements Port, Owner, Pulsed {
   }
 
   flush(): void {
-    if (this.staged > 0) this.sendStage()
-  }
-
-  private sendStage(): void {
-    const { stage, staged } = this
-    this.stage = undefined
-    this.staged = 0
-    if (stage === undefined) return
-    const message = this.masks ? maskedInPlace(stage, staged) : stage.subarray(headRoom, headRoom + staged)
-    this.send(message, staged)
+    const length = this.outbox.bytes
+    const message = this.outbox.take()
+    if (message !== undefined) this.send(message, length, this.framing !== "ws")
   }
 
   /** Sends messages of about equal length. Returns whether `bytes` were copied, or taken by the kernel at once. */
   private sendParts(bytes: Uint8Array): boolean {
     const length = Math.ceil(bytes.length / Math.ceil(bytes.length / maxSent))
+    const masks = this.framing === "client"
     for (let from = 0; from < bytes.length; from += length) {
       const part = bytes.subarray(from, from + length)
-      this.send(this.masks ? maskedFrame(part) : part, part.length)
+      this.send(masks ? maskedFrame(part) : part, part.length, masks)
     }
-    return this.masks || this.ws.bufferedAmount === 0
+    return masks || this.ws.bufferedAmount === 0
   }
 
-  /** Sends a message with `length` bytes of payload. If this side masks, `message` is the whole frame. */
-  private send(message: Uint8Array, length: number): void {
+  /** Sends a message with `length` bytes of payload. `isFrame`: `message` has its head already. */
+  private send(message: Uint8Array, length: number, isFrame: boolean): void {
     // The peer is gone: the `close` event is about to say so.
     if (this.ws.readyState !== WebSocket.OPEN) return
     this.unsent += length
@@ -210,7 +192,7 @@ export class WsPort implements Port, Owner, Pulsed {
       this.unsent -= length
       if (this.pending === 0 || (wasFull && !this.full)) this.listener?.drained()
     }
-    if (this.masks) this.socket.write(message, onSent)
+    if (isFrame) this.socket.write(message, onSent)
     else this.ws.send(message, onSent)
   }
 
@@ -219,11 +201,11 @@ export class WsPort implements Port, Owner, Pulsed {
     // `buffered` drops as soon as the kernel takes bytes, and `unsent` only when `onSent` is called. But `buffered`
     // also counts pings, frame heads and a Close.
     const buffered = this.ws.bufferedAmount
-    return this.staged + (this.closeSent ? buffered : Math.min(this.unsent, buffered))
+    return this.outbox.bytes + (this.closeSent ? buffered : Math.min(this.unsent, buffered))
   }
 
   get full(): boolean {
-    return this.failure === undefined && this.staged + this.unsent >= writeHighWater
+    return this.failure === undefined && this.outbox.bytes + this.unsent >= writeHighWater
   }
 
   end(): void {
@@ -231,9 +213,12 @@ export class WsPort implements Port, Owner, Pulsed {
   }
 
   private sendClose(): void {
+    // What waits and the Close go out together.
+    this.socket.cork()
     if (!this.closeSent) this.flush()
     this.closeSent = true
     this.ws.sendClose(1000)
+    this.socket.uncork()
     // `ws` doesn't tell when the Close has left, so an empty write behind it does.
     if (this.ws.bufferedAmount > 0 && this.socket.writable)
       this.socket.write(new Uint8Array(0), () => this.listener?.drained())
@@ -300,8 +285,7 @@ export class WsPort implements Port, Owner, Pulsed {
   private fail(reason: ConnectionReason): void {
     if (this.failure !== undefined) return
     this.failure = reason
-    this.stage = undefined
-    this.staged = 0
+    this.outbox.clear()
     this.listener?.readable()
     this.listener?.drained()
   }
@@ -343,7 +327,6 @@ export class WsPort implements Port, Owner, Pulsed {
 
   private letGo(): void {
     this.failure ??= locallyClosed
-    this.stage = undefined
-    this.staged = 0
+    this.outbox.clear()
   }
 }
