@@ -96,6 +96,11 @@ export interface Port {
   readonly failure: PortFailure | undefined
   /** Accepts all of the bytes, even when the port is full. Returns whether they were copied. */
   readonly offer: (bytes: Uint8Array) => boolean
+  /**
+   * Takes a whole chunk that the caller gives away, instead of `offer`. Its memory may be detached. `false`: it was not
+   * taken, so offer it. A port that always copies has no `give`.
+   */
+  readonly give?: (bytes: Uint8Array) => boolean
   /** Whether `offer` always copies. If so, borrowed bytes may be offered. By default `false`. */
   readonly copies?: boolean
   /** How many accepted bytes the kernel has not got yet. */
