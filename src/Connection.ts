@@ -30,10 +30,6 @@ export type { Account, AccountTag, Who } from "./Link.ts"
 export * from "./Peer.ts"
 export type { Chunks } from "./Port.ts"
 
-// -----------------------------------------------------------------------------
-// what a user holds
-// -----------------------------------------------------------------------------
-
 /**
  * A live byte stream with a peer. It lives as long as the scope in which it was opened.
  *
@@ -332,6 +328,16 @@ export const forward = (from: Connection, to: Connection): Effect.Effect<void, C
     )
     return Effect.raceFirst(copied, broken(to))
   })
+
+/**
+ * As `writeAll`, and gives the chunks away: don't use their memory again, even if it fails. Over the bare transport
+ * `port`, a chunk of at most 66,560 bytes that is all of its `ArrayBuffer` is moved to the other context, not copied.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const give = (connection: Connection, chunks: Chunks): Effect.Effect<void, ConnectionError> =>
+  Made.writer(connection)?.giveAll(chunks) ?? connection.writeAll(chunks)
 
 /**
  * A sink that writes its input, and then ends this side of the connection.

@@ -53,6 +53,7 @@ const fields = (section: Address.Section): Section => {
         ...(section.token === undefined ? {} : { token: base64(Redacted.value(section.token)) })
       }
     case "memory":
+    case "port":
     case "noauth":
     case "opaque":
       return { name: Address.sectionName(section) }

@@ -5,6 +5,7 @@ import * as Deflate from "../src/deflate/Deflate.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Noauth from "../src/noauth/Noauth.ts"
 import * as Compliance from "../src/testing/Compliance.ts"
+import { ports } from "./support/ports.ts"
 import { protocols } from "./support/servers.ts"
 
 const layer = Multiserver.layer([
@@ -20,8 +21,12 @@ const layer = Multiserver.layer([
   "memory~shs",
   "memory~noise",
   "memory~noauth",
-  "memory"
-]).pipe(Layer.provide([protocols(), Noauth.layer(), Deflate.layer()]))
+  "memory",
+  "port~shs",
+  "port~noise",
+  "port~noauth",
+  "port"
+]).pipe(Layer.provide([protocols(), ports("c"), Noauth.layer(), Deflate.layer()]))
 
 const targets = [
   "net:127.0.0.1:0~shs",
@@ -36,7 +41,11 @@ const targets = [
   "memory:c~shs",
   "memory:c~noise",
   "memory:c~noauth",
-  "memory:c"
+  "memory:c",
+  "port:c~shs",
+  "port:c~noise",
+  "port:c~noauth",
+  "port:c"
 ]
 
 /** Nothing is decided by how busy this machine is. */

@@ -1,6 +1,8 @@
 /** The code in the documents is the code in examples/, and it runs. */
+import { execFile } from "node:child_process"
 import * as fs from "node:fs"
 import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
 import * as zlib from "node:zlib"
 import { assert, describe, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -9,6 +11,7 @@ import * as Result from "effect/Result"
 import type * as Address from "../src/Address.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Noauth from "../src/noauth/Noauth.ts"
+import { readsTypes } from "./support/nodes.ts"
 import { primitives } from "./support/primitives.ts"
 import { echo, pattern, protocols, readAll, sameBytes, served, until } from "./support/servers.ts"
 
@@ -82,6 +85,12 @@ describe("documents", () => {
       }).pipe(Effect.provide(live))
     })
   )
+
+  it("docs/port.md shows examples/port.ts, and a thread hears from its worker", async () => {
+    assert.include(blocksOf(read("docs/port.md")), read("examples/port.ts"))
+    const { stdout } = await promisify(execFile)(readsTypes, [pathOf("examples/port.ts")])
+    assert.strictEqual(stdout, "HELLO\n")
+  })
 
   it("docs/writing-a-protocol.md shows examples/zstd.ts, in about 30 lines", () => {
     const code = read("examples/zstd.ts")

@@ -11,8 +11,8 @@ const files = fs
   .filter((file) => file.endsWith(".ts") && !file.endsWith(".d.ts"))
   .map((file) => ({ file, text: fs.readFileSync(path.join(root, file), "utf8") }))
 
-/** Leaves for several: what the transports over Node's sockets, shs and noise, or everybody share. */
-const shared = ["crypto", "handshake", "sockets", "schema"]
+/** Leaves for several: what transports over Node's sockets or over messages, shs and noise, or everybody share. */
+const shared = ["crypto", "handshake", "sockets", "messages", "schema"]
 
 /** The folders that belong to one module, and who may import from them besides their siblings. */
 const owners: Readonly<Record<string, ReadonlyArray<string>>> = {
@@ -88,7 +88,7 @@ describe("the source", () => {
   })
 
   it("has no protocol that imports another one", () => {
-    const protocols = ["net", "ws", "unix", "onion", "memory", "shs", "noise", "noauth", "deflate"]
+    const protocols = ["net", "ws", "unix", "onion", "memory", "port", "shs", "noise", "noauth", "deflate"]
     const between = files.flatMap((each) => {
       const [own = ""] = each.file.split("/")
       if (!protocols.includes(own)) return []

@@ -58,7 +58,7 @@ const socketAddress = (address: Address): NetAddress.SocketAddress | undefined =
   }
 }
 
-/** Where a listener is bound, as a socket address. For `memory`, which has none, a path: the text of its address. */
+/** Where a listener is bound, as a socket address. For `memory` and `port` it is a path: the text of its address. */
 const boundAddress = (listener: Listener): NetAddress.SocketAddress => {
   const addresses = listener.addresses()
   const [found] = addresses.flatMap((address) => socketAddress(address) ?? [])

@@ -65,6 +65,7 @@ const explanations: ReadonlyMap<string, Explanation> = new Map([
   ["unix", explained("a unix socket", Address.Unix, ({ path }) => ({ path }))],
   ["onion", explained("a Tor onion service", Address.Onion, ({ host, port }) => ({ host, port }))],
   ["memory", explained("within one process", Address.Memory, ({ name }) => ({ name }))],
+  ["port", explained("another context of one program", Address.MessagePort, ({ name }) => ({ name }))],
   ["shs", explained(encrypted, Address.Shs, (own) => keyed(own.publicKey, { seed: own.seed !== undefined }))],
   ["noise", explained(encrypted, Address.Noise, (own) => keyed(own.publicKey, { token: own.token !== undefined }))],
   ["noauth", explained("no encryption, no authentication", Address.Noauth)],

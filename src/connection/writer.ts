@@ -17,7 +17,7 @@ type Done = Effect.Effect<void, ConnectionError>
 
 /** A write, flush or end that waits for its turn or for the port. */
 interface Job {
-  readonly kind: "write" | "flush" | "end"
+  readonly kind: "write" | "give" | "flush" | "end"
   readonly chunks: ReadonlyArray<Uint8Array>
   /** How many of its chunks were offered whole, and how many bytes of the next one. */
   index: number
@@ -84,6 +84,11 @@ export class Writer {
     return Effect.callback((resume) => this.wait("write", chunks, resume))
   }
 
+  /** As `writeAll`, for chunks that their owner never uses again. */
+  giveAll(chunks: Chunks): Done {
+    return Effect.callback((resume) => this.wait("give", chunks, resume))
+  }
+
   /** Waits until everything has left user space. */
   flush(): Done {
     return Effect.callback((resume) => this.wait("flush", none, resume))
@@ -96,7 +101,7 @@ export class Writer {
 
   /** Registers, then does what can be done, in one synchronous step, so that no interruption can come in between. */
   private wait(kind: Job["kind"], chunks: Job["chunks"], resume: Job["resume"]): Effect.Effect<void> | undefined {
-    const isWrite = kind === "write"
+    const isWrite = isWriting(kind)
     const job: Job = {
       kind,
       chunks,
@@ -196,7 +201,7 @@ export class Writer {
     const refused = this.refusal()
     if (refused !== undefined) return refused
     const { chunks, kind } = job
-    if (this.hasSaidEnd && kind === "write" && !job.isHeld) return this.leaving.failing(afterEnd)
+    if (this.hasSaidEnd && isWriting(kind) && !job.isHeld) return this.leaving.failing(afterEnd)
     if (job.index < chunks.length) this.offer(job)
     if (job.index < chunks.length) return undefined
     if (!job.told) {
@@ -223,6 +228,7 @@ export class Writer {
     try {
       while (job.index < job.chunks.length && !port.full) {
         const chunk = job.chunks[job.index] as Uint8Array
+        if (job.kind === "give" && job.offset === 0 && this.gave(job, chunk)) continue
         const slice = sliceOf(chunk, job.offset)
         job.hasBegun ||= slice.length > 0
         if (slice.length > 0 && !port.offer(slice)) job.isHeld = true
@@ -236,6 +242,16 @@ export class Writer {
     } finally {
       port.uncork?.()
     }
+  }
+
+  /** Gives the port a whole chunk, if it takes it. Afterwards the chunk may have no memory any more. */
+  private gave(job: Job, chunk: Uint8Array): boolean {
+    const { length } = chunk
+    if (this.port.give?.(chunk) !== true) return false
+    job.hasBegun ||= length > 0
+    job.index++
+    this.bytes += length
+    return true
   }
 
   private get hasSaidEnd(): boolean {
@@ -258,6 +274,8 @@ export class Writer {
 }
 
 const afterEnd = new LocallyClosed({ why: "ended" })
+
+const isWriting = (kind: Job["kind"]): boolean => kind === "write" || kind === "give"
 
 const sliceOf = (chunk: Uint8Array, offset: number): Uint8Array =>
   chunk.length <= sliceBytes ? chunk : chunk.subarray(offset, Math.min(offset + sliceBytes, chunk.length))

@@ -27,6 +27,7 @@ import * as Onion from "../../src/onion/Onion.ts"
 import * as Transform from "../../src/Transform.ts"
 import * as Unix from "../../src/unix/Unix.ts"
 import * as WebSocket from "../../src/ws/WebSocket.ts"
+import { ports } from "../support/ports.ts"
 import { protocols, turn, turns } from "../support/servers.ts"
 import { work } from "./work.ts"
 
@@ -68,9 +69,10 @@ const proxy = Effect.map(
 
 const layer = Layer.unwrap(
   Effect.map(proxy, (port) =>
-    Multiserver.layer(["memory", "net", "unix", "ws", "wss", "onion"]).pipe(
+    Multiserver.layer(["memory", "port", "net", "unix", "ws", "wss", "onion"]).pipe(
       Layer.provide([
         protocols(),
+        ports(...sweep.flatMap((operations) => moments.map((moment) => `port-${operations}-${moment}`))),
         Unix.layer(),
         WebSocket.layer(),
         WebSocket.layerSecure({
@@ -88,6 +90,7 @@ const transports: Readonly<
   Record<string, { readonly target: (name: string) => string; readonly dialed?: (address: string) => string }>
 > = {
   memory: { target: (name) => `memory:${name}` },
+  port: { target: (name) => `port:${name}` },
   net: { target: () => "net:127.0.0.1:0" },
   unix: { target: (name) => `unix:${files}/${name}` },
   ws: { target: () => "ws://127.0.0.1:0" },

@@ -25,6 +25,7 @@ import * as Limits from "../../src/Limits.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import * as WebSocket from "../../src/ws/WebSocket.ts"
 import { reasonOf } from "../bridge/contract.ts"
+import { ports } from "../support/ports.ts"
 import { pair, pattern, protocols, readAll, served } from "../support/servers.ts"
 import { readPullStream } from "./views.ts"
 
@@ -32,12 +33,22 @@ const layer = Multiserver.layer([
   "memory",
   "memory~shs",
   "memory~deflate",
+  "port",
+  "port~shs",
   "net",
   "net~shs",
   "net~noise",
   "ws",
   "ws~shs"
-]).pipe(Layer.provide([protocols(), WebSocket.layer(), Deflate.layer(), Limits.layer({ grace: Duration.millis(50) })]))
+]).pipe(
+  Layer.provide([
+    protocols(),
+    ports("m"),
+    WebSocket.layer(),
+    Deflate.layer(),
+    Limits.layer({ grace: Duration.millis(50) })
+  ])
+)
 
 // -----------------------------------------------------------------------------
 // a connection that breaks
@@ -75,6 +86,7 @@ const middle = (port: number) =>
 
 const targets = {
   "memory~shs": "memory:m~shs",
+  port: "port:m",
   "net~shs": "net:127.0.0.1:0~shs",
   "net~noise": "net:127.0.0.1:0~noise",
   "ws~shs": "ws://127.0.0.1:0~shs"
@@ -220,6 +232,8 @@ describe.each([
   "memory:m",
   "memory:m~shs",
   "memory:m~deflate",
+  "port:m",
+  "port:m~shs",
   "net:127.0.0.1:0",
   "net:127.0.0.1:0~shs",
   "net:127.0.0.1:0~noise",

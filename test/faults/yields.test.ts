@@ -24,6 +24,7 @@ import * as Multiserver from "../../src/Multiserver.ts"
 import * as Noauth from "../../src/noauth/Noauth.ts"
 import * as Unix from "../../src/unix/Unix.ts"
 import * as WebSocket from "../../src/ws/WebSocket.ts"
+import { ports } from "../support/ports.ts"
 import { pattern, protocols, sameBytes } from "../support/servers.ts"
 import { type Driver, plain, views } from "./views.ts"
 import { work } from "./work.ts"
@@ -45,6 +46,9 @@ const stacks = [
   "memory~noauth",
   "memory~deflate",
   "memory~shs~deflate",
+  "port",
+  "port~shs",
+  "port~noise",
   "net",
   "net~shs",
   "net~noise",
@@ -64,6 +68,7 @@ const stacks = [
 const layer = Multiserver.layer(stacks).pipe(
   Layer.provide([
     protocols(),
+    ports("port", "port-shs", "port-noise"),
     Unix.layer(),
     WebSocket.layer(),
     WebSocket.layerSecure({
@@ -199,6 +204,7 @@ afterAll(() => fs.rmSync(files, { recursive: true, force: true }))
 
 const addresses: Readonly<Record<string, string>> = {
   memory: "memory:m",
+  port: "port:",
   net: "net:127.0.0.1:0",
   unix: `unix:${files}/socket`,
   ws: "ws://127.0.0.1:0",
@@ -208,7 +214,9 @@ const addresses: Readonly<Record<string, string>> = {
 let names = 0
 const targetOf = (stack: string): string => {
   const [transport = "", ...transforms] = stack.split("~")
-  const own = transport === "memory" || transport === "unix" ? names++ : ""
+  const numbered = transport === "memory" || transport === "unix" ? names++ : ""
+  // The layer has the names of ports: one for each stack, whose runs go one after another.
+  const own = transport === "port" ? stack.replaceAll("~", "-") : numbered
   return [`${addresses[transport]}${own}`, ...transforms].join("~")
 }
 
@@ -232,7 +240,7 @@ describe("however soon a fiber has to let others run", () => {
     "no stack misses what arrives while nobody else runs",
     () =>
       Effect.gen(function* () {
-        const runs = record(["net", "memory", "unix", "ws", "memory~shs", "net~deflate"], (stack) =>
+        const runs = record(["net", "memory", "port", "unix", "ws", "memory~shs", "net~deflate"], (stack) =>
           yielding(Effect.suspend(() => between(targetOf(stack), "plain")))
         )
         assert.deepStrictEqual(yield* hanging(runs, sweep, 1), [])

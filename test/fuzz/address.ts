@@ -32,7 +32,7 @@ const sections: ReadonlyArray<(random: Random) => string> = [
   (random) => `wss://${random.pick(hosts)}${random.pick(paths)}`,
   (random) => `onion:${random.pick([...hosts, "x.onion", "y.onion"])}:${random.pick(ports)}`,
   (random) => `unix:${random.pick(["/run/s", "a:b:c", "!~", "!!", "", ".", "/a b", "é", "\0"])}`,
-  (random) => `memory:${random.pick(["m", "", "a!~b"])}`,
+  (random) => `${random.pick(["memory", "port"])}:${random.pick(["m", "", "a!~b"])}`,
   (random) => `shs:${random.pick(keys)}`,
   (random) => `shs:${key}:${random.pick([seed, seed.slice(0, -1), seed.slice(0, 9), ""])}`,
   (random) => `noauth${random.pick(["", ":", `:${key}`])}`,

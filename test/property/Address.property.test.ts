@@ -278,6 +278,8 @@ const rebuilt = (section: Address.Section): Address.Section => {
       return new Address.Onion(section)
     case "memory":
       return new Address.Memory(section)
+    case "port":
+      return new Address.MessagePort(section)
     case "shs":
       return new Address.Shs(section)
     case "noise":
@@ -311,6 +313,7 @@ const known = (section: Address.Section): Section | undefined => {
         ...(section.seed === undefined ? {} : { seed: base64(Redacted.value(section.seed)) })
       }
     case "memory":
+    case "port":
     case "noise":
     case "noauth":
     case "opaque":

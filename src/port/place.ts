@@ -1,0 +1,157 @@
+/**
+ * A port over which streams are dialed: each gets a port of its own, that is sent over this one. Messages that are not
+ * of this protocol are the application's, and are ignored.
+ */
+import * as Effect from "effect/Effect"
+import { type TransportReason, Unreachable } from "../DialError.ts"
+import { isPort, type MessagePortLike, onGone, onMessage, PortCarrier } from "./portLike.ts"
+
+/** The name and version of what is said over such a port. */
+const protocol = "effect-multiserver/port/1"
+
+/**
+ * `knock`: does somebody listen? `listening`: somebody does. `dial`: a stream, with its port. `name` is that of the
+ * address, so that one port leads to several listeners.
+ */
+interface Control {
+  readonly protocol: typeof protocol
+  readonly type: "knock" | "listening" | "dial"
+  readonly name: string
+  readonly port?: unknown
+}
+
+const isControl = (message: unknown, name: string): message is Partial<Control> =>
+  typeof message === "object" &&
+  message !== null &&
+  "protocol" in message &&
+  message.protocol === protocol &&
+  "name" in message &&
+  message.name === name
+
+/**
+ * The two ends of a new channel.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Channel {
+  readonly port1: MessagePortLike
+  readonly port2: MessagePortLike
+}
+
+/** A dial that waits for somebody to listen at the other end. */
+interface Waiter {
+  readonly listening: () => void
+  readonly gone: () => void
+}
+
+const failed = (cause: unknown): TransportReason => new Unreachable({ code: "PORT_POST", cause })
+
+/** One name, over one port. */
+export class Place {
+  private readonly name: string
+  private readonly port: MessagePortLike
+  /** Ports are sent beside messages, and buffers are copied. */
+  private readonly copies: boolean
+  private readonly channel: () => Channel
+  private readonly waiters = new Set<Waiter>()
+  private onPort: ((port: MessagePortLike) => void) | undefined
+  /** Set while it hears. It does so only while somebody dials or listens, because that keeps a process alive. */
+  private stop: (() => void) | undefined
+
+  constructor(name: string, port: MessagePortLike, copies: boolean, channel: () => Channel) {
+    this.name = name
+    this.port = port
+    this.copies = copies
+    this.channel = channel
+  }
+
+  private hear(): void {
+    const isUsed = this.onPort !== undefined || this.waiters.size > 0
+    if (isUsed && this.stop === undefined) {
+      const stops = [
+        onGone(this.port, () => {
+          for (const waiter of this.waiters) waiter.gone()
+        }),
+        onMessage(this.port, (message, ports) => this.onMessage(message, ports))
+      ]
+      this.stop = () => {
+        for (const stop of stops) stop()
+      }
+    } else if (!isUsed) {
+      this.stop?.()
+      this.stop = undefined
+    }
+  }
+
+  private onMessage(message: unknown, [beside]: ReadonlyArray<unknown>): void {
+    if (!isControl(message, this.name)) return
+    if (message.type === "listening") {
+      for (const { listening } of this.waiters) listening()
+    } else if (message.type === "knock") {
+      if (this.onPort !== undefined) this.sayListening()
+    } else if (message.type === "dial") {
+      const port = message.port ?? beside
+      if (isPort(port)) this.onPort?.(port)
+    }
+  }
+
+  private post(type: Control["type"], port?: MessagePortLike): void {
+    const message: Control = { protocol, type, name: this.name }
+    if (port === undefined) this.port.postMessage(message, [])
+    else this.port.postMessage(this.copies ? message : { ...message, port }, [port])
+  }
+
+  private sayListening(): void {
+    try {
+      this.post("listening")
+    } catch {
+      // The other end is gone, so that nobody waits for this.
+    }
+  }
+
+  /** Hands over each port that arrives, until the returned function is called. */
+  listen(onPort: (port: MessagePortLike) => void): () => void {
+    this.onPort = onPort
+    this.hear()
+    this.sayListening()
+    return () => {
+      this.onPort = undefined
+      this.hear()
+    }
+  }
+
+  /** Waits until somebody listens at the other end. A port that is sent before that could be lost. */
+  readonly knock: Effect.Effect<void, TransportReason> = Effect.callback((resume) => {
+    const leave = () => {
+      this.waiters.delete(waiter)
+      this.hear()
+    }
+    const done = (outcome: Effect.Effect<void, TransportReason>) => {
+      leave()
+      resume(outcome)
+    }
+    const waiter: Waiter = {
+      listening: () => done(Effect.void),
+      gone: () => done(Effect.fail(new Unreachable({ code: "PORT_CLOSED" })))
+    }
+    this.waiters.add(waiter)
+    this.hear()
+    try {
+      this.post("knock")
+    } catch (cause) {
+      done(Effect.fail(failed(cause)))
+    }
+    return Effect.sync(leave)
+  })
+
+  /** Sends the other end a port of a new channel, and gives the carrier over the one that is kept. */
+  readonly open: Effect.Effect<PortCarrier, TransportReason> = Effect.suspend(() => {
+    const { port1, port2 } = this.channel()
+    const sent = Effect.try({ try: () => this.post("dial", port2), catch: failed })
+    return sent.pipe(
+      Effect.tapError(() => Effect.sync(() => port1.close?.())),
+      Effect.map(() => new PortCarrier(port1, this.copies))
+    )
+  })
+}
