@@ -18,6 +18,7 @@ import { CreditPort } from "../messages/creditPort.ts"
 import { anonymous } from "../Peer.ts"
 import { makeUnchecked } from "../schema/makeUnchecked.ts"
 import * as Transport from "../Transport.ts"
+import { Gate } from "./gate.ts"
 import { type Channel, Place } from "./place.ts"
 import { type MessagePortLike, onGone, PortCarrier } from "./portLike.ts"
 
@@ -136,9 +137,16 @@ const listenOnAll = (arrivals: Arrivals, listen: (port: MessagePortLike) => () =
 // -----------------------------------------------------------------------------
 
 const make = ({ channel = () => new MessageChannel(), copies = false, ports, trusted = false }: Options) => {
-  const placeOf = (name: string, port: MessagePortLike) => new Place(name, port, copies, channel)
+  const gates = new Map<MessagePortLike, Gate>()
+  /** The names of one port share its gate. */
+  const gateOf = (port: MessagePortLike): Gate => {
+    const gate = gates.get(port) ?? new Gate(port)
+    gates.set(port, gate)
+    return gate
+  }
+  const placeOf = (name: string, gate: Gate) => new Place(name, gate, copies, channel)
   const places: ReadonlyMap<string, Place | Arrivals> = new Map(
-    Object.entries(ports).map(([name, port]) => [name, typeof port === "function" ? port : placeOf(name, port)])
+    Object.entries(ports).map(([name, port]) => [name, typeof port === "function" ? port : placeOf(name, gateOf(port))])
   )
   const bound = new Set<string>()
   const unknown = (name: string) => `no port is called "${name}": give it to MessagePorts.layer`
@@ -155,7 +163,9 @@ const make = ({ channel = () => new MessageChannel(), copies = false, ports, tru
         if (!onAccepted(accepted(carrier, name), undefined)) carrier.closeWith(refused)
       }
       const stop =
-        found instanceof Place ? found.listen(onPort) : listenOnAll(found, (port) => placeOf(name, port).listen(onPort))
+        found instanceof Place
+          ? found.listen(onPort)
+          : listenOnAll(found, (port) => placeOf(name, new Gate(port)).listen(onPort))
       return () => {
         bound.delete(name)
         stop()

@@ -1,10 +1,11 @@
 /**
- * A port over which streams are dialed: each gets a port of its own, that is sent over this one. Messages that are not
- * of this protocol are the application's, and are ignored.
+ * A name over a gate: streams are dialed there, or accepted. Each gets a port of its own, that is sent over the gate.
+ * Messages that are not of this protocol are the application's, and are ignored.
  */
 import * as Effect from "effect/Effect"
 import { type TransportReason, Unreachable } from "../DialError.ts"
-import { isPort, type MessagePortLike, onGone, onMessage, PortCarrier } from "./portLike.ts"
+import type { Gate, GateListener } from "./gate.ts"
+import { isPort, type MessagePortLike, PortCarrier } from "./portLike.ts"
 
 /** The name and version of what is said over such a port. */
 const protocol = "effect-multiserver/port/1"
@@ -47,44 +48,33 @@ interface Waiter {
 
 const failed = (cause: unknown): TransportReason => new Unreachable({ code: "PORT_POST", cause })
 
-/** One name, over one port. */
-export class Place {
+export class Place implements GateListener {
   private readonly name: string
-  private readonly port: MessagePortLike
+  private readonly gate: Gate
   /** Ports are sent beside messages, and buffers are copied. */
   private readonly copies: boolean
   private readonly channel: () => Channel
   private readonly waiters = new Set<Waiter>()
   private onPort: ((port: MessagePortLike) => void) | undefined
-  /** Set while it hears. It does so only while somebody dials or listens, because that keeps a process alive. */
-  private stop: (() => void) | undefined
 
-  constructor(name: string, port: MessagePortLike, copies: boolean, channel: () => Channel) {
+  constructor(name: string, gate: Gate, copies: boolean, channel: () => Channel) {
     this.name = name
-    this.port = port
+    this.gate = gate
     this.copies = copies
     this.channel = channel
   }
 
+  /** Hears the gate while somebody dials or listens. */
   private hear(): void {
-    const isUsed = this.onPort !== undefined || this.waiters.size > 0
-    if (isUsed && this.stop === undefined) {
-      const stops = [
-        onGone(this.port, () => {
-          for (const waiter of this.waiters) waiter.gone()
-        }),
-        onMessage(this.port, (message, ports) => this.onMessage(message, ports))
-      ]
-      this.stop = () => {
-        for (const stop of stops) stop()
-      }
-    } else if (!isUsed) {
-      this.stop?.()
-      this.stop = undefined
-    }
+    if (this.onPort !== undefined || this.waiters.size > 0) this.gate.add(this)
+    else this.gate.remove(this)
   }
 
-  private onMessage(message: unknown, [beside]: ReadonlyArray<unknown>): void {
+  onGone(): void {
+    for (const { gone } of this.waiters) gone()
+  }
+
+  onMessage(message: unknown, [beside]: ReadonlyArray<unknown>): void {
     if (!isControl(message, this.name)) return
     if (message.type === "listening") {
       for (const { listening } of this.waiters) listening()
@@ -98,8 +88,8 @@ export class Place {
 
   private post(type: Control["type"], port?: MessagePortLike): void {
     const message: Control = { protocol, type, name: this.name }
-    if (port === undefined) this.port.postMessage(message, [])
-    else this.port.postMessage(this.copies ? message : { ...message, port }, [port])
+    if (port === undefined) this.gate.post(message, [])
+    else this.gate.post(this.copies ? message : { ...message, port }, [port])
   }
 
   private sayListening(): void {

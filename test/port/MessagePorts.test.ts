@@ -10,6 +10,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
+import * as TextChannel from "../../examples/text-channel.ts"
 import * as Address from "../../src/Address.ts"
 import * as Connection from "../../src/Connection.ts"
 import type { ConnectionError } from "../../src/ConnectionError.ts"
@@ -280,6 +281,28 @@ describe("a dial", () => {
 })
 
 describe("a listener", () => {
+  it.live("shares its port with any number of others, of one layer, without a warning of Node's", () =>
+    Effect.gen(function* () {
+      const names = Array.from({ length: 20 }, (_, i) => `s${i}`)
+      const port = loopback()
+      const warned: Array<Error> = []
+      const onWarning = (warning: Error) => warned.push(warning)
+      process.on("warning", onWarning)
+      yield* Effect.gen(function* () {
+        for (const each of names) yield* served(`port:${each}`, ({ write }) => write(new TextEncoder().encode(each)))
+        for (const each of names) {
+          const said = yield* readAll(yield* Multiserver.dial(`port:${each}`))
+          assert.strictEqual(new TextDecoder().decode(said), each)
+        }
+        yield* turns
+      }).pipe(
+        Effect.provide(speaks({ ports: Object.fromEntries(names.map((each) => [each, port])) })),
+        Effect.ensuring(Effect.sync(() => process.off("warning", onWarning)))
+      )
+      assert.deepStrictEqual(warned, [])
+    })
+  )
+
   it.live("has its name alone, until it stops", () =>
     Effect.gen(function* () {
       yield* Effect.scoped(
@@ -514,6 +537,35 @@ describe("a port", () => {
         assert.strictEqual(given.length, 10_000)
         yield* exchanged(yield* Multiserver.dial("port:s"), pattern(1 << 20))
       }).pipe(Effect.provide(over(port2)))
+      port1.close()
+    })
+  )
+
+  it.live("may be made of a channel that carries only text, as examples/text-channel.ts does", () =>
+    Effect.gen(function* () {
+      const { port1, port2 } = new MessageChannel()
+      const textOver = (port: MessagePort): TextChannel.TextChannel => ({
+        send: (text) => port.postMessage(text),
+        hear: (onText) => {
+          port.addEventListener("message", ({ data }) => onText(data))
+          port.start()
+        }
+      })
+      const arrived = yield* Deferred.make<Connection.Connection>()
+      yield* Effect.forkScoped(
+        Effect.gen(function* () {
+          yield* served("port:s", (connection) =>
+            Effect.andThen(Deferred.succeed(arrived, connection), echo(connection))
+          )
+          yield* Effect.never
+        }).pipe(Effect.provide(speaks(TextChannel.over(textOver(port1), "left", name))))
+      )
+      yield* Effect.gen(function* () {
+        yield* exchanged(yield* Multiserver.dial("port:s"), pattern(1 << 20))
+        const broken = yield* Multiserver.dial("port:s")
+        yield* Connection.destroy(broken)
+      }).pipe(Effect.scoped, Effect.provide(speaks(TextChannel.over(textOver(port2), "right", name))))
+      assert.strictEqual((yield* (yield* Deferred.await(arrived)).closed).tag, "end")
       port1.close()
     })
   )
