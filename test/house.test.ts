@@ -87,6 +87,14 @@ describe("the source", () => {
     assert.deepStrictEqual(upward, [])
   })
 
+  it("names port/ in the list of sections and in a door, and nowhere else", () => {
+    const users = files
+      .filter(({ file }) => !file.startsWith("port/"))
+      .filter((each) => importsOf(each).some((target) => target.startsWith("port/")))
+      .map(({ file }) => file)
+    assert.deepStrictEqual(users.sort(), ["address/sections.ts", "index.ts"])
+  })
+
   it("has no protocol that imports another one", () => {
     const protocols = ["net", "ws", "unix", "onion", "memory", "port", "shs", "noise", "noauth", "deflate"]
     const between = files.flatMap((each) => {

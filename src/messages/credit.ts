@@ -19,30 +19,23 @@ export const minGrant = windowCredit / 2
 /** The most credit that a writer takes. A peer that grants more wants this side to fill its memory. */
 export const maxCredit = 1024 * 1024
 
-/** The reader's side: what the peer may still send, and what waits to be taken. Together at most `windowCredit`. */
+/** The reader's side: what the peer may still send. */
 export class Granted {
-  private open = 0
-  private waiting = 0
+  private left = 0
 
   /** A buffer has arrived. Answers whether there was credit for it. */
   spend(bytes: number): boolean {
     const cost = costOf(bytes)
-    if (cost > this.open) return false
-    this.open -= cost
-    this.waiting += cost
+    if (cost > this.left) return false
+    this.left -= cost
     return true
   }
 
-  /** Everything that waited was taken. */
-  release(): void {
-    this.waiting = 0
-  }
-
-  /** How much to grant now. 0: too little to say so. */
+  /** How much to grant now that nothing waits to be taken. 0: too little to say so. */
   renew(): number {
-    const more = windowCredit - this.open - this.waiting
+    const more = windowCredit - this.left
     if (more < minGrant) return 0
-    this.open += more
+    this.left += more
     return more
   }
 }

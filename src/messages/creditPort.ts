@@ -60,11 +60,11 @@ export class CreditPort implements Port, Hearer {
     const { incoming } = this
     if (!isArrayNonEmpty(incoming)) return undefined
     this.incoming = []
-    this.granted.release()
     this.renewCredit()
     return incoming
   }
 
+  /** To be called when nothing waits to be taken, so that what waits and what is granted are never over the window. */
   private renewCredit(): void {
     if (this.receiving === "ended" || this.failure !== undefined) return
     const more = this.granted.renew()

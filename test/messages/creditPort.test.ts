@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import type { Carrier, Hearer, Posted } from "../../src/messages/carrier.ts"
-import { costOf, maxBuffer, maxCredit, windowCredit } from "../../src/messages/credit.ts"
+import { costOf, maxBuffer, maxCredit, minGrant, windowCredit } from "../../src/messages/credit.ts"
 import { CreditPort } from "../../src/messages/creditPort.ts"
 import { pattern, sameBytes } from "../support/servers.ts"
 
@@ -239,6 +239,8 @@ describe(`two ends of a stream, with the seed ${seed} (FUZZ_SEED)`, () => {
     settle(...other)
     other[1].port.end()
     assert.strictEqual(other[1].port.pending, 0)
+    other[1].port.close()
+    assert.deepStrictEqual(other[1].hand.posted, [])
     far.port.offer(pattern(1))
     assert.strictEqual(why(far), "open")
     await Promise.resolve()
@@ -372,7 +374,10 @@ class Model {
       assert.isAtLeast(this.credit, 0, "more than the peer has granted")
       assert.strictEqual(this.own, "open")
     } else if (message.startsWith("grant ")) {
-      this.granted += Number(message.slice(6))
+      assert.isFalse(this.hasEnded, "a grant after the peer's end")
+      const credit = Number(message.slice(6))
+      assert.isAtLeast(credit, minGrant)
+      this.granted += credit
       assert.isAtMost(this.granted + this.unread, windowCredit)
     } else if (message === "end") this.own = "said"
   }

@@ -428,6 +428,24 @@ describe("a peer that speaks by hand", () => {
     })
   )
 
+  it.live("and dials with a port whose other end is closed, is a broken connection, and the next one is served", () =>
+    Effect.gen(function* () {
+      const { control, done, port } = yield* byHand(({ pull }) => pull)
+      const gone = new MessageChannel()
+      gone.port1.close()
+      control.postMessage({ protocol, type: "dial", name, port: gone.port2 }, [gone.port2])
+      assert.strictEqual(yield* done, "Reset PORT_CLOSED")
+      const next = new MessageChannel()
+      control.postMessage({ protocol, type: "dial", name, port: next.port2 }, [next.port2])
+      const hello = Effect.callback<unknown>((resume) => {
+        next.port1.addEventListener("message", ({ data }) => resume(Effect.succeed(data)), { once: true })
+        next.port1.start()
+      })
+      assert.strictEqual(yield* hello, "hello")
+      for (const each of [next.port1, port]) each.close()
+    })
+  )
+
   it.live("and dials with nothing, or with no port, is ignored", () =>
     Effect.gen(function* () {
       const { control, done, port } = yield* byHand(({ pull }) => pull)
