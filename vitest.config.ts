@@ -11,6 +11,7 @@ export default defineConfig({
     alias: [
       { find: /^effect-multiserver$/, replacement: source("index.ts") },
       { find: "effect-multiserver/node", replacement: source("node.ts") },
+      { find: "effect-multiserver/browser", replacement: source("browser.ts") },
       { find: "effect-multiserver/testing", replacement: source("testing/index.ts") }
     ]
   },

@@ -33,7 +33,7 @@ export const ownStacks = Multiserver.layer(["net~shs", "ws~shs"]).pipe(
   Layer.provide(Sodium.layer)
 )
 
-// @ts-expect-error Type 'Primitives<"Sodium.layer">' is not assignable to type 'never'.
+// @ts-expect-error Type 'Primitives<"Sodium.layer or Noble.layer">' is not assignable to type 'never'.
 export const lacksPrimitives: Layer.Layer<Multiserver.Multiserver> = Multiserver.layer(["net~shs"]).pipe(
   Layer.provide([Net.layer(), Shs.layer()]),
   Layer.provide([Identity.layerEphemeral, Sodium.layer])

@@ -13,9 +13,8 @@ import * as Schema from "effect/Schema"
 import { vi } from "vitest"
 import { decodeExactly } from "../src/crypto/exactBase64.ts"
 import { Primitives } from "../src/crypto/Primitives.ts"
-import * as Sodium from "../src/crypto/Sodium.ts"
 import * as Identity from "../src/Identity.ts"
-import { primitives } from "./support/primitives.ts"
+import { libraries, primitives } from "./support/primitives.ts"
 import { base64, hex } from "./support/vectors.ts"
 
 interface SsbKeys {
@@ -180,7 +179,9 @@ describe("base64 of so many bytes", () => {
 // key pairs
 // -----------------------------------------------------------------------------
 
-describe("a key pair", () => {
+describe.each(libraries)("a key pair, on $library,", ({ layer, primitives }) => {
+  const pair = Identity.fromSeed(primitives, Redacted.make(seed))
+
   it("of a seed is that of ssb-keys", () => {
     assertSsbPair(pair, ssbKeys.generate("ed25519", Buffer.from(seed)))
     assert.deepStrictEqual(secretKey.subarray(0, 32), seed)
@@ -197,7 +198,7 @@ describe("a key pair", () => {
       const [one, two] = [yield* Identity.generate, yield* Identity.generate]
       assert.notDeepEqual(one.publicKey, two.publicKey)
       assertSamePair(Identity.fromSeed(primitives, Redacted.make(Redacted.value(one.secretKey).slice(0, 32))), one)
-    }).pipe(Effect.provide(Sodium.layer))
+    }).pipe(Effect.provide(layer))
   )
 
   it("signs what ssb-keys verifies, and the other way round", () => {
@@ -461,102 +462,103 @@ layer(NodeServices.layer)("a secret file", (it) => {
 // layers
 // -----------------------------------------------------------------------------
 
-layer(Layer.merge(NodeServices.layer, Sodium.layer))("an identity", (it) => {
-  const identity = <E, R>(layer: Layer.Layer<Identity.Identity, E, R>) =>
-    Effect.provide(Identity.Identity, Layer.fresh(layer))
+for (const { layer: library, library: name } of libraries)
+  layer(Layer.merge(NodeServices.layer, library))(`an identity, on ${name},`, (it) => {
+    const identity = <E, R>(layer: Layer.Layer<Identity.Identity, E, R>) =>
+      Effect.provide(Identity.Identity, Layer.fresh(layer))
 
-  it.effect("comes from a file", () =>
-    Effect.gen(function* () {
-      const { path } = yield* workspace
-      const error = yield* Effect.flip(identity(Identity.layerFile(path)))
-      assert.match(error.message, /no such file/)
-      yield* Identity.save(path, pair)
-      assertSamePair(yield* identity(Identity.layerFile(path)), pair)
-    })
-  )
-
-  it.effect("comes from a file that is made when there is none, and stays", () =>
-    Effect.gen(function* () {
-      const { fs, path } = yield* workspace
-      const first = yield* identity(Identity.layerFileOrCreate(path))
-      assert.strictEqual((yield* fs.stat(path)).mode & 0o777, 0o600)
-      assertSamePair(yield* identity(Identity.layerFileOrCreate(path)), first)
-      assertSamePair(yield* identity(Identity.layerFile(path)), first)
-      assertSsbPair(first, ssbKeys.loadSync(path))
-    })
-  )
-
-  it.effect("is the same for all who make its file at the same time", () =>
-    Effect.gen(function* () {
-      const { directory, fs, path } = yield* workspace
-      const all = yield* Effect.all(
-        Array.from({ length: 16 }, () => identity(Identity.layerFileOrCreate(path))),
-        { concurrency: "unbounded" }
-      )
-      const kept = yield* Identity.load(path)
-      for (const each of all) assertSamePair(each, kept)
-      assert.deepStrictEqual(yield* fs.readDirectory(directory), ["secret"])
-    })
-  )
-
-  it.effect("is not made anew when its file can't be used", () =>
-    Effect.gen(function* () {
-      const { fs, path, write } = yield* workspace
-      for (const [text, mode, tag] of [
-        ["", 0o600, "Malformed"],
-        [Identity.formatSecretFile(pair), 0o640, "Exposed"]
-      ] as const) {
-        yield* write(text, mode)
-        const error = yield* Effect.flip(identity(Identity.layerFileOrCreate(path)))
-        assert.strictEqual(error.reason._tag, tag)
-        assert.strictEqual(yield* fs.readFileString(path), text)
-      }
-    })
-  )
-
-  const configured = (value: string, name = "MULTISERVER_SECRET") =>
-    identity(Identity.layerConfig()).pipe(
-      Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ [name]: value })))
+    it.effect("comes from a file", () =>
+      Effect.gen(function* () {
+        const { path } = yield* workspace
+        const error = yield* Effect.flip(identity(Identity.layerFile(path)))
+        assert.match(error.message, /no such file/)
+        yield* Identity.save(path, pair)
+        assertSamePair(yield* identity(Identity.layerFile(path)), pair)
+      })
     )
 
-  it.effect("comes from configuration: a seed, or a secret key as in a file", () =>
-    Effect.gen(function* () {
-      for (const text of [
-        base64(seed),
-        base64(seed).replace("=", ""),
-        base64(seed).replaceAll("+", "-").replaceAll("/", "_"),
-        base64(secretKey),
-        `${base64(secretKey)}.ed25519`
-      ]) {
-        assertSamePair(yield* configured(text), pair)
-      }
-    })
-  )
+    it.effect("comes from a file that is made when there is none, and stays", () =>
+      Effect.gen(function* () {
+        const { fs, path } = yield* workspace
+        const first = yield* identity(Identity.layerFileOrCreate(path))
+        assert.strictEqual((yield* fs.stat(path)).mode & 0o777, 0o600)
+        assertSamePair(yield* identity(Identity.layerFileOrCreate(path)), first)
+        assertSamePair(yield* identity(Identity.layerFile(path)), first)
+        assertSsbPair(first, ssbKeys.loadSync(path))
+      })
+    )
 
-  it.effect("does not come from configuration that is missing, malformed, or of two keys", () =>
-    Effect.gen(function* () {
-      const missing = yield* Effect.flip(configured(base64(seed), "ELSEWHERE"))
-      assert.strictEqual(missing._tag, "ConfigError")
-      assertNoSecret(missing)
-      const mixed = Uint8Array.from([...seed, ...Uint8Array.from({ length: 32 })])
-      for (const text of ["x", hex(seed), base64(secretKey).slice(0, 60), `${base64(seed)}!`, base64(mixed)]) {
-        const error = yield* Effect.flip(configured(text))
-        assert.strictEqual(error._tag, "IdentityError")
-        if (error._tag === "IdentityError") assert.strictEqual(error.reason._tag, "Malformed")
-        assert.match(error.message, /identity MULTISERVER_SECRET: not a secret key: expected/)
-        assertNoSecret(error)
-      }
-    })
-  )
+    it.effect("is the same for all who make its file at the same time", () =>
+      Effect.gen(function* () {
+        const { directory, fs, path } = yield* workspace
+        const all = yield* Effect.all(
+          Array.from({ length: 16 }, () => identity(Identity.layerFileOrCreate(path))),
+          { concurrency: "unbounded" }
+        )
+        const kept = yield* Identity.load(path)
+        for (const each of all) assertSamePair(each, kept)
+        assert.deepStrictEqual(yield* fs.readDirectory(directory), ["secret"])
+      })
+    )
 
-  it.effect("is ephemeral: another one with each layer", () =>
-    Effect.gen(function* () {
-      const one = yield* identity(Identity.layerEphemeral)
-      const two = yield* identity(Identity.layerEphemeral)
-      assert.notDeepEqual(one.publicKey, two.publicKey)
-      const message = new Uint8Array([1])
-      const { sign, verify } = yield* Primitives
-      assert.isTrue(verify(sign(message, Redacted.value(one.secretKey)), message, one.publicKey))
-    })
-  )
-})
+    it.effect("is not made anew when its file can't be used", () =>
+      Effect.gen(function* () {
+        const { fs, path, write } = yield* workspace
+        for (const [text, mode, tag] of [
+          ["", 0o600, "Malformed"],
+          [Identity.formatSecretFile(pair), 0o640, "Exposed"]
+        ] as const) {
+          yield* write(text, mode)
+          const error = yield* Effect.flip(identity(Identity.layerFileOrCreate(path)))
+          assert.strictEqual(error.reason._tag, tag)
+          assert.strictEqual(yield* fs.readFileString(path), text)
+        }
+      })
+    )
+
+    const configured = (value: string, name = "MULTISERVER_SECRET") =>
+      identity(Identity.layerConfig()).pipe(
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ [name]: value })))
+      )
+
+    it.effect("comes from configuration: a seed, or a secret key as in a file", () =>
+      Effect.gen(function* () {
+        for (const text of [
+          base64(seed),
+          base64(seed).replace("=", ""),
+          base64(seed).replaceAll("+", "-").replaceAll("/", "_"),
+          base64(secretKey),
+          `${base64(secretKey)}.ed25519`
+        ]) {
+          assertSamePair(yield* configured(text), pair)
+        }
+      })
+    )
+
+    it.effect("does not come from configuration that is missing, malformed, or of two keys", () =>
+      Effect.gen(function* () {
+        const missing = yield* Effect.flip(configured(base64(seed), "ELSEWHERE"))
+        assert.strictEqual(missing._tag, "ConfigError")
+        assertNoSecret(missing)
+        const mixed = Uint8Array.from([...seed, ...Uint8Array.from({ length: 32 })])
+        for (const text of ["x", hex(seed), base64(secretKey).slice(0, 60), `${base64(seed)}!`, base64(mixed)]) {
+          const error = yield* Effect.flip(configured(text))
+          assert.strictEqual(error._tag, "IdentityError")
+          if (error._tag === "IdentityError") assert.strictEqual(error.reason._tag, "Malformed")
+          assert.match(error.message, /identity MULTISERVER_SECRET: not a secret key: expected/)
+          assertNoSecret(error)
+        }
+      })
+    )
+
+    it.effect("is ephemeral: another one with each layer", () =>
+      Effect.gen(function* () {
+        const one = yield* identity(Identity.layerEphemeral)
+        const two = yield* identity(Identity.layerEphemeral)
+        assert.notDeepEqual(one.publicKey, two.publicKey)
+        const message = new Uint8Array([1])
+        const { sign, verify } = yield* Primitives
+        assert.isTrue(verify(sign(message, Redacted.value(one.secretKey)), message, one.publicKey))
+      })
+    )
+  })

@@ -22,7 +22,7 @@ const lowest = spawnSync("bash", [installer, "node20"], { stdio: ["ignore", "pip
 if (lowest === undefined) console.error("NOT TESTED: without Node 20.19, the package was not tested on it")
 
 /** What npm would install beside it. */
-const dependencies = ["effect", "ws", "socks", "sodium-native", "@types/node", "undici-types"]
+const dependencies = ["effect", "ws", "socks", "sodium-native", "@noble", "@types/node", "undici-types"]
 
 beforeAll(async () => {
   await run("npm", "pack", "--ignore-scripts", "--pack-destination", project, root)
@@ -107,7 +107,13 @@ export const programs: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
   Effect.provide(Identity.Identity, Identity.layerFile("./secret"))
 ]
 `
-const lacking = ['Primitives<"Sodium.layer">', "Identity", "Multiserver", 'Transport<"wss">', "FileSystem"]
+const lacking = [
+  'Primitives<"Sodium.layer or Noble.layer">',
+  "Identity",
+  "Multiserver",
+  'Transport<"wss">',
+  "FileSystem"
+]
 
 /** `effect` itself needs the types of the DOM, for `CryptoKey`. */
 const common = {

@@ -56,10 +56,10 @@ describe("the source", () => {
         .map((target) => `./${target.replace(/\.ts$/, "")}`)
         .filter((name) => name !== "./index")
     const { exports } = JSON.parse(fs.readFileSync(path.join(root, "../package.json"), "utf8"))
-    const doors = ["./package.json", ".", "./node", "./testing"]
+    const doors = ["./package.json", ".", "./node", "./browser", "./testing"]
     assert.deepStrictEqual(
       Object.keys(exports).sort(),
-      [...doors, ...modulesOf("index.ts"), ...modulesOf("node.ts")].sort()
+      [...doors, ...["index.ts", "node.ts", "browser.ts"].flatMap(modulesOf)].sort()
     )
     // What needs Node is not for browsers.
     for (const name of ["./node", ...modulesOf("node.ts")]) assert.isNull(exports[name].browser, name)

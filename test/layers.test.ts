@@ -10,6 +10,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type * as SocketServer from "effect/socket/SocketServer"
+import { Noble } from "effect-multiserver/browser"
 import {
   Connection,
   Deflate,
@@ -113,6 +114,7 @@ const rows: ReadonlyArray<string> = [
     true
   ),
   row<Primitives.Primitives>()("Sodium.layer", "nothing", Sodium.layer, true),
+  row<Primitives.Primitives>()("Noble.layer", "nothing", Noble.layer, true),
   row<Transport.Transport<"net">>()("Net.layer()", "nothing", Net.layer(), true),
   row<Transport.Transport<"ws">>()("WebSocket.layer()", "nothing", WebSocket.layer(), true),
   row<Transport.Transport<"wss">>()("WebSocket.layerSecure()", "nothing", WebSocket.layerSecure(), true),
@@ -212,7 +214,7 @@ describe("its recipes:", () => {
   it.live("siblings don't feed each other", () =>
     Effect.gen(function* () {
       const cause = yield* Effect.flip(Effect.sandbox(spoken(Recipes.lacksPrimitives)))
-      assert.include(Cause.pretty(cause), "Primitives (Sodium.layer gives it)")
+      assert.include(Cause.pretty(cause), "Primitives (Sodium.layer or Noble.layer gives it)")
       assert.strictEqual(yield* spoken(Recipes.hasPrimitives), "hello")
     })
   )

@@ -18,7 +18,11 @@ const pair = Identity.fromSeed(primitives, Redacted.make(new Uint8Array(32)))
 const untyped = <A, E, R>(effect: Effect.Effect<A, E, R>) => effect as Effect.Effect<A, E>
 
 const cases: ReadonlyArray<readonly [string, Effect.Effect<unknown, unknown>, string]> = [
-  ["Primitives", untyped(Primitives), "Service not found: effect-multiserver/Primitives (Sodium.layer gives it)"],
+  [
+    "Primitives",
+    untyped(Primitives),
+    "Service not found: effect-multiserver/Primitives (Sodium.layer or Noble.layer gives it)"
+  ],
   [
     "an Identity",
     untyped(Identity.Identity),

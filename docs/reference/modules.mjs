@@ -9,6 +9,7 @@ const read = (path) => readFileSync(new URL(path, root), "utf8")
 const doors = [
   ["effect-multiserver/testing", read("src/testing/index.ts")],
   ["effect-multiserver/node", read("src/node.ts")],
+  ["effect-multiserver/browser", read("src/browser.ts")],
   ["effect-multiserver", read("src/index.ts")]
 ]
 

@@ -1,6 +1,6 @@
 /**
- * The cryptographic primitives that every protocol is built on, as a service. A layer of it (`Sodium.layer` on Node)
- * is the only code that touches a crypto library.
+ * The cryptographic primitives that every protocol is built on, as a service. A layer of it (`Sodium.layer` on Node,
+ * `Noble.layer` elsewhere) is the only code that touches a crypto library.
  *
  * Rules of the boundary: only `Uint8Array`s go in, lengths are the caller's duty, and whatever a peer can provoke (a
  * bad point, a forged signature, a wrong MAC) comes back as a value and is never thrown. Results may be cut from a
@@ -22,15 +22,16 @@ export interface KeyPairBytes {
 }
 
 /**
- * The cryptographic primitives that the protocols are made of. `Sodium.layer` gives them on Node.
+ * The cryptographic primitives that the protocols are made of. `Sodium.layer` gives them on Node, and
+ * `Noble.layer` in browsers.
  *
  * The type parameter is only for the reader of a type error: where they are missing, the compiler says that
- * `Primitives<"Sodium.layer">` is not assignable to `never`. Always write `Primitives`.
+ * `Primitives<"Sodium.layer or Noble.layer">` is not assignable to `never`. Always write `Primitives`.
  *
  * @category services
  * @since 0.1.0
  */
-export class Primitives<in out GivenBy extends string = "Sodium.layer"> extends Context.Service<
+export class Primitives<in out GivenBy extends string = "Sodium.layer or Noble.layer"> extends Context.Service<
   Primitives,
   {
     /** Cryptographically random bytes. */
@@ -113,6 +114,6 @@ export class Primitives<in out GivenBy extends string = "Sodium.layer"> extends 
     /** Overwrites with zeros. */
     readonly wipe: (bytes: Uint8Array) => void
   }
->()("effect-multiserver/Primitives (Sodium.layer gives it)") {
+>()("effect-multiserver/Primitives (Sodium.layer or Noble.layer gives it)") {
   declare readonly "~effect-multiserver/GivenBy": GivenBy
 }
