@@ -66,6 +66,27 @@ export class ProtocolViolation extends Schema.TaggedError<ProtocolViolation>()("
   }
 }
 /**
+ * More has arrived than this side keeps unread, and its transport can't make the peer wait. A WebSocket of a browser
+ * can't. What had arrived can still be read.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Overflow extends Schema.TaggedError<Overflow>()("Overflow", {
+  /** How many bytes are kept unread. */
+  limit: Schema.Int
+}) {
+  override get message(): string {
+    return (
+      `more than ${this.limit} bytes have arrived and were not read, and this platform can't make the peer wait: ` +
+      "read sooner, or raise maxUnread"
+    )
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+/**
  * This side has waited long enough.
  *
  * @category errors
@@ -143,6 +164,7 @@ export const ConnectionReason = Schema.Union([
   Tampered,
   Reset,
   ProtocolViolation,
+  Overflow,
   TimedOut,
   LocallyClosed,
   Other

@@ -23,7 +23,7 @@ import * as External from "./external.ts"
 import { emitTo, guardedPolicy, makeReport } from "./guarded.ts"
 import { Limits } from "./Limits.ts"
 import { CloseDeadlines } from "./Link.ts"
-import type { ListenError } from "./ListenError.ts"
+import { ListenError, NotListenable } from "./ListenError.ts"
 import * as Listener from "./Listener.ts"
 import { Policy } from "./Policy.ts"
 import { Resolver } from "./Resolver.ts"
@@ -118,32 +118,10 @@ export const layer = <const Names extends string>(
   Layer.effect(
     Multiserver,
     Effect.gen(function* () {
-      const context = yield* Effect.context<Stack.Requires<Names>>()
-      const limits = yield* Limits
-      const stacks = new Map(names.map((name) => [name, Stack.resolve(context, name)]))
-      const report = yield* makeReport
-      // Each function is called once. Stacks share transports, and the transports over sockets share one function.
-      const rooms = new Set([...stacks.values()].map(({ transport }) => transport.room))
-      const room = Math.min(...[...rooms].map((ask) => ask()))
-      const capacity = new Capacity(limits.connections, room)
-      let connections = 0
-      const environment: Environment = {
-        stacks,
-        policy: guardedPolicy(yield* Policy, report),
-        limits,
-        emit: emitTo(yield* Events, limits.close),
-        report,
-        spanned: yield* makeSpanned,
-        capacity,
-        places: new DialPlaces(capacity, { most: limits.dials, room }),
-        resolve: yield* Resolver,
-        nextId: () => ++connections,
-        deadlines: new CloseDeadlines(limits.close),
-        dial: (addresses) => Dialer.dial(environment, addresses)
-      }
+      const environment = yield* makeEnvironment(names)
       const listenOn = yield* Listener.make(environment)
       return {
-        dial: (target, options) => withAddresses(target, (addresses) => Dialer.dial(environment, addresses, options)),
+        dial: dialBy(environment),
         listen: (target, options) =>
           // `external` comes from configuration. If it is invalid, fail before anything is bound.
           Effect.flatMap(Effect.fromResult(External.parse([options?.external ?? []].flat())), (external) =>
@@ -152,6 +130,61 @@ export const layer = <const Names extends string>(
       }
     })
   )
+
+/**
+ * `layer` without a listener, for bundles: nothing of what listening takes is in it. `listen` fails with
+ * `NotListenable`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerDialOnly = <const Names extends string>(
+  names: ReadonlyArray<Names>
+): Layer.Layer<Multiserver, never, Stack.Requires<Names>> =>
+  Layer.effect(
+    Multiserver,
+    Effect.map(makeEnvironment(names), (environment) => ({
+      dial: dialBy(environment),
+      listen: (target) =>
+        withAddresses(target, (addresses) =>
+          Effect.fail(new ListenError({ address: Address.format(addresses), reason: onlyDials }))
+        )
+    }))
+  )
+
+const onlyDials = /* @__PURE__ */ (() => new NotListenable({ detail: "this Multiserver only dials" }))()
+
+const dialBy =
+  (environment: Environment): Multiserver["Service"]["dial"] =>
+  (target, options) =>
+    withAddresses(target, (addresses) => Dialer.dial(environment, addresses, options))
+
+const makeEnvironment = Effect.fnUntraced(function* <const Names extends string>(names: ReadonlyArray<Names>) {
+  const context = yield* Effect.context<Stack.Requires<Names>>()
+  const limits = yield* Limits
+  const stacks = new Map(names.map((name) => [name, Stack.resolve(context, name)]))
+  const report = yield* makeReport
+  // Each function is called once. Stacks share transports, and the transports over sockets share one function.
+  const rooms = new Set([...stacks.values()].map(({ transport }) => transport.room))
+  const room = Math.min(...[...rooms].map((ask) => ask()))
+  const capacity = new Capacity(limits.connections, room)
+  let connections = 0
+  const environment: Environment = {
+    stacks,
+    policy: guardedPolicy(yield* Policy, report),
+    limits,
+    emit: emitTo(yield* Events, limits.close),
+    report,
+    spanned: yield* makeSpanned,
+    capacity,
+    places: new DialPlaces(capacity, { most: limits.dials, room }),
+    resolve: yield* Resolver,
+    nextId: () => ++connections,
+    deadlines: new CloseDeadlines(limits.close),
+    dial: (addresses) => Dialer.dial(environment, addresses)
+  }
+  return environment
+})
 
 /**
  * Opens a connection with the peer that has these addresses. It lives as long as the scope. By default the addresses

@@ -58,6 +58,7 @@ export const make = (options: Options): Effect.Effect<Reloadable, Networks.Netwo
       rules: {
         mayDial: (address, to) => current.mayDial(address, to),
         mayDialIp: (ip, address) => current.mayDialIp(ip, address),
+        mayDialUnknownIp: (address) => current.mayDialUnknownIp?.(address) === true,
         mayConnect: (source, at) => current.mayConnect(source, at),
         order: (understood) => current.order(understood)
       },

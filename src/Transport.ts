@@ -20,7 +20,7 @@ import type { BindReason } from "./ListenError.ts"
 import type { Bound, DialOptions, ListenOptions, OnAccepted } from "./transport/options.ts"
 import { type Below, type Destination, type Reach, within } from "./transport/reach.ts"
 
-export type * from "./transport/options.ts"
+export * from "./transport/options.ts"
 export * from "./transport/reach.ts"
 
 /**

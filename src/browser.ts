@@ -1,3 +1,5 @@
-/** The browser's door: everything of `index.ts`, and what needs a browser, or no more than a browser has. */
+/** The browser's door: everything of `index.ts`, and what is made of no more than a browser has. */
+export * as BrowserMultiserver from "./BrowserMultiserver.ts"
 export * as Noble from "./crypto/Noble.ts"
 export * from "./index.ts"
+export * as BrowserWebSocket from "./ws/BrowserWebSocket.ts"

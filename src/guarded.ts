@@ -6,9 +6,11 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import type { Address } from "./Address.ts"
 import type { Sink } from "./Events.ts"
 import { effectOf } from "./effectOf.ts"
 import { allowAll, type PolicyRules } from "./Policy.ts"
+import { unknownIp } from "./Transport.ts"
 
 /** Logs what a callback threw, where there is no fiber to fail. */
 export type Report = (what: string, defect: unknown) => void
@@ -92,6 +94,10 @@ export const emitTo = (sinks: ReadonlyArray<Sink>, patience: Duration.Duration):
   return (event) => Effect.forEach(bounded, (sink) => sink(event), { discard: true, concurrency: "unbounded" })
 }
 
+/** Rules about IPs can't be obeyed for an IP that nobody knows, so they deny it unless they say otherwise. */
+const mayDialUnknownIp = (rules: PolicyRules, address: Address): boolean =>
+  rules.mayDialUnknownIp?.(address) ?? rules.mayDialIp === allowAll.mayDialIp
+
 /**
  * Rules that deny when they throw, and when they answer anything but `true`: the promise of an `async` function would
  * count as true otherwise. Policy is asked in callbacks of the system, where a throw would end the process.
@@ -107,7 +113,10 @@ export const guardedPolicy = (rules: PolicyRules, report: Report): PolicyRules =
   }
   return {
     mayDial: (address, to) => ask("mayDial", () => rules.mayDial(address, to), false) === true,
-    mayDialIp: (ip, address) => ask("mayDialIp", () => rules.mayDialIp(ip, address), false) === true,
+    mayDialIp: (ip, address) =>
+      (ip === unknownIp
+        ? ask("mayDialUnknownIp", () => mayDialUnknownIp(rules, address), false)
+        : ask("mayDialIp", () => rules.mayDialIp(ip, address), false)) === true,
     mayConnect: (source, at) => ask("mayConnect", () => rules.mayConnect(source, at), false) === true,
     order:
       // The dialer compares it by identity, and orders nothing then.

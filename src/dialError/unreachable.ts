@@ -37,6 +37,13 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
   override get message(): string {
     // These codes of Node's HTTP parser mean that the answer is not HTTP.
     if (this.code.startsWith("HPE_")) return `what answers there does not speak HTTP (${this.code})`
+    // A page learns no more than this, so that it can't look around in its user's network.
+    if (this.code === "WS_1006") {
+      return (
+        `unreachable (${this.code}): nothing answers there, or what answers refuses this page or is no WebSocket; ` +
+        "the platform does not say which"
+      )
+    }
     return this.http === undefined
       ? `unreachable (${this.code})`
       : `unreachable (${this.code}): an HTTP server answered ${this.http.status}; ${advice(this.http)}`

@@ -71,6 +71,7 @@ export const Closed = Schema.TaggedStruct("Closed", {
     "Tampered",
     "Reset",
     "ProtocolViolation",
+    "Overflow",
     "TimedOut",
     "LocallyClosed",
     "Other",

@@ -137,6 +137,7 @@ export const rulesOf = ({
     return {
       mayDial: (_, { reach, toIps }) => toIps || reaches[reach],
       mayDialIp: (ip) => leadsTo(ip).every((each) => permits(lists.dial, each, onlyPublic ? isPublic : anything)),
+      mayDialUnknownIp: () => !onlyPublic && lists.dial.allow === undefined && lists.dial.deny.networks.length === 0,
       mayConnect: (source, { reach, trusted }) =>
         source !== undefined && Networks.parseIp(source) !== undefined
           ? permits(lists.accept, source, anything)

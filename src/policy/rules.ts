@@ -14,6 +14,11 @@ export interface PolicyRules {
   /** Asked after the name look-up, for each resolved IP, so a name whose IPs change can't get around it. */
   readonly mayDialIp: (ip: string, address: Address) => boolean
   /**
+   * Asked instead of `mayDialIp` where the platform looks a name up by itself, and never says which IPs it found, as a
+   * browser does. Without it, the dial is denied, unless `mayDialIp` is that of `allowAll`.
+   */
+  readonly mayDialUnknownIp?: (address: Address) => boolean
+  /**
    * Asked before a newcomer's first byte is read; behind a trusted proxy, when the source is known. `source` is the
    * newcomer's IP, or what else its transport knows it by. `undefined`: there is nothing of the kind. `at` is the
    * transport to which it has come.

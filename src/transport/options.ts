@@ -11,6 +11,14 @@ import type { Resolve } from "../Resolver.ts"
 import type { Reach } from "./reach.ts"
 
 /**
+ * What `permits` is asked about when a dial leads to an IP that this program can't know.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const unknownIp = "unknown"
+
+/**
  * What a transport is told about the stack over it.
  *
  * @category options
@@ -34,7 +42,10 @@ export interface StackOptions {
  * @since 0.1.0
  */
 export interface DialOptions extends StackOptions {
-  /** Whether policy allows this IP. To be asked about each IP, after the name look-up. */
+  /**
+   * Whether policy allows this IP. To be asked about each IP, after the name look-up; and about `unknownIp`, where the
+   * platform looks the name up by itself and doesn't say what it found.
+   */
   readonly permits: (ip: string) => boolean
   /** The application's resolver. `undefined`: there is none, so ask the system's. */
   readonly resolve: Resolve | undefined

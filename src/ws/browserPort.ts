@@ -1,0 +1,283 @@
+/**
+ * The port of a platform's own WebSocket, as browsers, workers, React Native, Deno and Node have it: a byte stream over
+ * binary messages. It differs from Node's port in what the platform doesn't let a program do:
+ *
+ * - Reading can't be paused. What is unread is bounded, and above the bound the connection ends with `Overflow`.
+ * - Nothing says when sent bytes have left. While some wait, a timer looks at `bufferedAmount`.
+ * - The platform answers a Close of the peer by itself, and then sends nothing more. A write after that fails: `EPIPE`.
+ * - After this side's own Close, the platform delivers nothing more: what is still on its way is lost.
+ * - There is no way to cut a connection off. A Close with code 4000 stands for it, and is no clean end to any peer.
+ */
+import {
+  type ConnectionReason,
+  locallyClosed,
+  Overflow,
+  ProtocolViolation,
+  Reset,
+  Truncated
+} from "../ConnectionError.ts"
+import type { Chunks, Port, PortListener } from "../Port.ts"
+import { Inbox } from "./inbox.ts"
+
+/**
+ * What a port needs of an event of a WebSocket.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WebSocketEvent {
+  readonly type: string
+  readonly data?: unknown
+  readonly code?: number
+  readonly error?: unknown
+}
+
+/**
+ * What a port needs of a WebSocket.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WebSocketLike {
+  binaryType: string
+  readonly readyState: number
+  readonly bufferedAmount: number
+  addEventListener(type: "open" | "message" | "error" | "close", listener: (event: WebSocketEvent) => void): void
+  send(data: Uint8Array<ArrayBuffer>): void
+  close(code?: number): void
+}
+
+const open = 1
+
+/** The Close of a connection that is broken off. Platforms let programs send 1000, and 3000 to 4999. */
+const brokenOff = 4000
+
+/** The longest message that is sent, in bytes. */
+const maxSent = 64 * 1024
+/** The port is full when this many bytes wait. In a background tab, the timer that looks may run once a second. */
+const writeHighWater = 1024 * 1024
+/** How often `bufferedAmount` is looked at while something waits. Browsers have no shorter timers. */
+const lookMillis = 4
+
+export interface Options {
+  /** Whether a transform above signals the end of each side. */
+  readonly halfClose: boolean
+  /** How many bytes may wait to be read. */
+  readonly maxUnread: number
+}
+
+/** How the WebSocket opens, or why it doesn't. Called once. */
+export interface Opening {
+  readonly opened: () => void
+  /** With the code of the Close, which is mostly 1006, and the platform's error, if it shows one. */
+  readonly failed: (code: number, error: unknown) => void
+}
+
+export class BrowserPort implements Port {
+  readonly halfClose: boolean
+  readonly copies = true
+  failure: ConnectionReason | undefined
+  private readonly ws: WebSocketLike
+  private readonly maxUnread: number
+  private listener: PortListener | undefined
+  private opening: Opening | undefined
+  private error: unknown
+
+  private readonly inbox = new Inbox()
+  private inputEnded = false
+
+  private stage: Uint8Array<ArrayBuffer> | undefined
+  private staged = 0
+  private scheduled = false
+  private closeSent = false
+  private timer: ReturnType<typeof setTimeout> | undefined
+
+  /** Takes over a WebSocket that was made in this turn. */
+  constructor(ws: WebSocketLike, { halfClose, maxUnread }: Options, opening: Opening) {
+    this.ws = ws
+    this.halfClose = halfClose
+    this.maxUnread = maxUnread
+    this.opening = opening
+    ws.binaryType = "arraybuffer"
+    ws.addEventListener("open", () => {
+      this.opening?.opened()
+      this.opening = undefined
+    })
+    ws.addEventListener("message", ({ data }) => this.onMessage(data))
+    // What went wrong is in the Close that follows.
+    ws.addEventListener("error", ({ error }) => {
+      this.error = error
+    })
+    ws.addEventListener("close", ({ code = 1006 }) => this.onClose(code))
+  }
+
+  // ---- reading ----
+
+  listen(listener: PortListener): void {
+    this.listener = listener
+    if (this.inbox.bytes > 0 || this.inputEnded || this.failure !== undefined) listener.readable()
+  }
+
+  private onMessage(data: unknown): void {
+    if (this.failure !== undefined) return
+    if (!(data instanceof ArrayBuffer)) {
+      this.breakOff(new ProtocolViolation({ detail: "a text message" }))
+      return
+    }
+    this.inbox.push(new Uint8Array(data))
+    this.listener?.readable()
+    if (this.inbox.bytes > this.maxUnread) this.breakOff(new Overflow({ limit: this.maxUnread }))
+  }
+
+  take(): Chunks | undefined {
+    return this.inbox.take()
+  }
+
+  get ended(): boolean {
+    return this.inputEnded && this.inbox.bytes === 0
+  }
+
+  private onClose(code: number): void {
+    this.stopLooking()
+    this.opening?.failed(code, this.error)
+    const wasOpen = this.opening === undefined
+    this.opening = undefined
+    if (!wasOpen || this.failure !== undefined) return
+    if (code !== 1000 && code !== 1005) {
+      this.fail(code === 1006 ? new Truncated() : new Reset({ code: `WS_${code}` }))
+      return
+    }
+    this.inputEnded = true
+    if (this.pending > 0) this.fail(new Reset({ code: "EPIPE" }))
+    this.listener?.readable()
+    this.listener?.drained()
+  }
+
+  // ---- writing ----
+
+  offer(bytes: Uint8Array): boolean {
+    if (this.failure !== undefined) return true
+    if (this.closeSent || this.ws.readyState !== open) {
+      // As a kernel does: the bytes are accepted, and a moment later it turns out that nobody is there to get them.
+      queueMicrotask(this.refuse)
+      return true
+    }
+    for (let from = 0; from < bytes.length; ) {
+      const part = bytes.subarray(from, from + maxSent - this.staged)
+      this.put(part)
+      from += part.length
+      if (this.staged === maxSent) this.flush()
+    }
+    if (this.staged > 0 && !this.scheduled) {
+      this.scheduled = true
+      queueMicrotask(this.onTick)
+    }
+    return true
+  }
+
+  private readonly refuse = (): void => {
+    // A stream that is not whole has another reason, which the `close` event is about to say.
+    if (this.inputEnded || this.closeSent) this.fail(new Reset({ code: "EPIPE" }))
+  }
+
+  private put(part: Uint8Array): void {
+    const length = this.staged + part.length
+    if (this.stage === undefined || this.stage.length < length) {
+      // Mostly a tick has one offer, so the first buffer just fits. It grows when more come.
+      const larger = new Uint8Array(this.stage === undefined ? length : Math.min(maxSent, 4 * length))
+      if (this.stage !== undefined) larger.set(this.stage.subarray(0, this.staged))
+      this.stage = larger
+    }
+    this.stage.set(part, this.staged)
+    this.staged = length
+  }
+
+  private readonly onTick = (): void => {
+    this.scheduled = false
+    this.flush()
+  }
+
+  flush(): void {
+    const { stage, staged } = this
+    if (stage === undefined) return
+    this.stage = undefined
+    this.staged = 0
+    // The peer is gone: the `close` event is about to say so.
+    if (this.ws.readyState !== open) return
+    this.ws.send(stage.subarray(0, staged))
+    this.look()
+    // React Native's `bufferedAmount` is always 0.
+    if (this.pending === 0) this.listener?.drained()
+  }
+
+  get pending(): number {
+    return this.failure === undefined ? this.staged + this.ws.bufferedAmount : 0
+  }
+
+  get full(): boolean {
+    return this.pending >= writeHighWater
+  }
+
+  /** Looks at what has left, and again later if something still waits. */
+  private look(): void {
+    if (this.timer !== undefined || this.ws.bufferedAmount === 0) return
+    this.timer = setTimeout(() => {
+      this.timer = undefined
+      this.look()
+      if (!this.full) this.listener?.drained()
+    }, lookMillis)
+  }
+
+  private stopLooking(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+  }
+
+  end(): void {
+    if (this.failure !== undefined || this.closeSent) return
+    this.flush()
+    this.closeSent = true
+    // The platform sends it behind everything that waits.
+    this.ws.close(1000)
+    this.look()
+  }
+
+  // ---- failing and leaving ----
+
+  private fail(reason: ConnectionReason): void {
+    if (this.failure !== undefined) return
+    this.failure = reason
+    this.letGo()
+    this.listener?.readable()
+    this.listener?.drained()
+  }
+
+  private breakOff(reason: ConnectionReason): void {
+    this.fail(reason)
+    this.cutOff()
+  }
+
+  /** Everything was handed to the platform, and the Close behind it. The platform does the rest. */
+  close(): void {
+    this.failure ??= locallyClosed
+    this.letGo()
+  }
+
+  destroy(): void {
+    this.close()
+    this.opening = undefined
+    this.cutOff()
+  }
+
+  private cutOff(): void {
+    if (this.closeSent) return
+    this.closeSent = true
+    this.ws.close(brokenOff)
+  }
+
+  private letGo(): void {
+    this.stage = undefined
+    this.staged = 0
+    this.stopLooking()
+  }
+}
