@@ -1,5 +1,5 @@
 /**
- * A protocol can be discarded without a trace: its folder goes, and its lines in five files. What is left compiles, and
+ * A protocol can be discarded without a trace: its folder goes, and its lines in six files. What is left compiles, and
  * the bundle of it has nothing of the protocol.
  */
 import { execFile } from "node:child_process"
@@ -14,8 +14,15 @@ import { build } from "vite"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
-/** The list of sections, the door, the ready-made layer, and the layers and names of the command. */
-const files = ["address/sections.ts", "index.ts", "NodeMultiserver.ts", "cli/stacks.ts", "cli/spoken.ts"]
+/** The list of sections, the door, the ready-made layers, and the layers and names of the command. */
+const files = [
+  "address/sections.ts",
+  "index.ts",
+  "NodeMultiserver.ts",
+  "BrowserMultiserver.ts",
+  "cli/stacks.ts",
+  "cli/spoken.ts"
+]
 
 /** Takes the protocol out of lists that are written on one line, then drops the lines that still name it. */
 const without = (protocol: string, text: string): string => {
@@ -79,7 +86,12 @@ const bundle = async (folder: string): Promise<{ readonly code: string; readonly
       outDir: "dist",
       minify: false,
       rollupOptions: {
-        input: { node: `${src}/node.ts`, testing: `${src}/testing/index.ts`, cli: `${src}/cli/main.ts` },
+        input: {
+          node: `${src}/node.ts`,
+          browser: `${src}/browser.ts`,
+          testing: `${src}/testing/index.ts`,
+          cli: `${src}/cli/main.ts`
+        },
         external: (name) => !name.startsWith(".") && !path.isAbsolute(name)
       }
     }

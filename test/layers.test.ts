@@ -10,7 +10,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type * as SocketServer from "effect/socket/SocketServer"
-import { Noble } from "effect-multiserver/browser"
+import { BrowserMultiserver, BrowserWebSocket, Noble } from "effect-multiserver/browser"
 import {
   Connection,
   Deflate,
@@ -70,6 +70,12 @@ const rows: ReadonlyArray<string> = [
     NodeMultiserver.layerNoDeps(),
     true
   ),
+  row<Multiserver.Multiserver, Identity.Identity>()(
+    "BrowserMultiserver.layer()",
+    "`Identity`",
+    BrowserMultiserver.layer(),
+    true
+  ),
   row<Multiserver.Multiserver, Transport.Transport<"net"> | Transform.Transform<"shs">>()(
     'Multiserver.layer(["net~shs"])',
     '`Transport<"net">`, `Transform<"shs">`: those of its stacks',
@@ -118,6 +124,8 @@ const rows: ReadonlyArray<string> = [
   row<Transport.Transport<"net">>()("Net.layer()", "nothing", Net.layer(), true),
   row<Transport.Transport<"ws">>()("WebSocket.layer()", "nothing", WebSocket.layer(), true),
   row<Transport.Transport<"wss">>()("WebSocket.layerSecure()", "nothing", WebSocket.layerSecure(), true),
+  row<Transport.Transport<"ws">>()("BrowserWebSocket.layer()", "nothing", BrowserWebSocket.layer(), true),
+  row<Transport.Transport<"wss">>()("BrowserWebSocket.layerSecure()", "nothing", BrowserWebSocket.layerSecure(), true),
   row<Transport.Transport<"unix">>()("Unix.layer()", "nothing", Unix.layer(), true),
   row<Transport.Transport<"onion">>()("Onion.layer()", "nothing", Onion.layer(), true),
   row<Transport.Transport<"memory">>()("Memory.layer()", "nothing", Memory.layer(), true),

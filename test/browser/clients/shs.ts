@@ -1,0 +1,18 @@
+/** A page that dials with shs, and nothing else. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { BrowserWebSocket, Identity, Multiserver, Noble, Shs } from "effect-multiserver/browser"
+
+const Live = Multiserver.layerDialOnly(["ws~shs", "wss~shs"]).pipe(
+  Layer.provide([BrowserWebSocket.layer(), BrowserWebSocket.layerSecure(), Shs.layer()]),
+  Layer.provide(Identity.layerEphemeral),
+  Layer.provide(Noble.layer)
+)
+
+export const said = (address: string): Promise<ReadonlyArray<Uint8Array>> =>
+  Multiserver.dial(address).pipe(
+    Effect.flatMap((connection) => Effect.andThen(connection.end, connection.pull)),
+    Effect.scoped,
+    Effect.provide(Live),
+    Effect.runPromise
+  )
