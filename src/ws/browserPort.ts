@@ -89,6 +89,8 @@ export class BrowserPort implements Port {
   private stage: Uint8Array<ArrayBuffer> | undefined
   private staged = 0
   private scheduled = false
+  /** Whether bytes were accepted that the platform would not send any more. */
+  private lost = false
   private closeSent = false
   private timer: ReturnType<typeof setTimeout> | undefined
 
@@ -148,7 +150,7 @@ export class BrowserPort implements Port {
       return
     }
     this.inputEnded = true
-    if (this.pending > 0) this.fail(new Reset({ code: "EPIPE" }))
+    if (this.pending > 0 || this.lost) this.fail(new Reset({ code: "EPIPE" }))
     this.listener?.readable()
     this.listener?.drained()
   }
@@ -159,6 +161,7 @@ export class BrowserPort implements Port {
     if (this.failure !== undefined) return true
     if (this.closeSent || this.ws.readyState !== open) {
       // As a kernel does: the bytes are accepted, and a moment later it turns out that nobody is there to get them.
+      this.lost = true
       queueMicrotask(this.refuse)
       return true
     }
@@ -202,8 +205,11 @@ export class BrowserPort implements Port {
     if (stage === undefined) return
     this.stage = undefined
     this.staged = 0
-    // The peer is gone: the `close` event is about to say so.
-    if (this.ws.readyState !== open) return
+    if (this.ws.readyState !== open) {
+      // The peer is gone: the `close` event is about to say so.
+      this.lost = true
+      return
+    }
     this.ws.send(stage.subarray(0, staged))
     this.look()
     // React Native's `bufferedAmount` is always 0.

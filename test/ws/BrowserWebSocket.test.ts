@@ -85,6 +85,19 @@ describe.skipIf(!hasWebSocket)("the platform's own WebSocket", () => {
     }).pipe(Effect.scoped, Effect.provide(page()))
   )
 
+  it.live("hears the end of a listener that leaves first, and ends cleanly itself", () =>
+    Effect.gen(function* () {
+      for (const transform of ["shs", "noise"]) {
+        const address = yield* listening(`ws://127.0.0.1:0~${transform}`, ({ write }) => write(pattern(100_000)))
+        const connection = yield* Multiserver.dial(address)
+        assert.lengthOf(yield* readAll(connection), 100_000)
+        yield* turns
+        yield* connection.end
+        assert.strictEqual((yield* connection.closed).tag, "end")
+      }
+    }).pipe(Effect.scoped, Effect.provide(page()))
+  )
+
   it.live("dials wss, with a class of WebSockets of the program's own", () =>
     Effect.gen(function* () {
       const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url))

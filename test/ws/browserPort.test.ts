@@ -117,6 +117,20 @@ describe("a port over the platform's WebSocket", () => {
     assert.deepStrictEqual([ws.closes, vi.getTimerCount()], [[1000], 0])
   })
 
+  it("fails when the peer's Close came between an offer and its message, and not when nothing was offered", () => {
+    for (const offered of [true, false]) {
+      const { port, ws } = opened()
+      if (offered) port.offer(new Uint8Array(10))
+      ws.readyState = 2
+      port.flush()
+      assert.isUndefined(port.failure)
+      ws.tell("close", { code: 1000 })
+      assert.strictEqual(port.failure !== undefined, offered)
+      assert.isTrue(port.ended)
+      assert.deepStrictEqual([lengths(ws), port.pending], [[], 0])
+    }
+  })
+
   it("breaks off with a code of its own, also while it connects, and tells nobody of the Close that comes", () => {
     for (const ws of [new Played(), opened().ws]) {
       let failed = 0
