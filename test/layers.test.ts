@@ -10,7 +10,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type * as SocketServer from "effect/socket/SocketServer"
-import { BrowserMultiserver, BrowserWebSocket, Noble } from "effect-multiserver/browser"
+import { BrowserIdentity, BrowserMultiserver, BrowserWebSocket, Noble } from "effect-multiserver/browser"
 import {
   Connection,
   Deflate,
@@ -93,6 +93,13 @@ const rows: ReadonlyArray<string> = [
     "NodeIdentity.layerConfig",
     "`FileSystem`",
     NodeIdentity.layerConfig,
+    true
+  ),
+  row<Identity.Identity>()("BrowserIdentity.layerEphemeral", "nothing", BrowserIdentity.layerEphemeral, true),
+  row<Identity.Identity>()(
+    "BrowserIdentity.layerStoredOrCreate()",
+    "nothing",
+    BrowserIdentity.layerStoredOrCreate(),
     true
   ),
   row<Identity.Identity, FileSystem.FileSystem>()(
