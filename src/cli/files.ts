@@ -48,19 +48,33 @@ const textOf = <E>(
     Effect.map(String)
   )
 
+const unreadable = (name: string) => (error: unknown) => {
+  const kind = error instanceof Error && "code" in error ? String(error.code) : "Unknown"
+  return new LocalError({ kind, message: `cannot read ${name}: ${kind}` })
+}
+
 /** Reads a descriptor, and leaves it open: the number may be that of a descriptor that Node itself uses. */
 const descriptor = (fd: number): Stream.Stream<Uint8Array, LocalError> =>
   NodeStream.fromReadable({
     evaluate: () => createReadStream("", { fd, autoClose: false }),
     closeOnDone: false,
-    onError: (error) => {
-      const kind = error instanceof Error && "code" in error ? String(error.code) : "Unknown"
-      return new LocalError({ kind, message: `cannot read descriptor ${fd}: ${kind}` })
-    }
+    onError: unreadable(`descriptor ${fd}`)
   })
 
+/** Reads a named pipe or a device. `FileSystem` reads at positions, which these don't have. */
+const unpositioned = (file: string): Stream.Stream<Uint8Array, LocalError> =>
+  NodeStream.fromReadable({ evaluate: () => createReadStream(file), onError: unreadable(file) })
+
 const opened = (file: string): Effect.Effect<string, LocalError, Needs> =>
-  Effect.flatMap(FileSystem.FileSystem, (fs) => textOf(file, fs.stream(file), localError(`cannot read ${file}`)))
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const failed = localError(`cannot read ${file}`)
+    const { type } = yield* Effect.mapError(fs.stat(file), failed)
+    const hasPositions = type !== "FIFO" && type !== "CharacterDevice"
+    return yield* hasPositions
+      ? textOf(file, fs.stream(file), failed)
+      : textOf(file, unpositioned(file), (error) => error)
+  })
 
 /** Reads stdin or an open descriptor, without checks: its opener chose it. `undefined` if the file is neither. */
 const given = (file: string): Effect.Effect<string, LocalError, Needs> | undefined => {

@@ -72,6 +72,18 @@ export class Intake {
     this.over = true
   }
 
+  /**
+   * The socket has failed: cuts what it had read and not delivered yet. Otherwise `ws` would read it as whole frames.
+   */
+  readRest(): void {
+    if (this.recut === undefined) return
+    const rest: unknown = this.socket.read()
+    for (let at = 0; Buffer.isBuffer(rest) && at < rest.length && !this.over; ) {
+      this.recut.begun = 0
+      at += this.recut.cut(rest.subarray(at), framesATurn)
+    }
+  }
+
   forgetIdleFrames(): void {
     if (this.recut !== undefined) this.recut.idle = 0
   }

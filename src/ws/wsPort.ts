@@ -61,7 +61,8 @@ export class WsPort implements Port, Owner, Pulsed {
   /** How many bytes of messages the kernel has not got yet. */
   private unsent = 0
   private closeSent = false
-
+  /** Whether the kernel has our Close. */
+  private closeLeft = false
   private readonly pulses: Pulses
   private readonly slot: number
   private pulsesHad = 0
@@ -81,9 +82,7 @@ export class WsPort implements Port, Owner, Pulsed {
     this.framing = this.intake.isDriven ? (dialed ? "client" : "server") : "ws"
     this.outbox = new Outbox(this.framing)
     ws.tell(this)
-    socket.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "ETIMEDOUT") this.fail(new TimedOut({ why: "silent", cause: error }))
-    })
+    socket.on("error", (error: NodeJS.ErrnoException) => this.onSocketError(error))
     this.pulses = pulses
     this.slot = pulses.add(this)
   }
@@ -123,8 +122,6 @@ export class WsPort implements Port, Owner, Pulsed {
   }
 
   onPeerClose(code: number): void {
-    // The port was left, and its socket waited for this.
-    if (this.lingering !== undefined && this.closeSent) this.cutOff()
     // The port has failed, so the stream was not whole: this is no clean end.
     if (this.failure !== undefined) return
     if (code === 1000 || code === 1005) {
@@ -184,10 +181,10 @@ export class WsPort implements Port, Owner, Pulsed {
 
   /** Sends a message with `length` bytes of payload. `isFrame`: `message` has its head already. */
   private send(message: Uint8Array, length: number, isFrame: boolean): void {
-    // The peer is gone: the `close` event is about to say so.
-    if (this.ws.readyState !== WebSocket.OPEN) return
+    if (this.ws.readyState !== WebSocket.OPEN) return void this.cannotSend()
     this.unsent += length
     const onSent = (): void => {
+      if (this.isDropped) return
       const wasFull = this.full
       this.unsent -= length
       if (this.pending === 0 || (wasFull && !this.full)) this.listener?.drained()
@@ -196,10 +193,20 @@ export class WsPort implements Port, Owner, Pulsed {
     else this.ws.send(message, onSent)
   }
 
+  /** `ws` has closed the socket for writing, because the peer has. */
+  private cannotSend(): void {
+    // Without a Close of the peer's, it is gone, and the `close` event is about to say so.
+    if (this.inputEnded) this.fail(new Reset({ code: "EPIPE" }))
+  }
+
+  /** Whether the socket has dropped what the kernel did not take. Node calls the callbacks of such writes too. */
+  private get isDropped(): boolean {
+    return this.framing !== "ws" && this.socket.destroyed
+  }
+
   get pending(): number {
     if (this.failure !== undefined) return 0
-    // `buffered` drops as soon as the kernel takes bytes, and `unsent` only when `onSent` is called. But `buffered`
-    // also counts pings, frame heads and a Close.
+    // `buffered` drops when the kernel takes bytes, `unsent` later. But `buffered` counts pings, heads and a Close too.
     const buffered = this.ws.bufferedAmount
     return this.outbox.bytes + (this.closeSent ? buffered : Math.min(this.unsent, buffered))
   }
@@ -213,15 +220,22 @@ export class WsPort implements Port, Owner, Pulsed {
   }
 
   private sendClose(): void {
+    if (!this.closeSent && this.ws.readyState !== WebSocket.OPEN) return void this.cannotSend()
     // What waits and the Close go out together.
     this.socket.cork()
     if (!this.closeSent) this.flush()
     this.closeSent = true
     this.ws.sendClose(1000)
     this.socket.uncork()
+    this.closeLeft = this.ws.bufferedAmount === 0
     // `ws` doesn't tell when the Close has left, so an empty write behind it does.
-    if (this.ws.bufferedAmount > 0 && this.socket.writable)
-      this.socket.write(new Uint8Array(0), () => this.listener?.drained())
+    if (!this.closeLeft && this.socket.writable) this.socket.write(new Uint8Array(0), this.onCloseLeft)
+  }
+
+  private readonly onCloseLeft = (): void => {
+    if (this.isDropped) return
+    this.closeLeft = true
+    this.listener?.drained()
   }
 
   // ---- silence ----
@@ -260,7 +274,16 @@ export class WsPort implements Port, Owner, Pulsed {
 
   // ---- failing ----
 
+  private onSocketError(error: NodeJS.ErrnoException): void {
+    if (this.failure !== undefined || this.inputEnded) return
+    // What had arrived can still be read.
+    this.intake.readRest()
+    const { code = "UNKNOWN" } = error
+    this.fail(code === "ETIMEDOUT" ? new TimedOut({ why: "silent", cause: error }) : new Reset({ code, cause: error }))
+  }
+
   onError(error: NodeJS.ErrnoException): void {
+    if (this.failure !== undefined) return
     // `ws` has sent a Close with the matching code.
     if (error.code?.startsWith("WS_ERR_")) this.violated(undefined, error.message)
     else this.fail(new Reset({ code: error.code ?? "UNKNOWN", cause: error }))
@@ -273,13 +296,14 @@ export class WsPort implements Port, Owner, Pulsed {
   }
 
   onClose(code: number): void {
-    this.stopTimers()
+    this.pulses.delete(this, this.slot)
+    clearTimeout(this.lingering)
     this.lingered?.()
     // Bun's own `ws` answers the peer's Close itself, and tells of it only here. Code 1006: there was no Close.
     if (!this.inputEnded && code !== 1006) this.onPeerClose(code)
     if (this.failure !== undefined) return
     if (!this.inputEnded) this.fail(new Truncated())
-    else if (!this.closeSent || this.pending > 0) this.fail(new Reset({ code: "EPIPE" }))
+    else if (!this.closeLeft || this.unsent > 0 || this.outbox.bytes > 0) this.fail(new Reset({ code: "EPIPE" }))
   }
 
   private fail(reason: ConnectionReason): void {
@@ -290,17 +314,11 @@ export class WsPort implements Port, Owner, Pulsed {
     this.listener?.drained()
   }
 
-  private stopTimers(): void {
-    this.pulses.delete(this, this.slot)
-    clearTimeout(this.lingering)
-  }
-
   // ---- leaving ----
 
   /**
-   * The kernel has our Close. If the peer's Close arrived at a socket that is gone, the kernel would reset the
-   * connection, and the peer would lose what it hasn't read yet. So the socket waits for it, for `lingerMillis` at
-   * most.
+   * The kernel has our Close. If the peer's came to a socket that is gone, the kernel would reset the connection, and
+   * the peer would lose what it hasn't read yet. So the socket waits for it, for `lingerMillis` at most.
    */
   close(): void {
     this.letGo()
@@ -320,10 +338,8 @@ export class WsPort implements Port, Owner, Pulsed {
     else if (this.ws.readyState !== WebSocket.CLOSED) this.lingered ??= this.onLingering?.(this.cutOff)
   }
 
-  private readonly cutOff = (): void => {
-    this.stopTimers()
-    this.ws.terminate()
-  }
+  /** `onClose` follows, and stops the timers. */
+  private readonly cutOff = (): void => this.ws.terminate()
 
   private letGo(): void {
     this.failure ??= locallyClosed

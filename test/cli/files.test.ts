@@ -1,12 +1,13 @@
 /**
  * How keys reach the command: by files that are this user's own, by descriptors, by stdin, by systemd's credentials.
  */
-import { spawn } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { inside, startInside } from "./inside.ts"
 import { eventsOf, folder } from "./support.ts"
 
@@ -186,3 +187,15 @@ describe("--app-key-file and --address-file", () => {
     })
   )
 })
+
+it.live("a file of an address may be a named pipe", () =>
+  Effect.gen(function* () {
+    const file = join(yield* folder, "pipe")
+    execFileSync("mkfifo", [file])
+    const reading = yield* Effect.forkChild(inside(["address", "--address-file", file]), { startImmediately: true })
+    yield* Effect.promise(() => fs.promises.writeFile(file, "net:h:1\n"))
+    const { code, stdout } = yield* Fiber.join(reading)
+    assert.strictEqual(code, 0)
+    assert.match(String(stdout), /^net:h:1\n/)
+  })
+)

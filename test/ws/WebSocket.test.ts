@@ -7,7 +7,6 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import * as References from "effect/References"
-import { vi } from "vitest"
 import type { Connection } from "../../src/Connection.ts"
 import type { ConnectionError } from "../../src/ConnectionError.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
@@ -330,26 +329,6 @@ describe("a ws", () => {
         return Effect.sync(() => socket.destroy())
       })
       yield* Effect.timeout(ended, "1 minute")
-    }).pipe(Effect.provide(multiserver()))
-  )
-
-  it.live("that has left is gone when the peer answers its Close, and waits for nothing more", () =>
-    Effect.gen(function* () {
-      const [address] = yield* served("ws://127.0.0.1:0", () => Effect.void)
-      // No time passes: only the answer can end it, and not how long it waits for one.
-      yield* Effect.acquireRelease(
-        Effect.sync(() => vi.useFakeTimers({ toFake: ["setTimeout"] })),
-        () => Effect.sync(() => vi.useRealTimers())
-      )
-      yield* Effect.callback<void>((resume) => {
-        const socket = net.connect({ host: "127.0.0.1", port: portOf(address), allowHalfOpen: true })
-        const answer = Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8])
-        const close = Buffer.from([0x88, 0x02, 0x03, 0xe8])
-        socket.write(upgrade())
-        socket.on("data", (data) => data.includes(close) && socket.write(answer))
-        socket.on("error", () => {}).on("end", () => resume(Effect.void))
-        return Effect.sync(() => socket.destroy())
-      })
     }).pipe(Effect.provide(multiserver()))
   )
 
