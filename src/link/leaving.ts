@@ -167,7 +167,12 @@ export class Leaving implements PortListener {
   }
 
   private get bothEnded(): boolean {
-    return this.port.ended && this.writer?.finished === true
+    return this.port.ended && (this.writer?.finished === true || (this.endsTogether && this.port.pending === 0))
+  }
+
+  /** Whether the peer's end has ended this side too. */
+  private get endsTogether(): boolean {
+    return !this.port.halfClose
   }
 
   /** Whether something that was written still waits for the peer. */
@@ -178,7 +183,7 @@ export class Leaving implements PortListener {
   /** Whether nothing can be read or written any more. */
   get isOver(): boolean {
     if (this.state === "left" || this.failure !== undefined) return true
-    return this.writer?.finished === true && this.reader?.finished === true
+    return this.reader?.finished === true && (this.writer?.finished === true || this.endsTogether)
   }
 
   /** Resumes the fibers that wait for the end, if it has come. */

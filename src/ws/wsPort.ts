@@ -256,8 +256,7 @@ export class WsPort implements Port, Owner, Pulsed {
     this.pulsesHad = (this.pulsesHad + 1) % this.pulses.perPing
     if (this.pulsesHad !== 0) return
     if (this.intake.isHeld) {
-      // The peer's pongs are not read now, so silence means nothing. An unasked pong tells the peer that this side
-      // lives.
+      // The peer's pongs are not read now, so silence means nothing. An unasked pong says that this side lives.
       this.pings = 0
       if (this.ws.readyState === WebSocket.OPEN) this.ws.pong(undefined, undefined, ignore)
     } else if (bytesRead !== this.heard) {
@@ -323,7 +322,9 @@ export class WsPort implements Port, Owner, Pulsed {
   close(): void {
     this.letGo()
     if (this.closeSent && !this.inputEnded) this.linger()
-    this.destroy()
+    // Before Node reports the write of the Close, it would make an error for that.
+    if (this.closeLeft && this.inputEnded) process.nextTick(this.cutOff)
+    else this.destroy()
   }
 
   private linger(): void {

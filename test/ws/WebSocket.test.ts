@@ -129,6 +129,15 @@ describe.each([
     Effect.map(both, ({ connection }) => assert.isFalse(connection.halfClose)).pipe(Effect.provide(multiserver()))
   )
 
+  it.live("is closed once it has read to the peer's Close, without an end of its own", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* both
+      peer.ws.close()
+      yield* readAll(connection)
+      assert.strictEqual((yield* connection.closed).tag, "end")
+    }).pipe(Effect.provide(multiserver()))
+  )
+
   it.live("takes Close 1000 and one without a code for the clean end, and answers it", () =>
     Effect.gen(function* () {
       for (const code of [1000, undefined]) {
