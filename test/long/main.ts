@@ -112,6 +112,11 @@ const parts: ReadonlyArray<Part> = [
     what: "projects that depend on the package: each TypeScript, each way to resolve, each strictness",
     run: () => ran(process.execPath, [...vitest, "test/consumers.test.ts"], { CONSUMERS: "all" })
   },
+  {
+    name: "shs1",
+    what: "the suite of shs1 with more keys",
+    run: () => ran(process.execPath, [...vitest, "test/interop/shs1-test.test.ts"], { SHS1: "all" })
+  },
   { name: "flynn", what: "noise with Go's flynn/noise, in both roles", run: flynn },
   { name: "soak", what: "200 connections at once", run: () => ran(process.execPath, [script("test/soak/main.ts")]) },
   {

@@ -220,7 +220,7 @@ const tiny: Scenario = {
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
-      const seconds = size === "full" ? 15 : 1
+      const seconds = size === "full" ? 15 : 0.3
       const { attacked, served } = yield* siege(stack, checks, { size }, ({ address: target }) =>
         Effect.gen(function* () {
           const result = Schema.Struct({ connections, boxes: Schema.Int, died: Schema.NullOr(Schema.String) })
