@@ -350,7 +350,8 @@ const beginnings: fc.Arbitrary<ReadonlyArray<Move>> = fc.constantFrom<ReadonlyAr
   [{ says: "grant 200000" }, { does: "listen", bytes: 0 }],
   [{ does: "offer", bytes: 100 }, { says: "end" }],
   [{ does: "offer", bytes: 100 }, { says: "end" }, { says: "close" }],
-  [{ says: "end" }, { does: "end", bytes: 0 }, { says: "end heard" }, { says: "break" }]
+  [{ says: "end" }, { does: "end", bytes: 0 }, { says: "end heard" }, { says: "break" }],
+  [{ says: "end" }, { says: "close" }, { does: "end", bytes: 0 }, { says: "break" }]
 )
 
 /** What the rules of docs/port.md say, told by what both have posted. */
@@ -429,7 +430,13 @@ class Model {
     return true
   }
 
-  isEnding = false
+  private isEnding = false
+
+  /** This side ends. A peer that has closed need not hear of it. */
+  ends(): void {
+    this.isEnding = true
+    if (this.isAlone && this.own === "open") this.own = "ended"
+  }
 }
 
 describe(`an end whose peer breaks the rules, with the seed ${seed} (FUZZ_SEED)`, () => {
@@ -452,7 +459,7 @@ describe(`an end whose peer breaks the rules, with the seed ${seed} (FUZZ_SEED)`
             port.take()
           } else if (move.does === "listen") listen()
           else {
-            model.isEnding = true
+            model.ends()
             port.end()
           }
           for (const message of hand.posted.splice(0)) model.posted(message)
