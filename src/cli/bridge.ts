@@ -39,7 +39,7 @@ export const run = (input: Flags.Input<typeof Flags.ofBridge>) =>
     const dialing = yield* Dialing.options(input, settings)
     yield* Dialing.checkUsed(input, there.addresses)
     const relaying: Listener.Handler<Failure, Needs | Reporter> = (connection) =>
-      // Who has broken off has no use for the peer: otherwise `--retry forever` would keep the place for ever.
+      // A client that has broken off needs no peer. With `--retry forever`, it would otherwise keep its place for ever.
       Effect.flatMap(Effect.raceFirst(dial(there.addresses), Connection.broken(connection)), (other) =>
         Effect.andThen(
           report({ event: "bridged", id: connection.id, with: other.id }),

@@ -35,7 +35,7 @@ const pointOf = (bytes: Uint8Array) => {
   return point?.isSmallOrder() === false ? point : undefined
 }
 
-/** A wrong length is a mistake of the caller, and a throw, as it is with libsodium. */
+/** Throws for a wrong length, as libsodium does, because it is the caller's mistake and not a peer's. */
 const checkLength = (bytes: Uint8Array, length: number): void => {
   if (bytes.length !== length) throw new RangeError(`expected ${length} bytes, got ${bytes.length}`)
 }
@@ -85,22 +85,18 @@ const verify = (signature: Uint8Array, message: Uint8Array, publicKey: Uint8Arra
   return expected?.isSmallOrder() === false && equal(expected.toBytes(), commitment)
 }
 
-/**
- * Seals into memory of its own, which the library needs for a key before the box. Of the message, nothing is left in
- * it. Returns the MAC, then the cipher.
- */
+/** Seals into new memory, because the library uses the 32 bytes before a box. Returns the MAC, and then the cipher. */
 const sealed = (message: Uint8Array, nonce: Uint8Array, key: Uint8Array): Uint8Array =>
   xsalsa20poly1305(key, nonce).encrypt(message, new Uint8Array(message.length + 32))
 
-/** Opens `box` into `message`, in memory of its own before, which is wiped. */
+/** Opens `box` in memory of its own, which is wiped afterwards, and copies the plaintext into `message`. */
 const opens = (message: Uint8Array, box: Uint8Array, nonce: Uint8Array, key: Uint8Array): boolean => {
   checkLength(message, box.length - 16)
   const room = new Uint8Array(box.length + 32)
   const opened = orUndefined(() => xsalsa20poly1305(key, nonce).decrypt(box, room))
-  if (opened === undefined) return false
-  message.set(opened)
-  wipe(opened)
-  return true
+  if (opened !== undefined) message.set(opened)
+  wipe(room)
+  return opened !== undefined
 }
 
 const make: Primitives["Service"] = {

@@ -1,6 +1,6 @@
 /**
- * How far a host reaches, without the modules that tell it on Node: a page that only dials would get 8 kB of code that
- * it has no other use for. test/ws/browserReach.test.ts compares the answers with Node's.
+ * How far a host reaches. The modules that say so on Node would make a page that only dials larger by 8 kB.
+ * `test/ws/browserReach.test.ts` compares the answers with theirs.
  */
 import type { Reach } from "../Transport.ts"
 
