@@ -22,7 +22,7 @@ import * as Unix from "../../src/unix/Unix.ts"
 import * as WebSocket from "../../src/ws/WebSocket.ts"
 import { protocols, recorder, turn } from "../support/servers.ts"
 
-const bound = 60_000
+const bound = 240_000
 
 /** At 2, Effect itself makes no progress. The last is Effect's own. */
 const sweep = [...Array.from({ length: 40 }, (_, i) => i + 3), 2048]

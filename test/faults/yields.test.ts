@@ -35,7 +35,7 @@ const sweep = Array.from({ length: 38 }, (_, i) => i + 3)
 const many = Array.from({ length: 24 }, (_, i) => 2030 + i)
 const rounds = 4
 
-const bound = "60 seconds"
+const bound = "4 minutes"
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url))
 
@@ -233,7 +233,7 @@ describe("however soon a fiber has to let others run", () => {
         const runs = record(stacks, (stack) => yielding(Effect.suspend(() => between(targetOf(stack), "plain"))))
         assert.deepStrictEqual(yield* hanging(runs, sweep), [])
       }).pipe(Effect.provide(layer)),
-    70_000
+    300_000
   )
 
   it.live(
@@ -245,7 +245,7 @@ describe("however soon a fiber has to let others run", () => {
         )
         assert.deepStrictEqual(yield* hanging(runs, sweep, 1), [])
       }).pipe(Effect.provide(layer)),
-    70_000
+    300_000
   )
 
   it.live(
@@ -265,7 +265,7 @@ describe("however soon a fiber has to let others run", () => {
         }
         assert.deepStrictEqual(yield* hanging({ ...over("memory"), ...over("net~shs"), ...middles }, sweep), [])
       }).pipe(Effect.provide(layer)),
-    70_000
+    300_000
   )
 
   it.live(
@@ -278,6 +278,6 @@ describe("however soon a fiber has to let others run", () => {
         )
         assert.deepStrictEqual(yield* hanging(runs, many), [])
       }).pipe(Effect.provide(layer)),
-    70_000
+    300_000
   )
 })

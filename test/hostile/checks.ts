@@ -22,6 +22,11 @@ export class Checks {
     if (!condition) this.late.push(otherwise)
   }
 
+  /** Whether all held so far. */
+  get allHold(): boolean {
+    return this.broken.length === 0
+  }
+
   verdict(measured: string): Verdict {
     return { measured, broken: this.broken, late: this.late }
   }

@@ -3,14 +3,26 @@
  * here, but that all ends.
  */
 import * as fs from "node:fs"
-import { assert, beforeAll, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
 import { bundle } from "../support/bundle.ts"
 import { quickStacksOf } from "./scenario.ts"
 import { scenarios } from "./scenarios/index.ts"
+import { shelf } from "./shelf.ts"
+import { Attackers, Bystanders, Targets } from "./world.ts"
 
 /** Only what hangs takes as long, however busy the machine is. */
 const slow = 600_000
+
+/** As long as all attacks. */
+const scope = Scope.makeUnsafe()
+const processes = Context.make(Targets, shelf(scope)).pipe(
+  Context.add(Bystanders, shelf(scope)),
+  Context.add(Attackers, shelf(scope))
+)
 
 /** All that anything is tried on. */
 const tried = [...new Set(scenarios.flatMap(quickStacksOf))]
@@ -21,6 +33,7 @@ beforeAll(async () => {
     dialer: new URL("dialer.ts", import.meta.url)
   })
 })
+afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
 for (const stack of tried) {
   describe.concurrent(`a server and a client on ${stack} answer`, () => {
@@ -30,7 +43,7 @@ for (const stack of tried) {
       it.live(
         `${name}: ${threat}`,
         () =>
-          Effect.map(Effect.scoped(run(stack, "quick")), ({ broken }) =>
+          Effect.map(Effect.scoped(Effect.provide(run(stack, "quick"), processes)), ({ broken }) =>
             assert(broken.length === 0, broken.join("\n"))
           ),
         slow

@@ -3,7 +3,6 @@
  * stacks.
  */
 import net from "node:net"
-import { createInterface } from "node:readline"
 import { Duplex } from "node:stream"
 import tls from "node:tls"
 import { noise } from "./noise.mjs"
@@ -450,33 +449,4 @@ export const randomFrom = (seed) => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
     return Math.floor((state / 2 ** 32) * below)
   }
-}
-
-/**
- * Runs the process: its order is the JSON of its only argument, its stdin closes when it is to stop, and what it says
- * are JSON lines on stdout, the last of them `{"result"}`.
- */
-export const run = async (attack) => {
-  const say = (event) => process.stdout.write(`${JSON.stringify(event)}\n`)
-  const stopped = new Promise((resolve) => {
-    createInterface({ input: process.stdin })
-      .on("line", (line) => listeners.forEach((listener) => listener(JSON.parse(line))))
-      .on("close", resolve)
-  })
-  const listeners = []
-  let isStopped = false
-  stopped.then(() => {
-    isStopped = true
-  })
-  const result = await attack({
-    ...JSON.parse(process.argv[2]),
-    say,
-    stopped,
-    isStopped: () => isStopped,
-    onLine: (listener) => listeners.push(listener)
-  })
-  say({ result: result ?? {} })
-  process.stdin.destroy()
-  // Sockets that an attack holds to its end go with it.
-  process.stdout.write("", () => process.exit(0))
 }

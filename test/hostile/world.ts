@@ -9,6 +9,7 @@ import * as path from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -16,6 +17,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { readsTypes } from "../support/nodes.ts"
 import type { Checks } from "./checks.ts"
+import { fresh, type Lend } from "./shelf.ts"
 
 /** Where a promise is tried that does not depend on the transport. */
 export const stacks = ["net~shs", "net~noise"] as const
@@ -115,6 +117,11 @@ const start = (command: string, args: ReadonlyArray<string>, env: Record<string,
       isAlive: () => child.exitCode === null && child.signalCode === null
     } satisfies Process
   })
+
+/** Which processes attack, which are attacked, and which are honest meanwhile. By default new ones each time. */
+export const Attackers = Context.Reference<Lend<Attacker>>("hostile/Attackers", { defaultValue: fresh })
+export const Targets = Context.Reference<Lend<Target>>("hostile/Targets", { defaultValue: fresh })
+export const Bystanders = Context.Reference<Lend<Bystander>>("hostile/Bystanders", { defaultValue: fresh })
 
 const decoded = <A, I>(line: Effect.Effect<unknown>, schema: Schema.Codec<A, I>): Effect.Effect<A> =>
   Effect.orDie(Effect.flatMap(line, Schema.decodeUnknownEffect(schema)))
@@ -287,6 +294,19 @@ export const startTarget = (stack: string, options: TargetOptions = {}): Effect.
     }
   })
 
+/** The same target, which counts from now on. */
+const sinceNow = (target: Target): Effect.Effect<Target> =>
+  Effect.map(target.counts, ({ refused: then = {} }) => {
+    const ended = target.tags()
+    const since = (counts: Counts): Counts => ({ ...counts, refused: minus(counts.refused ?? {}, then) })
+    return {
+      ...target,
+      counts: Effect.map(target.counts, since),
+      memory: Effect.map(target.memory, since),
+      tags: () => minus(target.tags(), ended)
+    }
+  })
+
 // -----------------------------------------------------------------------------
 // attackers
 // -----------------------------------------------------------------------------
@@ -295,28 +315,53 @@ export interface Child<A> {
   /** The next thing that it says. */
   readonly says: Effect.Effect<Readonly<Record<string, unknown>>>
   readonly tell: (order: object) => Effect.Effect<void>
-  /** Closes its stdin, after which it ends. */
+  /** Asks it to end. */
   readonly stop: Effect.Effect<void>
   readonly result: Effect.Effect<A>
 }
 
 const Said = Schema.Record(Schema.String, Schema.Unknown)
 
-const startScript = <A, I>(script: string, order: object, result: Schema.Codec<A, I>) =>
-  Effect.gen(function* () {
-    const { child, line } = yield* start(process.execPath, [file(script), JSON.stringify(order)])
-    const self: Child<A> = {
-      says: decoded(line, Said),
-      tell: (order) => Effect.sync(() => void child.stdin?.write(`${JSON.stringify(order)}\n`)),
-      stop: Effect.sync(() => void child.stdin?.end()),
-      result: Effect.map(decoded(line, Schema.Struct({ result })), ({ result }) => result)
-    }
-    return self
+/** `attack.mjs`, which makes one attack after the other. */
+interface Attacker {
+  readonly line: Effect.Effect<unknown>
+  readonly tell: (order: object) => void
+  readonly kill: Effect.Effect<void>
+}
+
+const startAttacker: Effect.Effect<Attacker, never, Scope.Scope> = Effect.map(
+  Effect.suspend(() => start(process.execPath, [file("attack.mjs")])),
+  ({ child, line }) => ({
+    line,
+    tell: (order) => void child.stdin?.write(`${JSON.stringify(order)}\n`),
+    kill: Effect.sync(() => void child.kill("SIGKILL"))
   })
+)
 
 /** `attackers/NAME.mjs`, and what it says of itself in the end. */
 export const attacker = <A, I>(name: string, order: object, result: Schema.Codec<A, I>) =>
-  startScript(`attackers/${name}.mjs`, order, result)
+  Effect.gen(function* () {
+    const { giveBack, value } = yield* (yield* Attackers)("", startAttacker)
+    let isOver = false
+    yield* Effect.addFinalizer(() => (isOver ? Effect.void : value.kill))
+    value.tell({ attack: name, order })
+    const over = Effect.andThen(
+      Effect.sync(() => {
+        isOver = true
+      }),
+      giveBack
+    )
+    const self: Child<A> = {
+      says: decoded(value.line, Said),
+      tell: (order) => Effect.sync(() => value.tell({ tell: order })),
+      stop: Effect.sync(() => value.tell({ stop: true })),
+      result: Effect.tap(
+        Effect.map(decoded(value.line, Schema.Struct({ result })), ({ result }) => result),
+        () => over
+      )
+    }
+    return self
+  })
 
 // -----------------------------------------------------------------------------
 // somebody honest
@@ -341,26 +386,35 @@ export interface Honest {
   readonly stop: Effect.Effect<Served>
 }
 
+/** A process that visits one target after the other. */
+interface Bystander {
+  readonly line: Effect.Effect<unknown>
+  readonly tell: (order: object) => void
+}
+
+const startBystander: Effect.Effect<Bystander, never, Scope.Scope> = Effect.map(
+  Effect.suspend(() => start(process.execPath, [file("honest.mjs")])),
+  ({ child, line }) => ({ line, tell: (order) => void child.stdin?.write(`${JSON.stringify(order)}\n`) })
+)
+
 /**
  * Makes one exchange, and more when it is told to go on: one after the other with a pause between them, until it is
  * stopped. Gives it once it was served for the first time.
  */
-const startHonest = (
+const visit = (
+  { line, tell }: Bystander,
   target: Target,
   order: { readonly every: number; readonly patience: number; readonly delay?: number | undefined }
 ) =>
   Effect.gen(function* () {
-    const { child, line } = yield* start(process.execPath, [
-      file("honest.mjs"),
-      JSON.stringify({ target: target.address, ...order })
-    ])
     const exchanges = yield* Queue.sliding<number>(1)
     const served = yield* Deferred.make<Served>()
+    tell({ target: target.address, ...order })
     yield* decoded(line, HonestSaid).pipe(
       Effect.flatMap((said) =>
         "result" in said ? Deferred.succeed(served, said.result) : Queue.offer(exchanges, said.exchanged)
       ),
-      Effect.forever,
+      Effect.repeat({ while: () => !Deferred.isDoneUnsafe(served) }),
       // It has ended: who waits for its result, and has not got it, dies with it.
       Effect.catchCause((cause) => Deferred.failCause(served, cause)),
       Effect.forkScoped
@@ -370,12 +424,12 @@ const startHonest = (
     const exchange = Effect.andThen(Queue.clear(exchanges), next)
     const honest: Honest = {
       goOn: Effect.andThen(
-        Effect.sync(() => void child.stdin?.write("{}\n")),
+        Effect.sync(() => tell({ goOn: true })),
         exchange
       ),
       exchange,
       stop: Effect.andThen(
-        Effect.sync(() => void child.stdin?.end()),
+        Effect.sync(() => tell({ stop: true })),
         Deferred.await(served)
       )
     }
@@ -457,7 +511,7 @@ export const patient = {
 }
 
 /**
- * Attacks a new server while somebody honest uses it. Whatever the attack was: the honest was served, the process
+ * Attacks a server while somebody honest uses it. Whatever the attack was: the honest was served, the process
  * lives, there is one event for each connection, and nothing is left.
  */
 export const siege = <A extends Attacked, E, R>(
@@ -468,10 +522,14 @@ export const siege = <A extends Attacked, E, R>(
 ): Effect.Effect<Siege<A>, E, R | Scope.Scope> =>
   Effect.gen(function* () {
     const quick = options.size === "quick"
-    const target = yield* startTarget(stack, { ...options, env: { ...(quick && patient), ...options.env } })
+    const env = { ...(quick && patient), ...options.env }
+    const { delay, every = 25, fds } = options
+    const ofTarget = fds === undefined ? { env } : { env, fds }
+    const lentTarget = yield* (yield* Targets)(JSON.stringify([stack, ofTarget]), startTarget(stack, ofTarget))
+    const bystander = yield* (yield* Bystanders)("", startBystander)
+    const target = yield* sinceNow(lentTarget.value)
     const patience = quick ? 120_000 : 5000
-    const { delay, every = 25 } = options
-    const honest = yield* startHonest(target, { every, patience, delay })
+    const honest = yield* visit(bystander.value, target, { every, patience, delay })
     const before = yield* settled(target.counts)
     yield* honest.goOn
     const attacked = yield* attack(target, honest)
@@ -485,19 +543,21 @@ export const siege = <A extends Attacked, E, R>(
     checks.holds(target.isAlive(), "the server died")
     // Some may still wait to be accepted, which the attackers need not do.
     const exchanges = 1 + served.exchanges
-    const told = Effect.map(target.counts, ({ refused = {} }) => ({ refused, ended: target.tags() }))
-    yield* untilStill(
-      Effect.map(told, ({ ended, refused }) => sum(ended) + sum(refused)),
-      exchanges + attacked.connections
-    )
-    const after = yield* sameAs(before, target.counts, checks, "the server")
-    const { ended, refused } = yield* told
-    const tags = minus(ended, { end: exchanges })
+    const now = Effect.map(target.counts, ({ refused = {} }) => ({
+      refused,
+      tags: minus(target.tags(), { end: exchanges })
+    }))
     // An exchange that was given up has an event too, if it ever got to the server.
-    const events = sum(tags) + sum(refused)
+    const heard = Effect.map(now, ({ refused, tags }) => sum(tags) + sum(refused))
+    yield* untilStill(heard, attacked.connections)
+    const after = yield* sameAs(before, target.counts, checks, "the server")
+    const { refused, tags } = yield* now
+    const events = yield* heard
     checks.holds(
       events >= attacked.connections && events <= attacked.connections + failed,
       `${events} events for ${attacked.connections} connections: ${JSON.stringify({ ...tags, ...refused })}`
     )
+    // Events of exchanges that were given up may come later, and be taken for the next attack's.
+    if (checks.allHold && failed === 0) yield* Effect.andThen(lentTarget.giveBack, bystander.giveBack)
     return { attacked, served, tags, refused, before, after }
   })

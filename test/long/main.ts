@@ -117,6 +117,11 @@ const parts: ReadonlyArray<Part> = [
     what: "the suite of shs1 with more keys",
     run: () => ran(process.execPath, [...vitest, "test/interop/shs1-test.test.ts"], { SHS1: "all" })
   },
+  {
+    name: "chaos",
+    what: "every stack over a rough transport, with more seeds",
+    run: () => ran(process.execPath, [...vitest, "test/chaos.test.ts"], { CHAOS: "all" })
+  },
   { name: "flynn", what: "noise with Go's flynn/noise, in both roles", run: flynn },
   { name: "soak", what: "200 connections at once", run: () => ran(process.execPath, [script("test/soak/main.ts")]) },
   {

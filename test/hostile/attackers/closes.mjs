@@ -3,7 +3,7 @@
  * has to be gone soon after, though none of these answers or leaves by itself.
  */
 import { close, frame, opcodes } from "../websocket.mjs"
-import { connect, dial, inTime, percentiles, run, sleep, times } from "../wire.mjs"
+import { connect, dial, inTime, percentiles, sleep, times } from "../wire.mjs"
 
 const longClose = frame(Buffer.alloc(126), { opcode: opcodes.close })
 const part = (fin, opcode = opcodes.binary) => frame(Buffer.from("part"), { fin, opcode })
@@ -40,7 +40,7 @@ const kinds = {
 /** These say nothing that is complete: as long as the peer is there, so is the connection. */
 const endsByItself = (kind) => kind !== "half a Close"
 
-run(async ({ rounds, target }) => {
+export default async ({ rounds, target }) => {
   const all = Object.entries(kinds)
   const stay = []
   const lasted = []
@@ -60,4 +60,4 @@ run(async ({ rounds, target }) => {
     await done
   })
   return { connections, kinds: all.length, stay: [...new Set(stay)], ...percentiles(lasted) }
-})
+}

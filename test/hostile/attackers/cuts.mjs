@@ -2,20 +2,9 @@
  * Leaves at each byte that a client sends until it is through, by FIN or by RST, and looks how soon a FIN is answered
  * with the server's. Over wss, in the first message of TLS too.
  */
-import {
-  clientHello,
-  inTime,
-  open,
-  partLengths,
-  percentiles,
-  run,
-  shakeUpTo,
-  sleep,
-  times,
-  transportOf
-} from "../wire.mjs"
+import { clientHello, inTime, open, partLengths, percentiles, shakeUpTo, sleep, times, transportOf } from "../wire.mjs"
 
-run(async ({ step, target }) => {
+export default async ({ step, target }) => {
   const tlsHello = transportOf(target.stack) === "wss" ? await clientHello() : Buffer.alloc(0)
   const length = partLengths(target).reduce((total, part) => total + part, 0)
   const noticed = []
@@ -47,4 +36,4 @@ run(async ({ step, target }) => {
   await times(places.length, 4, (i) => cut(places[i], "end"))
   await times(places.length, 8, (i) => cut(places[i], "reset"))
   return { connections, places: places.length, unnoticed, ...percentiles(noticed) }
-})
+}

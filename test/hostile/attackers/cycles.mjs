@@ -1,7 +1,7 @@
-/** Connects, authenticates, is echoed and says goodbye, over and over. Each line on stdin is another so many. */
-import { exchange, run, times } from "../wire.mjs"
+/** Connects, authenticates, is echoed and says goodbye, over and over. Each that it is told is another so many. */
+import { exchange, times } from "../wire.mjs"
 
-run(async ({ atOnce, onLine, say, stopped, target }) => {
+export default async ({ atOnce, onLine, say, stopped, target }) => {
   const failures = []
   let done = 0
   onLine(async ({ count }) => {
@@ -17,4 +17,4 @@ run(async ({ atOnce, onLine, say, stopped, target }) => {
   })
   await stopped
   return { connections: done + failures.length, done, failures }
-})
+}

@@ -3,9 +3,9 @@
  * well. After each kind it says so, and waits for a line.
  */
 import { ofTheNetwork, ofThePeer } from "../damages.mjs"
-import { dial, inTime, protocolOf, run, times } from "../wire.mjs"
+import { dial, inTime, protocolOf, times } from "../wire.mjs"
 
-run(async ({ onLine, rounds, say, target }) => {
+export default async ({ onLine, rounds, say, target }) => {
   const protocol = protocolOf(target.stack)
   const kinds = Object.entries({ ...ofTheNetwork(protocol), ...ofThePeer(protocol) })
   let goOn
@@ -31,4 +31,4 @@ run(async ({ onLine, rounds, say, target }) => {
   }
   say({ kind: null, goodbyes: 0, open: 0 })
   return { connections: rounds * kinds.length }
-})
+}

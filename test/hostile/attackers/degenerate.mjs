@@ -1,7 +1,7 @@
 /** Keys that nobody can hold, points that make every secret zero, and signatures that are none. */
-import { clientOf, connect, inTime, protocolOf, run, times } from "../wire.mjs"
+import { clientOf, connect, inTime, protocolOf, times } from "../wire.mjs"
 
-run(async ({ rounds, target }) => {
+export default async ({ rounds, target }) => {
   const { faultyClients, lengths } = protocolOf(target.stack)
   const accepted = []
   await times(rounds * faultyClients.length, 8, async (i) => {
@@ -19,4 +19,4 @@ run(async ({ rounds, target }) => {
     raw.destroy()
   })
   return { connections: rounds * faultyClients.length, kinds: faultyClients.length, accepted }
-})
+}

@@ -2,9 +2,9 @@
  * Slow loris: connections that send a byte now and then, some of the first message, some of the second; over ws some of
  * the request, and over wss some of the first message of TLS.
  */
-import { clientHello, inTime, open, partLengths, percentiles, run, shake, sleep, times, transportOf } from "../wire.mjs"
+import { clientHello, inTime, open, partLengths, percentiles, shake, sleep, times, transportOf } from "../wire.mjs"
 
-run(async ({ count, every, target }) => {
+export default async ({ count, every, target }) => {
   const kinds = partLengths(target).length
   const tlsHello = transportOf(target.stack) === "wss" ? await clientHello() : undefined
   const lasted = []
@@ -37,4 +37,4 @@ run(async ({ count, every, target }) => {
     raw.destroy()
   })
   return { connections: count, closed: lasted.length, ...percentiles(lasted) }
-})
+}

@@ -3,7 +3,7 @@
  * what is answered after the message. Bits that only say that more is to come are counted apart: the message is there
  * whole, and no byte of it is another.
  */
-import { connect, inTime, partLengths, protocolOf, run, shake, times, transportOf } from "../wire.mjs"
+import { connect, inTime, partLengths, protocolOf, shake, times, transportOf } from "../wire.mjs"
 
 const flipped = (message, bit) => {
   const out = Buffer.from(message)
@@ -28,7 +28,7 @@ const goesOn = (frame, bit) => {
   return other.extra === extra && other.length > length
 }
 
-run(async ({ step, target }) => {
+export default async ({ step, target }) => {
   const isNet = transportOf(target.stack) === "net"
   const [challenge] = protocolOf(target.stack).lengths.server
   const parts = partLengths(target)
@@ -62,4 +62,4 @@ run(async ({ step, target }) => {
     raw.destroy()
   })
   return { connections: bits.length, refused, whole, answered, wrong }
-})
+}

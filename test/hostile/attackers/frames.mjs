@@ -1,9 +1,9 @@
 /**
  * Connections that are through their handshake, and send frames that carry next to nothing as fast as they are taken,
- * until stdin ends. Those that are cut off come again.
+ * until it is stopped. Those that are cut off come again.
  */
 import { frame, opcodes } from "../websocket.mjs"
-import { dial, run, sleep } from "../wire.mjs"
+import { dial, sleep } from "../wire.mjs"
 
 /** As many frames as make a good write, of a stream that is cut so. */
 const room = 64 * 1024
@@ -50,7 +50,7 @@ const kinds = {
   }
 }
 
-run(async ({ count, isStopped, kind, say, stopped, target }) => {
+export default async ({ count, isStopped, kind, say, stopped, target }) => {
   let connections = 0
   let cut = 0
   let bytes = 0
@@ -89,4 +89,4 @@ run(async ({ count, isStopped, kind, say, stopped, target }) => {
   await stopped
   await Promise.all(floods)
   return { connections, cut, bytes }
-})
+}

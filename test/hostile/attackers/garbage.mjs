@@ -1,7 +1,7 @@
 /**
  * What is no handshake: other protocols, nothing, too much, another network's hello, and garbage behind a good hello.
  */
-import { clientOf, connect, inTime, protocolOf, random, run } from "../wire.mjs"
+import { clientOf, connect, inTime, protocolOf, random } from "../wire.mjs"
 
 const text = (lines) => Buffer.from(`${lines.join("\r\n")}\r\n\r\n`)
 
@@ -36,7 +36,7 @@ const second = (length) => ({
   "much for the second message": random(100_000)
 })
 
-run(async ({ rounds, target }) => {
+export default async ({ rounds, target }) => {
   const { lengths } = protocolOf(target.stack)
   const mainNetwork = "1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan/s="
   const answered = []
@@ -64,4 +64,4 @@ run(async ({ rounds, target }) => {
     }
   }
   return { connections, answered }
-})
+}

@@ -1,10 +1,10 @@
 /**
  * Those who are honest and slow, from one source: so many milliseconds to the first message, and again to the second.
- * Each has an exchange on a connection of its own, so many at once, over and over until stdin ends, and says so after
- * the first. Without `atOnce` each line on stdin is one, and it says so after each.
+ * Each has an exchange on a connection of its own, so many at once, over and over until it is stopped. It says so after
+ * the first. Without `atOnce` each that it is told is one, and it says so after each.
  */
 import net from "node:net"
-import { clientOf, percentiles, protocolOf, Raw, run, sleep } from "../wire.mjs"
+import { clientOf, percentiles, protocolOf, Raw, sleep } from "../wire.mjs"
 
 const connect = ({ host, port }, localAddress, patience) =>
   new Promise((resolve, reject) => {
@@ -58,7 +58,7 @@ const visit = async ({ patience, pause, source, target }) => {
   }
 }
 
-run(async ({ atOnce, isStopped, onLine, say, stopped, ...order }) => {
+export default async ({ atOnce, isStopped, onLine, say, stopped, ...order }) => {
   const durations = []
   const failures = []
   let visits = 0
@@ -82,4 +82,4 @@ run(async ({ atOnce, isStopped, onLine, say, stopped, ...order }) => {
     await stopped
   } else await Promise.all(Array.from({ length: atOnce }, again))
   return { served: durations.length, failures, ...percentiles(durations) }
-})
+}

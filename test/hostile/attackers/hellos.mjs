@@ -1,13 +1,13 @@
 /**
  * Peers that say a good hello, are answered, and stop: so many a second, from this source or each from one of its own,
- * until stdin ends.
+ * until it is stopped.
  */
-import { clientOf, connect, protocolOf, run, sleep } from "../wire.mjs"
+import { clientOf, connect, protocolOf, sleep } from "../wire.mjs"
 
 /** Loopback is a network of its own: 16 million sources. */
 const sourceOf = (i) => `127.${1 + (Math.floor(i / 62_500) % 250)}.${Math.floor(i / 250) % 250}.${1 + (i % 250)}`
 
-run(async ({ isStopped, many, onLine, rate, say, stopped, target }) => {
+export default async ({ isStopped, many, onLine, rate, say, stopped, target }) => {
   const raws = new Set()
   let connections = 0
   let answered = 0
@@ -50,4 +50,4 @@ run(async ({ isStopped, many, onLine, rate, say, stopped, target }) => {
   await Promise.all(attempts)
   for (const raw of raws) raw.destroy()
   return { connections, answered }
-})
+}

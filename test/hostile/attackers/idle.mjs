@@ -1,7 +1,7 @@
-/** Peers that authenticate and then do nothing, until stdin ends. Says `ready` when all are in or were refused. */
-import { dial, run, times } from "../wire.mjs"
+/** Peers that authenticate and then do nothing, until it is stopped. Says `ready` when all are in or were refused. */
+import { dial, times } from "../wire.mjs"
 
-run(async ({ atOnce = 16, count, say, stopped, target }) => {
+export default async ({ atOnce = 16, count, say, stopped, target }) => {
   const peers = []
   let refused = 0
   await times(count, atOnce, async () => {
@@ -16,4 +16,4 @@ run(async ({ atOnce = 16, count, say, stopped, target }) => {
   const lost = peers.filter(({ raw }) => raw.over !== undefined).length
   for (const { raw } of peers) raw.destroy()
   return { connections: peers.length, refused, lost }
-})
+}

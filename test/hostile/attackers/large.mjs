@@ -1,11 +1,11 @@
 /**
  * Peers that each send one message, as long as it may be, and read nothing: of half of them the last byte never comes.
- * Says so when no more of it is taken, and holds them until stdin ends.
+ * Says so when no more of it is taken, and holds them until it is stopped.
  */
 import { frame } from "../websocket.mjs"
-import { connect, run, sleep, times } from "../wire.mjs"
+import { connect, sleep, times } from "../wire.mjs"
 
-run(async ({ count, length, say, stopped, target }) => {
+export default async ({ count, length, say, stopped, target }) => {
   const message = frame(Buffer.alloc(length, 1))
   const raws = []
   let connections = 0
@@ -22,4 +22,4 @@ run(async ({ count, length, say, stopped, target }) => {
   await stopped
   for (const raw of raws) raw.destroy()
   return { connections }
-})
+}

@@ -1,12 +1,12 @@
 /**
- * Newcomers from the sources that it is told, in turn, that stay as they are until stdin ends: silent, or `answered`,
- * which is a valid hello and then nothing. So many a second; without a `rate`, each line on stdin is another so many.
- * Says `ready` when it has begun.
+ * Newcomers from the sources that it is told, in turn, that stay as they are until it is stopped: silent, or
+ * `answered`, which is a valid hello and then nothing. So many a second; without a `rate`, each that it is told is
+ * another so many. Says `ready` when it has begun.
  */
 import net from "node:net"
-import { clientOf, run, sleep } from "../wire.mjs"
+import { clientOf, sleep } from "../wire.mjs"
 
-run(async ({ answered, isStopped, onLine, rate, say, sources, stopped, target }) => {
+export default async ({ answered, isStopped, onLine, rate, say, sources, stopped, target }) => {
   const hello = answered ? clientOf(target).next().value : undefined
   const sockets = new Set()
   let connections = 0
@@ -44,4 +44,4 @@ run(async ({ answered, isStopped, onLine, rate, say, sources, stopped, target })
   for (const socket of sockets) socket.destroy()
   await Promise.all(closing)
   return { connections, undecided, perSecond: Math.round(made / seconds) }
-})
+}

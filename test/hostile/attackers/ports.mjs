@@ -4,9 +4,9 @@
  * three of four go in their TLS handshake.
  */
 import { plainRequest } from "../websocket.mjs"
-import { clientHello, inTime, open, run, sleep, times, transportOf } from "../wire.mjs"
+import { clientHello, inTime, open, sleep, times, transportOf } from "../wire.mjs"
 
-run(async ({ count, target, workers }) => {
+export default async ({ count, target, workers }) => {
   let connections = 0
   let again = 0
   const opened = () => connections++
@@ -45,4 +45,4 @@ run(async ({ count, target, workers }) => {
     }
   })
   return { connections, again }
-})
+}

@@ -1,9 +1,9 @@
 /** What a page of the web can do to a loopback port: a POST without a preflight, as a browser shapes it. */
-import { connect, inTime, run } from "../wire.mjs"
+import { connect, inTime } from "../wire.mjs"
 
 const bodies = ["ping", '{"jsonrpc":"2.0","method":"drain"}', "x".repeat(10_000)]
 
-run(async ({ rounds, target }) => {
+export default async ({ rounds, target }) => {
   let answered = 0
   for (let i = 0; i < rounds; i++) {
     const body = bodies[i % bodies.length]
@@ -30,4 +30,4 @@ run(async ({ rounds, target }) => {
     raw.destroy()
   }
   return { connections: rounds, answered }
-})
+}

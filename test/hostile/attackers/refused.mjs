@@ -4,7 +4,7 @@
  * stay.
  */
 import { frame, isUpgraded, plainRequest, request } from "../websocket.mjs"
-import { clientOf, inTime, open, protocolOf, run, sleep, times } from "../wire.mjs"
+import { clientOf, inTime, open, protocolOf, sleep, times } from "../wire.mjs"
 
 const kinds = (target) => ({
   "a plain GET": plainRequest(target),
@@ -26,7 +26,7 @@ const kinds = (target) => ({
   "a head of 20,000 bytes": request(target, { headers: { Cookie: "a".repeat(20_000) } })
 })
 
-run(async ({ rounds, target }) => {
+export default async ({ rounds, target }) => {
   const all = Object.entries(kinds(target))
   const letIn = []
   const stay = []
@@ -57,4 +57,4 @@ run(async ({ rounds, target }) => {
     raw.destroy()
   })
   return { connections, kinds: all.length, letIn: [...new Set(letIn)], stay: [...new Set(stay)] }
-})
+}

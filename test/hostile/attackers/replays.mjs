@@ -2,9 +2,9 @@
  * Says again what an honest client has said, in a third of the attempts the whole session, and says back to the server
  * what it said itself. Nothing of this may be accepted: no byte comes after the server's first message.
  */
-import { clientOf, connect, dial, inTime, protocolOf, random, run, times } from "../wire.mjs"
+import { clientOf, connect, dial, inTime, protocolOf, random, times } from "../wire.mjs"
 
-run(async ({ rounds, target }) => {
+export default async ({ rounds, target }) => {
   const { lengths } = protocolOf(target.stack)
   const [challengeLength, acceptLength] = lengths.server
   let connections = 0
@@ -58,4 +58,4 @@ run(async ({ rounds, target }) => {
   stranger.end()
   await times(rounds * kinds.length, 8, (i) => attempt(kinds[i % kinds.length](challenge)))
   return { connections, attempts: rounds * kinds.length, accepted, honest: 1 }
-})
+}

@@ -1,9 +1,9 @@
 /**
  * Breaks off with a RST: in each message of the handshake, over ws in its request too, and in the middle of a transfer.
  */
-import { dial, open, partLengths, randomFrom, run, shakeUpTo, sleep, times } from "../wire.mjs"
+import { dial, open, partLengths, randomFrom, shakeUpTo, sleep, times } from "../wire.mjs"
 
-run(async ({ count, seed, target }) => {
+export default async ({ count, seed, target }) => {
   const parts = partLengths(target)
   const random = randomFrom(seed)
   /** Somewhere in the first parts, or in the last one. */
@@ -25,4 +25,4 @@ run(async ({ count, seed, target }) => {
     raw.reset()
   })
   return { connections: count }
-})
+}

@@ -7,7 +7,7 @@ import net from "node:net"
 import tls from "node:tls"
 import { ofTheNetwork, ofThePeer } from "../damages.mjs"
 import { answerTo, close, frame, opcodes } from "../websocket.mjs"
-import { answer, identity, protocolOf, Raw, random, run, sleep, streamOf, transportOf, welcome } from "../wire.mjs"
+import { answer, identity, protocolOf, Raw, random, sleep, streamOf, transportOf, welcome } from "../wire.mjs"
 
 const fixture = (name) => fs.readFileSync(new URL(`../../fixtures/tls/${name}`, import.meta.url))
 
@@ -40,7 +40,7 @@ const httpBehaviours = {
   }
 }
 
-run(async ({ appKey, kinds, say, stack, step, stopped }) => {
+export default async ({ appKey, kinds, say, stack, step, stopped }) => {
   const protocol = protocolOf(stack)
   const { faultyServers, lengths, server } = protocol
   const keys = { appKey: Buffer.from(appKey, "base64"), identity: identity() }
@@ -153,10 +153,11 @@ run(async ({ appKey, kinds, say, stack, step, stopped }) => {
               raw.gone.then(() => raw.fin())
               Promise.resolve(behave(raw, connections++)).catch(() => raw.destroy())
             })
+            stopped.then(() => listener.close())
             listener.listen(0, "127.0.0.1", () => resolve({ kind, port: listener.address().port }))
           })
       )
   )
   say({ servers, publicKey: keys.identity.publicKey.toString("base64"), bytes: lengths.server })
   await stopped
-})
+}

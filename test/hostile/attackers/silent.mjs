@@ -1,14 +1,14 @@
 /**
  * Sockets that say nothing: over ws half of them, and over wss some, once they are WebSockets. So many a second, until
- * there have been `count`, then they are held until stdin ends. Without a `rate`, each line on stdin is another so
+ * there have been `count`, then they are held until it is stopped. Without a `rate`, each that it is told is another so
  * many.
  */
 import net from "node:net"
 import tls from "node:tls"
 import { request } from "../websocket.mjs"
-import { run, sleep, transportOf } from "../wire.mjs"
+import { sleep, transportOf } from "../wire.mjs"
 
-run(async ({ count, isStopped, onLine, rate, say, stopped, target }) => {
+export default async ({ count, isStopped, onLine, rate, say, stopped, target }) => {
   const sockets = new Set()
   const decided = []
   let opened = 0
@@ -63,4 +63,4 @@ run(async ({ count, isStopped, onLine, rate, say, stopped, target }) => {
   for (const socket of sockets) socket.destroy()
   await Promise.all(closing)
   return { connections: opened, refused, closed, left }
-})
+}

@@ -1,7 +1,7 @@
-/** Peers that write as much as is taken and never read what is echoed, until stdin ends. */
-import { dial, run, times } from "../wire.mjs"
+/** Peers that write as much as is taken and never read what is echoed, until it is stopped. */
+import { dial, times } from "../wire.mjs"
 
-run(async ({ count, say, stopped, target }) => {
+export default async ({ count, say, stopped, target }) => {
   const peers = []
   let taken = 0
   await times(count, 8, async () => {
@@ -24,4 +24,4 @@ run(async ({ count, say, stopped, target }) => {
   await stopped
   for (const { raw } of peers) raw.destroy()
   return { connections: count, taken }
-})
+}

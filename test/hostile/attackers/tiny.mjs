@@ -1,7 +1,7 @@
-/** A peer that sends boxes of one byte as fast as it can, and reads what is echoed, until stdin ends. */
-import { dial, run } from "../wire.mjs"
+/** A peer that sends boxes of one byte as fast as it can, and reads what is echoed, until it is stopped. */
+import { dial } from "../wire.mjs"
 
-run(async ({ isStopped, say, stopped, target }) => {
+export default async ({ isStopped, say, stopped, target }) => {
   const { raw, sealer } = await dial(target)
   const body = Buffer.alloc(1)
   let boxes = 0
@@ -24,4 +24,4 @@ run(async ({ isStopped, say, stopped, target }) => {
   const died = raw.over
   raw.destroy()
   return { connections: 1, boxes, died: died ?? null }
-})
+}

@@ -1,13 +1,13 @@
 /**
- * Peers that break the protocol and stay: so many at once, and when these have done it the next ones come, until stdin
- * ends. They read what they are told, and answer nothing.
+ * Peers that break the protocol and stay: so many at once, and when these have done it the next ones come, until it is
+ * stopped. They read what they are told, and answer nothing.
  */
 import { frame, opcodes } from "../websocket.mjs"
-import { connect, run } from "../wire.mjs"
+import { connect } from "../wire.mjs"
 
 const violation = frame(Buffer.from("text"), { opcode: opcodes.text })
 
-run(async ({ atOnce, count, isStopped, say, target }) => {
+export default async ({ atOnce, count, isStopped, say, target }) => {
   const raws = new Set()
   let connections = 0
   let violated = 0
@@ -37,4 +37,4 @@ run(async ({ atOnce, count, isStopped, say, target }) => {
   say({ ready: true, lingering: raws.size })
   await Promise.all([...raws].map((raw) => raw.gone))
   return { connections, violated }
-})
+}
