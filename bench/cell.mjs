@@ -52,7 +52,8 @@ const within = async (children, seconds, use) => {
   }
 }
 
-const patience = 120
+/** Seconds. The longest cell takes a third of it; js-libp2p hangs at times. */
+const patience = 60
 
 /** The figures of a cell with so many CPU seconds of work: of a server and a client of one peer, or of one process. */
 export const measureFor =
