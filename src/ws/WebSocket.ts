@@ -54,6 +54,12 @@ export interface Options {
    */
   readonly server?: http.Server | https.Server
   /**
+   * Whether other listeners for upgrade requests of `server` get none for the paths of this layer. By default `false`:
+   * they get them too, after it or before it, as guards of yours may have to. Set it where other code answers every
+   * upgrade request, as Effect's HTTP server does: its answer would go into the open WebSocket.
+   */
+  readonly exclusive?: boolean
+  /**
    * Answers plain HTTP requests on the servers that the layer makes. By default they get 426 Upgrade Required. If it
    * throws, the error is logged and the request answered with 500. It has to catch the errors of its callbacks and
    * promises itself: such an error would end the process.
@@ -170,7 +176,8 @@ const define = <S extends Section>(
   { cost, make, remote: sectionOf, section, secure }: Kind<S>,
   options: Options
 ): ((inherited: Inherited) => Transport.Definition<S>) => {
-  const { handler, headers = {}, hosts, maxMessage = defaultMaxMessage, origin, origins, server } = options
+  const { exclusive = false, handler, headers = {}, hosts, maxMessage = defaultMaxMessage, server } = options
+  const { origin, origins } = options
   if (origin !== undefined) nodeHttp.validateHeaderValue("origin", origin)
   for (const [name, value] of Object.entries(headers)) {
     // These throw if the header is invalid. Their errors do not contain its value.
@@ -192,6 +199,7 @@ const define = <S extends Section>(
     ...common,
     // By default longer than the deadline of handshakes, which then comes first and has an event.
     upgradeMillis: timerMillis(upgradeTimeout ?? "15 seconds"),
+    exclusive,
     handler,
     hosts,
     origins,

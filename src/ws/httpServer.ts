@@ -44,6 +44,8 @@ export const refuse = (socket: Duplex, status: number): void => {
  */
 interface Route {
   readonly take: OnUpgrade
+  /** Whether no other listener gets the upgrade requests of its path. */
+  readonly exclusive: boolean
   readonly unknown: (request: http.IncomingMessage, socket: Socket) => void
 }
 
@@ -51,16 +53,20 @@ interface Route {
 class Routes {
   readonly paths = new Map<string, Route>()
   private readonly server: Server
+  private intercepts = false
 
   constructor(server: Server) {
     this.server = server
     server.on("upgrade", this.onUpgrade)
   }
 
-  private readonly onUpgrade = (request: http.IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const { url = "/" } = request
+  private routeOf({ url = "/" }: http.IncomingMessage): Route | undefined {
     // Mostly the path is in its normal form already.
-    const route = this.paths.get(url) ?? this.paths.get(pathOf(url))
+    return this.paths.get(url) ?? this.paths.get(pathOf(url))
+  }
+
+  private readonly onUpgrade = (request: http.IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const route = this.routeOf(request)
     if (route === undefined && this.server.listenerCount("upgrade") > 1) return
     // Node has removed its own listeners, and an `error` event without a listener would be thrown.
     socket.on("error", () => {})
@@ -73,8 +79,41 @@ class Routes {
     }
   }
 
+  private restore = (): void => {}
+
+  /**
+   * From now on, takes the requests of exclusive routes before the server emits them: an emitter has no other way to
+   * keep an event from its other listeners.
+   */
+  intercept(): void {
+    if (this.intercepts) return
+    this.intercepts = true
+    const { server } = this
+    const before = Object.getOwnPropertyDescriptor(server, "emit")
+    const emit: unknown = Reflect.get(server, "emit")
+    if (typeof emit !== "function") return
+    const intercepting = (event: string | symbol, ...args: ReadonlyArray<unknown>): boolean => {
+      if (event === "upgrade") {
+        const [request, socket, head] = args as Parameters<OnUpgrade>
+        if (this.routeOf(request)?.exclusive === true) {
+          this.onUpgrade(request, socket, head)
+          return true
+        }
+      }
+      return Reflect.apply(emit, server, [event, ...args])
+    }
+    Reflect.set(server, "emit", intercepting)
+    this.restore = () => {
+      // If other code has wrapped it since, it stays, and passes on everything.
+      if (Reflect.get(server, "emit") !== intercepting) return
+      if (before === undefined) Reflect.deleteProperty(server, "emit")
+      else Object.defineProperty(server, "emit", before)
+    }
+  }
+
   off(): void {
     this.server.off("upgrade", this.onUpgrade)
+    this.restore()
   }
 }
 
@@ -97,9 +136,10 @@ export const route = (server: Server, path: string, own: Route): Effect.Effect<v
   Effect.asVoid(
     Effect.acquireRelease(
       Effect.suspend(() => {
-        const { paths } = routesFor(server)
-        if (paths.has(path)) return Effect.fail(new AddressInUse())
-        paths.set(path, own)
+        const routes = routesFor(server)
+        if (routes.paths.has(path)) return Effect.fail(new AddressInUse())
+        routes.paths.set(path, own)
+        if (own.exclusive) routes.intercept()
         return Effect.void
       }),
       () =>

@@ -28,6 +28,8 @@ export interface Options {
   /** `undefined` for plain HTTP. */
   readonly secure: { readonly credentials: Credentials | LiveCredentials | undefined } | undefined
   readonly server: HttpServer.Server | undefined
+  /** Whether other listeners of `server` don't get the upgrade requests of the path. */
+  readonly exclusive: boolean
   readonly handler: http.RequestListener | undefined
   readonly origins: Origins | undefined
   readonly hosts: Rules["hosts"] | undefined
@@ -195,6 +197,7 @@ export const listen = (
     arrivals?.watch(server)
     yield* HttpServer.route(server, HttpServer.pathOf(place.path), {
       take: onUpgrade,
+      exclusive: options.exclusive,
       unknown: (request, socket) => {
         if (arrivals !== undefined) return void arrivals.stay(socket, "UnknownPath")
         const ip = socket.remoteAddress === undefined ? undefined : plainIp(socket.remoteAddress)

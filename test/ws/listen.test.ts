@@ -244,6 +244,31 @@ describe("a ws listener on somebody's server", () => {
     )
   )
 
+  it.live("shares its requests with other listeners, unless it is exclusive", () =>
+    Effect.gen(function* () {
+      const server = yield* httpServer((_, response) => void response.end("theirs"))
+      const port = httpPort(server)
+      const seen: Array<string> = []
+      // As Effect's HTTP server does, it answers all.
+      server.on("upgrade", ({ url = "" }, socket) => {
+        seen.push(url)
+        socket.write("HTTP/1.1 418 Theirs\r\nContent-Length: 0\r\n\r\n")
+      })
+      const own = Object.getOwnPropertyNames(server)
+      const asked = (exclusive: boolean) =>
+        Effect.gen(function* () {
+          yield* served("ws://127.0.0.1:0/ours", echo)
+          const ours = yield* status(port, { path: "/ours" })
+          return [ours, yield* status(port, { path: "/theirs" })]
+        }).pipe(Effect.scoped, Effect.provide(multiserver({}, {}, { server, exclusive })))
+      assert.deepStrictEqual(yield* asked(true), [101, 418])
+      assert.deepStrictEqual(seen, ["/theirs"])
+      assert.deepStrictEqual(yield* asked(false), [418, 418])
+      assert.deepStrictEqual(seen, ["/theirs", "/ours", "/theirs"])
+      assert.deepStrictEqual(Object.getOwnPropertyNames(server), own)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("is what its address says, or isn't", () =>
     onServer(
       (server) =>

@@ -74,10 +74,10 @@ export const serve = (options: { readonly autoPong?: boolean } = {}) =>
   })
 
 /** A plain HTTP server of somebody else's. */
-export const httpServer = (handler: http.RequestListener, host = "127.0.0.1") =>
+export const httpServer = (handler: http.RequestListener, host = "127.0.0.1", port = 0) =>
   Effect.acquireRelease(
     Effect.callback<http.Server>((resume) => {
-      const server = http.createServer(handler).listen(0, host, () => resume(Effect.succeed(server)))
+      const server = http.createServer(handler).listen(port, host, () => resume(Effect.succeed(server)))
     }),
     (server) =>
       Effect.sync(() => {
