@@ -33,7 +33,7 @@ describe("the package", () => {
       /^man\/multiserver(-\w+)?\.1$/,
       /^completions\/\w+(\.bash|\.fish)?$/,
       /^docs\/.*\.(md|svg)$/,
-      /^examples\/.*\.(ts|mjs)$/
+      /^examples\/.*\.(ts|mjs|html|css|svg)$/
     ]
     assert.deepStrictEqual(
       [...files].filter((file) => !kinds.some((kind) => kind.test(file))),
