@@ -7,7 +7,7 @@ import { View } from "./view.ts"
 import { explain, type Trouble } from "./words.ts"
 
 /** How long to wait before the next dial, while nobody answers. */
-const backoff = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("8 seconds")])
+const backoff = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("4 seconds")])
 
 const sha256 = (bytes: Uint8Array) =>
   Primitives.Primitives.useSync((primitives) => Hex.encode(primitives.sha256(bytes)))

@@ -407,6 +407,18 @@ describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
     assert.include(await text("#trouble"), "The other side refuses your key")
     await here(peer.printed(/is not allowed/))
     await page.screenshot({ path: path.join(pictures, "refused.png"), fullPage: true })
+  })
+
+  it("stops trying when its user wants that", async () => {
+    await here(peer.kill("SIGKILL"))
+    await tabTo("start")
+    await page.keyboard.press("Enter")
+    await reached("waiting")
+    assert.include(await text("#trouble"), "hung up before it said who it is")
+    await tabTo("leave")
+    assert.strictEqual(await text("#leave"), "Stop")
+    await page.keyboard.press("Enter")
+    await reached("ended")
     // In all of this, nothing was blocked, and nothing went uncaught.
     assert.deepStrictEqual(complaints, [])
   })

@@ -11,7 +11,7 @@ import * as Identity from "../../src/Identity.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import { folder } from "../cli/support.ts"
 import { hasPlatform } from "../support/nodes.ts"
-import { pattern, readAll, sameBytes } from "../support/servers.ts"
+import { echo, pattern, readAll, sameBytes, served } from "../support/servers.ts"
 import { httpPort, httpServer, status } from "../ws/plain.ts"
 import { multiserver } from "../ws/support.ts"
 
@@ -105,6 +105,28 @@ describe.skipIf(pages === undefined)("docs/serving-pages.md", () => {
       })
       yield* Effect.scoped(used)
       assert.strictEqual((yield* get(port, "/page.js")).status, 200)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a stack without encryption takes a page only if its origin is named, and no foreign name for loopback", () =>
+    Effect.gen(function* () {
+      const server = yield* httpServer(files(contents))
+      const port = httpPort(server)
+      const asked = (headers: Record<string, string>) => status(port, { path: "/bare", headers })
+      const Origin = `http://127.0.0.1:${port}`
+      const answers = (origins?: ReadonlyArray<string>) =>
+        Effect.gen(function* () {
+          yield* served("ws://127.0.0.1:0/bare", echo)
+          const rebound = { Host: `other.example:${port}`, Origin: `http://other.example:${port}` }
+          return [
+            yield* asked({}),
+            yield* asked({ Origin }),
+            yield* asked({ Host: rebound.Host }),
+            yield* asked(rebound)
+          ]
+        }).pipe(Effect.scoped, Effect.provide(multiserver({}, {}, { server, ...(origins && { origins }) })))
+      assert.deepStrictEqual(yield* answers(), [101, 403, 403, 403])
+      assert.deepStrictEqual(yield* answers([Origin]), [101, 101, 403, 403])
     }).pipe(Effect.scoped)
   )
 
