@@ -8,6 +8,7 @@ import { growingTransfers } from "./tests/growth.mjs"
 import { handshake } from "./tests/handshake.mjs"
 import { idle } from "./tests/idle.mjs"
 import { ping } from "./tests/ping.mjs"
+import { port } from "./tests/port.mjs"
 
 const plain = ["net", "effect-socket"]
 const others = ["tls-aes128", "tls-chacha20", "ms", "ms-nodelay", "hyperswarm", "libp2p"]
@@ -33,6 +34,7 @@ export const tests = {
   idle5000: { once: true, run: idle(5000), peers: ["net", "ms-nodelay", "ours"] },
   fan: { run: fan, peers: ["net", "ms-nodelay", "ours"] },
   decode: { alone: true, run: decode, peers: ["multiserver", "ours"] },
+  port: { alone: true, run: port, peers: ["messageport", "ours-port", "ours-port-noise"] },
   growDials: { once: true, run: growingDials, peers: ["net", "ours"] },
   growTransfers: { once: true, run: growingTransfers, peers: ["net", "ours"] }
 }

@@ -34,7 +34,10 @@ const rows = {
   hyperswarm: { module: "hyperswarm" },
   libsodium: { module: "none" },
   "libsodium-noise": { module: "none" },
-  multiserver: { module: "none" }
+  multiserver: { module: "none" },
+  messageport: { module: "none" },
+  "ours-port": { module: "none" },
+  "ours-port-noise": { module: "none" }
 }
 
 /** What each row is, for people. */
@@ -61,7 +64,10 @@ export const titles = {
   hyperswarm: "hyperswarm secret-stream",
   libsodium: "libsodium, what a box stream needs",
   "libsodium-noise": "libsodium, what noise needs",
-  multiserver: "multiserver"
+  multiserver: "multiserver",
+  messageport: "message ports, bare",
+  "ours-port": "effect-multiserver port",
+  "ours-port-noise": "effect-multiserver port~noise"
 }
 
 /** The row of a peer, which may be of another checkout. */
