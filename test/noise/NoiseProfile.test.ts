@@ -105,7 +105,7 @@ describe.each(libraries)("on $library:", ({ primitives }) => {
             if (typeof length !== "number") return [...texts, length, wire.length - at - 18]
             const plain = new Uint8Array(length)
             const opened = key.openBody(wire.subarray(at + 18, at + 18 + length), plain)
-            texts.push(Buffer.from(plain.subarray(0, opened)).toString())
+            texts.push(new TextDecoder().decode(plain.subarray(0, opened)))
             at += 18 + length
           }
         }

@@ -1,0 +1,71 @@
+/** A page that a test drives, whose faults are counted: there may be none. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import puppeteer, { type Browser, type Page } from "puppeteer-core"
+import { afterAll, assert, beforeAll, inject } from "vitest"
+import type { Driven } from "../clients/connections.ts"
+import { launch, type Name } from "./browsers.ts"
+
+/** A browser as long as the scope: the Chromium of all tests, or a Firefox of the test's own. */
+export const opening: Readonly<Record<Name, Effect.Effect<Browser, never, Scope.Scope>>> = {
+  Chromium: Effect.acquireRelease(
+    Effect.promise(() => puppeteer.connect({ browserWSEndpoint: inject("chromium") })),
+    (browser) => Effect.promise(() => browser.disconnect())
+  ),
+  // Firefox has one driver at a time.
+  Firefox: Effect.acquireRelease(
+    Effect.promise(() => launch("Firefox")),
+    (browser) => Effect.promise(() => browser.close())
+  )
+}
+
+/** The same for the tests of a file or a group, which has hooks. */
+export const shared = (name: Name) => {
+  const scope = Scope.makeUnsafe()
+  let browser: Browser | undefined
+  beforeAll(async () => {
+    browser = await Effect.runPromise(Scope.provide(opening[name], scope))
+  })
+  afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  return Effect.sync(() => browser ?? assert.fail("before the hooks"))
+}
+
+export interface Tab {
+  readonly page: Page
+  /** Calls a function of the page's. */
+  readonly call: <Name extends keyof Driven>(
+    name: Name,
+    ...args: Parameters<Driven[Name]>
+  ) => Effect.Effect<Awaited<ReturnType<Driven[Name]>>>
+}
+
+/** A page of this name, opened for as long as the scope. When it closes, nothing may have gone wrong unseen. */
+export const opened = (browser: Browser, name: string): Effect.Effect<Page, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const page = yield* Effect.acquireRelease(
+      Effect.promise(() => browser.newPage()),
+      (page) => Effect.promise(() => page.close())
+    )
+    const faults: Array<string> = []
+    // Firefox also reports each WebSocket that could not connect: there, the page itself counts its faults.
+    if (browser.process() === null) page.on("pageerror", (error) => faults.push(`pageerror: ${error}`))
+    page.on("error", (error) => faults.push(`crash: ${error}`))
+    yield* Effect.addFinalizer(() => Effect.sync(() => assert.deepStrictEqual(faults, [])))
+    yield* Effect.promise(() => page.goto(`${inject("origin")}/${name}`))
+    return page
+  })
+
+/** The page that connects. */
+export const connecting = (browser: Browser): Effect.Effect<Tab, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const page = yield* opened(browser, "connections")
+    const call: Tab["call"] = (name, ...args) =>
+      Effect.promise(() => page.evaluate(`driven[${JSON.stringify(name)}](...${JSON.stringify(args)})`)) as never
+    yield* Effect.addFinalizer(() => Effect.map(call("faults"), (faults) => assert.deepStrictEqual(faults, [])))
+    return { page, call }
+  })
+
+/** How a task went that was started in the page. */
+export const join = <Name extends keyof Driven>({ call }: Tab, name: Name) =>
+  call("join", name as never) as unknown as ReturnType<typeof call<Name>>

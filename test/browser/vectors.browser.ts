@@ -1,0 +1,55 @@
+/** Every vector of test/vectors in a page and in a worker, by the tests that run on Node too. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { profile, publicVectors } from "../noise/vectors.ts"
+import { boxFailures, boxStreams, handshakes, scripts } from "../support/vectors.ts"
+import { isMissing } from "./support/browsers.ts"
+import { opened, opening } from "./support/page.ts"
+import type { Report } from "./support/runner.ts"
+
+/** These change each byte of a vector. Here they would take minutes, and Node runs them on the same primitives. */
+const changes = ["refuses each message with any byte changed"]
+/** These seal 65,536 frames, once is enough. */
+const long = ["take the next key after 65,536 frames"]
+
+const ids = [
+  ...[...handshakes, ...scripts, ...boxStreams, ...boxFailures].map(({ id }) => id),
+  ...[...profile.handshakes, ...profile.claims.vectors, ...profile.accepts.vectors].map(({ id }) => id),
+  ...[...profile.streams, ...profile.failures].map(({ id }) => id),
+  ...publicVectors.map((vector) => vector.protocol_name)
+]
+
+const check = ({ failed, ran }: Report) => {
+  assert.deepStrictEqual(failed, [])
+  assert.deepStrictEqual(
+    ids.filter((id) => !ran.some((name) => name.includes(id))),
+    []
+  )
+  assert.isAbove(ran.length, ids.length)
+}
+
+describe.skipIf(isMissing("Chromium", "the vectors in a page"))("all vectors", () => {
+  it.live("hold in a page", () =>
+    Effect.gen(function* () {
+      const page = yield* opened(yield* opening.Chromium, "vectors")
+      check((yield* Effect.promise(() => page.evaluate(`vectors(${JSON.stringify(changes)})`))) as Report)
+    })
+  )
+
+  it.live("hold in a worker", () =>
+    Effect.gen(function* () {
+      const page = yield* opened(yield* opening.Chromium, "vectors")
+      const report = yield* Effect.promise(async () => {
+        const made = new Promise<import("puppeteer-core").WebWorker>((resolve) => page.once("workercreated", resolve))
+        await page.evaluate(`void (globalThis.worker = new Worker("/vectors.js"))`)
+        const worker = await made
+        await worker.evaluate(`new Promise((resolve) => {
+          const look = () => (globalThis.vectors ? resolve() : setTimeout(look, 10))
+          look()
+        })`)
+        return worker.evaluate(`vectors(${JSON.stringify([...changes, ...long])})`)
+      })
+      check(report as Report)
+    })
+  )
+})
