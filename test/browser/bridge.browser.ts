@@ -9,11 +9,11 @@ import { format } from "../../src/Address.ts"
 import { start } from "../cli/support.ts"
 import { multiserver, served } from "../support/servers.ts"
 import { isMissing } from "./support/browsers.ts"
-import { connecting, join, shared } from "./support/page.ts"
+import { connecting, join } from "./support/page.ts"
 import { expected, MiB, sending, totalOf } from "./support/peers.ts"
 
 describe.skipIf(isMissing("Chromium", "a page behind a bridge"))("through the command's bridge", () => {
-  const tab = Effect.flatMap(shared("Chromium"), connecting)
+  const tab = connecting("Chromium")
 
   it.live("a page and a TCP peer exchange 64 MiB each way, and the bridge's memory stays flat", () =>
     Effect.gen(function* () {
@@ -43,7 +43,7 @@ describe.skipIf(isMissing("Chromium", "a page behind a bridge"))("through the co
       const swapped = yield* join(own, "swap")
       const grown = resident("VmHWM") - before
       console.log(`MEASURED: after 8 MiB each way the bridge had ${before} bytes, and then ${grown} more`)
-      assert.deepStrictEqual(swapped, { sent: expected(size), received: expected(size) })
+      assert.deepStrictEqual(swapped, expected(size))
       assert.deepStrictEqual(yield* Deferred.await(received), expected(size))
       assert.isBelow(grown, 48 * MiB)
     })

@@ -1,5 +1,4 @@
 /** A page that tests of connections drive: each function is one thing that a page does, and says how it went. */
-import { sha256 } from "@noble/hashes/sha2.js"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -73,6 +72,35 @@ const Ports = Layer.suspend(() =>
 )
 const ports = ManagedRuntime.make(Ports)
 
+/** A number that grows while a task runs, and that a test can wait for. */
+const counter = () => {
+  let now = 0
+  const waiting = new Set<() => void>()
+  return {
+    add: (more: number) => {
+      now += more
+      for (const look of waiting) look()
+    },
+    reset: () => {
+      now = 0
+    },
+    now: () => now,
+    atLeast: (value: number) =>
+      new Promise<void>((resolve) => {
+        const look = () => {
+          if (now < value) return
+          waiting.delete(look)
+          resolve()
+        }
+        waiting.add(look)
+        look()
+      })
+  }
+}
+/** Bytes that were read, bytes that were written, and dials that failed. */
+const [carried, written, refusals] = [counter(), counter(), counter()]
+let isStopped = false
+
 const reasonOf = (error: DialError.DialError | { readonly _tag: string; readonly message: string }) => {
   if (!("reason" in error)) return { tag: error._tag, message: error.message, isRetryable: false }
   const { message, reason } = error
@@ -80,42 +108,50 @@ const reasonOf = (error: DialError.DialError | { readonly _tag: string; readonly
   return { tag, message, isRetryable: reason.isRetryable }
 }
 
-/** Reads to the end, or so much, and says how much that was and its hash. */
-const digest = (connection: Connection.Connection, each: (bytes: number) => void = () => {}, most = Infinity) =>
+/** Reads to the end, or so much. */
+const read = (connection: Connection.Connection, each: (chunk: Uint8Array) => void, most = Infinity) =>
   Effect.suspend(() => {
-    const hash = sha256.create()
     let bytes = 0
     return connection.pull.pipe(
       Effect.map((chunks) => {
         for (const chunk of chunks) {
-          hash.update(chunk)
           bytes += chunk.length
+          each(chunk)
         }
-        each(bytes)
       }),
       Effect.repeat({ while: () => bytes < most }),
-      Effect.catchIf(Cause.isDone, () => Effect.void),
-      Effect.map(() => ({ bytes, sha256: hexOf(hash.digest()) }))
+      Effect.catchIf(Cause.isDone, () => Effect.void)
     )
   })
 
-/** Writes so much. */
-const send = (connection: Connection.Connection, bytes: number) =>
-  Effect.gen(function* () {
-    const hash = sha256.create()
-    for (let at = 0; at < bytes; at += pieceBytes) {
-      const chunk = piece(at).subarray(0, bytes - at)
-      hash.update(chunk)
-      yield* connection.write(chunk)
+/** Reads to the end, or so much, and says how much that was and its hash. */
+const digest = (connection: Connection.Connection, most?: number) =>
+  Effect.suspend(() => {
+    const chunks: Array<Uint8Array> = []
+    const collect = (chunk: Uint8Array) => {
+      chunks.push(chunk)
+      carried.add(chunk.length)
     }
-    return { bytes, sha256: hexOf(hash.digest()) }
-  })
+    return Effect.map(read(connection, collect, most), () => chunks)
+  }).pipe(
+    Effect.flatMap((chunks) => Effect.promise(() => new Blob(chunks as Array<Uint8Array<ArrayBuffer>>).arrayBuffer())),
+    Effect.flatMap((all) =>
+      Effect.map(
+        Effect.promise(() => crypto.subtle.digest("SHA-256", all)),
+        (hash) => ({ bytes: all.byteLength, sha256: hexOf(new Uint8Array(hash)) })
+      )
+    )
+  )
 
-/** Each side ends when it has written. */
+/** Writes so much. */
+const send = Effect.fnUntraced(function* (connection: Connection.Connection, bytes: number) {
+  for (let at = 0; at < bytes; at += pieceBytes) yield* connection.write(piece(at).subarray(0, bytes - at))
+})
+
+/** Each side ends when it has written. What came back. */
 const exchange = (connection: Connection.Connection, bytes: number) =>
-  Effect.all(
-    { sent: Effect.tap(send(connection, bytes), () => connection.end), received: digest(connection) },
-    { concurrency: 2 }
+  Effect.all([digest(connection), Effect.andThen(send(connection, bytes), connection.end)], { concurrency: 2 }).pipe(
+    Effect.map(([received]) => received)
   )
 
 const tagOf = ({ reason }: ConnectionError.ConnectionError) => ({ tag: reason._tag, isRetryable: reason.isRetryable })
@@ -126,45 +162,13 @@ const dialed = <A, E>(
 ): Effect.Effect<A, unknown, Multiserver.Multiserver> => Effect.scoped(Effect.flatMap(Multiserver.dial(address), use))
 
 /** Both ways at once, as long as the connection lasts. How each of them ended. */
-const untilBroken = (connection: Connection.Connection, carried: (bytes: number) => void) =>
+const untilBroken = (connection: Connection.Connection) =>
   Effect.gen(function* () {
-    const reading = yield* Effect.forkChild(Effect.flip(digest(connection, carried)))
-    const writing = yield* Effect.forkChild(
-      Effect.flip(Effect.forever(Effect.suspend(() => connection.write(piece(0)))))
-    )
+    const reading = yield* Effect.forkChild(Effect.flip(read(connection, ({ length }) => carried.add(length))))
+    const writing = yield* Effect.forkChild(Effect.flip(Effect.forever(connection.write(piece(0)))))
     const ends = [yield* Fiber.join(reading), yield* Fiber.join(writing)].map(tagOf)
     return { ends, closed: (yield* connection.closed).tag }
   })
-
-/** Waits for a number that only grows. */
-const counter = () => {
-  let now = 0
-  const waiting = new Set<() => void>()
-  return {
-    set: (value: number) => {
-      now = value
-      for (const look of waiting) look()
-    },
-    now: () => now,
-    atLeast: (value: number) =>
-      new Promise<number>((resolve) => {
-        const look = () => {
-          if (now < value) return
-          waiting.delete(look)
-          resolve(now)
-        }
-        waiting.add(look)
-        look()
-      })
-  }
-}
-
-/** What is under way, by a name that the test gives. */
-const running = new Map<string, Promise<unknown>>()
-const carried = counter()
-const written = counter()
-const waits = counter()
-let isStopped = false
 
 const tasks = {
   echo: (address: string, bytes: number) => page.runPromise(dialed(address, (made) => exchange(made, bytes))),
@@ -173,9 +177,9 @@ const tasks = {
   swap: (address: string, bytes: number) =>
     bare.runPromise(
       dialed(address, (made) =>
-        Effect.tap(
-          Effect.all({ sent: send(made, bytes), received: digest(made, carried.set, bytes) }, { concurrency: 2 }),
-          () => made.end
+        Effect.all([digest(made, bytes), send(made, bytes)], { concurrency: 2 }).pipe(
+          Effect.tap(() => made.end),
+          Effect.map(([received]) => received)
         )
       )
     ),
@@ -187,19 +191,14 @@ const tasks = {
   survive: (address: string, bytes: number) =>
     page.runPromise(
       Effect.gen(function* () {
-        const broken = yield* dialed(address, (made) => untilBroken(made, carried.set))
-        let refusals = 0
-        const again = yield* Effect.scoped(
-          Multiserver.dial(address).pipe(
-            Effect.tapError(() => Effect.sync(() => waits.set(++refusals))),
-            Effect.retry({
-              while: Multiserver.isRetryable,
-              schedule: Schedule.spaced("50 millis")
-            }),
-            Effect.flatMap((made) => exchange(made, bytes))
-          )
+        const broken = yield* dialed(address, untilBroken)
+        const received = yield* Multiserver.dial(address).pipe(
+          Effect.tapError(() => Effect.sync(() => refusals.add(1))),
+          Effect.retry({ while: Multiserver.isRetryable, schedule: Schedule.spaced("50 millis") }),
+          Effect.flatMap((made) => exchange(made, bytes)),
+          Effect.scoped
         )
-        return { broken, again, refusals }
+        return { broken, received }
       })
     ),
 
@@ -208,9 +207,12 @@ const tasks = {
     page.runPromise(
       dialed(address, (made) =>
         Effect.gen(function* () {
-          const { tag, failure } = yield* made.closed
+          const { failure, tag } = yield* made.closed
           let bytes = 0
-          const error = yield* Effect.flip(digest(made, (read) => (bytes = read)))
+          const count = ({ length }: Uint8Array) => {
+            bytes += length
+          }
+          const error = yield* Effect.flip(read(made, count))
           return { tag, message: String(failure?.message), bytes, read: tagOf(error) }
         })
       )
@@ -223,7 +225,7 @@ const tasks = {
         Effect.gen(function* () {
           while (!isStopped && written.now() < bytes) {
             yield* made.write(piece(0))
-            written.set(written.now() + pieceBytes)
+            written.add(pieceBytes)
           }
           yield* made.end
           return written.now()
@@ -237,7 +239,7 @@ const tasks = {
       Effect.gen(function* () {
         const key = yield* Effect.promise(() => ask("key"))
         return yield* dialed(`port:echo~noise:${key}`, (made) =>
-          Effect.map(exchange(made, bytes), (went) => ({ ...went, peer: made.peer._tag }))
+          Effect.map(exchange(made, bytes), (received) => ({ received, peer: made.peer._tag }))
         )
       })
     ),
@@ -249,30 +251,34 @@ const tasks = {
   }
 }
 
-/** The page as its test sees it. `start` leaves a task under way, `join` is how it went. */
+/** What is under way. */
+const running = new Map<string, Promise<unknown>>()
+
+/** The page as its test sees it. */
 const driven = {
   ...tasks,
+  /** Leaves a task under way. How it went, `join` says. */
   start: <Name extends keyof typeof tasks>(name: Name, ...args: Parameters<(typeof tasks)[Name]>) => {
+    for (const each of [carried, written, refusals]) each.reset()
     const task = tasks[name] as (...all: typeof args) => Promise<unknown>
     const outcome = task(...args)
-    // It is `join` that says it.
     outcome.catch(() => {})
     running.set(name, outcome)
   },
   join: (name: keyof typeof tasks) => running.get(name),
   carried: carried.atLeast,
-  refusals: waits.atLeast,
+  refusals: refusals.atLeast,
   written: written.now,
   stop: () => {
     isStopped = true
   },
-  /** Until so much waits in a socket that its writer has to wait too, and nothing more is written. */
+  /** Until so much waits in the socket that its writer has to wait too, and nothing more is written. */
   full: () =>
     new Promise<void>((resolve) => {
       let before = -1
       let still = 0
       const look = () => {
-        const isFull = sockets.some(({ bufferedAmount }) => bufferedAmount >= 1024 * 1024)
+        const isFull = (sockets.at(-1)?.bufferedAmount ?? 0) >= 1024 * 1024
         still = isFull && written.now() === before ? still + 1 : 0
         before = written.now()
         if (still < 50) setTimeout(look, 4)

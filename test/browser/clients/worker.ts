@@ -37,10 +37,8 @@ const echo = ({ end, pull, writeAll }: Connection.Connection) =>
     Effect.catchIf(Cause.isDone, () => end)
   )
 
-let toldAddress = (_address: string): void => {}
-const address = new Promise<string>((resolve) => {
-  toldAddress = resolve
-})
+/** Whom the page wants to reach. It says so before it dials. */
+let address = ""
 
 /** How many chunks were handed on, and how many of them this side has no more. */
 const chunks = { handed: 0, moved: 0 }
@@ -48,7 +46,7 @@ export type Chunks = typeof chunks
 
 const relay = (own: Connection.Connection) =>
   Effect.gen(function* () {
-    const far = yield* Multiserver.dial(yield* Effect.promise(() => address))
+    const far = yield* Multiserver.dial(address)
     yield* far.pull.pipe(
       Effect.flatMap((batch) =>
         Effect.map(Connection.give(own, batch), () => {
@@ -62,7 +60,9 @@ const relay = (own: Connection.Connection) =>
   }).pipe(Effect.scoped)
 
 self.addEventListener("message", ({ data }) => {
-  if (data?.dial !== undefined) toldAddress(data.dial)
+  if (data?.dial === undefined) return
+  address = data.dial
+  Object.assign(chunks, { handed: 0, moved: 0 })
 })
 
 Effect.gen(function* () {

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import puppeteer, { type Browser, type Page } from "puppeteer-core"
-import { afterAll, assert, beforeAll, inject } from "vitest"
+import { afterAll, afterEach, assert, beforeAll, inject } from "vitest"
 import type { Driven } from "../clients/connections.ts"
 import { launch, type Name } from "./browsers.ts"
 
@@ -56,15 +56,27 @@ export const opened = (browser: Browser, name: string): Effect.Effect<Page, neve
     return page
   })
 
-/** The page that connects. */
-export const connecting = (browser: Browser): Effect.Effect<Tab, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const page = yield* opened(browser, "connections")
-    const call: Tab["call"] = (name, ...args) =>
-      Effect.promise(() => page.evaluate(`driven[${JSON.stringify(name)}](...${JSON.stringify(args)})`)) as never
-    yield* Effect.addFinalizer(() => Effect.map(call("faults"), (faults) => assert.deepStrictEqual(faults, [])))
-    return { page, call }
+const calls = (page: Page): Tab => ({
+  page,
+  call: (name, ...args) =>
+    Effect.promise(() => page.evaluate(`driven[${JSON.stringify(name)}](...${JSON.stringify(args)})`)) as never
+})
+
+/** A page that connects, for all tests of a group. After each, nothing may have gone wrong unseen. */
+export const connecting = (name: Name) => {
+  const browser = shared(name)
+  const scope = Scope.makeUnsafe()
+  let tab: Tab | undefined
+  beforeAll(async () => {
+    const opening = Effect.flatMap(browser, (own) => opened(own, "connections"))
+    tab = calls(await Effect.runPromise(Scope.provide(opening, scope)))
   })
+  afterEach(async () => {
+    if (tab !== undefined) assert.deepStrictEqual(await Effect.runPromise(tab.call("faults")), [])
+  })
+  afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  return Effect.sync(() => tab ?? assert.fail("before the hooks"))
+}
 
 /** How a task went that was started in the page. */
 export const join = <Name extends keyof Driven>({ call }: Tab, name: Name) =>
