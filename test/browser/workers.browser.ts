@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Chunks } from "./clients/worker.ts"
 import { isMissing } from "./support/browsers.ts"
-import { connecting } from "./support/page.ts"
+import { connecting, join } from "./support/page.ts"
 import { expected, listening, MiB, sending } from "./support/peers.ts"
 
 describe.skipIf(isMissing("Chromium", "a page's worker"))("a page and its worker", () => {
@@ -29,6 +29,15 @@ describe.skipIf(isMissing("Chromium", "a page's worker"))("a page and its worker
       assert.deepStrictEqual(yield* call("fromWorker", address), expected(4 * MiB))
       const { handed, moved } = (yield* call("ask", "chunks")) as Chunks
       assert.isAtLeast(moved, least * handed)
+    })
+  )
+
+  it.live("get rid of a connection whose worker was terminated, which nothing tells the page", () =>
+    Effect.gen(function* () {
+      const own = yield* tab
+      yield* own.call("start", "terminate")
+      const closed = { tag: "LocallyClosed", isRetryable: false }
+      assert.deepStrictEqual(yield* join(own, "terminate"), { ends: [closed, closed], closed: "LocallyClosed" })
     })
   )
 })

@@ -5,10 +5,11 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Schedule from "effect/Schedule"
-import type { Connection, ConnectionError, DialError } from "effect-multiserver/browser"
+import type { ConnectionError, DialError } from "effect-multiserver/browser"
 import {
   BrowserMultiserver,
   BrowserWebSocket,
+  Connection,
   Identity,
   MessagePorts,
   Multiserver,
@@ -242,6 +243,21 @@ const tasks = {
           Effect.map(exchange(made, bytes), (received) => ({ received, peer: made.peer._tag }))
         )
       })
+    ),
+
+  /** The worker is terminated in the middle of a transfer, and the connection broken off by hand. */
+  terminate: () =>
+    ports.runPromise(
+      Effect.gen(function* () {
+        const key = yield* Effect.promise(() => ask("key"))
+        const made = yield* Multiserver.dial(`port:echo~noise:${key}`)
+        const breaking = yield* Effect.forkChild(untilBroken(made))
+        yield* Effect.promise(() => carried.atLeast(1024 * 1024))
+        worker().terminate()
+        started = undefined
+        yield* Connection.destroy(made)
+        return yield* Fiber.join(breaking)
+      }).pipe(Effect.scoped)
     ),
 
   /** The worker dials, and hands its chunks on. */
