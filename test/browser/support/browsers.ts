@@ -24,15 +24,20 @@ export const isMissing = (name: Name, what: string): boolean => {
   return true
 }
 
+/** Else a browser tells its driver the content of every frame, which costs more than to carry it. */
+export const quiet = { networkEnabled: false }
+
 const launchers: Readonly<Record<Name, () => Promise<Browser>>> = {
   Chromium: () =>
     puppeteer.launch({
+      ...quiet,
       executablePath: chromium ?? "",
       // It looks up no name.
       args: ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
     }),
   Firefox: () =>
     puppeteer.launch({
+      ...quiet,
       browser: "firefox",
       executablePath: firefox ?? "",
       // All but this machine is behind a proxy that isn't there.

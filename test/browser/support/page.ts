@@ -5,12 +5,12 @@ import * as Scope from "effect/Scope"
 import puppeteer, { type Browser, type Page } from "puppeteer-core"
 import { afterAll, afterEach, assert, beforeAll, inject } from "vitest"
 import type { Driven } from "../clients/connections.ts"
-import { launch, type Name } from "./browsers.ts"
+import { launch, type Name, quiet } from "./browsers.ts"
 
 /** A browser as long as the scope: the Chromium of all tests, or a Firefox of the test's own. */
 export const opening: Readonly<Record<Name, Effect.Effect<Browser, never, Scope.Scope>>> = {
   Chromium: Effect.acquireRelease(
-    Effect.promise(() => puppeteer.connect({ browserWSEndpoint: inject("chromium") })),
+    Effect.promise(() => puppeteer.connect({ browserWSEndpoint: inject("chromium"), ...quiet })),
     (browser) => Effect.promise(() => browser.disconnect())
   ),
   // Firefox has one driver at a time.
