@@ -3,7 +3,7 @@ import * as Schema from "effect/Schema"
 
 const where = {
   /** Index in the text that was given, in UTF-16 code units. */
-  offset: Schema.Int,
+  offset: Schema.Number,
   /** What would have been right there. */
   expected: Schema.String
 }

@@ -6,11 +6,9 @@
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Base64 from "effect/encoding/Base64"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
 import { decodeExactly } from "./crypto/exactBase64.ts"
 import { check, forms, invalid, unreadable, variables } from "./variables.ts"
 
@@ -23,17 +21,6 @@ import { check, forms, invalid, unreadable, variables } from "./variables.ts"
 export type AppKey = Redacted.Redacted<Uint8Array>
 
 const label = "app key"
-
-/**
- * The app key of Secure Scuttlebutt's main network.
- *
- * @category constants
- * @since 0.1.0
- */
-export const mainNetwork: AppKey = Redacted.make(
-  Result.getOrThrow(Base64.decode("1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan/s=")),
-  { label }
-)
 
 /**
  * The app key that `Shs.layer` and `Noise.layer` read when they are built. By default that of Secure Scuttlebutt's main
@@ -63,6 +50,14 @@ export const fromBytes = (bytes: Uint8Array): Option.Option<AppKey> =>
  */
 export const parse = (text: string): Option.Option<AppKey> =>
   Option.flatMap(Option.fromUndefinedOr(decodeExactly(text, 32)), fromBytes)
+
+/**
+ * The app key of Secure Scuttlebutt's main network.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const mainNetwork: AppKey = Option.getOrThrow(parse("1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan/s="))
 
 /**
  * The bytes of the app key that is provided, for authors of transforms. An app key that is not 32 bytes long is a

@@ -4,7 +4,7 @@
  */
 import * as Layer from "effect/Layer"
 import * as Noble from "./crypto/Noble.ts"
-import type { Primitives } from "./crypto/Primitives.ts"
+import type { NoisePrimitives, Primitives } from "./crypto/Primitives.ts"
 import type { Identity } from "./Identity.ts"
 import * as Multiserver from "./Multiserver.ts"
 import * as Noise from "./noise/Noise.ts"
@@ -33,20 +33,20 @@ export interface Options {
 }
 
 /**
- * `layer` without its cryptography: it takes the `Primitives` that are provided.
+ * `layer` without its cryptography: it takes the `Primitives` and `NoisePrimitives` that are provided.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerNoDeps = (
   options: Options = {}
-): Layer.Layer<Multiserver.Multiserver, never, Identity | Primitives> =>
+): Layer.Layer<Multiserver.Multiserver, never, Identity | Primitives | NoisePrimitives> =>
   Multiserver.layerDialOnly(stacks).pipe(
     Layer.provide([
       BrowserWebSocket.layer(options.webSocket),
       BrowserWebSocket.layerSecure(options.webSocket),
-      Shs.layer(options.shs),
-      Noise.layer()
+      Shs.layerDialOnly(options.shs),
+      Noise.layerDialOnly
     ])
   )
 

@@ -74,7 +74,7 @@ export class ProtocolViolation extends Schema.TaggedError<ProtocolViolation>()("
  */
 export class Overflow extends Schema.TaggedError<Overflow>()("Overflow", {
   /** How many bytes are kept unread. */
-  limit: Schema.Int
+  limit: Schema.Number
 }) {
   override get message(): string {
     return (

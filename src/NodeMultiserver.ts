@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as AppKey from "./AppKey.ts"
-import type { Primitives } from "./crypto/Primitives.ts"
+import type { NoisePrimitives, Primitives } from "./crypto/Primitives.ts"
 import * as Sodium from "./crypto/Sodium.ts"
 import * as Authorize from "./handshake/authorize.ts"
 import type { Identity, IdentityError } from "./Identity.ts"
@@ -55,14 +55,14 @@ export interface Options<E = never, R = never> extends Authorize.Options<E, R> {
 }
 
 /**
- * `layer` without libsodium: it takes the `Primitives` that are provided.
+ * `layer` without libsodium: it takes the `Primitives` and `NoisePrimitives` that are provided.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerNoDeps = <E = never, R = never>(
   options: Options<E, R> = {}
-): Layer.Layer<Multiserver.Multiserver, never, Identity | Primitives | R> =>
+): Layer.Layer<Multiserver.Multiserver, never, Identity | Primitives | NoisePrimitives | R> =>
   Multiserver.layer(stacks).pipe(
     Layer.provide([
       Net.layer(options.net ?? {}),
@@ -85,7 +85,7 @@ export const layerNoDeps = <E = never, R = never>(
  */
 export const layer = <E = never, R = never>(
   options: Options<E, R> = {}
-): Layer.Layer<Multiserver.Multiserver, never, Identity | Exclude<R, Primitives>> =>
+): Layer.Layer<Multiserver.Multiserver, never, Identity | Exclude<R, Primitives | NoisePrimitives>> =>
   Layer.provide(layerNoDeps(options), Sodium.layer)
 
 // -----------------------------------------------------------------------------
@@ -124,7 +124,7 @@ export const layerConfig = <E = never, R = never>({
 }: Pick<Options<E, R>, "authorize"> = {}): Layer.Layer<
   Multiserver.Multiserver,
   Config.ConfigError | IdentityError | Networks.NetworkError,
-  FileSystem.FileSystem | Exclude<Exclude<R, Primitives>, Identity>
+  FileSystem.FileSystem | Exclude<Exclude<R, Primitives | NoisePrimitives>, Identity>
 > =>
   Layer.unwrap(
     Effect.gen(function* () {

@@ -102,7 +102,8 @@ export interface Definition<A> {
     below: Below,
     above: ReadonlyArray<string>
   ) => Effect.Effect<Link.Link, HandshakeError, Scope.Scope>
-  readonly inbound: (
+  /** By default the transform only dials. */
+  readonly inbound?: (
     link: Link.Link,
     section: A,
     below: Below,
@@ -154,11 +155,15 @@ export const make = <A>(definition: Definition<A>): Shape => {
         checked(section, below, definition.notDialable),
         (own) => (link) => effectOf("the transform", definition.outbound(link, own, below, above))
       ),
-    inbound: (section, below, above) =>
-      Result.map(
-        checked(section, below, definition.notListenable),
-        (own) => (link) => effectOf("the transform", definition.inbound(link, own, below, above))
-      ),
+    inbound: (section, below, above) => {
+      const { inbound } = definition
+      return inbound === undefined
+        ? refuse("unusable")("its transform only dials")
+        : Result.map(
+            checked(section, below, definition.notListenable),
+            (own) => (link) => effectOf("the transform", inbound(link, own, below, above))
+          )
+    },
     advertise: (section) => {
       const own = decoded(section)
       return Result.isSuccess(own) ? (definition.advertise?.(own.success) ?? section) : section

@@ -60,7 +60,7 @@ export const boundedEffect = <Input>(
       call.interruptUnsafe()
       stuck++
       call.addObserver(() => stuck--)
-      if (!isLate) yield* Effect.logError(`${what}: it took longer than ${Duration.format(patience)}`)
+      if (!isLate) yield* Effect.logError(`${what}: it took longer than ${Duration.toMillis(patience)} ms`)
       isLate = true
     })
 }

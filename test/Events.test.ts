@@ -261,7 +261,7 @@ describe("a sink that fails", () => {
           Effect.provide(live),
           Effect.provide(Logger.layer([Logger.make(({ message }) => void logged.push(String(message)))]))
         )
-        const late = logged.filter((line) => line.includes("took longer than 50ms"))
+        const late = logged.filter((line) => line.includes("took longer than 50 ms"))
         assert.lengthOf(late, 1)
       })
     )

@@ -50,6 +50,8 @@ const row =
     `\`${name}\` | ${needs} |`
 
 type Secure = Identity.Identity | Primitives.Primitives
+type Cryptography = Primitives.Primitives | Primitives.NoisePrimitives
+type Sealed = Identity.Identity | Primitives.NoisePrimitives
 
 const rows: ReadonlyArray<string> = [
   row<Multiserver.Multiserver, Identity.Identity>()(
@@ -64,9 +66,9 @@ const rows: ReadonlyArray<string> = [
     NodeMultiserver.layerConfig(),
     true
   ),
-  row<Multiserver.Multiserver, Secure>()(
+  row<Multiserver.Multiserver, Secure | Sealed>()(
     "NodeMultiserver.layerNoDeps()",
-    "`Identity`, `Primitives`",
+    "`Identity`, `Primitives`, `NoisePrimitives`",
     NodeMultiserver.layerNoDeps(),
     true
   ),
@@ -126,8 +128,9 @@ const rows: ReadonlyArray<string> = [
     Identity.layerConfig(),
     true
   ),
-  row<Primitives.Primitives>()("Sodium.layer", "nothing", Sodium.layer, true),
-  row<Primitives.Primitives>()("Noble.layer", "nothing", Noble.layer, true),
+  row<Cryptography>()("Sodium.layer", "nothing", Sodium.layer, true),
+  row<Cryptography>()("Noble.layer", "nothing", Noble.layer, true),
+  row<Primitives.Primitives>()("Noble.layerNoNoise", "nothing", Noble.layerNoNoise, true),
   row<Transport.Transport<"net">>()("Net.layer()", "nothing", Net.layer(), true),
   row<Transport.Transport<"ws">>()("WebSocket.layer()", "nothing", WebSocket.layer(), true),
   row<Transport.Transport<"wss">>()("WebSocket.layerSecure()", "nothing", WebSocket.layerSecure(), true),
@@ -138,7 +141,19 @@ const rows: ReadonlyArray<string> = [
   row<Transport.Transport<"memory">>()("Memory.layer()", "nothing", Memory.layer(), true),
   row<Transport.Transport<"port">>()("MessagePorts.layer(options)", "nothing", MessagePorts.layer({ ports: {} }), true),
   row<Transform.Transform<"shs">, Secure>()("Shs.layer()", "`Identity`, `Primitives`", Shs.layer(), true),
-  row<Transform.Transform<"noise">, Secure>()("Noise.layer()", "`Identity`, `Primitives`", Noise.layer(), true),
+  row<Transform.Transform<"shs">, Secure>()(
+    "Shs.layerDialOnly()",
+    "`Identity`, `Primitives`",
+    Shs.layerDialOnly(),
+    true
+  ),
+  row<Transform.Transform<"noise">, Sealed>()("Noise.layer()", "`Identity`, `NoisePrimitives`", Noise.layer(), true),
+  row<Transform.Transform<"noise">, Sealed>()(
+    "Noise.layerDialOnly",
+    "`Identity`, `NoisePrimitives`",
+    Noise.layerDialOnly,
+    true
+  ),
   row<Transform.Transform<"noauth">>()("Noauth.layer()", "nothing", Noauth.layer(), true),
   row<Transform.Transform<"deflate">>()("Deflate.layer()", "nothing", Deflate.layer(), true),
   row<SocketServer.SocketServer | MultiserverSocketServer.Listening, Multiserver.Multiserver>()(
@@ -269,7 +284,7 @@ describe("its recipes:", () => {
   it.live("other Primitives than libsodium's", () =>
     Effect.gen(function* () {
       let signed = 0
-      const counting = Layer.succeed(Primitives.Primitives, {
+      const counting = Primitives.layer({
         ...primitives,
         sign: (message, secretKey) => {
           signed += 1

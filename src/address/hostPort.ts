@@ -16,7 +16,9 @@ export const ClearHost = textThat(
 )
 
 /** Port 0 is for listening only: the system picks one. */
-export const Port = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))
+export const Port = Schema.Number.check(
+  Schema.makeFilter((port) => (Number.isInteger(port) && port >= 0 && port <= 65535) || "expected a port, 0 to 65535")
+)
 
 /** Reads a port, which must be all of the text from `start` to `end`. Not a number when it is none. */
 const readPort = (text: string, start: number, end: number): number => {

@@ -3,7 +3,7 @@ import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Address from "../Address.ts"
 import * as AppKey from "../AppKey.ts"
-import type { Primitives } from "../crypto/Primitives.ts"
+import type { NoisePrimitives, Primitives } from "../crypto/Primitives.ts"
 import * as Deflate from "../deflate/Deflate.ts"
 import type { Identity, PublicKey } from "../Identity.ts"
 import * as Multiserver from "../Multiserver.ts"
@@ -71,7 +71,7 @@ export const layer = ({
   peers,
   trustedProxies = empty,
   web
-}: Options): Layer.Layer<Multiserver.Multiserver, never, Identity | Primitives> =>
+}: Options): Layer.Layer<Multiserver.Multiserver, never, Identity | Primitives | NoisePrimitives> =>
   Multiserver.layer(stacks).pipe(
     Layer.provide([
       Net.layer({ trustedProxies }),

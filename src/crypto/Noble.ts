@@ -16,7 +16,7 @@ import { blake2b } from "@noble/hashes/blake2.js"
 import { hmac } from "@noble/hashes/hmac.js"
 import { sha256, sha512 } from "@noble/hashes/sha2.js"
 import * as Layer from "effect/Layer"
-import { Primitives } from "./Primitives.ts"
+import { layer as layerOf, type NoisePrimitives, Primitives } from "./Primitives.ts"
 
 /** The libraries throw for what a peer can send: a bad point, a wrong MAC. Here the exception becomes a value. */
 const orUndefined = <A>(compute: () => A): A | undefined => {
@@ -151,6 +151,18 @@ const make: Primitives["Service"] = {
     box.set(cipher, 16)
     return opens(message, box, nonce, key)
   },
+  equal,
+  wipe
+}
+
+/**
+ * `Primitives` and `NoisePrimitives` in JavaScript, for every platform that has `crypto.getRandomValues`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Primitives | NoisePrimitives> = layerOf({
+  ...make,
   aeadSeal: (sealed, message, associated, nonce, key) => {
     chacha20poly1305(key, nonce, associated).encrypt(message, sealed)
   },
@@ -158,15 +170,13 @@ const make: Primitives["Service"] = {
     orUndefined(() => chacha20poly1305(key, nonce, associated).decrypt(sealed, message)) !== undefined,
   blake2b: (hash, message, key) => {
     hash.set(blake2b(message, { dkLen: hash.length, ...(key && { key }) }))
-  },
-  equal,
-  wipe
-}
+  }
+})
 
 /**
- * `Primitives` in JavaScript, for every platform that has `crypto.getRandomValues`.
+ * `Primitives` alone, for a smaller bundle: what `shs` and an identity need.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Primitives> = Layer.succeed(Primitives, make)
+export const layerNoNoise: Layer.Layer<Primitives> = Layer.succeed(Primitives, make)

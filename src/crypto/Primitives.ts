@@ -7,6 +7,7 @@
  * buffer that they share: copy what is kept for longer than a handshake.
  */
 import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
 
 /**
  * An X25519 or Ed25519 pair of raw keys.
@@ -79,6 +80,25 @@ export class Primitives<in out GivenBy extends string = "Sodium.layer or Noble.l
       nonce: Uint8Array,
       key: Uint8Array
     ) => boolean
+    /** Compares in constant time. Different lengths are not equal. */
+    readonly equal: (a: Uint8Array, b: Uint8Array) => boolean
+    /** Overwrites with zeros. */
+    readonly wipe: (bytes: Uint8Array) => void
+  }
+>()("effect-multiserver/Primitives (Sodium.layer or Noble.layer gives it)") {
+  declare readonly "~effect-multiserver/GivenBy": GivenBy
+}
+
+/**
+ * All `Primitives`, and those that only `noise` needs: its cipher and its hash. Apart, so that a page without `noise`
+ * has no code for them. `Sodium.layer` and `Noble.layer` give both.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class NoisePrimitives<in out GivenBy extends string = "Sodium.layer or Noble.layer"> extends Context.Service<
+  NoisePrimitives,
+  Primitives["Service"] & {
     /**
      * ChaCha20-Poly1305 with a 12-byte nonce (RFC 8439): fills `sealed`, which is 16 bytes longer than `message`.
      * `message` may be the beginning of `sealed`.
@@ -109,11 +129,16 @@ export class Primitives<in out GivenBy extends string = "Sodium.layer or Noble.l
      * to 64 bytes and must not overlap `message`. Hashes of different lengths have nothing in common.
      */
     readonly blake2b: (hash: Uint8Array, message: Uint8Array, key?: Uint8Array) => void
-    /** Compares in constant time. Different lengths are not equal. */
-    readonly equal: (a: Uint8Array, b: Uint8Array) => boolean
-    /** Overwrites with zeros. */
-    readonly wipe: (bytes: Uint8Array) => void
   }
->()("effect-multiserver/Primitives (Sodium.layer or Noble.layer gives it)") {
+>()("effect-multiserver/NoisePrimitives (Sodium.layer or Noble.layer gives it)") {
   declare readonly "~effect-multiserver/GivenBy": GivenBy
 }
+
+/**
+ * The layer of a crypto library that has all of them.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (all: NoisePrimitives["Service"]): Layer.Layer<Primitives | NoisePrimitives> =>
+  Layer.succeedContext(Context.add(Context.make(Primitives, all), NoisePrimitives, all))

@@ -9,9 +9,9 @@
  * that takes 12 us, and OpenSSL's cipher 19 us. So node:crypto opens large messages that are to get new memory anyway.
  */
 import { createDecipheriv, createSecretKey, getCiphers } from "node:crypto"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import sodium from "sodium-native"
-import { Primitives } from "./Primitives.ts"
+import { layer as layerOf, type NoisePrimitives, type Primitives } from "./Primitives.ts"
 import { scratch } from "./scratch.ts"
 
 /** The binding throws on a bad point or a wrong MAC. A peer can send these, so the exception becomes a value here. */
@@ -30,7 +30,7 @@ const openssl = "chacha20-poly1305"
 const tagLength = { authTagLength: 16 }
 
 /** Opens large messages with node:crypto. */
-const aeadLargeOpener: NonNullable<Primitives["Service"]["aeadLargeOpener"]> = (key) => {
+const aeadLargeOpener: NonNullable<NoisePrimitives["Service"]["aeadLargeOpener"]> = (key) => {
   // A KeyObject, because node:crypto makes one of a raw key at each call, in 12 us. It can't be wiped.
   const keyObject = createSecretKey(key)
   return (sealed, nonce) => {
@@ -42,7 +42,7 @@ const aeadLargeOpener: NonNullable<Primitives["Service"]["aeadLargeOpener"]> = (
   }
 }
 
-const make: Primitives["Service"] = {
+const make: NoisePrimitives["Service"] = {
   random: (length) => {
     const out = new Uint8Array(length)
     sodium.randombytes_buf(out)
@@ -113,9 +113,9 @@ const make: Primitives["Service"] = {
 }
 
 /**
- * `Primitives` on libsodium, for Node.
+ * `Primitives` and `NoisePrimitives` on libsodium, for Node.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Primitives> = Layer.succeed(Primitives, make)
+export const layer: Layer.Layer<Primitives | NoisePrimitives> = layerOf(make)

@@ -7,15 +7,38 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { decodeExactly } from "./exactBase64.ts"
 
+/** The bytes of a key that stands within a text, from `start` to `end`. */
+const bytesWithin = (text: string, start: number, end: number): Uint8Array | undefined =>
+  decodeExactly(text, 32, start, end) ??
+  decodeExactly(
+    text
+      .slice(start, end)
+      .replace(/^@/, "")
+      .replace(/\.ed25519$/, ""),
+    32
+  )
+
+const fromString = SchemaTransformation.transformEffect({
+  decode: (text: string) =>
+    Effect.mapError(
+      Effect.fromNullishOr(bytesWithin(text, 0, text.length)),
+      () => new SchemaIssue.InvalidValue({ message: "expected base64 of a 32-byte public key" })
+    ),
+  encode: (key: Uint8Array) => Effect.succeed(Base64.encode(key))
+})
+
 /**
- * An Ed25519 public key: 32 bytes.
+ * An Ed25519 public key: 32 bytes. In JSON it is text, as `PublicKeyFromString` writes it.
  *
  * @category schemas
  * @since 0.1.0
  */
-export const PublicKey = Schema.Uint8Array.check(
-  Schema.makeFilter((bytes: Uint8Array) => bytes.length === 32 || "expected 32 bytes")
-).pipe(Schema.brand("PublicKey"))
+export const PublicKey = Schema.declare((u: unknown): u is Uint8Array => u instanceof Uint8Array, {
+  expected: "Uint8Array",
+  toCodecJson: () => Schema.link<Uint8Array>()(Schema.String, fromString)
+})
+  .check(Schema.makeFilter((bytes) => bytes.length === 32 || "expected 32 bytes"))
+  .pipe(Schema.brand("PublicKey"))
 export type PublicKey = typeof PublicKey.Type
 
 /** Brands bytes whose length is known to be 32, without the schema's check. */
@@ -40,15 +63,7 @@ export const parsePublicKey = (text: string): PublicKey | undefined => parsePubl
 
 /** The same for a key that stands within a text, from `start` to `end`. */
 export const parsePublicKeyWithin = (text: string, start: number, end: number): PublicKey | undefined => {
-  const bytes =
-    decodeExactly(text, 32, start, end) ??
-    decodeExactly(
-      text
-        .slice(start, end)
-        .replace(/^@/, "")
-        .replace(/\.ed25519$/, ""),
-      32
-    )
+  const bytes = bytesWithin(text, start, end)
   return bytes === undefined ? undefined : uncheckedPublicKey(bytes)
 }
 
@@ -59,16 +74,5 @@ export const parsePublicKeyWithin = (text: string, start: number, end: number): 
  * @since 0.1.0
  */
 export const PublicKeyFromString: Schema.Codec<PublicKey, string> = Schema.String.pipe(
-  Schema.decodeTo(
-    PublicKey,
-    SchemaTransformation.transformEffect({
-      decode: (text: string) => {
-        const key = parsePublicKey(text)
-        return key === undefined
-          ? Effect.fail(new SchemaIssue.InvalidValue({ message: "expected base64 of a 32-byte public key" }))
-          : Effect.succeed(key)
-      },
-      encode: (key: Uint8Array) => Effect.succeed(Base64.encode(key))
-    })
-  )
+  Schema.decodeTo(PublicKey, fromString)
 )

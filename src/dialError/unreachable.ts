@@ -4,7 +4,7 @@ import { isOfTheMoment } from "../httpStatus.ts"
 import { cause } from "../schema/cause.ts"
 
 /** An HTTP server's answer to a request for a WebSocket: its status, and where it redirects to, if it does. */
-const HttpAnswer = Schema.Struct({ status: Schema.Int, location: Schema.optionalKey(Schema.String) })
+const HttpAnswer = Schema.Struct({ status: Schema.Number, location: Schema.optionalKey(Schema.String) })
 
 /** What the user can do about such an answer. */
 const advice = ({ location, status }: typeof HttpAnswer.Type): string => {

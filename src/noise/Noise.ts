@@ -14,7 +14,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Address from "../Address.ts"
 import * as AppKey from "../AppKey.ts"
-import { Primitives } from "../crypto/Primitives.ts"
+import { NoisePrimitives } from "../crypto/Primitives.ts"
 import { PeerMisbehaved, type Rejected } from "../HandshakeError.ts"
 import { decide } from "../handshake/authorize.ts"
 import { handshakeErrors, type Phase } from "../handshake/errors.ts"
@@ -67,7 +67,7 @@ const receive = (wire: Transform.Wire, length: number, phase: Phase, after: Reje
   Effect.mapError(wire.read(length), rejected(phase, after))
 
 const handshaken = (
-  primitives: Primitives["Service"],
+  primitives: NoisePrimitives["Service"],
   publicKey: PublicKey,
   session: Profile.Session
 ): Transform.Handshaken => ({
@@ -77,20 +77,17 @@ const handshaken = (
   binding: new Uint8Array(session.hash)
 })
 
-/**
- * Makes the transform. Needs `Identity` and `Primitives`, and reads `AppKey`. Most programs use `layer`.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const make = Effect.fnUntraced(function* <E = never, R = never>(options: Options<E, R> = {}) {
-  const primitives = yield* Primitives
+/** What the handshakes of both sides are made of. */
+const begin = Effect.fnUntraced(function* () {
+  const primitives = yield* NoisePrimitives
   const identity = yield* Identity
-  const context = yield* Effect.context<R>()
-  const appKey = yield* AppKey.bytes
-  const { authorize } = options
-  const local = Profile.local(primitives, appKey, identity)
+  return { primitives, identity, local: Profile.local(primitives, yield* AppKey.bytes, identity) }
+})
 
+type Own = Effect.Success<ReturnType<typeof begin>>
+
+/** The dialer's side. */
+const dialing = ({ local, primitives }: Own): Transform.Definition<Address.Noise> => {
   const dial = Effect.fnUntraced(function* (
     own: Profile.Local,
     secrets: Secrets,
@@ -111,6 +108,33 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     const body = yield* receive(wire, Profile.lengths.acceptBody, "accept", "auth")
     return handshaken(primitives, responder, yield* step("accept", Profile.initiatorAcceptBody(auth.next, body)))
   })
+
+  return {
+    section: Schema.toType(Address.Noise),
+    authenticates: true,
+    notDialable: ({ publicKey }) =>
+      publicKey === undefined ? "noise needs the key of the peer: noise:KEY" : undefined,
+    key: ({ publicKey }) => publicKey,
+    outbound: (link, { publicKey, token }, _below, above) =>
+      Transform.fromCodec(link, (wire) =>
+        publicKey === undefined
+          ? Effect.fail(failure("hello", new PeerMisbehaved({ detail: "no key to dial" })))
+          : withSecrets(primitives, (secrets) => dial(Profile.under(local, above), secrets, wire, publicKey, token))
+      )
+  }
+}
+
+/**
+ * Makes the transform. Needs `Identity` and `NoisePrimitives`, and reads `AppKey`. Most programs use `layer`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* <E = never, R = never>(options: Options<E, R> = {}) {
+  const own = yield* begin()
+  const context = yield* Effect.context<R>()
+  const { identity, local, primitives } = own
+  const { authorize } = options
 
   const serve = Effect.fnUntraced(function* (
     own: Profile.Local,
@@ -133,18 +157,8 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
   })
 
   return Transform.make({
-    section: Schema.toType(Address.Noise),
-    authenticates: true,
-    notDialable: ({ publicKey }) =>
-      publicKey === undefined ? "noise needs the key of the peer: noise:KEY" : undefined,
+    ...dialing(own),
     notListenable: ({ publicKey, token }) => notOwnKey(primitives, identity.publicKey, publicKey, token && "token"),
-    key: ({ publicKey }) => publicKey,
-    outbound: (link, { publicKey, token }, _below, above) =>
-      Transform.fromCodec(link, (wire) =>
-        publicKey === undefined
-          ? Effect.fail(failure("hello", new PeerMisbehaved({ detail: "no key to dial" })))
-          : withSecrets(primitives, (secrets) => dial(Profile.under(local, above), secrets, wire, publicKey, token))
-      ),
     inbound: (link, _section, _below, above) =>
       Transform.fromCodec(link, (wire) =>
         withSecrets(primitives, (secrets) => serve(Profile.under(local, above), secrets, wire, link.remote))
@@ -161,5 +175,16 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
  */
 export const layer = <E = never, R = never>(
   options: Options<E, R> = {}
-): Layer.Layer<Transform.Transform<"noise">, never, Identity | Primitives | R> =>
+): Layer.Layer<Transform.Transform<"noise">, never, Identity | NoisePrimitives | R> =>
   Layer.effect(Transform.Transform("noise"), make(options))
+
+/**
+ * `layer` for programs that only dial, such as web pages: a bundle of it has no listener's side.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerDialOnly: Layer.Layer<Transform.Transform<"noise">, never, Identity | NoisePrimitives> = Layer.effect(
+  Transform.Transform("noise"),
+  Effect.map(begin(), (own) => Transform.make(dialing(own)))
+)

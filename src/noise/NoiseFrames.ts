@@ -4,7 +4,7 @@
  * A frame is the body's length, sealed (18 bytes), then the body, sealed. The goodbye is a sealed length of 0.
  */
 import * as Codec from "../Codec.ts"
-import type { Primitives } from "../crypto/Primitives.ts"
+import type { NoisePrimitives } from "../crypto/Primitives.ts"
 
 const tagLength = 16
 export const headLength = 2 + tagLength
@@ -31,21 +31,21 @@ const rekeyNonce = new Uint8Array(12).fill(0xff, 4)
 /** A frame takes two nonces. */
 const noncesPerKey = 2 * framesPerKey
 
-type LargeOpener = NonNullable<Primitives["Service"]["aeadLargeOpener"]>
+type LargeOpener = NonNullable<NoisePrimitives["Service"]["aeadLargeOpener"]>
 
 /**
  * The cipher of one direction. It copies the key and the nonce into `room`, from `at` on. A rekey overwrites the key
  * there.
  */
 class Cipher {
-  private readonly primitives: Primitives["Service"]
+  private readonly primitives: NoisePrimitives["Service"]
   private readonly key: Uint8Array
   private readonly nonce: Uint8Array
   private readonly count: DataView
   /** Opens large bodies under the current key. Made when the first of them comes. */
   private large: ReturnType<LargeOpener> | undefined
 
-  constructor(primitives: Primitives["Service"], { key, nonce }: Direction, room: Uint8Array, at: number) {
+  constructor(primitives: NoisePrimitives["Service"], { key, nonce }: Direction, room: Uint8Array, at: number) {
     room.set(key, at)
     room.set(nonce, at + 32)
     this.primitives = primitives
@@ -111,7 +111,7 @@ export class NoiseSealer implements Codec.Sealer {
 
   /** Keeps its state in `room`, from `at` on. */
   constructor(
-    primitives: Primitives["Service"],
+    primitives: NoisePrimitives["Service"],
     direction: Direction,
     room: Uint8Array = new Uint8Array(stateLength),
     at = 0
@@ -154,7 +154,7 @@ export class NoiseFrames implements Codec.Frames {
 
   /** Keeps its state in `room`, from `at` on. */
   constructor(
-    primitives: Primitives["Service"],
+    primitives: NoisePrimitives["Service"],
     direction: Direction,
     room: Uint8Array = new Uint8Array(stateLength),
     at = 0
@@ -188,7 +188,7 @@ export class NoiseFrames implements Codec.Frames {
 
 /** The codec of both directions. It copies the keys and wipes the originals. */
 export const codec = (
-  primitives: Primitives["Service"],
+  primitives: NoisePrimitives["Service"],
   { decrypt, encrypt }: { readonly encrypt: Direction; readonly decrypt: Direction }
 ): Codec.Codec => {
   const room = new Uint8Array(2 * stateLength)

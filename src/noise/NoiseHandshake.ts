@@ -3,7 +3,7 @@
  * is a parameter. No I/O, no clock. Ephemeral key pairs come from a function, so that tests can check every byte.
  */
 import * as Result from "effect/Result"
-import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
+import type { KeyPairBytes, NoisePrimitives } from "../crypto/Primitives.ts"
 import { concat, scratch } from "../crypto/scratch.ts"
 import { type Hash, Hkdf, keyLength } from "./hkdf.ts"
 
@@ -49,7 +49,7 @@ export const withPsks = (pattern: Pattern, ...at: ReadonlyArray<number>): Patter
   }
 }
 
-export const blake2b = (primitives: Primitives["Service"]): Hash => ({
+export const blake2b = (primitives: NoisePrimitives["Service"]): Hash => ({
   name: "BLAKE2b",
   length: 64,
   blockLength: 128,
@@ -58,7 +58,7 @@ export const blake2b = (primitives: Primitives["Service"]): Hash => ({
 
 /** A pattern with a hash. All handshakes can share one. */
 export class Protocol {
-  readonly primitives: Primitives["Service"]
+  readonly primitives: NoisePrimitives["Service"]
   readonly pattern: Pattern
   readonly hash: Hash
   readonly hkdf: Hkdf
@@ -70,7 +70,7 @@ export class Protocol {
   /** Each handshake's first hash: that of the protocol's name, or the name itself where it is short enough. */
   readonly initial: Uint8Array
 
-  constructor(primitives: Primitives["Service"], pattern: Pattern, hash: Hash) {
+  constructor(primitives: NoisePrimitives["Service"], pattern: Pattern, hash: Hash) {
     this.primitives = primitives
     this.pattern = pattern
     this.hash = hash

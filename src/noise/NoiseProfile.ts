@@ -13,7 +13,7 @@
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import type { KeyPairBytes, Primitives } from "../crypto/Primitives.ts"
+import type { KeyPairBytes, NoisePrimitives } from "../crypto/Primitives.ts"
 import { uncheckedPublicKey } from "../crypto/publicKey.ts"
 import { concat, scratch } from "../crypto/scratch.ts"
 import { ConvertedKeys } from "../handshake/convertedKeys.ts"
@@ -28,7 +28,7 @@ export const lengths = { hello: 48, challenge: 48, auth: 128, acceptHead: headLe
 
 /** What one side brings to a handshake. */
 export interface Local {
-  readonly primitives: Primitives["Service"]
+  readonly primitives: NoisePrimitives["Service"]
   /** The pre-shared secret of the handshake: a hash of the network key. */
   readonly psk: Uint8Array
   /** The names of the sections from `noise` upwards, which must be the same on both sides: `noise~deflate`. */
@@ -52,7 +52,7 @@ const pskLabel = encode("effect-multiserver/noise/2/psk")
  * then every byte that this side sends is known.
  */
 export const local = (
-  primitives: Primitives["Service"],
+  primitives: NoisePrimitives["Service"],
   appKey: Uint8Array,
   identity: KeyPair,
   ephemeral: () => KeyPairBytes = primitives.x25519KeyPair

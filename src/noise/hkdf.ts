@@ -1,5 +1,5 @@
 /** Noise's HKDF over HMAC (RFC 2104), for any hash. A handshake runs it seven times, which is most of its hashing. */
-import type { Primitives } from "../crypto/Primitives.ts"
+import type { NoisePrimitives } from "../crypto/Primitives.ts"
 
 export interface Hash {
   readonly name: string
@@ -14,7 +14,7 @@ export const keyLength = 32
 
 /** Works in memory of its own, which all handshakes share and which is wiped after each call. */
 export class Hkdf {
-  private readonly primitives: Primitives["Service"]
+  private readonly primitives: NoisePrimitives["Service"]
   private readonly hash: Hash
   /** The memory of all fields below. */
   private readonly scratch: Uint8Array
@@ -27,7 +27,7 @@ export class Hkdf {
   private readonly base: Uint8Array
   private readonly output: Uint8Array
 
-  constructor(primitives: Primitives["Service"], hash: Hash) {
+  constructor(primitives: NoisePrimitives["Service"], hash: Hash) {
     const { blockLength, length } = hash
     let used = 0
     const scratch = new Uint8Array(2 * blockLength + 4 * length + 1)

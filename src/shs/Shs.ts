@@ -74,25 +74,27 @@ const handshaken = (
   codec: BoxStream.codec(primitives, session, maxBoxBody)
 })
 
-/**
- * Makes the transform. Needs `Identity` and `Primitives`, and reads `AppKey`. Most programs use `layer`.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const make = Effect.fnUntraced(function* <E = never, R = never>(options: Options<E, R> = {}) {
+/** What the handshakes of both sides are made of. */
+const begin = Effect.fnUntraced(function* () {
   const primitives = yield* Primitives
   const identity = yield* Identity
-  const context = yield* Effect.context<R>()
   const appKey = yield* AppKey.bytes
-  const { authorize } = options
   const keys = new ConvertedKeys(primitives)
   const local = (as: KeyPair, secrets: Secrets): Handshake.Local => {
     const ephemeral = primitives.x25519KeyPair()
     secrets.keep(ephemeral.secretKey)
     return { primitives, appKey, identity: as, ephemeral, keys, secrets }
   }
+  return { primitives, identity, local }
+})
 
+type Own = Effect.Success<ReturnType<typeof begin>>
+
+/** The dialer's side. */
+const dialing = (
+  { identity, local, primitives }: Own,
+  maxBoxBody: number | undefined
+): Transform.Definition<Address.Shs> => {
   /** Dials as the key pair of the seed, where the address has a seed, and otherwise as the process's identity. */
   const dial = Effect.fnUntraced(function* (
     secrets: Secrets,
@@ -111,8 +113,34 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
     auth.next.acceptKey()
     const accept = yield* receive(wire, "accept", "auth")
     const session = yield* step("accept", Handshake.clientFinish(auth.next, accept))
-    return handshaken(primitives, server, session, options.maxBoxBody)
+    return handshaken(primitives, server, session, maxBoxBody)
   })
+
+  return {
+    section: Schema.toType(Address.Shs),
+    authenticates: true,
+    notDialable: (section) => (section.publicKey === undefined ? "shs needs the key of the peer: shs:KEY" : undefined),
+    key: ({ publicKey }) => publicKey,
+    outbound: (link, { publicKey, seed }) =>
+      Transform.fromCodec(link, (wire) =>
+        publicKey === undefined
+          ? Effect.fail(failure("hello", new PeerMisbehaved({ detail: "no key to dial" })))
+          : withSecrets(primitives, (secrets) => dial(secrets, wire, publicKey, seed))
+      )
+  }
+}
+
+/**
+ * Makes the transform. Needs `Identity` and `Primitives`, and reads `AppKey`. Most programs use `layer`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* <E = never, R = never>(options: Options<E, R> = {}) {
+  const own = yield* begin()
+  const context = yield* Effect.context<R>()
+  const { identity, local, primitives } = own
+  const { authorize } = options
 
   const serve = Effect.fnUntraced(function* (secrets: Secrets, wire: Transform.Wire, remote: Address.Address) {
     const crowded = yield* Crowded
@@ -131,17 +159,8 @@ export const make = Effect.fnUntraced(function* <E = never, R = never>(options: 
   })
 
   return Transform.make({
-    section: Schema.toType(Address.Shs),
-    authenticates: true,
-    notDialable: (section) => (section.publicKey === undefined ? "shs needs the key of the peer: shs:KEY" : undefined),
+    ...dialing(own, options.maxBoxBody),
     notListenable: ({ publicKey, seed }) => notOwnKey(primitives, identity.publicKey, publicKey, seed && "seed"),
-    key: ({ publicKey }) => publicKey,
-    outbound: (link, { publicKey, seed }) =>
-      Transform.fromCodec(link, (wire) =>
-        publicKey === undefined
-          ? Effect.fail(failure("hello", new PeerMisbehaved({ detail: "no key to dial" })))
-          : withSecrets(primitives, (secrets) => dial(secrets, wire, publicKey, seed))
-      ),
     inbound: (link) =>
       Transform.fromCodec(link, (wire) => withSecrets(primitives, (secrets) => serve(secrets, wire, link.remote))),
     advertise: () => new Address.Shs({ publicKey: identity.publicKey })
@@ -193,3 +212,17 @@ export const layer = <E = never, R = never>(
   options: Options<E, R> = {}
 ): Layer.Layer<Transform.Transform<"shs">, never, Identity | Primitives | R> =>
   Layer.effect(Transform.Transform("shs"), make(options))
+
+/**
+ * `layer` for programs that only dial, such as web pages: a bundle of it has no listener's side.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerDialOnly = ({
+  maxBoxBody
+}: Pick<Options, "maxBoxBody"> = {}): Layer.Layer<Transform.Transform<"shs">, never, Identity | Primitives> =>
+  Layer.effect(
+    Transform.Transform("shs"),
+    Effect.map(begin(), (own) => Transform.make(dialing(own, maxBoxBody)))
+  )

@@ -8,11 +8,11 @@ import { ED25519_TORSION_SUBGROUP, ed25519 } from "@noble/curves/ed25519.js"
 import { bytesToNumberLE, numberToBytesLE } from "@noble/curves/utils.js"
 import { sha512 } from "@noble/hashes/sha2.js"
 import fc from "fast-check"
-import type { Primitives } from "../../src/crypto/Primitives.ts"
+import type { NoisePrimitives } from "../../src/crypto/Primitives.ts"
 import { libraries, primitives as native, portable } from "../support/primitives.ts"
 import { concat, hex } from "../support/vectors.ts"
 
-type Service = Primitives["Service"]
+type Service = NoisePrimitives["Service"]
 
 const sized = (length: number) => fc.uint8Array({ minLength: length, maxLength: length })
 const key = sized(32)

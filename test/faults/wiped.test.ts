@@ -12,7 +12,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Address from "../../src/Address.ts"
-import { Primitives } from "../../src/crypto/Primitives.ts"
+import { layer, type NoisePrimitives, type Primitives } from "../../src/crypto/Primitives.ts"
 import { fromSeed, Identity } from "../../src/Identity.ts"
 import * as Link from "../../src/Link.ts"
 import { memoryPair } from "../../src/memory/memoryPort.ts"
@@ -24,7 +24,7 @@ import type * as Transform from "../../src/Transform.ts"
 import { primitives } from "../support/primitives.ts"
 import { pattern, turns } from "../support/servers.ts"
 
-type Service = Primitives["Service"]
+type Service = NoisePrimitives["Service"]
 
 /**
  * The primitives, every secret that they have made or were given, and the memory in which they found what they were
@@ -86,7 +86,9 @@ const [client, server] = [identityOf(1), identityOf(2)]
 type Authorize = () => Effect.Effect<boolean>
 interface Row {
   readonly name: string
-  readonly make: (authorize: Authorize) => Effect.Effect<Transform.Shape, never, Identity | Primitives>
+  readonly make: (
+    authorize: Authorize
+  ) => Effect.Effect<Transform.Shape, never, Identity | Primitives | NoisePrimitives>
   readonly section: Address.Section
   /** All that each side sends, in bytes. */
   readonly sent: { readonly client: ReadonlyArray<number>; readonly server: ReadonlyArray<number> }
@@ -161,12 +163,7 @@ const handshake = Effect.fnUntraced(function* (row: Row, accident: Accident | un
     const { copies, left, secrets, service } = watched()
     const shape = yield* row
       .make(authorize)
-      .pipe(
-        Effect.provide([
-          Layer.succeed(Primitives, service),
-          Layer.succeed(Identity, role === "inbound" ? server : client)
-        ])
-      )
+      .pipe(Effect.provide([layer(service), Layer.succeed(Identity, role === "inbound" ? server : client)]))
     const link = yield* Scope.provide(Link.make(port, { remote: at, peer: new Anonymous() }), scope)
     // What is listened on has no seed and no token: `advertise` is that section.
     const section = role === "inbound" ? shape.advertise(row.section) : row.section

@@ -3,7 +3,7 @@
  * on to a session unless it has heard exactly what the honest peer would have said.
  */
 import * as Redacted from "effect/Redacted"
-import type { KeyPairBytes, Primitives } from "../../src/crypto/Primitives.ts"
+import type { KeyPairBytes, NoisePrimitives } from "../../src/crypto/Primitives.ts"
 import { ConvertedKeys } from "../../src/handshake/convertedKeys.ts"
 import { fromSeed, type KeyPair, PublicKey } from "../../src/Identity.ts"
 import { primitives as native } from "../support/primitives.ts"
@@ -18,7 +18,7 @@ const opposite = { client: "server", server: "client" } as const
 
 /** A cast of keys for some primitives, made once: with the native ones each costs more than a step. */
 interface Cast {
-  readonly primitives: Primitives["Service"]
+  readonly primitives: NoisePrimitives["Service"]
   readonly identities: ReadonlyArray<KeyPair>
   readonly ephemerals: ReadonlyArray<KeyPairBytes>
 }
@@ -27,7 +27,7 @@ const seeds = Array.from({ length: 6 }, (_, i) =>
   Uint8Array.from({ length: 32 }, (_, j) => (i * 71 + j * 29 + 5) & 255)
 )
 
-const cast = (primitives: Primitives["Service"], ephemeral: (seed: Uint8Array) => KeyPairBytes): Cast => ({
+const cast = (primitives: NoisePrimitives["Service"], ephemeral: (seed: Uint8Array) => KeyPairBytes): Cast => ({
   primitives,
   identities: seeds.map((seed) => fromSeed(primitives, Redacted.make(seed))),
   ephemerals: seeds.map((seed) => ephemeral(seed.map((byte) => byte ^ 0xa5)))

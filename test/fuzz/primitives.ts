@@ -2,11 +2,11 @@
  * Primitives for fuzzing. They keep what protocols rely on (two sides agree, what was changed does not open) at a
  * thousandth of the price and without any secrecy, so that a fuzzer gets past the MACs and does so often.
  */
-import type { Primitives } from "../../src/crypto/Primitives.ts"
+import type { NoisePrimitives } from "../../src/crypto/Primitives.ts"
 import { primitives as native } from "../support/primitives.ts"
 import type { Random } from "./random.ts"
 
-type Service = Primitives["Service"]
+type Service = NoisePrimitives["Service"]
 
 /** 32 bytes of everything that was given, two lanes of FNV stretched. */
 const digest = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {

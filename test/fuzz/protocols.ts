@@ -1,7 +1,7 @@
 /** The encrypting transforms, as their fuzzers see them: one row each. */
 import * as Result from "effect/Result"
 import type { Codec } from "../../src/Codec.ts"
-import type { KeyPairBytes, Primitives } from "../../src/crypto/Primitives.ts"
+import type { KeyPairBytes, NoisePrimitives } from "../../src/crypto/Primitives.ts"
 import type { ConvertedKeys } from "../../src/handshake/convertedKeys.ts"
 import type { Failure } from "../../src/handshake/errors.ts"
 import { Secrets } from "../../src/handshake/secrets.ts"
@@ -15,7 +15,7 @@ import { join } from "./random.ts"
 
 /** What one side brings. The ephemeral pair is wiped by who uses it. */
 export interface Side {
-  readonly primitives: Primitives["Service"]
+  readonly primitives: NoisePrimitives["Service"]
   readonly appKey: Uint8Array
   readonly identity: KeyPair
   readonly ephemeral: KeyPairBytes
@@ -48,7 +48,10 @@ export interface Protocol {
   readonly nonceLength: number
   readonly client: (side: Side, server: PublicKey) => Turn
   readonly server: (side: Side) => Turn
-  readonly codec: (primitives: Primitives["Service"], keys: { readonly encrypt: Keys; readonly decrypt: Keys }) => Codec
+  readonly codec: (
+    primitives: NoisePrimitives["Service"],
+    keys: { readonly encrypt: Keys; readonly decrypt: Keys }
+  ) => Codec
   /**
    * With the primitives `identity`: a frame as it is on the wire, whose head may say another length than that of its
    * body.

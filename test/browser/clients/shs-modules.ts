@@ -8,9 +8,9 @@ import * as Shs from "effect-multiserver/shs/Shs"
 import * as BrowserWebSocket from "effect-multiserver/ws/BrowserWebSocket"
 
 const Live = Multiserver.layerDialOnly(["ws~shs", "wss~shs"]).pipe(
-  Layer.provide([BrowserWebSocket.layer(), BrowserWebSocket.layerSecure(), Shs.layer()]),
+  Layer.provide([BrowserWebSocket.layer(), BrowserWebSocket.layerSecure(), Shs.layerDialOnly()]),
   Layer.provide(Identity.layerEphemeral),
-  Layer.provide(Noble.layer)
+  Layer.provide(Noble.layerNoNoise)
 )
 
 export const said = (address: string): Promise<ReadonlyArray<Uint8Array>> =>

@@ -4,9 +4,9 @@ import * as Layer from "effect/Layer"
 import { BrowserWebSocket, Identity, Multiserver, Noble, Shs } from "effect-multiserver/browser"
 
 const Live = Multiserver.layerDialOnly(["ws~shs", "wss~shs"]).pipe(
-  Layer.provide([BrowserWebSocket.layer(), BrowserWebSocket.layerSecure(), Shs.layer()]),
+  Layer.provide([BrowserWebSocket.layer(), BrowserWebSocket.layerSecure(), Shs.layerDialOnly()]),
   Layer.provide(Identity.layerEphemeral),
-  Layer.provide(Noble.layer)
+  Layer.provide(Noble.layerNoNoise)
 )
 
 export const said = (address: string): Promise<ReadonlyArray<Uint8Array>> =>
