@@ -1,15 +1,13 @@
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer, Stream } from "effect"
 import {
-  AppKey,
+  Configuration,
   Connection,
   Identity,
-  Limits,
   Multiserver,
   Net,
   NodeIdentity,
   NodeMultiserver,
-  Policy,
   Shs,
   Sodium,
   WebSocket
@@ -23,7 +21,7 @@ const echo = (peer: Connection.Connection) => Stream.run(Connection.stream(peer)
 
 /** An echo server for `NodeRuntime.runMain(Layer.launch(Server))`. */
 export const Server = Layer.unwrap(
-  Effect.map(Multiserver.configListen, (target) => Multiserver.layerServer(target, echo))
+  Effect.map(Configuration.listen, (target) => Multiserver.layerServer(target, echo))
 ).pipe(Layer.provide(NodeMultiserver.layerConfig()), Layer.provide(NodeServices.layer))
 
 /** Speaks these two stacks and no others. */
@@ -47,7 +45,7 @@ export const hasPrimitives: Layer.Layer<Multiserver.Multiserver> = Multiserver.l
 
 /** Its own app key, limits and policy, from `MULTISERVER_*` variables. */
 export const withSettings = NodeMultiserver.layer().pipe(
-  Layer.provide([AppKey.layerConfig, Limits.layerConfig, Policy.layerConfig]),
+  Layer.provide([Configuration.layerAppKey, Configuration.layerLimits, Configuration.layerPolicy]),
   Layer.provide(NodeIdentity.layerEphemeral)
 )
 

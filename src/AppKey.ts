@@ -3,14 +3,12 @@
  *
  * Public for most networks, so it is no password.
  */
-import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { decodeExactly } from "./crypto/exactBase64.ts"
-import { check, forms, invalid, unreadable, variables } from "./variables.ts"
 
 /**
  * 32 bytes that name a network.
@@ -80,37 +78,3 @@ export const bytes: Effect.Effect<Uint8Array> = Effect.flatMap(AppKey, (appKey) 
  * @since 0.1.0
  */
 export const layer = (appKey: AppKey): Layer.Layer<never> => Layer.succeed(AppKey, appKey)
-
-const fromVariable = Config.Redacted(variables.appKey.name)
-
-/**
- * An app key from configuration, base64 of 32 bytes; by default `MULTISERVER_APP_KEY`.
- *
- * @category configuration
- * @since 0.1.0
- */
-export const config = (source: Config.Config<Redacted.Redacted<string>> = fromVariable): Config.Config<AppKey> =>
-  source.pipe(
-    Config.mapEffect((text) =>
-      Option.match(parse(Redacted.value(text)), {
-        onSome: Effect.succeed,
-        onNone: () =>
-          Effect.fail(source === fromVariable ? unreadable(variables.appKey) : invalid(`expected ${forms.appKey}`))
-      })
-    )
-  )
-
-/**
- * Reads the app key from the variable `MULTISERVER_APP_KEY`, base64 of 32 bytes. Without the variable it is the main
- * network's. Fails when the variable is set to anything else.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layerConfig: Layer.Layer<never, Config.ConfigError> = Layer.effect(
-  AppKey,
-  Effect.andThen(
-    check(({ readBy }) => readBy === "AppKey.layerConfig"),
-    Config.withDefault(config(), mainNetwork)
-  )
-)

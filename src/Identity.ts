@@ -4,7 +4,6 @@
  * The file format is the `secret` file of Secure Scuttlebutt (npm `ssb-keys`): `#` comments around one JSON object with
  * `curve`, `public`, `private` and `id`.
  */
-import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
@@ -19,7 +18,6 @@ import { Primitives } from "./crypto/Primitives.ts"
 import { formatPublicKey, type PublicKey, parsePublicKey, uncheckedPublicKey } from "./crypto/publicKey.ts"
 import { fileSystem } from "./fileSystem.ts"
 import { Exposed, FileFailure, fileFailure, Linked, NotOwned, readPrivate } from "./privateFile.ts"
-import { check, forms, variables } from "./variables.ts"
 
 export { formatPublicKey, PublicKey, PublicKeyFromString, parsePublicKey } from "./crypto/publicKey.ts"
 export { Exposed, FileFailure, Linked, NotOwned } from "./privateFile.ts"
@@ -181,6 +179,29 @@ export const parseSecretFile = (source: string, text: string): Effect.Effect<Key
 }
 
 /**
+ * The identity of a secret: base64 of a 32-byte seed, or `private` of a secret file (64 bytes). `source` names it in
+ * the error.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const parseSecret = (
+  source: string,
+  secret: Redacted.Redacted<string>
+): Effect.Effect<KeyPair, IdentityError, Primitives> =>
+  Effect.gen(function* () {
+    const primitives = yield* Primitives
+    const malformed = (expected: string) => new IdentityError({ source, reason: new Malformed({ expected }) })
+    const text = Redacted.value(secret)
+    const secretKey = parseSecretKey(text)
+    const seed = secretKey?.subarray(0, 32) ?? decodeExactly(text, 32)
+    if (seed === undefined) return yield* malformed("base64 of a 32-byte seed or of a 64-byte secret key")
+    const pair = fromSeed(primitives, Redacted.make(seed))
+    if (secretKey === undefined || isKeyOf(secretKey.subarray(32), pair)) return pair
+    return yield* malformed("the two halves of the secret key to belong together")
+  })
+
+/**
  * The text of a secret file. It contains the secret key; no other function of this module shows it.
  *
  * @category conversions
@@ -289,36 +310,6 @@ export const layerFileOrCreate = (
       // Another process has created the file in the meantime.
       Effect.catchIf(isFileFailure("AlreadyExists"), () => load(path))
     )
-  )
-
-const fromVariable = Config.Redacted(variables.secret.name)
-
-/**
- * The identity in a configuration value, by default `MULTISERVER_SECRET`: base64 of a 32-byte seed, or `private` of a
- * secret file (64 bytes). Also fails when an unknown variable `MULTISERVER_*` is set, or when `MULTISERVER_SECRET` is
- * empty.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layerConfig = (
-  config: Config.Config<Redacted.Redacted<string>> = fromVariable
-): Layer.Layer<Identity, IdentityError | Config.ConfigError, Primitives> =>
-  Layer.effect(
-    Identity,
-    Effect.gen(function* () {
-      const primitives = yield* Primitives
-      const source = config === fromVariable ? variables.secret.name : "configuration"
-      const malformed = (expected: string) => new IdentityError({ source, reason: new Malformed({ expected }) })
-      yield* check((variable) => variable === variables.secret)
-      const text = Redacted.value(yield* config)
-      const secretKey = parseSecretKey(text)
-      const seed = secretKey?.subarray(0, 32) ?? decodeExactly(text, 32)
-      if (seed === undefined) return yield* malformed(forms.secret)
-      const pair = fromSeed(primitives, Redacted.make(seed))
-      if (secretKey === undefined || isKeyOf(secretKey.subarray(32), pair)) return pair
-      return yield* malformed("the two halves of the secret key to belong together")
-    })
   )
 
 /**

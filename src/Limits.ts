@@ -2,12 +2,9 @@
  * Limits: every number that a program may want to change, in one place, with the reason for its default. Read where a
  * Multiserver layer is built. docs/limits.md lists these, and the limits of single protocols.
  */
-import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { check, readBoolean, readCount, readDuration, variables } from "./variables.ts"
 
 /**
  * The limits of one Multiserver.
@@ -154,39 +151,3 @@ export const layer = (values: Written): Layer.Layer<never> => {
     dialWait: Duration.fromInputUnsafe(all.dialWait)
   })
 }
-
-/**
- * Limits from the variables of docs/configuration.md: `MULTISERVER_HANDSHAKE` and the other durations (`10 seconds`),
- * `MULTISERVER_PENDING_HANDSHAKES` and the other counts, and `MULTISERVER_EXEMPT_LOOPBACK` (`false`).
- *
- * @category configuration
- * @since 0.1.0
- */
-export const config: Config.Config<LimitValues> = Config.all({
-  handshake: readDuration(variables.handshake, defaults.handshake),
-  close: readDuration(variables.close, defaults.close),
-  grace: readDuration(variables.grace, defaults.grace),
-  idle: readDuration(variables.idle, defaults.idle),
-  lookup: readDuration(variables.lookup, defaults.lookup),
-  dialWait: readDuration(variables.dialWait, defaults.dialWait),
-  dials: readCount(variables.dials, defaults.dials),
-  pendingHandshakes: readCount(variables.pendingHandshakes, defaults.pendingHandshakes),
-  connections: readCount(variables.connections, defaults.connections),
-  sourceConnections: readCount(variables.sourceConnections, defaults.sourceConnections),
-  sourceRate: readCount(variables.sourceRate, defaults.sourceRate),
-  exemptLoopback: readBoolean(variables.exemptLoopback, defaults.exemptLoopback)
-})
-
-/**
- * `config` as a layer. Also fails when an unknown variable `MULTISERVER_*` is set, or when one that it reads is empty.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layerConfig: Layer.Layer<never, Config.ConfigError> = Layer.effect(
-  Limits,
-  Effect.andThen(
-    check(({ readBy }) => readBy === "Limits.layerConfig"),
-    config
-  )
-)

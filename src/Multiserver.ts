@@ -5,7 +5,6 @@
  * can be downgraded and no section can go missing. The layer takes the protocols from its context. The addresses can
  * then come from anywhere, at run time.
  */
-import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -29,7 +28,6 @@ import { Policy } from "./Policy.ts"
 import { Resolver } from "./Resolver.ts"
 import * as Stack from "./Stack.ts"
 import { makeSpanned } from "./spans.ts"
-import { readBy, unreadable, variables } from "./variables.ts"
 
 export type { DialOptions, DialPlan, Timeouts } from "./Dialer.ts"
 export type { Handler, Listener, ListenOptions } from "./Listener.ts"
@@ -282,22 +280,3 @@ export const layerServer = <E, R>(
   options?: Listener.ListenOptions
 ): Layer.Layer<never, Address.AddressError | ListenError, Multiserver | Exclude<R, Scope.Scope>> =>
   Layer.effectDiscard(Effect.flatMap(listen(target, options), (listener) => Effect.forkScoped(listener.run(handler))))
-
-/**
- * The addresses to listen on, from `MULTISERVER_LISTEN`, for `listen`, `serve` and `layerServer`. Where the variable is
- * not set, it fails as Effect's own `Config`s do, so `Config.withDefault` gives it a default.
- *
- * @category configuration
- * @since 0.1.0
- */
-export const configListen: Config.Config<Address.MultiAddress> = readBy(
-  variables.listen,
-  Address.parse,
-  undefined
-).pipe(
-  Config.mapEffect((addresses) =>
-    addresses === undefined
-      ? Effect.fail(unreadable(variables.listen, "it is not set; name the addresses to listen on"))
-      : Effect.succeed(addresses)
-  )
-)

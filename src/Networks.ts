@@ -1,12 +1,10 @@
 /** Sets of IP networks, as policies name them: CIDRs such as `203.0.113.0/24`, and single IPs. */
-import type * as Config from "effect/Config"
 import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { cause } from "./schema/cause.ts"
-import { readBy, variables } from "./variables.ts"
 
 /**
  * The text is not an IP network: it has bits after the prefix, for example, or the prefix is too long.
@@ -153,11 +151,3 @@ export const parseList = (text: string): Result.Result<Networks, NetworkError> =
   const parts = text.split(",")
   return parse(parts.length > 1 && parts.at(-1)?.trim() === "" ? parts.slice(0, -1) : parts)
 }
-
-/**
- * The proxies that are trusted to say who connects, from `MULTISERVER_TRUSTED_PROXIES`. By default none.
- *
- * @category configuration
- * @since 0.1.0
- */
-export const configTrustedProxies: Config.Config<Networks> = readBy(variables.trustedProxies, parseList, empty)

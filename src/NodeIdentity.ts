@@ -3,6 +3,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import * as Configuration from "./Configuration.ts"
 import * as Sodium from "./crypto/Sodium.ts"
 import * as Identity from "./Identity.ts"
 import { loadKeyFile } from "./keyFile.ts"
@@ -35,7 +36,7 @@ const isSet = (name: string): Effect.Effect<boolean, Config.ConfigError> =>
 
 /**
  * The identity in the secret file that `MULTISERVER_KEY_FILE` names, or else in `MULTISERVER_SECRET`, as
- * `Identity.layerConfig` reads it. The file is checked as `Identity.load` does, unless it is in systemd's
+ * `Configuration.layerIdentity` reads it. The file is checked as `Identity.load` does, unless it is in systemd's
  * `CREDENTIALS_DIRECTORY`. Fails when neither variable is set, or both are. `NodeServices.layer` of
  * `@effect/platform-node` gives the `FileSystem`.
  *
@@ -52,7 +53,7 @@ export const layerConfig: Layer.Layer<
     const path = yield* readPath(keyFile)
     const hasSecret = yield* isSet(secret.name)
     if (path === undefined) {
-      if (hasSecret) return Layer.provide(Identity.layerConfig(), Sodium.layer)
+      if (hasSecret) return Layer.provide(Configuration.layerIdentity(), Sodium.layer)
       return yield* Effect.fail(
         invalid(`${keyFile.name}: there is no identity: name a secret file, or set ${secret.name}`)
       )

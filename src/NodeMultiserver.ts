@@ -3,20 +3,19 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
-import * as AppKey from "./AppKey.ts"
+import * as Configuration from "./Configuration.ts"
 import type { NoisePrimitives, Primitives } from "./crypto/Primitives.ts"
 import * as Sodium from "./crypto/Sodium.ts"
 import * as Authorize from "./handshake/authorize.ts"
 import type { Identity, IdentityError } from "./Identity.ts"
-import * as Limits from "./Limits.ts"
 import * as Multiserver from "./Multiserver.ts"
 import * as Memory from "./memory/Memory.ts"
-import * as Networks from "./Networks.ts"
+import type * as Networks from "./Networks.ts"
 import * as NodeIdentity from "./NodeIdentity.ts"
 import * as Net from "./net/Net.ts"
 import * as Noise from "./noise/Noise.ts"
 import * as Onion from "./onion/Onion.ts"
-import * as Policy from "./Policy.ts"
+import type * as Policy from "./Policy.ts"
 import * as Stack from "./Stack.ts"
 import * as Shs from "./shs/Shs.ts"
 import * as TlsFiles from "./tlsFiles.ts"
@@ -93,9 +92,9 @@ export const layer = <E = never, R = never>(
 // -----------------------------------------------------------------------------
 
 const settings = Config.all({
-  keys: Policy.configKeys,
+  keys: Configuration.allowedKeys,
   origins: WebSocket.configOrigins,
-  trustedProxies: Networks.configTrustedProxies,
+  trustedProxies: Configuration.trustedProxies,
   tls: TlsFiles.config
 })
 
@@ -111,7 +110,7 @@ const onlyKeys =
 /**
  * `layer` with its identity and everything else that docs/configuration.md lists for programs: the app key, the allowed
  * keys, the limits, the policy, the trusted proxies, the origins of web pages, and the files for wss. They are read
- * once, when the layer is built. `Multiserver.configListen` has the addresses to listen on.
+ * once, when the layer is built. `Configuration.listen` has the addresses to listen on.
  *
  * `authorize` is asked about each peer whose key is allowed. The layer fails when a variable is unknown, is empty or
  * can't be obeyed. `NodeServices.layer` of `@effect/platform-node` gives the `FileSystem`.
@@ -143,4 +142,11 @@ export const layerConfig = <E = never, R = never>({
         }
       })
     })
-  ).pipe(Layer.provide([NodeIdentity.layerConfig, AppKey.layerConfig, Limits.layerConfig, Policy.layerConfig]))
+  ).pipe(
+    Layer.provide([
+      NodeIdentity.layerConfig,
+      Configuration.layerAppKey,
+      Configuration.layerLimits,
+      Configuration.layerPolicy
+    ])
+  )

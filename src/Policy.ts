@@ -3,17 +3,15 @@
  * by a transform's `authorize`, which `makeKeys` can make. Read where a Multiserver layer is built. What the rules
  * answer may change at any time.
  */
-import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { formatPublicKey, type PublicKey, parsePublicKey } from "./Identity.ts"
-import * as Networks from "./Networks.ts"
-import { type Lists, type Options, rulesOf } from "./policy/lists.ts"
+import type * as Networks from "./Networks.ts"
+import { type Options, rulesOf } from "./policy/lists.ts"
 import { allowAll, type PolicyRules } from "./policy/rules.ts"
-import { check, readBoolean, readBy, readTexts, unreadable, type Variable, variables } from "./variables.ts"
 
 export { isPublic, type Lists, type Options } from "./policy/lists.ts"
 export * from "./policy/rules.ts"
@@ -93,47 +91,6 @@ export const layer = (options: Options): Layer.Layer<never, Networks.NetworkErro
     Effect.map(make(options), ({ rules }) => rules)
   )
 
-/** `undefined` where the variable is not set, because an empty allow list would allow nothing. */
-const list = (variable: Variable) =>
-  Config.map(readBy(variable, Networks.parseList, undefined), (networks) => networks && Networks.format(networks))
-
-const lists = ({
-  allow,
-  deny
-}: {
-  readonly allow: ReadonlyArray<string> | undefined
-  readonly deny: ReadonlyArray<string> | undefined
-}): Lists => ({ ...(allow && { allow }), deny: deny ?? [] })
-
-/**
- * Rules from the variables of docs/configuration.md: `MULTISERVER_DIAL_ALLOW`, `MULTISERVER_DIAL_DENY`,
- * `MULTISERVER_ACCEPT_ALLOW` and `MULTISERVER_ACCEPT_DENY`, networks separated by commas, and
- * `MULTISERVER_DIAL_DENY_PRIVATE` (`true`).
- *
- * @category configuration
- * @since 0.1.0
- */
-export const config: Config.Config<Options> = Config.all({
-  dial: Config.all({
-    lists: Config.map(Config.all({ allow: list(variables.dialAllow), deny: list(variables.dialDeny) }), lists),
-    denyPrivate: readBoolean(variables.dialDenyPrivate, false)
-  }).pipe(Config.map((own) => ({ ...own.lists, denyPrivate: own.denyPrivate }))),
-  accept: Config.map(Config.all({ allow: list(variables.acceptAllow), deny: list(variables.acceptDeny) }), lists)
-})
-
-/**
- * `config` as a layer. Also fails when an unknown variable `MULTISERVER_*` is set, or when one that it reads is empty.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layerConfig: Layer.Layer<never, Config.ConfigError | Networks.NetworkError> = Layer.unwrap(
-  Effect.andThen(
-    check(({ readBy }) => readBy === "Policy.layerConfig"),
-    Effect.map(config, layer)
-  )
-)
-
 // -----------------------------------------------------------------------------
 // lists of keys
 // -----------------------------------------------------------------------------
@@ -206,17 +163,3 @@ export const makeKeys = (keys: ReadonlyArray<string | PublicKey>): Effect.Effect
         })
     }
   })
-
-/**
- * The keys that may come in, from `MULTISERVER_ALLOWED_KEYS`. `undefined`: the variable is not set, so every key may.
- *
- * @category configuration
- * @since 0.1.0
- */
-export const configKeys: Config.Config<Keys | undefined> = readTexts(variables.allowedKeys).pipe(
-  Config.mapEffect((texts) =>
-    texts === undefined
-      ? Effect.undefined
-      : Effect.mapError(makeKeys(texts), ({ message }) => unreadable(variables.allowedKeys, message))
-  )
-)

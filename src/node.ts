@@ -1,5 +1,6 @@
 /** Node's door: everything of `index.ts`, and the protocols that need Node. */
 export * as Duplex from "./bridge/Duplex.ts"
+export * as Configuration from "./Configuration.ts"
 export * as Sodium from "./crypto/Sodium.ts"
 export * as Compression from "./deflate/Compression.ts"
 export * as Deflate from "./deflate/Deflate.ts"

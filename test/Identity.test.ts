@@ -11,6 +11,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { vi } from "vitest"
+import * as Configuration from "../src/Configuration.ts"
 import { decodeExactly } from "../src/crypto/exactBase64.ts"
 import { Primitives } from "../src/crypto/Primitives.ts"
 import * as Identity from "../src/Identity.ts"
@@ -517,7 +518,7 @@ for (const { layer: library, library: name } of libraries)
     )
 
     const configured = (value: string, name = "MULTISERVER_SECRET") =>
-      identity(Identity.layerConfig()).pipe(
+      identity(Configuration.layerIdentity()).pipe(
         Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ [name]: value })))
       )
 

@@ -18,6 +18,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as Address from "../src/Address.ts"
+import * as Configuration from "../src/Configuration.ts"
 import * as Events from "../src/Events.ts"
 import * as Limits from "../src/Limits.ts"
 import type * as Link from "../src/Link.ts"
@@ -416,7 +417,7 @@ describe("docs/limits.md", () => {
       for (const [name, value] of Object.entries(Limits.defaults)) {
         env[variable(name)] = typeof value === "boolean" ? "false" : typeof value === "number" ? "7" : "7 seconds"
       }
-      const limits = yield* Limits.config.pipe(
+      const limits = yield* Configuration.limits.pipe(
         Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }).pipe(ConfigProvider.constantCase)))
       )
       for (const value of Object.values(limits)) {

@@ -9,6 +9,7 @@ import * as Logger from "effect/Logger"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Address from "../src/Address.ts"
+import * as Configuration from "../src/Configuration.ts"
 import * as Sodium from "../src/crypto/Sodium.ts"
 import { DeniedByPolicy, Refused } from "../src/DialError.ts"
 import type * as Events from "../src/Events.ts"
@@ -333,7 +334,7 @@ describe("rules", () => {
   it.effect("come from configuration, and what is wrong there is a typed error", () =>
     Effect.gen(function* () {
       const read = (env: Record<string, string>) =>
-        Policy.config.pipe(
+        Configuration.policy.pipe(
           Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }).pipe(ConfigProvider.constantCase)))
         )
       assert.deepStrictEqual(yield* read({}), { dial: { deny: [], denyPrivate: false }, accept: { deny: [] } })
@@ -351,7 +352,7 @@ describe("rules", () => {
       const error = yield* Effect.flip(read({ MULTISERVER_ACCEPT_DENY: "203.0.113.1/24" }))
       assert.strictEqual(error._tag, "ConfigError")
       assert.include(String(error), "is no IP network")
-      const proxies = yield* Networks.configTrustedProxies.pipe(
+      const proxies = yield* Configuration.trustedProxies.pipe(
         Effect.provide(
           ConfigProvider.layer(
             ConfigProvider.fromEnv({ env: { MULTISERVER_TRUSTED_PROXIES: "127.0.0.1" } }).pipe(

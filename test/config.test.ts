@@ -9,8 +9,8 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Address from "../src/Address.ts"
 import * as AppKey from "../src/AppKey.ts"
+import * as Configuration from "../src/Configuration.ts"
 import * as Sodium from "../src/crypto/Sodium.ts"
-import * as Identity from "../src/Identity.ts"
 import * as Limits from "../src/Limits.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Memory from "../src/memory/Memory.ts"
@@ -26,8 +26,8 @@ describe("configuration", () => {
     Effect.gen(function* () {
       const live = Multiserver.layer(["memory~shs"]).pipe(
         Layer.provide([Shs.layer(), Memory.layer()]),
-        Layer.provide([AppKey.layerConfig, Limits.layerConfig]),
-        Layer.provide(Identity.layerConfig()),
+        Layer.provide([Configuration.layerAppKey, Configuration.layerLimits]),
+        Layer.provide(Configuration.layerIdentity()),
         Layer.provide(Sodium.layer)
       )
       yield* Effect.gen(function* () {
@@ -51,7 +51,7 @@ describe("configuration", () => {
 
   it.effect("has the defaults where it says nothing", () =>
     Effect.gen(function* () {
-      const limits = yield* Limits.config
+      const limits = yield* Configuration.limits
       assert.deepStrictEqual(limits, { ...Limits.defaults, grace: Duration.seconds(3), pendingHandshakes: 7 })
     }).pipe(Effect.provide(environment({ MULTISERVER_GRACE: "3 seconds", MULTISERVER_PENDING_HANDSHAKES: "7" })))
   )
@@ -65,9 +65,9 @@ describe("configuration", () => {
         MULTISERVER_SECRET: seed.slice(1)
       }
       const errors = yield* Effect.all([
-        Effect.flip(Effect.asVoid(AppKey.config())),
+        Effect.flip(Effect.asVoid(Configuration.appKey())),
         Effect.flip(Effect.asVoid(Config.schema(Address.MultiAddressFromString, "listen"))),
-        Effect.flip(Effect.asVoid(Layer.build(Identity.layerConfig().pipe(Layer.provide(Sodium.layer)))))
+        Effect.flip(Effect.asVoid(Layer.build(Configuration.layerIdentity().pipe(Layer.provide(Sodium.layer)))))
       ]).pipe(Effect.provide(environment(bad)), Effect.scoped)
       for (const error of errors) {
         assert.include(String(error), "base64 of a")

@@ -65,11 +65,11 @@ import { Context, Effect, Layer, Result, Schema } from "effect"
 import * as Node from "effect-multiserver/node"
 import * as Transports from "effect-multiserver/Transport"
 
-const { Events, Limits, Multiserver, Net, NodeMultiserver, Policy, Shs, Stack, WebSocket } = Node
+const { Configuration, Events, Limits, Multiserver, Net, NodeMultiserver, Policy, Shs, Stack, WebSocket } = Node
 
 export const Live = NodeMultiserver.layer({ authorize: ({ publicKey }) => Effect.succeed(publicKey.length > 0) })
 export const fromEnvironment = NodeMultiserver.layerConfig()
-export const pieces = [Net.layer(), WebSocket.layerSecure(), Shs.layer(), Events.layerLog, Policy.layerConfig]
+export const pieces = [Net.layer(), WebSocket.layerSecure(), Shs.layer(), Events.layerLog, Configuration.layerPolicy]
 export const Own = Multiserver.layer(["net~shs", "ws~noise"]).pipe(Layer.provide(Net.layer()))
 export const Server = Multiserver.layerServer("memory:m", (peer) => peer.write(new Uint8Array(1)))
 export const limits = Limits.Limits

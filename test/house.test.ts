@@ -61,8 +61,11 @@ describe("the source", () => {
       Object.keys(exports).sort(),
       [...doors, ...["index.ts", "node.ts", "browser.ts"].flatMap(modulesOf)].sort()
     )
-    // What needs Node is not for browsers.
-    for (const name of ["./node", ...modulesOf("node.ts")]) assert.isNull(exports[name].browser, name)
+    // What needs Node is not for browsers and React Native.
+    for (const name of ["./node", ...modulesOf("node.ts")]) {
+      assert.isNull(exports[name].browser, name)
+      assert.isNull(exports[name]["react-native"], name)
+    }
   })
 
   it("has no folder without an owner", () => {

@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as AppKey from "../src/AppKey.ts"
+import * as Configuration from "../src/Configuration.ts"
 import * as Identity from "../src/Identity.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as NodeIdentity from "../src/NodeIdentity.ts"
@@ -65,7 +66,7 @@ const serving = (env: Env, options?: Pick<NodeMultiserver.Options, "authorize">)
   Effect.gen(function* () {
     const context = yield* Layer.build(from(env, options))
     const provider = ConfigProvider.fromEnv({ env })
-    const target = yield* Multiserver.configListen.parse(provider)
+    const target = yield* Configuration.listen.parse(provider)
     const listener = yield* Effect.provide(Multiserver.listen(target), context)
     yield* Effect.forkScoped(listener.run(echo))
     return listener.addresses()
@@ -77,10 +78,10 @@ const own = (secret: string): Env => ({
   MULTISERVER_LISTEN: "net:127.0.0.1:0~shs"
 })
 
-describe("Multiserver.configListen", () => {
+describe("Configuration.listen", () => {
   it.effect("says which variable is missing", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(Multiserver.configListen.parse(ConfigProvider.fromEnv({ env: {} })))
+      const error = yield* Effect.flip(Configuration.listen.parse(ConfigProvider.fromEnv({ env: {} })))
       assert.include(error.message, "MULTISERVER_LISTEN: it is not set; name the addresses to listen on")
     })
   )

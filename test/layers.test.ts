@@ -12,6 +12,7 @@ import * as Stream from "effect/Stream"
 import type * as SocketServer from "effect/socket/SocketServer"
 import { BrowserIdentity, BrowserMultiserver, BrowserWebSocket, Noble } from "effect-multiserver/browser"
 import {
+  Configuration,
   Connection,
   Deflate,
   Events,
@@ -123,9 +124,9 @@ const rows: ReadonlyArray<string> = [
     true
   ),
   row<Identity.Identity, Primitives.Primitives>()(
-    "Identity.layerConfig()",
+    "Configuration.layerIdentity()",
     "`Primitives`",
-    Identity.layerConfig(),
+    Configuration.layerIdentity(),
     true
   ),
   row<Cryptography>()("Sodium.layer", "nothing", Sodium.layer, true),

@@ -13,15 +13,15 @@ import * as Redacted from "effect/Redacted"
 import { vi } from "vitest"
 import { written } from "../scripts/configuration.ts"
 import * as AppKey from "../src/AppKey.ts"
+import * as Configuration from "../src/Configuration.ts"
 import * as Sodium from "../src/crypto/Sodium.ts"
 import * as Identity from "../src/Identity.ts"
-import * as Limits from "../src/Limits.ts"
+import type * as Limits from "../src/Limits.ts"
 import * as Multiserver from "../src/Multiserver.ts"
 import * as Networks from "../src/Networks.ts"
 import * as NodeIdentity from "../src/NodeIdentity.ts"
 import * as NodeMultiserver from "../src/NodeMultiserver.ts"
 import * as Net from "../src/net/Net.ts"
-import * as Policy from "../src/Policy.ts"
 import * as Shs from "../src/shs/Shs.ts"
 import * as TlsFiles from "../src/tlsFiles.ts"
 import { type Variable, variables } from "../src/variables.ts"
@@ -46,7 +46,7 @@ const under = <A, E>(provider: ConfigProvider.ConfigProvider, effect: Effect.Eff
 const secretOf = ({ secretKey }: Identity.KeyPair) => base64(Redacted.value(secretKey).subarray(0, 32))
 
 const identity = Effect.map(
-  Effect.provide(Identity.Identity, Identity.layerConfig().pipe(Layer.provide(Sodium.layer), Layer.fresh)),
+  Effect.provide(Identity.Identity, Configuration.layerIdentity().pipe(Layer.provide(Sodium.layer), Layer.fresh)),
   secretOf
 )
 
@@ -56,12 +56,12 @@ const bytes = base64(Uint8Array.from({ length: 32 }, (_, i) => i))
 type Reading = readonly [read: Effect.Effect<unknown, unknown>, text: string, value: unknown]
 
 const limit = (name: keyof Limits.LimitValues, text: string, value: unknown): Reading => [
-  Effect.map(Limits.config, (limits) => limits[name]),
+  Effect.map(Configuration.limits, (limits) => limits[name]),
   text,
   value
 ]
 const list = (of: "dial" | "accept", name: "allow" | "deny"): Reading => [
-  Effect.map(Policy.config, (options) => options[of]?.[name]),
+  Effect.map(Configuration.policy, (options) => options[of]?.[name]),
   "10.0.0.0/8, 2001:db8::1",
   ["10.0.0.0/8", "2001:db8::1/128"]
 ]
@@ -83,12 +83,12 @@ const readings: Readonly<Record<Exclude<keyof typeof variables, "address" | "tls
   secret: [identity, bytes, bytes],
   keyFile: [Effect.map(ofNode, secretOf), keyFile, bytes],
   listen: [
-    Effect.map(Multiserver.configListen, (addresses) => addresses.map(String)),
+    Effect.map(Configuration.listen, (addresses) => addresses.map(String)),
     "net:0.0.0.0:8008~shs;wss://0.0.0.0~noise",
     ["net:0.0.0.0:8008~shs", "wss://0.0.0.0~noise"]
   ],
   allowedKeys: [
-    Effect.flatMap(Policy.configKeys, (keys) =>
+    Effect.flatMap(Configuration.allowedKeys, (keys) =>
       Effect.forEach([pair.publicKey, Identity.PublicKey.make(new Uint8Array(32))], (publicKey) =>
         keys === undefined ? Effect.undefined : keys.authorize({ publicKey })
       )
@@ -110,16 +110,16 @@ const readings: Readonly<Record<Exclude<keyof typeof variables, "address" | "tls
     fs.readFileSync(root, "utf8")
   ],
   appKey: [
-    Effect.map(AppKey.AppKey.pipe(Effect.provide(AppKey.layerConfig)), (key) => base64(Redacted.value(key))),
+    Effect.map(AppKey.AppKey.pipe(Effect.provide(Configuration.layerAppKey)), (key) => base64(Redacted.value(key))),
     bytes,
     bytes
   ],
   dialAllow: list("dial", "allow"),
   dialDeny: list("dial", "deny"),
-  dialDenyPrivate: [Effect.map(Policy.config, ({ dial }) => dial?.denyPrivate), "true", true],
+  dialDenyPrivate: [Effect.map(Configuration.policy, ({ dial }) => dial?.denyPrivate), "true", true],
   acceptAllow: list("accept", "allow"),
   acceptDeny: list("accept", "deny"),
-  trustedProxies: [Effect.map(Networks.configTrustedProxies, Networks.format), "10.0.0.0/8", ["10.0.0.0/8"]],
+  trustedProxies: [Effect.map(Configuration.trustedProxies, Networks.format), "10.0.0.0/8", ["10.0.0.0/8"]],
   handshake: limit("handshake", "3 seconds", Duration.seconds(3)),
   close: limit("close", "3 seconds", Duration.seconds(3)),
   grace: limit("grace", "3 seconds", Duration.seconds(3)),
@@ -143,11 +143,11 @@ const everything = withFiles(Effect.scoped(Layer.build(Layer.fresh(NodeMultiserv
 
 /** Each layer that reads variables. */
 const layers: ReadonlyArray<readonly [string, Effect.Effect<unknown, unknown>]> = [
-  ["Limits", Effect.scoped(Layer.build(Layer.fresh(Limits.layerConfig)))],
-  ["Policy", Effect.scoped(Layer.build(Layer.fresh(Policy.layerConfig)))],
-  ["Identity", identity],
-  ["NodeIdentity", ofNode],
-  ["NodeMultiserver", everything]
+  ["Configuration.layerLimits", Effect.scoped(Layer.build(Layer.fresh(Configuration.layerLimits)))],
+  ["Configuration.layerPolicy", Effect.scoped(Layer.build(Layer.fresh(Configuration.layerPolicy)))],
+  ["Configuration.layerIdentity", identity],
+  ["NodeIdentity.layerConfig", ofNode],
+  ["NodeMultiserver.layerConfig", everything]
 ]
 
 describe("a variable", () => {
@@ -192,15 +192,16 @@ describe("a variable", () => {
         ["MULTISERVER_CONNECTIONS", "Infinity"],
         ["MULTISERVER_EXEMPT_LOOPBACK", "maybe"]
       ] as const) {
-        const error = yield* Effect.flip(byDefault({ [name]: text }, Limits.config))
+        const error = yield* Effect.flip(byDefault({ [name]: text }, Configuration.limits))
         assert.include(String(error), `${name}: it takes `)
       }
     })
   )
 })
 
-describe.each(layers)("%s.layerConfig", (layer, build) => {
-  const own: Env = layer === "Limits" || layer === "Policy" ? {} : { MULTISERVER_SECRET: bytes }
+describe.each(layers)("%s", (layer, build) => {
+  const own: Env =
+    layer === "Configuration.layerLimits" || layer === "Configuration.layerPolicy" ? {} : { MULTISERVER_SECRET: bytes }
   const error = (env: Env) => Effect.map(Effect.flip(byDefault({ ...own, ...env }, build)), String)
 
   it.effect("fails when a variable is set that nobody knows, and names it", () =>
@@ -260,7 +261,7 @@ describe("an empty variable", () => {
           if (result._tag === "Success") continue
           assert.include(String(result.failure), `${name}: it is empty`)
         }
-        const layer = layers.find(([layer]) => variable.readBy === `${layer}.layerConfig`)?.[1]
+        const layer = layers.find(([layer]) => variable.readBy === layer)?.[1]
         if (layer !== undefined) yield* Effect.flip(byDefault({ [name]: "" }, layer))
         // It reads everything that a program can read.
         const env: Env = name === "MULTISERVER_SECRET" ? {} : { MULTISERVER_SECRET: bytes }
@@ -300,7 +301,7 @@ describe("a list of networks", () => {
 describe("MULTISERVER_DIAL_DENY_PRIVATE", () => {
   it.live("keeps dials out of this machine, under Effect's default provider", () =>
     Effect.gen(function* () {
-      const live = Multiserver.layer(["net"]).pipe(Layer.provide([Net.layer(), Policy.layerConfig]), Layer.fresh)
+      const live = Multiserver.layer(["net"]).pipe(Layer.provide([Net.layer(), Configuration.layerPolicy]), Layer.fresh)
       const dial = Effect.flip(Effect.scoped(Effect.provide(Multiserver.dial("net:127.0.0.1:1"), live)))
       const reason = (env: Env) =>
         Effect.map(byDefault(env, dial), (error) => (error._tag === "DialError" ? error.reason._tag : error._tag))
@@ -314,7 +315,7 @@ describe("MULTISERVER_DIAL_DENY_PRIVATE", () => {
 /** What shs needs besides. */
 const given = Identity.layerEphemeral.pipe(Layer.provideMerge(Sodium.layer))
 
-const shs = Shs.layer().pipe(Layer.provide(AppKey.layerConfig))
+const shs = Shs.layer().pipe(Layer.provide(Configuration.layerAppKey))
 
 describe("docs/configuration.md", () => {
   const read = (name: string) => fs.readFileSync(new URL(`../${name}`, import.meta.url), "utf8")

@@ -6,8 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as AppKey from "../AppKey.ts"
+import * as Configuration from "../Configuration.ts"
 import * as Limits from "../Limits.ts"
-import * as Networks from "../Networks.ts"
+import type * as Networks from "../Networks.ts"
 import * as Policy from "../Policy.ts"
 import * as TlsFiles from "../tlsFiles.ts"
 import { type Command, named, readPath, variables } from "../variables.ts"
@@ -49,12 +50,12 @@ export const read = (command: Command, flags?: Input): Effect.Effect<Settings, U
     yield* checkVariables(command)
     const provider = yield* ConfigProvider.ConfigProvider
     const own = Config.all({
-      limits: Limits.config,
-      policy: Policy.config,
-      trustedProxies: Networks.configTrustedProxies,
-      appKey: Config.withDefault(AppKey.config(), AppKey.mainNetwork),
+      limits: Configuration.limits,
+      policy: Configuration.policy,
+      trustedProxies: Configuration.trustedProxies,
+      appKey: Config.withDefault(Configuration.appKey(), AppKey.mainNetwork),
       keyFile: readPath(variables.keyFile),
-      allowed: Policy.configKeys,
+      allowed: Configuration.allowedKeys,
       origins: configOrigins,
       tls: TlsFiles.config
     })

@@ -20,16 +20,16 @@ export type Command = "keygen" | "listen" | "connect" | "bridge" | "probe" | "ad
 
 /** The functions that read variables in a program. */
 export type ReadBy =
-  | "Limits.layerConfig"
-  | "Policy.layerConfig"
-  | "Identity.layerConfig"
+  | "Configuration.layerLimits"
+  | "Configuration.layerPolicy"
+  | "Configuration.layerIdentity"
   | "NodeIdentity.layerConfig"
   | "NodeMultiserver.layerConfig"
-  | "Multiserver.configListen"
-  | "Policy.configKeys"
+  | "Configuration.listen"
+  | "Configuration.allowedKeys"
   | "WebSocket.configOrigins"
-  | "AppKey.layerConfig"
-  | "Networks.configTrustedProxies"
+  | "Configuration.layerAppKey"
+  | "Configuration.trustedProxies"
 
 export interface Variable {
   readonly name: string
@@ -47,8 +47,8 @@ export interface Variable {
 const speaking = ["listen", "connect", "bridge", "probe"] as const
 const listening = ["listen", "bridge"] as const
 const dialing = ["connect", "bridge", "probe"] as const
-const limits = "Limits.layerConfig"
-const policy = "Policy.layerConfig"
+const limits = "Configuration.layerLimits"
+const policy = "Configuration.layerPolicy"
 
 /** All variables. */
 export const variables = {
@@ -65,7 +65,7 @@ export const variables = {
     form: "secret",
     what: "the identity of a program. The command refuses it: every child process inherits a variable",
     byDefault: "none",
-    readBy: "Identity.layerConfig",
+    readBy: "Configuration.layerIdentity",
     commands: []
   },
   keyFile: {
@@ -81,7 +81,7 @@ export const variables = {
     form: "addresses",
     what: "the addresses that a program listens on",
     byDefault: "none",
-    readBy: "Multiserver.configListen",
+    readBy: "Configuration.listen",
     commands: []
   },
   allowedKeys: {
@@ -89,7 +89,7 @@ export const variables = {
     form: "publicKeys",
     what: "the only keys that may connect; `--allow` comes before it",
     byDefault: "every key that passes the handshake",
-    readBy: "Policy.configKeys",
+    readBy: "Configuration.allowedKeys",
     commands: listening
   },
   origins: {
@@ -129,7 +129,7 @@ export const variables = {
     form: "appKey",
     what: "the key of the network; `--app-key` and `--app-key-file` come before it",
     byDefault: "Secure Scuttlebutt's main network",
-    readBy: "AppKey.layerConfig",
+    readBy: "Configuration.layerAppKey",
     commands: speaking
   },
   dialAllow: {
@@ -177,7 +177,7 @@ export const variables = {
     form: "networks",
     what: "the proxies that are trusted to say who connects",
     byDefault: "none",
-    readBy: "Networks.configTrustedProxies",
+    readBy: "Configuration.trustedProxies",
     commands: listening
   },
   handshake: {

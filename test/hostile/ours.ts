@@ -9,9 +9,9 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Result from "effect/Result"
 import * as AppKey from "../../src/AppKey.ts"
+import * as Configuration from "../../src/Configuration.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
 import * as Identity from "../../src/Identity.ts"
-import * as Limits from "../../src/Limits.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import * as Net from "../../src/net/Net.ts"
 import * as Noauth from "../../src/noauth/Noauth.ts"
@@ -46,7 +46,7 @@ export const multiserver = (appKey: AppKey.AppKey) =>
     ]),
     Layer.provide(AppKey.layer(appKey)),
     Layer.provideMerge(Identity.layerEphemeral),
-    Layer.provide([Sodium.layer, Layer.provide(Limits.layerConfig, environment)])
+    Layer.provide([Sodium.layer, Layer.provide(Configuration.layerLimits, environment)])
   )
 
 // -----------------------------------------------------------------------------
