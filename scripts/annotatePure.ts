@@ -5,6 +5,8 @@
  *
  * Each value of a module that is the result of a call, and each class whose base is, gets a function around it, which
  * is called at once and marked. The marks alone are not enough: bundlers don't apply them to calls of calls.
+ *
+ * Also writes `export * as name from` as an import and an export: React Native's Babel preset refuses the former.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -40,8 +42,11 @@ const annotated = (file: string, text: string): string => {
   }, text)
 }
 
+const withoutNamespaceExports = (text: string): string =>
+  text.replaceAll(/^export \* as (\w+) from ("[^"]+");$/gm, "import * as $1 from $2; export { $1 };")
+
 for (const name of fs.readdirSync(dist, { recursive: true, encoding: "utf8" })) {
   if (!name.endsWith(".js") || name.startsWith(`cli${path.sep}`)) continue
   const file = path.join(dist, name)
-  fs.writeFileSync(file, annotated(file, fs.readFileSync(file, "utf8")))
+  fs.writeFileSync(file, annotated(file, withoutNamespaceExports(fs.readFileSync(file, "utf8"))))
 }

@@ -67,16 +67,25 @@ export class ProtocolViolation extends Schema.TaggedError<ProtocolViolation>()("
 }
 /**
  * More has arrived than this side keeps unread, and its transport can't make the peer wait. A WebSocket of a browser
- * can't. What had arrived can still be read.
+ * can't. What had arrived can still be read. Or more was sent without a word of the peer than may be, on a platform
+ * that does not say whether it has left, as React Native.
  *
  * @category errors
  * @since 0.1.0
  */
 export class Overflow extends Schema.TaggedError<Overflow>()("Overflow", {
-  /** How many bytes are kept unread. */
-  limit: Schema.Number
+  /** How many bytes are kept unread, or may be sent since the peer was last heard. */
+  limit: Schema.Number,
+  /** `sent`: too much was sent. Otherwise too much has arrived. */
+  of: Schema.optionalKey(Schema.Literal("sent"))
 }) {
   override get message(): string {
+    if (this.of === "sent") {
+      return (
+        `more than ${this.limit} bytes were sent since the peer was last heard, and this platform does not say ` +
+        "whether they have left: let the peer answer in between, or raise maxUnheard"
+      )
+    }
     return (
       `more than ${this.limit} bytes have arrived and were not read, and this platform can't make the peer wait: ` +
       "read sooner, or raise maxUnread"

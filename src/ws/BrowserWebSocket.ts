@@ -42,6 +42,11 @@ export interface Options {
    * that gets more fails with `Overflow`. By default 16 MiB.
    */
   readonly maxUnread?: number
+  /**
+   * How many bytes may be sent since the peer was last heard, on a platform whose WebSockets do not say what has left,
+   * as React Native's. A connection that sends more fails with `Overflow`. By default 16 MiB.
+   */
+  readonly maxUnheard?: number
   /** The class of WebSockets to dial with. By default the global one. */
   readonly WebSocket?: WebSocketConstructor
 }
@@ -86,10 +91,10 @@ const dial = (
       const ws = construct(urlOf(section), options)
       if (ws instanceof NotDialable) return yield* ws
       const outcome = Deferred.makeUnsafe<void, TransportReason>()
-      const { maxUnread = 16 * 1024 * 1024 } = options
+      const { maxUnheard = 16 * 1024 * 1024, maxUnread = 16 * 1024 * 1024 } = options
       const port = new BrowserPort(
         ws,
-        { halfClose: authenticates, maxUnread },
+        { halfClose: authenticates, maxUnheard, maxUnread },
         {
           opened: () => Deferred.doneUnsafe(outcome, Effect.void),
           failed: (code, error) => {

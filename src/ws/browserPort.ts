@@ -3,7 +3,9 @@
  * binary messages. It differs from Node's port in what the platform doesn't let a program do:
  *
  * - Reading can't be paused. What is unread is bounded, and above the bound the connection ends with `Overflow`.
- * - Nothing says when sent bytes have left. While some wait, a timer looks at `bufferedAmount`.
+ * - Nothing says when sent bytes have left. While some wait, a timer looks at `bufferedAmount`. React Native has no
+ *   such number. There, what was sent since the peer was last heard is bounded, and above the bound the connection ends
+ *   with `Overflow`.
  * - The platform answers a Close of the peer by itself, and then sends nothing more. A write after that fails: `EPIPE`.
  * - After this side's own Close, the platform delivers nothing more: what is still on its way is lost.
  * - There is no way to cut a connection off. A Close with code 4000 stands for it, and is no clean end to any peer.
@@ -41,7 +43,8 @@ export interface WebSocketEvent {
 export interface WebSocketLike {
   binaryType: string
   readonly readyState: number
-  readonly bufferedAmount: number
+  /** `undefined` where the platform does not know, as in React Native. */
+  readonly bufferedAmount?: number | undefined
   addEventListener(type: "open" | "message" | "error" | "close", listener: (event: WebSocketEvent) => void): void
   send(data: Uint8Array<ArrayBuffer>): void
   close(code?: number): void
@@ -64,6 +67,8 @@ export interface Options {
   readonly halfClose: boolean
   /** How many bytes may wait to be read. */
   readonly maxUnread: number
+  /** How many bytes may be sent since the peer was last heard, where the platform has no `bufferedAmount`. */
+  readonly maxUnheard: number
 }
 
 /** How the WebSocket opens, or why it doesn't. Called once. */
@@ -79,6 +84,7 @@ export class BrowserPort implements Port {
   failure: ConnectionReason | undefined
   private readonly ws: WebSocketLike
   private readonly maxUnread: number
+  private readonly maxUnheard: number
   private listener: PortListener | undefined
   private opening: Opening | undefined
   private error: unknown
@@ -92,13 +98,16 @@ export class BrowserPort implements Port {
   /** Whether bytes were accepted that the platform would not send any more. */
   private lost = false
   private closeSent = false
+  /** The bytes sent since the peer was last heard. */
+  private unheard = 0
   private timer: ReturnType<typeof setTimeout> | undefined
 
   /** Takes over a WebSocket that was made in this turn. */
-  constructor(ws: WebSocketLike, { halfClose, maxUnread }: Options, opening: Opening) {
+  constructor(ws: WebSocketLike, { halfClose, maxUnheard, maxUnread }: Options, opening: Opening) {
     this.ws = ws
     this.halfClose = halfClose
     this.maxUnread = maxUnread
+    this.maxUnheard = maxUnheard
     this.opening = opening
     ws.binaryType = "arraybuffer"
     ws.addEventListener("open", () => {
@@ -126,6 +135,7 @@ export class BrowserPort implements Port {
       this.breakOff(new ProtocolViolation({ detail: "a text message" }))
       return
     }
+    this.unheard = 0
     this.inbox.push(new Uint8Array(data))
     this.listener?.readable()
     if (this.inbox.bytes > this.maxUnread) this.breakOff(new Overflow({ limit: this.maxUnread }))
@@ -211,13 +221,21 @@ export class BrowserPort implements Port {
       return
     }
     this.ws.send(stage.subarray(0, staged))
+    this.unheard += staged
+    if (this.ws.bufferedAmount === undefined && this.unheard > this.maxUnheard) {
+      this.breakOff(new Overflow({ limit: this.maxUnheard, of: "sent" }))
+      return
+    }
     this.look()
-    // React Native's `bufferedAmount` is always 0.
     if (this.pending === 0) this.listener?.drained()
   }
 
   get pending(): number {
-    return this.failure === undefined ? this.staged + this.ws.bufferedAmount : 0
+    return this.failure === undefined ? this.staged + this.buffered : 0
+  }
+
+  private get buffered(): number {
+    return this.ws.bufferedAmount ?? 0
   }
 
   get full(): boolean {
@@ -226,7 +244,7 @@ export class BrowserPort implements Port {
 
   /** Looks at what has left, and again later if something still waits. */
   private look(): void {
-    if (this.timer !== undefined || this.ws.bufferedAmount === 0) return
+    if (this.timer !== undefined || this.buffered === 0) return
     this.timer = setTimeout(() => {
       this.timer = undefined
       this.look()

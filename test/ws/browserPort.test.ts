@@ -7,7 +7,7 @@ import { BrowserPort, type WebSocketEvent, type WebSocketLike } from "../../src/
 class Played implements WebSocketLike {
   binaryType = "blob"
   readyState = 0
-  bufferedAmount = 0
+  bufferedAmount: number | undefined = 0
   counts = true
   readonly sent: Array<Uint8Array> = []
   readonly closes: Array<number | undefined> = []
@@ -23,7 +23,7 @@ class Played implements WebSocketLike {
   }
   send(data: Uint8Array<ArrayBuffer>): void {
     this.sent.push(data.slice())
-    if (this.counts) this.bufferedAmount += data.length
+    if (this.counts && this.bufferedAmount !== undefined) this.bufferedAmount += data.length
   }
   close(code?: number): void {
     this.readyState = 2
@@ -34,7 +34,11 @@ class Played implements WebSocketLike {
 const opened = (ws: Played = new Played()) => {
   let drained = 0
   let readable = 0
-  const port = new BrowserPort(ws, { halfClose: true, maxUnread: 1000 }, { opened: () => {}, failed: () => {} })
+  const port = new BrowserPort(
+    ws,
+    { halfClose: true, maxUnheard: 500_000, maxUnread: 1000 },
+    { opened: () => {}, failed: () => {} }
+  )
   ws.tell("open")
   port.listen({ drained: () => drained++, readable: () => readable++ })
   return { ws, port, drained: () => drained, readable: () => readable }
@@ -67,6 +71,30 @@ describe("a port over the platform's WebSocket", () => {
     vi.advanceTimersByTime(4)
     assert.isAbove(drained(), before)
     assert.strictEqual(vi.getTimerCount(), 0)
+  })
+
+  it("without a bufferedAmount never waits, has no timer, and bounds what is sent without a word of the peer", () => {
+    const ws = new Played()
+    ws.bufferedAmount = undefined
+    const { drained, port } = opened(ws)
+    const send = () => {
+      port.offer(new Uint8Array(100_000))
+      port.flush()
+    }
+    for (let i = 0; i < 5; i++) send()
+    assert.strictEqual(port.pending, 0)
+    assert.isFalse(port.full)
+    assert.isAbove(drained(), 0)
+    assert.strictEqual(vi.getTimerCount(), 0)
+    ws.tell("message", { data: new ArrayBuffer(1) })
+    for (let i = 0; i < 5; i++) send()
+    assert.isUndefined(port.failure)
+    send()
+    assert.deepStrictEqual(port.failure, new Overflow({ limit: 500_000, of: "sent" }))
+    assert.deepStrictEqual(ws.closes, [4000])
+    assert.include(String(port.failure), "raise maxUnheard")
+    // What had arrived can still be read.
+    assert.strictEqual(port.take()?.[0].length, 1)
   })
 
   it("tells that there is room also when it was full for a moment between two looks", () => {
@@ -134,7 +162,11 @@ describe("a port over the platform's WebSocket", () => {
   it("breaks off with a code of its own, also while it connects, and tells nobody of the Close that comes", () => {
     for (const ws of [new Played(), opened().ws]) {
       let failed = 0
-      const port = new BrowserPort(ws, { halfClose: true, maxUnread: 1 }, { opened: () => {}, failed: () => failed++ })
+      const port = new BrowserPort(
+        ws,
+        { halfClose: true, maxUnheard: 1, maxUnread: 1 },
+        { opened: () => {}, failed: () => failed++ }
+      )
       port.destroy()
       ws.tell("close", { code: 1006 })
       assert.deepStrictEqual([ws.closes, failed], [[4000], 0])
