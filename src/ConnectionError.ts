@@ -80,16 +80,12 @@ export class Overflow extends Schema.TaggedError<Overflow>()("Overflow", {
   of: Schema.optionalKey(Schema.Literal("sent"))
 }) {
   override get message(): string {
-    if (this.of === "sent") {
-      return (
-        `more than ${this.limit} bytes were sent since the peer was last heard, and this platform does not say ` +
-        "whether they have left: let the peer answer in between, or raise maxUnheard"
-      )
-    }
-    return (
-      `more than ${this.limit} bytes have arrived and were not read, and this platform can't make the peer wait: ` +
-      "read sooner, or raise maxUnread"
-    )
+    const what =
+      this.of === "sent"
+        ? "were sent without an answer, and this platform does not say whether they have left: have the peer answer " +
+          "in between, or raise maxUnheard"
+        : "have arrived and were not read, and this platform can't make the peer wait: read sooner, or raise maxUnread"
+    return `more than ${this.limit} bytes ${what}`
   }
   get isRetryable(): boolean {
     return false

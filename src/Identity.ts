@@ -6,14 +6,13 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Base64 from "effect/encoding/Base64"
 import type * as FileSystem from "effect/FileSystem"
 import { NodeInspectSymbol } from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { decodeExactly } from "./crypto/exactBase64.ts"
+import { decodeExactly, encodeBase64 } from "./crypto/exactBase64.ts"
 import { Primitives } from "./crypto/Primitives.ts"
 import { formatPublicKey, type PublicKey, parsePublicKey, uncheckedPublicKey } from "./crypto/publicKey.ts"
 import { fileSystem } from "./fileSystem.ts"
@@ -212,7 +211,7 @@ export const formatSecretFile = (pair: KeyPair): string => {
   const keys = {
     curve: "ed25519",
     public: publicKey,
-    private: `${Base64.encode(Redacted.value(pair.secretKey))}.ed25519`,
+    private: `${encodeBase64(Redacted.value(pair.secretKey))}.ed25519`,
     id: `@${publicKey}`
   }
   return `# This file is a secret key. Whoever has it can act as you: show it to nobody, and do not edit it.

@@ -12,7 +12,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { vi } from "vitest"
 import * as Configuration from "../src/Configuration.ts"
-import { decodeExactly } from "../src/crypto/exactBase64.ts"
+import { decodeExactly, encodeBase64 } from "../src/crypto/exactBase64.ts"
 import { Primitives } from "../src/crypto/Primitives.ts"
 import * as Identity from "../src/Identity.ts"
 import { libraries, primitives } from "./support/primitives.ts"
@@ -152,6 +152,13 @@ describe("a public key", () => {
 })
 
 describe("base64 of so many bytes", () => {
+  it("is written as Node writes it", () => {
+    for (let length = 0; length < 200; length++) {
+      const bytes = Uint8Array.from({ length }, (_, i) => (i * 151 + length * 7) & 0xff)
+      assert.strictEqual(encodeBase64(bytes), Buffer.from(bytes).toString("base64"))
+    }
+  })
+
   it("is what a whole decoder reads, for each length, in both alphabets, with and without padding", () => {
     for (let length = 0; length < 70; length++) {
       const bytes = Uint8Array.from({ length }, (_, i) => (i * 167 + length * 31) & 255)

@@ -1,6 +1,6 @@
 /** Prints addresses. */
-import * as Base64 from "effect/encoding/Base64"
 import * as Redacted from "effect/Redacted"
+import { encodeBase64 } from "../crypto/exactBase64.ts"
 import type { SecretText } from "./secret.ts"
 import { definitionOf, type Section } from "./section.ts"
 
@@ -30,4 +30,4 @@ export const printWith =
 export const printRedacted = printWith(() => "<redacted>")
 
 /** With the secrets themselves. */
-export const printRevealed = printWith((secret) => Base64.encode(Redacted.value(secret)))
+export const printRevealed = printWith((secret) => encodeBase64(Redacted.value(secret)))

@@ -1,11 +1,10 @@
 /** Ed25519 public keys, as bytes and as text. `Identity` exports them. */
 import * as Brand from "effect/Brand"
 import * as Effect from "effect/Effect"
-import * as Base64 from "effect/encoding/Base64"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { decodeExactly } from "./exactBase64.ts"
+import { decodeExactly, encodeBase64 } from "./exactBase64.ts"
 
 /** The bytes of a key that stands within a text, from `start` to `end`. */
 const bytesWithin = (text: string, start: number, end: number): Uint8Array | undefined =>
@@ -24,7 +23,7 @@ const fromString = SchemaTransformation.transformEffect({
       Effect.fromNullishOr(bytesWithin(text, 0, text.length)),
       () => new SchemaIssue.InvalidValue({ message: "expected base64 of a 32-byte public key" })
     ),
-  encode: (key: Uint8Array) => Effect.succeed(Base64.encode(key))
+  encode: (key: Uint8Array) => Effect.succeed(encodeBase64(key))
 })
 
 /**
@@ -50,7 +49,7 @@ export const uncheckedPublicKey = Brand.nominal<PublicKey>()
  * @category conversions
  * @since 0.1.0
  */
-export const formatPublicKey = (key: PublicKey): string => Base64.encode(key)
+export const formatPublicKey = (key: PublicKey): string => encodeBase64(key)
 
 /**
  * Reads a public key: canonical base64 of 32 bytes, padded or not, standard or URL-safe, with or without SSB's leading

@@ -51,6 +51,13 @@ const bundle = (entry: string) =>
     { encoding: "utf8" }
   )
 
+describe("docs/react-native.md", () => {
+  it("shows what the app does", () => {
+    const page = fs.readFileSync(path.join(root, "docs/react-native.md"), "utf8")
+    assert.include(page, client.slice(0, client.indexOf("\nglobalThis")))
+  })
+})
+
 describe("what the browser's door reaches", () => {
   it("has nothing that React Native's preset or Hermes refuse: no Config, no import.meta, no `export * as`", async () => {
     const { metafile } = await esbuild.build({
@@ -106,15 +113,24 @@ describe.skipIf(tools === undefined)("React Native's Metro", () => {
     "makes a bundle that dials with shs and noise, over a WebSocket without bufferedAmount",
     () =>
       Effect.gen(function* () {
-        const { AbortController, ArrayBuffer, Uint8Array, TextDecoder, TextEncoder, URL } = globalThis
-        const { clearTimeout, console, crypto, performance, queueMicrotask, setTimeout } = globalThis
+        const { ArrayBuffer, Uint8Array } = globalThis
+        const { clearTimeout, console, crypto, performance, queueMicrotask, setTimeout, TextDecoder, TextEncoder } =
+          globalThis
         // As React Native's: it has this property's type, and no value.
         class WebSocket extends globalThis.WebSocket {}
         Object.defineProperty(WebSocket.prototype, "bufferedAmount", { value: undefined })
-        const scope = vm.createContext({
-          ...{ AbortController, ArrayBuffer, Uint8Array, TextDecoder, TextEncoder, URL, WebSocket },
-          ...{ clearTimeout, console, crypto, performance, queueMicrotask, setTimeout }
-        })
+        // All that docs/react-native.md says is needed, and no more.
+        const needed = {
+          crypto,
+          performance,
+          queueMicrotask,
+          setTimeout,
+          clearTimeout,
+          TextDecoder,
+          TextEncoder,
+          WebSocket
+        }
+        const scope = vm.createContext({ ...needed, ArrayBuffer, Uint8Array, console })
         vm.runInContext(read("client.bundle.js"), scope)
         const said: unknown = Reflect.get(scope, "said")
         if (typeof said !== "function") return assert.fail("no client")
