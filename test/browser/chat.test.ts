@@ -218,14 +218,10 @@ describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
     peerAddress = (await here(peer.printed(/^net:\S+\n/m))).match(/^net:\S+$/m)?.[0] ?? ""
   }
   const reached = (...states: ReadonlyArray<string>) =>
-    page.waitForSelector(states.map((state) => `body[data-status="${state}"]`).join(), { timeout: 120_000 })
+    page.waitForSelector(states.map((state) => `body[data-status="${state}"]`).join())
   const text = (selector: string) => page.$eval(selector, (found) => found.textContent ?? "")
   const logged = (said: string) =>
-    page.waitForFunction(
-      (wanted) => document.getElementById("log")?.textContent?.includes(wanted),
-      { timeout: 120_000 },
-      said
-    )
+    page.waitForFunction((wanted) => document.getElementById("log")?.textContent?.includes(wanted), {}, said)
   const focused = () => page.evaluate(() => document.activeElement?.id ?? "")
   /** Moves on with the Tab key until this has the focus. */
   const tabTo = async (id: string) => {
@@ -247,6 +243,7 @@ describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
       args: ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
     })
     page = await browser.newPage()
+    page.setDefaultTimeout(120_000)
     page.on("pageerror", (error) => complaints.push(String(error)))
     page.on("console", (message) => {
       if (/Content Security Policy|Uncaught/.test(message.text())) complaints.push(message.text())
@@ -298,8 +295,11 @@ describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
     const file = path.join(pictures, "<b>photo.bin")
     fs.writeFileSync(file, bytes)
     await tabTo("file")
-    const [chooser] = await Promise.all([page.waitForFileChooser(), page.keyboard.press("Enter")])
-    await chooser.accept([file])
+    const choosing = page.waitForFileChooser()
+    // Only once the browser has answered does it give its dialog to the test.
+    await focused()
+    await page.keyboard.press("Enter")
+    await (await choosing).accept([file])
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
     await logged("Your file has arrived whole.")
