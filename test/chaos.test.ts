@@ -25,6 +25,7 @@ import * as Noauth from "../src/noauth/Noauth.ts"
 import * as Noise from "../src/noise/Noise.ts"
 import * as Shs from "../src/shs/Shs.ts"
 import * as Chaos from "../src/testing/Chaos.ts"
+import { ports } from "./support/ports.ts"
 import { pattern, recorder, sameBytes, served, turn } from "./support/servers.ts"
 
 const transforms = [
@@ -101,7 +102,9 @@ const talk = (connection: Connection, bytes: Uint8Array): Effect.Effect<Side> =>
 const toListener = pattern(20_000, 3)
 const toDialer = pattern(30_000, 4)
 
-const names = transforms.flatMap((transform) => [`memory${transform}` as const, `net${transform}` as const])
+const overNet = transforms.map((transform) => `net${transform}` as const)
+const overPorts = ["port", "port~noise"] as const
+const names = [...transforms.map((transform) => `memory${transform}` as const), ...overNet, ...overPorts]
 
 /** zlib works on threads, in real time: beside it the virtual one flies, and deadlines would be over at once. */
 const hour = Duration.hours(1)
@@ -116,6 +119,7 @@ const exchange = (stack: string, options: Chaos.Options) =>
       Layer.provide([
         Chaos.layer("memory", rough).pipe(Layer.provide(Memory.layer())),
         Chaos.layer("net", rough).pipe(Layer.provide(Net.layer())),
+        Chaos.layer("port", rough).pipe(Layer.provide(ports("p"))),
         Shs.layer(),
         Noise.layer(),
         Noauth.layer(),
@@ -128,7 +132,7 @@ const exchange = (stack: string, options: Chaos.Options) =>
       events.filter((event) => "role" in event && event.role === "listen" && event._tag !== "Connected")
     return yield* Effect.gen(function* () {
       let listener: Side | undefined
-      const target = stack.replace(/^net/, "net:127.0.0.1:0").replace(/^memory/, "memory:m")
+      const target = stack.replace(/^net/, "net:127.0.0.1:0").replace(/^(memory|port)/, "$1:p")
       const [address] = yield* served(target, (connection) =>
         Effect.map(talk(connection, toDialer), (side) => {
           listener = side
@@ -263,7 +267,7 @@ describe.each(transforms.map((transform) => `memory${transform}`))("%s, in virtu
   for (const what of harms) it.effect(`has a name for each ${what}`, () => harmed(what))
 })
 
-describe.each(transforms.map((transform) => `net${transform}`))("%s", (stack) => {
+describe.each([...overNet, ...overPorts])("%s", (stack) => {
   const { harmed, whole } = suite(stack, real, (effect) => effect)
   it.live("delivers all, however it is delayed and split", () => whole)
   for (const what of harms) it.live(`has a name for each ${what}`, () => harmed(what))
