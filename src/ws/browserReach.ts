@@ -4,7 +4,9 @@
  */
 import type { Reach } from "../Transport.ts"
 
-const ipv4 = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/
+const octet = "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)"
+/** No leading zeros: a platform reads them as octal, so that `012.0.0.1` leads to 10.0.0.1. */
+const ipv4 = new RegExp(`^${[octet, octet, octet, octet].join("\\.")}$`)
 
 const ofIpv4 = (first: number, second: number): Reach => {
   if (first === 127) return "device"

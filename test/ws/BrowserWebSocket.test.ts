@@ -411,4 +411,22 @@ describe.skipIf(!hasWebSocket)("its rules", () => {
       }
     }).pipe(Effect.scoped)
   )
+
+  it.live("refuse what the platform reads as another IP than it looks like", () => {
+    const dialed: Array<string> = []
+    class Seen extends globalThis.WebSocket {
+      constructor(url: string) {
+        super("ws://127.0.0.1:9")
+        dialed.push(new URL(url).hostname)
+      }
+    }
+    const rules = Layer.orDie(Policy.layer({ dial: { deny: ["10.0.0.0/8"] } }))
+    return Effect.gen(function* () {
+      // The platform would dial 10.0.0.1 for each.
+      for (const host of ["012.0.0.1", "10.0.00.1", "10.1", "0xa.0.0.1", "167772161"]) {
+        assert.strictEqual((yield* refusal(Multiserver.dial(`ws://${host}:80`)))._tag, "DeniedByPolicy")
+      }
+      assert.deepStrictEqual(dialed, [])
+    }).pipe(Effect.scoped, Effect.provide(page({ WebSocket: Seen }).pipe(Layer.provide(rules))))
+  })
 })
