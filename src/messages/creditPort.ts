@@ -14,7 +14,7 @@ import { locallyClosed, type PortFailure, ProtocolViolation, Reset } from "../Co
 import type { Chunks, Port, PortListener } from "../Port.ts"
 import type { Carrier, Hearer, Posted } from "./carrier.ts"
 import { Credit, Granted } from "./credit.ts"
-import { Outbox } from "./outbox.ts"
+import { SendQueue } from "./sendQueue.ts"
 import * as Wire from "./wire.ts"
 
 /** The port is full when this many bytes wait for credit. */
@@ -31,7 +31,7 @@ export class CreditPort implements Port, Hearer {
 
   private sending: "open" | "ending" | "said" | "ended" = "open"
   private readonly credit = new Credit()
-  private readonly outbox: Outbox
+  private readonly queue: SendQueue
   private scheduled = false
 
   private receiving: "open" | "ended" = "open"
@@ -44,7 +44,7 @@ export class CreditPort implements Port, Hearer {
   /** It hears from now on. */
   constructor(carrier: Carrier) {
     this.carrier = carrier
-    this.outbox = new Outbox(carrier.maxBytes)
+    this.queue = new SendQueue(carrier.maxBytes)
     carrier.hear(this)
   }
 
@@ -139,7 +139,7 @@ export class CreditPort implements Port, Hearer {
     if (this.isAlone) return "a second close"
     this.isAlone = true
     // What waits for credit will never be sent.
-    if (this.outbox.bytes > 0) this.fail(new Reset({ code: "EPIPE" }))
+    if (this.queue.bytes > 0) this.fail(new Reset({ code: "EPIPE" }))
     else if (this.sending !== "open") this.sending = "ended"
     this.tellDrained()
     return undefined
@@ -167,7 +167,7 @@ export class CreditPort implements Port, Hearer {
   private fail(failure: PortFailure): void {
     if (this.failure !== undefined) return
     this.failure = failure
-    this.outbox.clear()
+    this.queue.clear()
     this.carrier.close()
     this.tell()
   }
@@ -185,7 +185,7 @@ export class CreditPort implements Port, Hearer {
 
   offer(bytes: Uint8Array): boolean {
     if (this.mayWrite()) {
-      this.outbox.add(bytes)
+      this.queue.add(bytes)
       this.sendSoon()
     }
     return true
@@ -193,7 +193,7 @@ export class CreditPort implements Port, Hearer {
 
   give(bytes: Uint8Array): boolean {
     if (!this.mayWrite()) return true
-    if (!this.outbox.give(bytes)) return false
+    if (!this.queue.give(bytes)) return false
     this.sendSoon()
     return true
   }
@@ -205,7 +205,7 @@ export class CreditPort implements Port, Hearer {
   }
 
   private sendSoon(): void {
-    if (this.outbox.bytes >= eagerBytes) {
+    if (this.queue.bytes >= eagerBytes) {
       this.send()
       return
     }
@@ -222,11 +222,11 @@ export class CreditPort implements Port, Hearer {
   /** Sends what there is credit for, and then the end. */
   private send(): void {
     const allows = (bytes: number) => this.credit.allows(bytes)
-    for (let buffer = this.outbox.take(allows); buffer !== undefined; buffer = this.outbox.take(allows)) {
+    for (let buffer = this.queue.take(allows); buffer !== undefined; buffer = this.queue.take(allows)) {
       this.credit.spend(buffer.byteLength)
       this.post(buffer)
     }
-    if (this.sending === "ending" && this.outbox.bytes === 0) {
+    if (this.sending === "ending" && this.queue.bytes === 0) {
       this.sending = "said"
       this.post(Wire.end)
     }
@@ -244,11 +244,11 @@ export class CreditPort implements Port, Hearer {
   get pending(): number {
     if (this.failure !== undefined) return 0
     const isEnding = this.sending === "ending" || this.sending === "said"
-    return this.outbox.bytes + (isEnding ? 1 : 0)
+    return this.queue.bytes + (isEnding ? 1 : 0)
   }
 
   get full(): boolean {
-    return this.failure === undefined && this.outbox.bytes >= highWater
+    return this.failure === undefined && this.queue.bytes >= highWater
   }
 
   flush(): void {
@@ -276,7 +276,7 @@ export class CreditPort implements Port, Hearer {
     if (this.failure !== undefined) return
     if (!this.isAlone) this.post(word)
     this.failure ??= failure
-    this.outbox.clear()
+    this.queue.clear()
     this.carrier.close()
   }
 }

@@ -10,6 +10,8 @@
  * - After this side's own Close, the platform delivers nothing more: what is still on its way is lost.
  * - There is no way to cut a connection off. A Close with code 4000 stands for it, and is no clean end to any peer.
  */
+
+import { appended } from "../appended.ts"
 import {
   type ConnectionReason,
   locallyClosed,
@@ -92,8 +94,8 @@ export class BrowserPort implements Port {
   private readonly inbox = new Inbox()
   private inputEnded = false
 
+  /** What is written in one tick, which goes out as one message. */
   private stage: Uint8Array<ArrayBuffer> | undefined
-  private staged = 0
   private scheduled = false
   /** Whether bytes were accepted that the platform would not send any more. */
   private lost = false
@@ -194,15 +196,7 @@ export class BrowserPort implements Port {
   }
 
   private put(part: Uint8Array): void {
-    const length = this.staged + part.length
-    if (this.stage === undefined || this.stage.length < length) {
-      // Mostly a tick has one offer, so the first buffer just fits. It grows when more come.
-      const larger = new Uint8Array(this.stage === undefined ? length : Math.min(maxSent, 4 * length))
-      if (this.stage !== undefined) larger.set(this.stage.subarray(0, this.staged))
-      this.stage = larger
-    }
-    this.stage.set(part, this.staged)
-    this.staged = length
+    this.stage = this.stage === undefined ? new Uint8Array(part) : appended(this.stage, part, maxSent)
   }
 
   private readonly onTick = (): void => {
@@ -211,23 +205,26 @@ export class BrowserPort implements Port {
   }
 
   flush(): void {
-    const { stage, staged } = this
+    const { stage } = this
     if (stage === undefined) return
     this.stage = undefined
-    this.staged = 0
     if (this.ws.readyState !== open) {
       // The peer is gone: the `close` event is about to say so.
       this.lost = true
       return
     }
-    this.ws.send(stage.subarray(0, staged))
-    this.unheard += staged
+    this.ws.send(stage)
+    this.unheard += stage.length
     if (this.ws.bufferedAmount === undefined && this.unheard > this.maxUnheard) {
       this.breakOff(new Overflow({ limit: this.maxUnheard, of: "sent" }))
       return
     }
     this.look()
     if (this.pending === 0) this.listener?.drained()
+  }
+
+  private get staged(): number {
+    return this.stage?.length ?? 0
   }
 
   get pending(): number {
@@ -301,7 +298,6 @@ export class BrowserPort implements Port {
 
   private letGo(): void {
     this.stage = undefined
-    this.staged = 0
     this.stopLooking()
   }
 }

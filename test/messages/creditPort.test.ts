@@ -1,4 +1,5 @@
 /** The credit of a stream over messages: between two honest ends, and of an end whose peer says all sorts of things. */
+import { queryObjects } from "node:v8"
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import type { Carrier, Hearer, Posted } from "../../src/messages/carrier.ts"
@@ -193,6 +194,27 @@ describe(`two ends of a stream, with the seed ${seed} (FUZZ_SEED)`, () => {
     assert.strictEqual(near.port.pending, 0)
     settle(near, far)
     assert.deepStrictEqual([...takeAll(far)], [1, 2, 3, 2, 3])
+  })
+
+  it("keep short pieces that wait for credit in few buffers, each as long as its bytes in the end", () => {
+    const near = made()
+    near.listen()
+    near.hand.posted.length = 0
+    const bytes = pattern(20_000)
+    const before = queryObjects(Uint8Array, { format: "count" })
+    for (let i = 0; i < bytes.length; i++) {
+      near.port.offer(bytes.subarray(i, i + 1))
+      // Each is in a tick of its own.
+      near.port.flush()
+    }
+    assert.isBelow(queryObjects(Uint8Array, { format: "count" }) - before, 100)
+    near.hand.say(`grant ${windowCredit}`)
+    const posted = near.hand.posted.map((each) => (typeof each === "string" ? assert.fail(each) : new Uint8Array(each)))
+    assert.deepStrictEqual(
+      posted.map(({ length }) => length),
+      [16_384, 3616]
+    )
+    assert.isTrue(sameBytes(Buffer.concat(posted), bytes))
   })
 
   it("hand over a chunk that is given, if it is all of its buffer, and no other one", () => {
