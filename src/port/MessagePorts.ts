@@ -136,8 +136,10 @@ const listenOnAll = (arrivals: Arrivals, listen: (port: MessagePortLike) => () =
 // the transport
 // -----------------------------------------------------------------------------
 
-const make = ({ channel = () => new MessageChannel(), copies = false, ports, trusted = false }: Options) => {
-  const gates = new Map<MessagePortLike, Gate>()
+const make = (
+  { channel = () => new MessageChannel(), copies = false, ports, trusted = false }: Options,
+  gates: Map<MessagePortLike, Gate>
+) => {
   /** The names of one port share its gate. */
   const gateOf = (port: MessagePortLike): Gate => {
     const gate = gates.get(port) ?? new Gate(port)
@@ -165,7 +167,14 @@ const make = ({ channel = () => new MessageChannel(), copies = false, ports, tru
       const stop =
         found instanceof Place
           ? found.listen(onPort)
-          : listenOnAll(found, (port) => placeOf(name, new Gate(port)).listen(onPort))
+          : listenOnAll(found, (port) => {
+              const gate = new Gate(port)
+              const stopListening = placeOf(name, gate).listen(onPort)
+              return () => {
+                stopListening()
+                gate.release()
+              }
+            })
       return () => {
         bound.delete(name)
         stop()
@@ -222,4 +231,13 @@ const make = ({ channel = () => new MessageChannel(), copies = false, ports, tru
  * @since 0.1.0
  */
 export const layer = (options: Options): Layer.Layer<Transport.Transport<"port">> =>
-  Layer.sync(Transport.Transport("port"), () => make(options))
+  Layer.effect(
+    Transport.Transport("port"),
+    Effect.acquireRelease(
+      Effect.sync(() => new Map<MessagePortLike, Gate>()),
+      (gates) =>
+        Effect.sync(() => {
+          for (const gate of gates.values()) gate.release()
+        })
+    ).pipe(Effect.map((gates) => make(options, gates)))
+  )

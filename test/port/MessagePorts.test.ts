@@ -246,6 +246,22 @@ describe("a dial", () => {
     }).pipe(Effect.provide(speaks({ ports: { [name]: loopback() } })))
   )
 
+  it.live("to a worker that has ended fails at once, and leaves no listener on it with its layer", () =>
+    Effect.gen(function* () {
+      const worker = new nodeWorkers.Worker("setInterval(() => {}, 1000)", { eval: true })
+      const before = worker.listenerCount("exit")
+      yield* Effect.gen(function* () {
+        // Nobody dials or listens while it ends.
+        yield* Effect.promise(() => worker.terminate())
+        for (let times = 0; times < 2; times++) {
+          const { reason } = yield* Effect.flip(Multiserver.dial("port:s"))
+          assert.isTrue(reason._tag === "Unreachable" && reason.code === "PORT_CLOSED", reason.message)
+        }
+      }).pipe(Effect.provide(speaks({ ports: { [name]: worker } })))
+      assert.strictEqual(worker.listenerCount("exit"), before)
+    })
+  )
+
   it.live("to a listener that is full is refused", () =>
     Effect.gen(function* () {
       // Both ends of a connection count.
