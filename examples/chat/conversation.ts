@@ -73,6 +73,8 @@ const waiting = (error: Trouble) =>
 export const conversation = (address: string) =>
   Effect.gen(function* () {
     const view = yield* View
+    // What still waits was meant for the other side of the conversation before.
+    yield* view.forget
     const isOpen = yield* Ref.make(false)
     const dialing = Effect.andThen(view.status({ _tag: "Connecting" }), Multiserver.dial(address)).pipe(
       Effect.tapError(waiting),

@@ -35,6 +35,8 @@ export class View extends Context.Service<
     readonly addresses: Stream.Stream<string>
     readonly texts: Stream.Stream<string>
     readonly files: Stream.Stream<File>
+    /** Forgets the texts and files that wait to be sent. */
+    readonly forget: Effect.Effect<void>
     /** Succeeds when the user disconnects. */
     readonly leaving: Effect.Effect<void>
   }
@@ -218,6 +220,7 @@ const make = Effect.gen(function* () {
     addresses: Stream.fromQueue(addresses),
     texts: Stream.fromQueue(texts),
     files: Stream.fromQueue(files),
+    forget: Effect.andThen(Queue.clear(texts), Queue.clear(files)),
     leaving: Effect.callback((resume) => {
       const left = () => resume(Effect.void)
       leave.addEventListener("click", left)
