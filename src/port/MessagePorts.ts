@@ -159,7 +159,6 @@ const make = (
       const found = places.get(name)
       if (found === undefined) return yield* new NotListenable({ detail: unknown(name) })
       if (bound.has(name)) return yield* new AddressInUse()
-      bound.add(name)
       const onPort = (port: MessagePortLike) => {
         const carrier = new PortCarrier(port, copies)
         if (!onAccepted(accepted(carrier, name), undefined)) carrier.closeWith(refused)
@@ -175,6 +174,8 @@ const make = (
                 gate.release()
               }
             })
+      // Not before, because the application's function may have thrown.
+      bound.add(name)
       return () => {
         bound.delete(name)
         stop()

@@ -6,6 +6,7 @@ import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
@@ -331,6 +332,20 @@ describe("a listener", () => {
       yield* Multiserver.listen("port:s")
     }).pipe(Effect.provide(speaks({ ports: { [name]: loopback() } })))
   )
+
+  it.live("does not take its name when the function where ports arrive throws", () => {
+    let throws = true
+    const arrivals: MessagePorts.Arrivals = () => {
+      if (throws) throw new Error("not yet")
+      return () => {}
+    }
+    return Effect.gen(function* () {
+      const died = yield* Effect.exit(Multiserver.listen("port:s"))
+      assert.isTrue(Exit.isFailure(died) && Cause.hasDies(died.cause))
+      throws = false
+      yield* Multiserver.listen("port:s")
+    }).pipe(Effect.provide(speaks({ ports: { [name]: arrivals } })))
+  })
 
   it.live("serves all ports that arrive, as those of a SharedWorker's pages, until it stops", () =>
     Effect.gen(function* () {
