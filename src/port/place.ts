@@ -46,7 +46,7 @@ interface Waiter {
   readonly gone: () => void
 }
 
-const gone: TransportReason = new Unreachable({ code: "PORT_CLOSED" })
+const otherEndGone: TransportReason = new Unreachable({ code: "PORT_CLOSED" })
 const failed = (cause: unknown): TransportReason => new Unreachable({ code: "PORT_POST", cause })
 
 export class Place implements GateListener {
@@ -114,7 +114,7 @@ export class Place implements GateListener {
 
   /** Waits until somebody listens at the other end. A port that is sent before that could be lost. */
   readonly knock: Effect.Effect<void, TransportReason> = Effect.callback((resume) => {
-    if (this.gate.isGone) return resume(Effect.fail(gone))
+    if (this.gate.isGone) return resume(Effect.fail(otherEndGone))
     const leave = () => {
       this.waiters.delete(waiter)
       this.hear()
@@ -125,7 +125,7 @@ export class Place implements GateListener {
     }
     const waiter: Waiter = {
       listening: () => done(Effect.void),
-      gone: () => done(Effect.fail(gone))
+      gone: () => done(Effect.fail(otherEndGone))
     }
     this.waiters.add(waiter)
     this.hear()
