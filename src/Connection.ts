@@ -331,7 +331,8 @@ export const forward = (from: Connection, to: Connection): Effect.Effect<void, C
 
 /**
  * As `writeAll`, and gives the chunks away: don't use their memory again, even if it fails. Over the bare transport
- * `port`, a chunk of at most 66,560 bytes that is all of its `ArrayBuffer` moves to the other context without a copy.
+ * `port`, a chunk that is all of its `ArrayBuffer` moves to the other context without a copy, if it has at most 66,560
+ * bytes. Chunks of less than 16 KiB may be copied together instead.
  *
  * @category combinators
  * @since 0.1.0
