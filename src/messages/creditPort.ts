@@ -146,7 +146,11 @@ export class CreditPort implements Port, Hearer {
   }
 
   private violated(detail: string): void {
-    this.leave(Wire.breakOff, new ProtocolViolation({ detail }))
+    this.breakOff(new ProtocolViolation({ detail }))
+  }
+
+  private breakOff(failure: PortFailure): void {
+    this.leave(Wire.breakOff, failure)
     this.tell()
   }
 
@@ -237,7 +241,10 @@ export class CreditPort implements Port, Hearer {
     try {
       this.carrier.post(message)
     } catch (cause) {
-      this.fail(new Reset({ code: "PORT_POST", cause }))
+      const failure = new Reset({ code: "PORT_POST", cause })
+      // A text may pass where a buffer can't, and not every platform tells the peer that this side closes.
+      if (typeof message === "string") this.fail(failure)
+      else this.breakOff(failure)
     }
   }
 

@@ -300,6 +300,21 @@ describe(`two ends of a stream, with the seed ${seed} (FUZZ_SEED)`, () => {
     flushed(near, pattern(1))
     assert.strictEqual(why(near), "Reset PORT_POST")
   })
+
+  it("tell the peer when a buffer can't be posted, because not every platform tells of a close", () => {
+    const [near, far] = settled()
+    const { hand } = near
+    const post = hand.post.bind(hand)
+    hand.post = (message) => {
+      if (typeof message !== "string") throw new Error("it is detached")
+      post(message)
+    }
+    flushed(near, pattern(1))
+    assert.strictEqual(why(near), "Reset PORT_POST")
+    assert.isTrue(hand.isClosed)
+    settle(near, far)
+    assert.strictEqual(why(far), "Reset ECONNRESET")
+  })
 })
 
 // -----------------------------------------------------------------------------
