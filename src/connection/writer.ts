@@ -229,6 +229,8 @@ export class Writer {
       while (job.index < job.chunks.length && !port.full) {
         const chunk = job.chunks[job.index] as Uint8Array
         if (job.kind === "give" && job.offset === 0 && this.gave(job, chunk)) continue
+        // It would never be done.
+        if (job.offset > chunk.length) throw new TypeError("the memory of a chunk was moved away while it was written")
         const slice = sliceOf(chunk, job.offset)
         job.hasBegun ||= slice.length > 0
         if (slice.length > 0 && !port.offer(slice)) job.isHeld = true

@@ -571,6 +571,26 @@ describe("Connection.give", () => {
   )
 })
 
+describe("a write", () => {
+  it.live("whose memory is moved away before it is done ends with its connection, and does not hang", () =>
+    Effect.gen(function* () {
+      const [near, far] = yield* pair("port:s")
+      const memory = new Uint8Array(1_000_000)
+      const written = yield* Effect.forkChild(near.write(memory), { startImmediately: true })
+      yield* turns
+      assert.isUndefined(written.pollUnsafe())
+      // As by another connection that the same chunk was given to.
+      structuredClone(memory, { transfer: [memory.buffer] })
+      assert.lengthOf(memory, 0)
+      const reading = yield* Effect.forkChild(ending(Effect.forever(far.pull)))
+      const exit = yield* Fiber.await(written)
+      assert.match(String(Exit.isFailure(exit) && Cause.squash(exit.cause)), /memory of a chunk/)
+      assert.strictEqual((yield* near.closed).tag, "Defect")
+      assert.strictEqual(yield* Fiber.join(reading), "Reset ECONNRESET")
+    }).pipe(Effect.provide(speaks({ ports: { [name]: loopback() } })))
+  )
+})
+
 describe("a port", () => {
   it.live("of the shape of Electron's MessagePortMain carries connections", () =>
     Effect.gen(function* () {
