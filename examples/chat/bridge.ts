@@ -18,7 +18,7 @@ export interface Options {
 }
 
 const headers = {
-  "content-security-policy": "default-src 'self'; connect-src ws:",
+  "content-security-policy": "default-src 'self'; connect-src ws:; frame-ancestors 'none'",
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer"
 }

@@ -1,5 +1,6 @@
 /** What the page shows, and what its user wants. All text from outside goes through `textContent`. */
-import { Context, Effect, Layer, Queue, Stream } from "effect"
+import { Context, Effect, Layer, Queue, Result, Stream } from "effect"
+import { Address } from "effect-multiserver/browser"
 import type { Words } from "./words.ts"
 
 /** Where a conversation is. */
@@ -70,6 +71,17 @@ const element = <E extends HTMLElement>(id: string, kind: new () => E): E => {
   return found
 }
 
+/** Whether the address leads to the server of this page, and nowhere else. */
+const leadsHere = (text: string): boolean =>
+  Result.match(Address.parse(text), {
+    onFailure: () => false,
+    onSuccess: (all) =>
+      all.every(({ transport }) => {
+        const url = String(new Address.Address({ transport, transforms: [] }))
+        return URL.canParse(url) && new URL(url).host === location.host
+      })
+  })
+
 const make = Effect.gen(function* () {
   const own = element("own-key", HTMLElement)
   const copy = element("copy-key", HTMLButtonElement)
@@ -120,12 +132,15 @@ const make = Effect.gen(function* () {
     )
   })
 
-  /** The address of the link: what stands behind its #. */
+  /**
+   * The address of the link: what stands behind its #. Any web page can open such a link, and who is dialed learns the
+   * key of this page. So only this page's own server is dialed at once, and for another one the user has to connect.
+   */
   const followLink = (): void => {
     const linked = location.hash.slice(1)
     if (linked === "") return
     address.value = linked
-    Queue.offerUnsafe(addresses, linked)
+    if (leadsHere(linked)) Queue.offerUnsafe(addresses, linked)
   }
   addEventListener("hashchange", followLink)
   followLink()

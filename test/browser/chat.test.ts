@@ -172,7 +172,10 @@ describe("npm run example:chat", () => {
       const chat = yield* start("main", "--port", "0", "--peer-port", "0")
       const link = new URL(yield* linkOf(chat))
       const response = yield* Effect.promise(() => fetch(link))
-      assert.strictEqual(response.headers.get("content-security-policy"), "default-src 'self'; connect-src ws:")
+      assert.strictEqual(
+        response.headers.get("content-security-policy"),
+        "default-src 'self'; connect-src ws:; frame-ancestors 'none'"
+      )
       assert.include(yield* Effect.promise(() => response.text()), "<title>Bridge chat</title>")
       const other = { path: "/peer", headers: { Origin: "http://other.example" } }
       assert.strictEqual(yield* status(Number(link.port), other), 403)
@@ -268,6 +271,15 @@ describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
     // Where the focus is, the address can be mended.
     assert.strictEqual(await focused(), "address")
     await page.screenshot({ path: path.join(pictures, "bad-address.png") })
+  })
+
+  it("doesn't dial another server because of a link, before its user wants that", async () => {
+    const before = await page.$eval("body", (body) => body.dataset.status)
+    const other = `ws://127.0.0.1:1/peer~shs:${key}`
+    await page.evaluate((to) => location.assign(`#${to}`), other)
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 200)))
+    assert.strictEqual(await page.$eval("#address", (input) => (input as HTMLInputElement).value), other)
+    assert.strictEqual(await page.$eval("body", (body) => body.dataset.status), before)
   })
 
   it("connects by the link, step by step, and talks", async () => {
