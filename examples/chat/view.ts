@@ -71,6 +71,10 @@ const element = <E extends HTMLElement>(id: string, kind: new () => E): E => {
   return found
 }
 
+/** How many lines and files are kept. The other side decides how many come. */
+const maxLines = 1000
+const maxKept = 8
+
 /** Whether the address leads to the server of this page, and nowhere else. */
 const leadsHere = (text: string): boolean =>
   Result.match(Address.parse(text), {
@@ -100,6 +104,7 @@ const make = Effect.gen(function* () {
   const file = element("file", HTMLInputElement)
 
   const addresses = yield* Queue.unbounded<string>()
+  const kept: Array<HTMLAnchorElement> = []
   const texts = yield* Queue.unbounded<string>()
   const files = yield* Queue.unbounded<File>()
 
@@ -183,6 +188,7 @@ const make = Effect.gen(function* () {
 
   const add = (item: HTMLElement): void => {
     log.append(item)
+    if (log.childElementCount > maxLines) log.firstElementChild?.remove()
     log.scrollTop = log.scrollHeight
   }
   const names: Readonly<Record<Who, string>> = { you: "You", peer: "Other side", page: "" }
@@ -231,6 +237,11 @@ const make = Effect.gen(function* () {
         link.textContent = `Save ${name}`
         item.append(link)
         add(item)
+        kept.push(link)
+        const oldest = kept.length > maxKept ? kept.shift() : undefined
+        if (oldest === undefined) return
+        URL.revokeObjectURL(oldest.href)
+        oldest.replaceWith(`${oldest.download} is not kept any more.`)
       }),
     addresses: Stream.fromQueue(addresses),
     texts: Stream.fromQueue(texts),

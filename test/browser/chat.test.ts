@@ -401,6 +401,26 @@ describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
     await logged("You said: again")
   })
 
+  it("keeps the last files only", async () => {
+    await page.evaluate(() => {
+      const [input, form] = [document.getElementById("file"), document.getElementById("send-file")]
+      if (!(input instanceof HTMLInputElement && form instanceof HTMLFormElement)) return
+      for (let i = 0; i < 10; i++) {
+        const chosen = new DataTransfer()
+        chosen.items.add(new File([String(i)], `file ${i}`))
+        input.files = chosen.files
+        form.requestSubmit()
+      }
+    })
+    await logged("Save file 9")
+    assert.include(await text("#log"), "file 1 is not kept any more.")
+    const offered = await page.$$eval("#log a", (links) => links.map((link) => link.textContent))
+    assert.deepStrictEqual(
+      offered,
+      Array.from({ length: 8 }, (_, i) => `Save file ${i + 2}`)
+    )
+  })
+
   it("says goodbye when its user disconnects", async () => {
     await tabTo("leave")
     await page.keyboard.press("Enter")
