@@ -19,7 +19,8 @@ const shout = (peer: Connection.Connection) =>
   )
 
 const ask = Effect.gen(function* () {
-  const connection = yield* Multiserver.dial("port:shout")
+  // The worker may need a while to start.
+  const connection = yield* Multiserver.dial("port:shout", { timeouts: { connect: "1 minute" } })
   yield* connection.write(new TextEncoder().encode("hello"))
   yield* connection.end
   const answer = yield* Connection.stream(connection).pipe(Stream.decodeText, Stream.mkString)
