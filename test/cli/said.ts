@@ -90,37 +90,43 @@ export class Said {
     return eventsOf(this.err.slice(0, this.err.lastIndexOf("\n") + 1))
   }
 
-  /** The first event of this kind; dies when the process ends without. */
-  event(name: string): Effect.Effect<Event> {
+  /** The same; dies when the process ends without. */
+  private untilEnded<A>(wanted: string, what: () => A | undefined): Effect.Effect<A> {
     return Effect.flatMap(
-      this.until(() => this.events().find((each) => each.event === name) ?? this.ended),
-      (got) =>
-        "event" in got ? Effect.succeed(got) : Effect.die(new Error(`no ${name}, but ${got.code}\n${got.stderr}`))
+      this.until((): Result.Result<A, Ended> | undefined => {
+        const got = what()
+        if (got !== undefined) return Result.succeed(got)
+        return this.ended && Result.fail(this.ended)
+      }),
+      Result.match({
+        onSuccess: Effect.succeed,
+        onFailure: ({ code, stderr, stdout }) =>
+          Effect.die(new Error(`no ${wanted}, but ${code}\n${stdout}\n${stderr}`))
+      })
     )
+  }
+
+  /** The first event of this kind. */
+  event(name: string): Effect.Effect<Event> {
+    return this.untilEnded(name, () => this.events().find(({ event }) => event === name))
   }
 
   /** The first lines of stderr, for a process that runs without `--json`. */
   lines(count: number): Effect.Effect<ReadonlyArray<string>> {
-    return this.until(() => {
+    return this.untilEnded(`${count} lines`, () => {
       const whole = this.err.split("\n").slice(0, -1)
       return whole.length >= count ? whole : undefined
     })
   }
 
-  /** Everything on stderr, when this is in it; dies when the process ends without. */
+  /** Everything on stderr, when this is in it. */
   saying(what: RegExp): Effect.Effect<string> {
-    return Effect.flatMap(
-      this.until(() => (what.test(this.err) ? this.err : this.ended)),
-      (got) =>
-        typeof got === "string"
-          ? Effect.succeed(got)
-          : Effect.die(new Error(`no ${what}, but ${got.code}\n${got.stderr}`))
-    )
+    return this.untilEnded(String(what), () => (what.test(this.err) ? this.err : undefined))
   }
 
   /** The first so many events of this kind; waits for them. */
   all(name: string, count: number): Effect.Effect<ReadonlyArray<Event>> {
-    return this.until(() => {
+    return this.untilEnded(`${count} ${name}`, () => {
       const found = this.events().filter(({ event }) => event === name)
       return found.length >= count ? found : undefined
     })
@@ -133,24 +139,18 @@ export class Said {
 
   /** Waits until stdout has at least so many bytes. */
   received(bytes: number): Effect.Effect<Buffer> {
-    return this.until(() => {
+    return this.untilEnded(`${bytes} bytes`, () => {
       const all = Buffer.concat(this.out)
       return all.length >= bytes ? all : undefined
     })
   }
 
-  /** Everything on stdout, when this is in it; dies when the process ends without. */
+  /** Everything on stdout, when this is in it. */
   printed(what: RegExp): Effect.Effect<string> {
-    return Effect.flatMap(
-      this.until(() => {
-        const all = String(Buffer.concat(this.out))
-        return what.test(all) ? all : this.ended
-      }),
-      (got) =>
-        typeof got === "string"
-          ? Effect.succeed(got)
-          : Effect.die(new Error(`no ${what}, but ${got.code}\n${got.stdout}\n${got.stderr}`))
-    )
+    return this.untilEnded(String(what), () => {
+      const all = String(Buffer.concat(this.out))
+      return what.test(all) ? all : undefined
+    })
   }
 
   get exit(): Effect.Effect<Ended> {
