@@ -25,7 +25,11 @@ export const tests = {
   bound: { alone: true, run: bound, peers: ["libsodium", "libsodium-noise"] },
   bulk4k: { run: bulk(2 ** 12), peers: ["net", "tls-aes128", "ms-nodelay", "hyperswarm", ...own] },
   bulk100: { run: bulk(100), peers: ["net", ...others, ...own, "ms-ws", "ours-ws"] },
-  echo: { run: echo(2 ** 16), peers: ["net", ...others, ...own, "ms-ws", "ours-ws"] },
+  // libp2p hangs in it at times.
+  echo: {
+    run: echo(2 ** 16),
+    peers: ["net", ...others.filter((peer) => peer !== "libp2p"), ...own, "ms-ws", "ours-ws"]
+  },
   ping: { run: ping, peers: [...plain, ...others, ...own, ...overWs] },
   dials: { run: dials(1), peers: [...dialing, "libp2p"] },
   dials64: { run: dials(64), peers: dialing },
