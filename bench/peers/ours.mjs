@@ -1,5 +1,6 @@
 /** effect-multiserver, as an Effect program uses it. */
 import { effect, has, own } from "../ours.mjs"
+import { exchange, repeat } from "../program.mjs"
 
 const [Cause, Effect, Layer, ManagedRuntime, Scope] = await Promise.all(
   ["Cause", "Effect", "Layer", "ManagedRuntime", "Scope"].map(effect)
@@ -49,33 +50,6 @@ const echo = (connection) =>
     Effect.forever({ disableYield: true }),
     Effect.catchIf(Cause.isDone, () => connection.end)
   )
-
-const repeat = (count, body, step = () => {}) => {
-  let i = 0
-  return Effect.whileLoop({
-    while: () => i < count,
-    body,
-    step: (a) => {
-      i++
-      step(a)
-    }
-  })
-}
-
-/** Writes a message and waits for as many bytes. */
-const exchange = (connection, chunk) => {
-  let missing = chunk.length
-  return Effect.andThen(
-    connection.write(chunk),
-    Effect.whileLoop({
-      while: () => missing > 0,
-      body: () => connection.pull,
-      step: (batch) => {
-        for (const { length } of batch) missing -= length
-      }
-    })
-  )
-}
 
 export const make = async ({ borrowed: borrows = false, stack = "net~shs" }) => {
   const runtime = ManagedRuntime.make(await multiserver(stack))

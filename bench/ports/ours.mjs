@@ -1,6 +1,7 @@
 /** effect-multiserver over message ports, bare or with noise. */
 import { isMainThread, parentPort, workerData } from "node:worker_threads"
 import { effect, own } from "../ours.mjs"
+import { exchange, repeat } from "../program.mjs"
 
 const [Cause, Effect, Layer, ManagedRuntime, Scope] = await Promise.all(
   ["Cause", "Effect", "Layer", "ManagedRuntime", "Scope"].map(effect)
@@ -30,11 +31,6 @@ const handlers = {
   echo: (connection) => untilEnd(connection, connection.writeAll)
 }
 
-const repeat = (count, body) => {
-  let i = 0
-  return Effect.whileLoop({ while: () => i < count, body, step: () => i++ })
-}
-
 /** Until the peer has all: who has read to the end says its own. */
 const sendAll = (address, chunk, count) =>
   Effect.gen(function* () {
@@ -43,21 +39,6 @@ const sendAll = (address, chunk, count) =>
     yield* connection.end
     yield* untilEnd(connection, () => Effect.void)
   }).pipe(Effect.scoped)
-
-/** Writes a chunk and waits for as many bytes. */
-const exchange = (connection, chunk) => {
-  let missing = chunk.length
-  return Effect.andThen(
-    connection.write(chunk),
-    Effect.whileLoop({
-      while: () => missing > 0,
-      body: () => connection.pull,
-      step: (batch) => {
-        for (const { length } of batch) missing -= length
-      }
-    })
-  )
-}
 
 export const dial = async (worker, { stack }) => {
   const { runPromise } = multiserver(worker, stack)
