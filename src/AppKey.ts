@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { decodeExactly } from "./crypto/exactBase64.ts"
+import { decodeExactly } from "./crypto/base64.ts"
 
 /**
  * 32 bytes that name a network.

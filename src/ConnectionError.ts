@@ -66,9 +66,9 @@ export class ProtocolViolation extends Schema.TaggedError<ProtocolViolation>()("
   }
 }
 /**
- * More has arrived than this side keeps unread, and its transport can't make the peer wait. A WebSocket of a browser
- * can't. What had arrived can still be read. Or more was sent without a word of the peer than may be, on a platform
- * that does not say whether it has left, as React Native.
+ * Either more has arrived than this side keeps unread, and its transport can't make the peer wait, as a browser's
+ * WebSocket can't. What had arrived can still be read. Or too much was sent since the peer was last heard, on a
+ * platform that does not say what has left, as React Native does not.
  *
  * @category errors
  * @since 0.1.0

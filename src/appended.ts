@@ -1,7 +1,7 @@
 /**
- * The bytes of `piece` behind those of `last`, which begins where its memory begins. They lie in that memory, where it
- * is long enough, and otherwise in longer memory of at most `most` bytes. Mostly nothing follows a piece, so its first
- * memory is just as long as it is: only here does it grow, to four times of what is needed.
+ * Appends `piece` to `last`, which has to begin where its memory begins. The result lies in that memory if it is long
+ * enough. Otherwise both are copied into new memory, four times as long as they are, but at most `most` bytes, so that
+ * the next pieces fit too.
  */
 export const appended = (last: Uint8Array<ArrayBuffer>, piece: Uint8Array, most: number): Uint8Array<ArrayBuffer> => {
   const length = last.length + piece.length

@@ -1,6 +1,6 @@
 /** Prints addresses. */
 import * as Redacted from "effect/Redacted"
-import { encodeBase64 } from "../crypto/exactBase64.ts"
+import { encodeBase64 } from "../crypto/base64.ts"
 import type { SecretText } from "./secret.ts"
 import { definitionOf, type Section } from "./section.ts"
 

@@ -4,7 +4,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { decodeExactly } from "../crypto/exactBase64.ts"
+import { decodeExactly } from "../crypto/base64.ts"
 
 export type Secret = Redacted.Redacted<Uint8Array>
 

@@ -1,6 +1,6 @@
 /**
- * Base64 of a fixed number of bytes, as peers write it: strict about what is encoded, lenient about the alphabet. And
- * the way back, because Effect's module of Base64 would be 0.2 kB more of a web page.
+ * Base64 of keys. Peers write it in either alphabet, so decoding takes both, but only a fixed number of bytes. Effect's
+ * own module would make a web page 0.2 kB larger.
  */
 
 const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

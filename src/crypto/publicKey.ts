@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { decodeExactly, encodeBase64 } from "./exactBase64.ts"
+import { decodeExactly, encodeBase64 } from "./base64.ts"
 
 /** The bytes of a key that stands within a text, from `start` to `end`. */
 const bytesWithin = (text: string, start: number, end: number): Uint8Array | undefined =>

@@ -1,5 +1,7 @@
-/** A port over which streams are dialed, which several names share. Its messages are heard only while one of
- * them is used. */
+/**
+ * A port over which streams are dialed, which several names share. Its messages are heard only while one of them is
+ * used.
+ */
 import { type MessagePortLike, onGone, onMessage } from "./portLike.ts"
 
 /** Who hears what is posted over the gate. */

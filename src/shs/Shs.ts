@@ -214,7 +214,7 @@ export const layer = <E = never, R = never>(
   Layer.effect(Transform.Transform("shs"), make(options))
 
 /**
- * `layer` for programs that only dial, such as web pages: a bundle of it has no listener's side.
+ * `layer` for programs that only dial, such as web pages. A bundle that uses it has no code of a listener.
  *
  * @category layers
  * @since 0.1.0

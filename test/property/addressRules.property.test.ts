@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import * as Address from "../../src/Address.ts"
 import { kindOfHost } from "../../src/address/host.ts"
 import { isIpv6 } from "../../src/address/ipv6.ts"
-import { decodeExactly } from "../../src/crypto/exactBase64.ts"
+import { decodeExactly } from "../../src/crypto/base64.ts"
 import { parsePublicKey } from "../../src/Identity.ts"
 
 const oneOf = <const A extends string | number>(values: ReadonlyArray<A>): Arbitrary.Arbitrary<A> =>
