@@ -3,7 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Address from "../Address.ts"
 import type { Connection } from "../Connection.ts"
 import type { DialError } from "../DialError.ts"
-import type * as Events from "../Events.ts"
+import * as Events from "../Events.ts"
 import { attemptsOf, type CommandError, messageOf, reasonOf } from "./exit.ts"
 
 /** The number of a connection of this command: `connected`, `closed` and `bridged` name it. */
@@ -90,6 +90,7 @@ export type Event =
       readonly reason: string
       readonly message: string
     }
+  | { readonly event: "lookup"; readonly source: string; readonly reason: string; readonly message: string }
   | ({ readonly event: "dial-failed"; readonly id: number; readonly from: string } & Failed)
   | { readonly event: "created"; readonly file: string; readonly key: string }
   | { readonly event: "reloaded"; readonly file: string }
@@ -135,6 +136,15 @@ export const fromLibrary = (event: Events.Event): Event | undefined => {
       const { _tag: reason, message } = failed.reason
       return { event: "fallback", address: failed.address, from, next, to, reason, message }
     }
+    case "SourceFailed":
+    case "RecordRefused":
+    case "RecordConflict":
+      return {
+        event: "lookup",
+        source: event.source,
+        reason: event._tag === "RecordRefused" ? event.tag : event._tag,
+        message: Events.line(event)
+      }
     case "DialFailed":
       return undefined
   }

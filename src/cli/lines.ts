@@ -59,6 +59,8 @@ export const formatLine = (raw: Event): string => {
       return `refused ${event.source ?? event.stack}: ${event.reason}${timesOf(event)}`
     case "fallback":
       return `${event.address} failed: ${event.message}; trying ${event.next}`
+    case "lookup":
+      return event.message
     case "dial-failed":
       return `refused ${event.from}: ${event.message}`
     case "bridged":

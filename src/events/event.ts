@@ -1,4 +1,4 @@
-/** The events as schemas: a record of each thing that happens to a connection. */
+/** The events as schemas: a record of each thing that happens to a connection, or in a look-up. */
 import * as Schema from "effect/Schema"
 import { ConnectionReason, Defect } from "../ConnectionError.ts"
 import { Attempt, DialError } from "../DialError.ts"
@@ -174,10 +174,75 @@ export const Fallback = Schema.TaggedStruct("Fallback", {
 export interface Fallback extends Schema.Schema.Type<typeof Fallback> {}
 
 /**
+ * A source of a `Lookup` could not be asked, or did not take a record.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const SourceFailed = Schema.TaggedStruct("SourceFailed", {
+  /** The source's name. */
+  source: Schema.String,
+  message: Schema.String,
+  isRetryable: Schema.Boolean
+})
+export interface SourceFailed extends Schema.Schema.Type<typeof SourceFailed> {}
+
+/**
+ * A source of a `Lookup` gave a record that is not to be believed.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const RecordRefused = Schema.TaggedStruct("RecordRefused", {
+  /** The source's name. */
+  source: Schema.String,
+  /** The key that was looked for, base64. */
+  peer: Schema.String,
+  /** `OtherPeer`: it is the record of another key. The others are reasons of `RecordError`. */
+  tag: Schema.Literals(["TooLarge", "Malformed", "OtherNetwork", "Forged", "NotPublishable", "OtherPeer"])
+})
+export interface RecordRefused extends Schema.Schema.Type<typeof RecordRefused> {}
+
+/**
+ * A peer has signed two records of the same sequence. The one that came first counts. Either its key is used by two
+ * programs, or the peer tells some that it is elsewhere.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const RecordConflict = Schema.TaggedStruct("RecordConflict", {
+  /** The source that gave the second one. */
+  source: Schema.String,
+  /** The key of the peer, base64. */
+  peer: Schema.String,
+  sequence: Schema.Number
+})
+export interface RecordConflict extends Schema.Schema.Type<typeof RecordConflict> {}
+
+/**
  * Any event. Encodes as JSON with `Schema.toCodecJson(Events.Event)`.
  *
  * @category events
  * @since 0.1.0
  */
-export const Event = Schema.Union([Connected, Closed, HandshakeFailed, Refused, DialFailed, Fallback])
-export type Event = Connected | Closed | HandshakeFailed | Refused | DialFailed | Fallback
+export const Event = Schema.Union([
+  Connected,
+  Closed,
+  HandshakeFailed,
+  Refused,
+  DialFailed,
+  Fallback,
+  SourceFailed,
+  RecordRefused,
+  RecordConflict
+])
+export type Event =
+  | Connected
+  | Closed
+  | HandshakeFailed
+  | Refused
+  | DialFailed
+  | Fallback
+  | SourceFailed
+  | RecordRefused
+  | RecordConflict

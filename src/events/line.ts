@@ -29,6 +29,14 @@ export const line = (event: Event): string => {
       return oneLine(event.error.message)
     case "Fallback":
       return oneLine(`${event.failed.address} failed (${event.failed.reason.message}): trying ${event.next}`)
+    case "SourceFailed":
+      return oneLine(event.message)
+    case "RecordRefused":
+      return oneLine(`${event.source} gave a record of ${event.peer} that is not believed: ${event.tag}`)
+    case "RecordConflict":
+      return oneLine(
+        `${event.peer} has signed two records of sequence ${event.sequence}; ${event.source} has another one`
+      )
   }
 }
 
@@ -52,6 +60,9 @@ export const levelOf = (event: Event): LogLevel.Severity => {
     case "Refused":
     case "DialFailed":
     case "Fallback":
+    case "SourceFailed":
+    case "RecordRefused":
+    case "RecordConflict":
       return "Warn"
   }
 }

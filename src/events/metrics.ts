@@ -36,6 +36,11 @@ export const metrics = (event: Event): Effect.Effect<void> => {
       return tagged({ role: "dial", stack: event.to, from: event.from, tag: event.failed.reason._tag })
     case "DialFailed":
       return tagged({ role: "dial", tag: event.error.reason._tag })
+    case "SourceFailed":
+    case "RecordConflict":
+      return tagged({ role: "lookup" })
+    case "RecordRefused":
+      return tagged({ role: "lookup", tag: event.tag })
     case "Closed": {
       const labels = { role: event.role, stack: event.stack }
       return Effect.all(

@@ -141,6 +141,10 @@ const line = (event: Events.Event): string => {
       return `dial-failed ${event.error.reason._tag}`
     case "Fallback":
       return "fallback"
+    case "SourceFailed":
+    case "RecordRefused":
+    case "RecordConflict":
+      return event._tag
   }
 }
 

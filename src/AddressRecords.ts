@@ -1,0 +1,105 @@
+/**
+ * The newest record of each key, in bounded memory: what readers of records keep. Whatever comes later, the highest
+ * sequence of a key stays.
+ */
+import type { AddressRecord } from "./AddressRecord.ts"
+import { formatPublicKey, type PublicKey } from "./Identity.ts"
+
+/**
+ * What became of a record.
+ *
+ * - `newest`: it is kept now.
+ * - `known`: it is the one that is kept.
+ * - `older`: a newer one is kept.
+ * - `conflict`: its peer has signed another record of the same sequence. The first one stays.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Verdict = "newest" | "known" | "older" | "conflict"
+
+/**
+ * How much is kept.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The most keys. By default 1,000. When there are more, the record that expires first goes. */
+  readonly keys?: number
+  /**
+   * No record is kept as if it expired later than this, in seconds from when it came: a far time gives no key a longer
+   * stay than others have. By default one week.
+   */
+  readonly longest?: number
+}
+
+interface Kept {
+  readonly record: AddressRecord
+  /** When it expires for this memory, in seconds since 1970. */
+  readonly until: number
+}
+
+const isSame = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
+
+/**
+ * The newest record of each key.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class AddressRecords {
+  private readonly kept = new Map<string, Kept>()
+  private readonly keys: number
+  private readonly longest: number
+
+  constructor({ keys = 1000, longest = 7 * 24 * 3600 }: Options = {}) {
+    if (!Number.isSafeInteger(keys) || keys < 1) throw new RangeError(`keys: expected 1 or more, not ${keys}`)
+    if (!(longest >= 0)) throw new RangeError(`longest: expected 0 seconds or more, not ${longest}`)
+    this.keys = keys
+    this.longest = longest
+  }
+
+  get size(): number {
+    return this.kept.size
+  }
+
+  get(key: PublicKey): AddressRecord | undefined {
+    return this.kept.get(formatPublicKey(key))?.record
+  }
+
+  /** All records, the first to expire first. */
+  all(): ReadonlyArray<AddressRecord> {
+    return [...this.kept.values()].toSorted((a, b) => a.until - b.until).map(({ record }) => record)
+  }
+
+  /** Keeps the record if it is the newest of its key. `now` is in seconds since 1970. */
+  add(record: AddressRecord, now: number): Verdict {
+    const name = formatPublicKey(record.publicKey)
+    const before = this.kept.get(name)?.record
+    if (before !== undefined && record.sequence <= before.sequence) {
+      if (record.sequence < before.sequence) return "older"
+      return isSame(record.bytes, before.bytes) ? "known" : "conflict"
+    }
+    this.kept.set(name, { record, until: Math.min(record.expires, now + this.longest) })
+    if (this.kept.size > this.keys) this.evict()
+    return "newest"
+  }
+
+  /** Drops the records that have expired. An expired record that is the only one of its key can still lead there. */
+  dropExpired(now: number): void {
+    for (const [name, { until }] of this.kept) if (until <= now) this.kept.delete(name)
+  }
+
+  private evict(): void {
+    let first: string | undefined
+    let soonest = Number.POSITIVE_INFINITY
+    for (const [name, { until }] of this.kept) {
+      if (until < soonest) {
+        first = name
+        soonest = until
+      }
+    }
+    if (first !== undefined) this.kept.delete(first)
+  }
+}
