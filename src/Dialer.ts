@@ -16,8 +16,11 @@ import { attempt, fallback } from "./dial/attempt.ts"
 import { type Candidate, type DialPlan, planDial, type Timeouts } from "./dial/plan.ts"
 import { race } from "./dial/race.ts"
 import type { Environment } from "./Environment.ts"
+import { guardedPolicy } from "./guarded.ts"
+import type { PublicKey } from "./Identity.ts"
 import { inOwnScope } from "./inOwnScope.ts"
 import { monotonicNow } from "./monotonic.ts"
+import { allowAll, type DialRules } from "./Policy.ts"
 
 export type { DialPlan, Timeouts } from "./dial/plan.ts"
 
@@ -34,6 +37,24 @@ export interface DialOptions {
   readonly timeouts?: Timeouts
   /** How long all attempts together may take. Then it fails with `TimedOut`, phase `dial`. By default unlimited. */
   readonly timeout?: Duration.Input
+  /** The key of the peer. Addresses whose stack does not have the peer prove this key are not tried. */
+  readonly peer?: PublicKey
+  /** Rules for this dial, beside those of `Policy`: an address or IP is dialed when both allow it. */
+  readonly policy?: DialRules
+}
+
+/** The environment with further rules for one dial. */
+const withRules = (environment: Environment, rules: DialRules): Environment => {
+  const { policy, report } = environment
+  const more = guardedPolicy({ ...allowAll, ...rules }, report)
+  return {
+    ...environment,
+    policy: {
+      ...policy,
+      mayDial: (address, to) => policy.mayDial(address, to) && more.mayDial(address, to),
+      mayDialIp: (ip, address) => policy.mayDialIp(ip, address) && more.mayDialIp(ip, address)
+    }
+  }
 }
 
 /** Tries one candidate after another until one succeeds. Adds the reason of each that fails to `failed`. */
@@ -100,10 +121,11 @@ const timedOut = ({ millis }: TimeIsUp, failed: ReadonlyArray<Attempt>): DialTim
 export const dial = (
   environment: Environment,
   addresses: MultiAddress,
-  { plan: dialPlan = "inOrder", timeout, timeouts = {} }: DialOptions = {}
+  { peer, plan: dialPlan = "inOrder", policy, timeout, timeouts = {} }: DialOptions = {}
 ): Effect.Effect<Connection.Connection, DialError, Scope.Scope> =>
   Effect.flatMap(monotonicNow, (started) => {
-    const { candidates, notTried } = planDial(environment, addresses, { plan: dialPlan, timeouts })
+    const ruled = policy === undefined ? environment : withRules(environment, policy)
+    const { candidates, notTried } = planDial(ruled, addresses, { plan: dialPlan, timeouts, peer })
     const failed = [...notTried]
     const errorOf = (reason?: AttemptReason | TimeIsUp): DialError =>
       reason instanceof TimeIsUp

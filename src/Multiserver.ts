@@ -67,7 +67,14 @@ const parseOne = (part: string | Address.Address) =>
 const addressError = (Reason: typeof Address.Syntax | typeof Address.TooLong, expected: string): Address.AddressError =>
   new Address.AddressError({ reason: new Reason({ offset: 0, expected }) })
 
-const parse = (target: Target): Result.Result<Address.MultiAddress, Address.AddressError> => {
+/**
+ * The addresses of a target.
+ *
+ * @internal
+ * @category accessors
+ * @since 0.1.0
+ */
+export const addressesOf = (target: Target): Result.Result<Address.MultiAddress, Address.AddressError> => {
   if (typeof target === "string") return Address.parse(target)
   if (target instanceof Address.Address) return Result.succeed([target])
   return Result.flatMap(Result.all(target.map(parseOne)), (parts) => {
@@ -86,7 +93,7 @@ const withAddresses = <A, E, R>(
   use: (addresses: Address.MultiAddress) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | Address.AddressError, R> =>
   Effect.suspend((): Effect.Effect<A, E | Address.AddressError, R> => {
-    const addresses = parse(target)
+    const addresses = addressesOf(target)
     return Result.isFailure(addresses) ? Effect.fail(addresses.failure) : use(addresses.success)
   })
 

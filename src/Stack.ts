@@ -96,6 +96,28 @@ export type Upgrade = (link: Link.Link) => Effect.Effect<Link.Link, HandshakeErr
 export const authenticates = (stack: Stack): boolean => stack.transforms.some((shape) => shape.authenticates)
 
 /**
+ * How well the stack protects: as well as its strongest transform.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const strength = (stack: Stack): number => Math.max(0, ...stack.transforms.map((shape) => shape.strength))
+
+/**
+ * Whether the peer at these transform sections has to prove this key, and no other.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const proves = (stack: Stack, transforms: ReadonlyArray<Section>, key: PublicKey): boolean =>
+  authenticates(stack) &&
+  stack.transforms.every((shape, i) => {
+    const section = transforms[i]
+    const own = section && shape.key(section)
+    return shape.authenticates ? own?.every((byte, j) => byte === key[j]) === true : own === undefined
+  })
+
+/**
  * The key that these transform sections ask for: the first one that a section names.
  *
  * @category accessors

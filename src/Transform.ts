@@ -62,6 +62,8 @@ export interface Refusal {
 export interface Shape {
   /** Whether it authenticates the peer, and keeps the stream secret and whole. */
   readonly authenticates: boolean
+  /** See `Definition`. */
+  readonly strength: number
   /**
    * One side of the transform, for a section. `below` is the transport. `above` has the names of the transforms on top
    * of this one, the next one first. A failure says why the section can't be used. No I/O.
@@ -92,6 +94,11 @@ export interface Definition<A> {
    */
   readonly section: Schema.Codec<A, Section>
   readonly authenticates: boolean
+  /**
+   * How well it protects, compared with other transforms: of the addresses of a peer, the plan `strongest` tries the
+   * strongest first. `shs` has 1, `noise` 2. By default 1 for a transform that authenticates, and otherwise 0.
+   */
+  readonly strength?: number
   /**
    * One side of the transform. `below` is the transport. `above` has the names of the transforms on top of this one,
    * the next one first. A handshake can bind them, so that both sides are sure to mean the same stack.
@@ -150,6 +157,7 @@ export const make = <A>(definition: Definition<A>): Shape => {
     })
   return {
     authenticates: definition.authenticates,
+    strength: definition.strength ?? (definition.authenticates ? 1 : 0),
     outbound: (section, below, above) =>
       Result.map(
         checked(section, below, definition.notDialable),

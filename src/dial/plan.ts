@@ -15,6 +15,7 @@ import {
   Unsupported
 } from "../DialError.ts"
 import type { Environment } from "../Environment.ts"
+import { formatPublicKey, type PublicKey } from "../Identity.ts"
 import type { Link } from "../Link.ts"
 import { allowAll } from "../Policy.ts"
 import * as Stack from "../Stack.ts"
@@ -27,6 +28,8 @@ import type { DialOptions } from "../Transport.ts"
  * - `race`: several connect at once, cheaper transports first. Each attempt begins 250 ms after the one before it, or
  *   as soon as that one fails. Handshakes take turns: the next begins when the current one fails or has had one second.
  *   The handshake of an address with a seed runs alone.
+ * - `strongest`: as `inOrder`, but what protects best first, and of equals the cheapest transport: `net~noise` before
+ *   `net~shs`, and that before `ws~shs`.
  * - `firstUnderstood`: only the first address whose stack is spoken, as npm multiserver does.
  * - a function: takes the addresses that are understood and returns those to try, in order.
  *
@@ -36,6 +39,7 @@ import type { DialOptions } from "../Transport.ts"
 export type DialPlan =
   | "inOrder"
   | "race"
+  | "strongest"
   | "firstUnderstood"
   | ((understood: ReadonlyArray<Address>) => ReadonlyArray<Address>)
 
@@ -92,7 +96,7 @@ const timesOf = ({ limits }: Environment, { transport }: Stack.Stack, asked: Tim
 const candidateFor = (
   environment: Environment,
   address: Address,
-  timeouts: Timeouts
+  { peer, timeouts }: Options
 ): Result.Result<Candidate, AttemptReason> => {
   const { dial: again, policy, resolve, stacks } = environment
   const stack = stacks.get(address.stack)
@@ -103,6 +107,9 @@ const candidateFor = (
     return Result.fail(new DeniedByPolicy({ detail: "may not dial this address" }))
   }
   const notDialable = (detail: string) => new NotDialable({ detail })
+  if (peer !== undefined && !Stack.proves(stack, address.transforms, peer)) {
+    return Result.fail(notDialable(`nothing in it proves the key ${formatPublicKey(peer)}`))
+  }
   const permits = (ip: string) => policy.mayDialIp(ip, address)
   const dial = stack.transport.dial(address.transport)
   if (Result.isFailure(dial)) return Result.fail(notDialable(dial.failure))
@@ -141,12 +148,17 @@ const orderedByPolicy = ({ policy: { order } }: Environment, { candidates, notTr
   return { candidates: ordered, notTried: [...notTried, ...leftOut(candidates, ordered, reason)] }
 }
 
+const byStrength = ({ stack: a }: Candidate, { stack: b }: Candidate): number =>
+  Stack.strength(b) - Stack.strength(a) || a.transport.cost - b.transport.cost
+
 const chosenByDial = (dialPlan: DialPlan, { candidates, notTried }: Planned): Planned => {
   switch (dialPlan) {
     case "inOrder":
       return { candidates, notTried }
     case "firstUnderstood":
       return { candidates: candidates.slice(0, 1), notTried }
+    case "strongest":
+      return { candidates: candidates.toSorted(byStrength), notTried }
     case "race":
       return { candidates: candidates.toSorted((a, b) => a.stack.transport.cost - b.stack.transport.cost), notTried }
     default: {
@@ -170,21 +182,22 @@ const leftOut = (
 interface Options {
   readonly plan: DialPlan
   readonly timeouts: Timeouts
+  readonly peer: PublicKey | undefined
 }
 
 /** Which addresses fit a stack that is spoken, which ones policy allows, and in what order they are tried. */
-export const planDial = (environment: Environment, addresses: MultiAddress, { plan, timeouts }: Options): Planned => {
+export const planDial = (environment: Environment, addresses: MultiAddress, options: Options): Planned => {
   const notTried: Array<Attempt> = []
   const candidates: Array<Candidate> = []
   for (const address of addresses) {
     // The code of a protocol, such as its `notDialable` or the schema of its section, may throw.
     const asked = Result.try({
-      try: () => candidateFor(environment, address, timeouts),
+      try: () => candidateFor(environment, address, options),
       catch: (cause): AttemptReason => new DialDefect({ phase: "plan", cause })
     })
     const candidate = Result.flatMap(asked, (own) => own)
     if (Result.isSuccess(candidate)) candidates.push(candidate.success)
     else notTried.push({ address: format(address), reason: candidate.failure })
   }
-  return chosenByDial(plan, orderedByPolicy(environment, { candidates, notTried }))
+  return chosenByDial(options.plan, orderedByPolicy(environment, { candidates, notTried }))
 }

@@ -112,6 +112,7 @@ const dialing = ({ local, primitives }: Own): Transform.Definition<Address.Noise
   return {
     section: Schema.toType(Address.Noise),
     authenticates: true,
+    strength: 2,
     notDialable: ({ publicKey }) =>
       publicKey === undefined ? "noise needs the key of the peer: noise:KEY" : undefined,
     key: ({ publicKey }) => publicKey,

@@ -29,6 +29,14 @@ export interface PolicyRules {
 }
 
 /**
+ * The rules about what may be dialed. Each that is left out allows.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type DialRules = Partial<Pick<PolicyRules, "mayDial" | "mayDialIp" | "mayDialUnknownIp">>
+
+/**
  * Everything is allowed.
  *
  * @category rules

@@ -1,0 +1,134 @@
+/** One dial of a peer by its key: known addresses first, then what the sources find. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Address from "../Address.ts"
+import type { Connection } from "../Connection.ts"
+import { AllFailed, type Attempt, DialError, NotDialable, Other } from "../DialError.ts"
+import { formatPublicKey, type PublicKey } from "../Identity.ts"
+import type { Found, Lookup, LookupError } from "../Lookup.ts"
+import type { DialOptions, Multiserver } from "../Multiserver.ts"
+import { monotonicMillis } from "../monotonic.ts"
+import { printable } from "../printable.ts"
+import type { Failures } from "./attempts.ts"
+import type { Rules } from "./rules.ts"
+
+/** What all dials share. */
+export interface Shared {
+  readonly below: Multiserver["Service"]
+  readonly lookup: Lookup["Service"]
+  readonly rules: Rules
+  readonly failures: Failures
+}
+
+/** Dials a peer. `key` is that of the address `peer:KEY`. */
+export type DialPeer = (key: PublicKey, options: DialOptions) => Effect.Effect<Connection, DialError, Scope.Scope>
+
+/** The attempts of a dial that failed. */
+export const attemptsOf = ({ address, reason }: DialError): ReadonlyArray<Attempt> =>
+  reason._tag === "AllFailed" ? reason.attempts : [{ address, reason }]
+
+/** The error of a dial whose attempts have all failed. */
+export const failedWith = (target: string, attempts: ReadonlyArray<Attempt>): DialError => {
+  const [only] = attempts
+  if (only !== undefined && attempts.length === 1) return new DialError(only)
+  return new DialError({ address: target, reason: new AllFailed({ attempts }) })
+}
+
+const notFound = (failure: LookupError | undefined): Other =>
+  failure === undefined
+    ? new Other({
+        code: "NotFound",
+        detail: "none of the sources of Lookup.layer([...]) knows an address of this peer",
+        isRetryable: true
+      })
+    : new Other({ code: "LookupFailed", detail: failure.message, isRetryable: failure.isRetryable, cause: failure })
+
+/** What was found, as addresses that are tried for the first time in this dial. */
+const newAddresses = (found: Found, seen: Set<string>, failed: Array<Attempt>): ReadonlyArray<Address.Address> => {
+  const addresses: Array<Address.Address> = []
+  for (const text of found.addresses) {
+    if (seen.has(text)) continue
+    seen.add(text)
+    const parsed = Address.parse(text)
+    if (Result.isSuccess(parsed)) addresses.push(...parsed.success)
+    else failed.push({ address: printable(text, 200), reason: new NotDialable({ detail: parsed.failure.message }) })
+  }
+  return addresses
+}
+
+/** The most records and announcements that one dial follows. Each has at most 8 addresses. */
+const mostFound = 8
+
+export const makeDialPeer =
+  ({ below, failures, lookup, rules }: Shared): DialPeer =>
+  (key, { plan = "strongest", ...options }) =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const scope = yield* Effect.scope
+      const now = () => monotonicMillis(clock)
+      const failed: Array<Attempt> = []
+      const seen = new Set<string>()
+
+      const dial = (
+        addresses: ReadonlyArray<Address.Address>,
+        near: boolean
+      ): Effect.Effect<Option.Option<Connection>> =>
+        addresses.length === 0
+          ? Effect.succeedNone
+          : below.dial(addresses, { ...options, plan, peer: key, policy: rules(near, now) }).pipe(
+              Effect.provideService(Scope.Scope, scope),
+              Effect.tap(({ remote }) => Effect.sync(() => failures.forget(Address.format(remote)))),
+              Effect.asSome,
+              Effect.catchTag("DialError", (error) =>
+                Effect.sync(() => {
+                  for (const attempt of attemptsOf(error)) {
+                    failed.push(attempt)
+                    failures.add(attempt.address, now())
+                  }
+                  return Option.none()
+                })
+              ),
+              // The addresses are parsed, and at most 8: there is no such error.
+              Effect.catchTag("AddressError", Effect.die)
+            )
+
+      /** Those that have failed lately are tried after the others. */
+      const follow = (found: Found) =>
+        Effect.suspend(() => {
+          const addresses = newAddresses(found, seen, failed)
+          const isLate = (address: Address.Address) => failures.has(Address.format(address), now())
+          const late = addresses.filter(isLate)
+          const first = dial(
+            addresses.filter((address) => !late.includes(address)),
+            found.near
+          )
+          return Effect.flatMap(first, (connected) =>
+            Option.isSome(connected) ? Effect.succeed(connected) : dial(late, found.near)
+          )
+        })
+
+      const searched = lookup
+        .search(key)
+        .pipe(
+          Stream.take(mostFound),
+          Stream.mapEffect(follow),
+          Stream.filter(Option.isSome),
+          Stream.runHead,
+          Effect.map(Option.flatten)
+        )
+      const target = `peer:${formatPublicKey(key)}`
+      const found = yield* Effect.result(searched)
+      if (Result.isSuccess(found) && Option.isSome(found.success)) return found.success.value
+      if (failed.length === 0) {
+        const failure = Result.isFailure(found) ? found.failure : undefined
+        return yield* new DialError({ address: target, reason: notFound(failure) })
+      }
+      // The peer may have moved while its old addresses were tried.
+      const again = yield* Effect.orElseSucceed(searched, Option.none)
+      if (Option.isSome(again)) return again.value
+      return yield* failedWith(target, failed)
+    })

@@ -1,0 +1,52 @@
+/** What may be dialed because somebody's record names it. */
+import * as Effect from "effect/Effect"
+import type { Address } from "../Address.ts"
+import type { NetworkError } from "../Networks.ts"
+import * as Policy from "../Policy.ts"
+import type { Targets } from "./attempts.ts"
+
+/** Which networks and ports may be dialed. */
+export interface Options {
+  /**
+   * Which IPs may be dialed where a source of the wide world names them. By default only public ones, as by
+   * `denyPrivate`.
+   */
+  readonly dial?: Policy.Options["dial"]
+  /**
+   * Which IPs may be dialed where a source of the local network names them. By default all but loopback.
+   */
+  readonly dialNear?: Policy.Options["dial"]
+  /**
+   * Which ports may be dialed. By default 80, 443 and all from 1024 on: behind the others are services such as mail,
+   * which a record could have a crowd of dialers call.
+   */
+  readonly ports?: (port: number) => boolean
+}
+
+const usualPort = (port: number): boolean => port === 80 || port === 443 || port >= 1024
+
+const loopback = ["0.0.0.0/8", "127.0.0.0/8", "::/127"]
+
+/** The rules for one dial, by whether a near source named its addresses. */
+export type Rules = (near: boolean, now: () => number) => Policy.DialRules
+
+/** Addresses whose transport has no port lead to no service that listens on one. */
+const portOf = ({ transport }: Address): number | undefined => ("port" in transport ? transport.port : undefined)
+
+export const rulesFor = Effect.fnUntraced(function* (
+  { dial = { denyPrivate: true }, dialNear = { deny: loopback }, ports = usualPort }: Options,
+  targets: Targets
+): Effect.fn.Return<Rules, NetworkError> {
+  const [far, near] = yield* Effect.all([Policy.make({ dial }), Policy.make({ dial: dialNear })])
+  return (isNear, now) => {
+    const { mayDial, mayDialIp, mayDialUnknownIp } = (isNear ? near : far).rules
+    return {
+      mayDial: (address, to) => {
+        const port = portOf(address)
+        return (port === undefined || ports(port)) && mayDial(address, to)
+      },
+      mayDialIp: (ip, address) => mayDialIp(ip, address) && targets.take(ip, now()),
+      ...(mayDialUnknownIp && { mayDialUnknownIp })
+    }
+  }
+})
