@@ -41,6 +41,8 @@ export interface DialOptions {
   readonly peer?: PublicKey
   /** Rules for this dial, beside those of `Policy`: an address or IP is dialed when both allow it. */
   readonly policy?: DialRules
+  /** Called with each address that had failed before another one succeeded. */
+  readonly onFailed?: (attempt: Attempt) => void
 }
 
 /** The environment with further rules for one dial. */
@@ -121,7 +123,7 @@ const timedOut = ({ millis }: TimeIsUp, failed: ReadonlyArray<Attempt>): DialTim
 export const dial = (
   environment: Environment,
   addresses: MultiAddress,
-  { peer, plan: dialPlan = "inOrder", policy, timeout, timeouts = {} }: DialOptions = {}
+  { onFailed, peer, plan: dialPlan = "inOrder", policy, timeout, timeouts = {} }: DialOptions = {}
 ): Effect.Effect<Connection.Connection, DialError, Scope.Scope> =>
   Effect.flatMap(monotonicNow, (started) => {
     const ruled = policy === undefined ? environment : withRules(environment, policy)
@@ -139,7 +141,9 @@ export const dial = (
       })
     if (!Arr.isReadonlyArrayNonEmpty(candidates)) return fail()
     const tryThem = dialPlan === "race" && candidates.length > 1 ? race : inOrder
-    const tried = tryThem(environment, candidates, failed)
+    const found = tryThem(environment, candidates, failed)
+    const tell = () => Effect.sync(() => onFailed && failed.slice(notTried.length).forEach(onFailed))
+    const tried = onFailed === undefined ? found : Effect.tap(found, tell)
     // Outside of the time: a sink of events that is slow makes no timeout of another failure.
     return Effect.catch(timeout === undefined ? tried : within(timeout, tried), fail)
   }).pipe(

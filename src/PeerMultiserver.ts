@@ -25,8 +25,8 @@ import { attemptsOf, failedWith, makeDialPeer, type Shared } from "./peerMultise
 import { type Options as RuleOptions, rulesFor } from "./peerMultiserver/rules.ts"
 
 /**
- * The section of `peer:KEY`: a peer, wherever it is. It stands alone, because the peer's records say which protocols are
- * on top.
+ * The section of `peer:KEY`: a peer, wherever it is. It stands alone, because the peer's records say which protocols
+ * are on top.
  *
  * @category schemas
  * @since 0.1.0
@@ -56,8 +56,8 @@ export interface Options extends RuleOptions {
 }
 
 /**
- * A Multiserver that also dials `peer:KEY`, over another one and a `Lookup`. It first dials the addresses that are known
- * already, and looks the key up when they fail; when all that was found has failed, it looks up once more. Of the
+ * A Multiserver that also dials `peer:KEY`, over another one and a `Lookup`. It first dials the addresses that are
+ * known already, and looks the key up when they fail. When all that was found has failed, it looks up once more. Of the
  * addresses of a record it tries those first that protect best (the plan `strongest`), unless the dial has a plan. All
  * other addresses are dialed as by the Multiserver below, which also listens.
  *

@@ -12,6 +12,7 @@ import { formatPublicKey, type PublicKey } from "../Identity.ts"
 import type { Found, Lookup, LookupError } from "../Lookup.ts"
 import type { DialOptions, Multiserver } from "../Multiserver.ts"
 import { monotonicMillis } from "../monotonic.ts"
+import { both } from "../Policy.ts"
 import { printable } from "../printable.ts"
 import type { Failures } from "./attempts.ts"
 import type { Rules } from "./rules.ts"
@@ -65,13 +66,24 @@ const mostFound = 8
 
 export const makeDialPeer =
   ({ below, failures, lookup, rules }: Shared): DialPeer =>
-  (key, { plan = "strongest", ...options }) =>
+  (key, { onFailed, plan = "strongest", policy, ...options }) =>
     Effect.gen(function* () {
+      const target = `peer:${formatPublicKey(key)}`
+      if (options.peer !== undefined && formatPublicKey(options.peer) !== formatPublicKey(key)) {
+        const reason = new NotDialable({ detail: "the dial asks for the key of another peer" })
+        return yield* new DialError({ address: target, reason })
+      }
       const clock = yield* Clock.Clock
       const scope = yield* Effect.scope
       const now = () => monotonicMillis(clock)
       const failed: Array<Attempt> = []
       const seen = new Set<string>()
+
+      const remember = (attempt: Attempt) => {
+        failures.add(attempt.address, now())
+        onFailed?.(attempt)
+      }
+      const rulesOf = (near: boolean) => (policy === undefined ? rules(near, now) : both(policy, rules(near, now)))
 
       const dial = (
         addresses: ReadonlyArray<Address.Address>,
@@ -79,7 +91,7 @@ export const makeDialPeer =
       ): Effect.Effect<Option.Option<Connection>> =>
         addresses.length === 0
           ? Effect.succeedNone
-          : below.dial(addresses, { ...options, plan, peer: key, policy: rules(near, now) }).pipe(
+          : below.dial(addresses, { ...options, plan, peer: key, policy: rulesOf(near), onFailed: remember }).pipe(
               Effect.provideService(Scope.Scope, scope),
               Effect.tap(({ remote }) => Effect.sync(() => failures.forget(Address.format(remote)))),
               Effect.asSome,
@@ -87,7 +99,7 @@ export const makeDialPeer =
                 Effect.sync(() => {
                   for (const attempt of attemptsOf(error)) {
                     failed.push(attempt)
-                    failures.add(attempt.address, now())
+                    remember(attempt)
                   }
                   return Option.none()
                 })
@@ -120,7 +132,6 @@ export const makeDialPeer =
           Stream.runHead,
           Effect.map(Option.flatten)
         )
-      const target = `peer:${formatPublicKey(key)}`
       const found = yield* Effect.result(searched)
       if (Result.isSuccess(found) && Option.isSome(found.success)) return found.success.value
       if (failed.length === 0) {

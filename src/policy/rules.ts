@@ -37,6 +37,22 @@ export interface PolicyRules {
 export type DialRules = Partial<Pick<PolicyRules, "mayDial" | "mayDialIp" | "mayDialUnknownIp">>
 
 /**
+ * Rules that allow what both of these allow.
+ *
+ * @category rules
+ * @since 0.1.0
+ */
+export const both = (a: DialRules, b: DialRules): DialRules => ({
+  mayDial: (address, to) => a.mayDial?.(address, to) !== false && b.mayDial?.(address, to) !== false,
+  mayDialIp: (ip, address) => a.mayDialIp?.(ip, address) !== false && b.mayDialIp?.(ip, address) !== false,
+  mayDialUnknownIp: (address) => mayDialUnknown(a, address) && mayDialUnknown(b, address)
+})
+
+/** Rules about IPs can't be obeyed for an IP that nobody knows, so they deny it unless they say otherwise. */
+const mayDialUnknown = ({ mayDialIp, mayDialUnknownIp }: DialRules, address: Address): boolean =>
+  mayDialUnknownIp?.(address) ?? mayDialIp === undefined
+
+/**
  * Everything is allowed.
  *
  * @category rules
