@@ -4,7 +4,14 @@ import { assert, describe, it } from "@effect/vitest"
 import * as door from "../../src/node.ts"
 import { blocksOf, read, shown } from "./page.ts"
 
-const pages = ["docs/start.md", "docs/rpc.md", "docs/deploying.md", "docs/migrating.md", "docs/serving-pages.md"]
+const pages = [
+  "docs/start.md",
+  "docs/rpc.md",
+  "docs/deploying.md",
+  "docs/migrating.md",
+  "docs/serving-pages.md",
+  "docs/lookup.md"
+]
 
 /** The tests that run blocks. */
 const tests = fs
