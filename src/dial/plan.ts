@@ -160,7 +160,7 @@ const chosenByDial = (dialPlan: DialPlan, { candidates, notTried }: Planned): Pl
     case "strongest":
       return { candidates: candidates.toSorted(byStrength), notTried }
     case "race":
-      return { candidates: candidates.toSorted((a, b) => a.stack.transport.cost - b.stack.transport.cost), notTried }
+      return { candidates: [...candidates].sort((a, b) => a.stack.transport.cost - b.stack.transport.cost), notTried }
     default: {
       const own = chosen(dialPlan, candidates)
       const reason = new NotDialable({ detail: "the plan of this dial leaves it out" })

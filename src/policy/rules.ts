@@ -80,5 +80,5 @@ export const prefer =
       const first = protocols.findIndex((protocol) => names.includes(protocol))
       return first < 0 ? protocols.length : first
     }
-    return understood.toSorted((a, b) => rank(a) - rank(b))
+    return [...understood].sort((a, b) => rank(a) - rank(b))
   }
