@@ -9,8 +9,7 @@ import { createRequire } from "node:module"
 import * as path from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as esbuild from "esbuild"
-import { profile, publicVectors } from "../noise/vectors.ts"
-import { boxFailures, boxStreams, handshakes, scripts } from "../support/vectors.ts"
+import { missing } from "../support/vectorTests.ts"
 import { folder, hermes, root, tools } from "./tools.ts"
 
 const here = path.join(import.meta.dirname, "hermes")
@@ -39,7 +38,9 @@ const standIns: Readonly<Record<string, string>> = {
         }
       }
       return self
-    }`
+    }`,
+  // Named by a module whose constants the tests read.
+  "node:net": "export class Socket {}"
 }
 
 const forHermes: esbuild.Plugin = {
@@ -106,23 +107,7 @@ describe.skipIf(hermes === undefined)("under Hermes", () => {
     )
     assert.deepStrictEqual(lines.at(-1), { done: true })
     const names = lines.flatMap(({ name }) => name ?? [])
-    const held = (start: string, ids: ReadonlyArray<string>) => {
-      const own = names.filter((name) => name.startsWith(`on noble: > ${start}`))
-      for (const id of ids)
-        assert.isTrue(
-          own.some((name) => name.includes(id)),
-          `${start}: ${id}`
-        )
-      assert.isAtLeast(own.length, ids.length, start)
-    }
-    const idsOf = (all: ReadonlyArray<{ readonly id: string }>) => all.map(({ id }) => id)
-    held("shs handshake steps > follow vector", idsOf(handshakes))
-    held("shs against scripted peers >", idsOf(scripts))
-    held("box stream > ", [...idsOf(boxStreams), ...idsOf(boxFailures)])
-    held(
-      "the Noise handshake > follows",
-      publicVectors.map(({ protocol_name }) => protocol_name)
-    )
-    held("the noise profile > follows vector", idsOf(profile.handshakes))
+    // It seals 65,536 frames, which takes minutes here.
+    assert.deepStrictEqual(missing(names, ["after 65,536 frames"]), [])
   })
 })

@@ -36,6 +36,9 @@ class Buffer extends Uint8Array {
     }
     return all
   }
+  static compare(a, b) {
+    return a.length === b.length && a.every((byte, i) => byte === b[i]) ? 0 : 1
+  }
   toString(encoding = "utf8") {
     return encodings[encoding].decode(this)
   }
