@@ -15,6 +15,7 @@ import * as Address from "../Address.ts"
 import { DeniedByPolicy, NotDialable, type TransportReason, Unreachable } from "../DialError.ts"
 import * as Link from "../Link.ts"
 import { anonymous } from "../Peer.ts"
+import { positive } from "../positive.ts"
 import { printable, textOf } from "../printable.ts"
 import * as Transport from "../Transport.ts"
 import { BrowserPort, type WebSocketLike } from "./browserPort.ts"
@@ -31,7 +32,7 @@ export type { WebSocketEvent, WebSocketLike } from "./browserPort.ts"
 export type WebSocketConstructor = new (url: string) => WebSocketLike
 
 /**
- * Options of `ws` and `wss`. Each has a default.
+ * Options of `ws` and `wss`. Each has a default. Making the layer throws for a number that is not more than 0.
  *
  * @category options
  * @since 0.1.0
@@ -51,6 +52,10 @@ export interface Options {
   readonly WebSocket?: WebSocketConstructor
 }
 
+/** The bounds of a connection, with their defaults. */
+const boundsOf = ({ maxUnheard = 16 * 1024 * 1024, maxUnread = 16 * 1024 * 1024 }: Options) =>
+  positive({ maxUnheard, maxUnread })
+
 type Section = Address.Ws | Address.Wss
 
 const urlOf = ({ _tag, host, path, port }: Section): string =>
@@ -68,7 +73,7 @@ const denied = (host: string): DeniedByPolicy =>
 /** Makes a WebSocket, which begins to connect. */
 const construct = (url: string, { WebSocket = globalThis.WebSocket }: Options): WebSocketLike | NotDialable => {
   if (typeof WebSocket !== "function") {
-    return new NotDialable({ detail: "this platform has no WebSocket; pass one as the option WebSocket" })
+    return new NotDialable({ detail: "this platform has no WebSocket: pass one as an option" })
   }
   try {
     return new WebSocket(url)
@@ -81,7 +86,8 @@ const construct = (url: string, { WebSocket = globalThis.WebSocket }: Options): 
 const dial = (
   section: Section,
   { authenticates, permits }: Transport.DialOptions,
-  options: Options
+  options: Options,
+  bounds: ReturnType<typeof boundsOf>
 ): Effect.Effect<Link.Link, TransportReason, Scope.Scope> =>
   // Only the wait can be interrupted: before it and after it, an open WebSocket would be left.
   Effect.uninterruptibleMask((restore) =>
@@ -91,10 +97,9 @@ const dial = (
       const ws = construct(urlOf(section), options)
       if (ws instanceof NotDialable) return yield* ws
       const outcome = Deferred.makeUnsafe<void, TransportReason>()
-      const { maxUnheard = 16 * 1024 * 1024, maxUnread = 16 * 1024 * 1024 } = options
       const port = new BrowserPort(
         ws,
-        { halfClose: authenticates, maxUnheard, maxUnread },
+        { halfClose: authenticates, ...bounds },
         {
           opened: () => Deferred.doneUnsafe(outcome, Effect.void),
           failed: (code, error) => {
@@ -117,17 +122,20 @@ const define = <S extends Section>(
   section: Schema.Codec<S, Address.Section>,
   cost: number,
   options: Options
-): Transport.Definition<S> => ({
-  section,
-  cost,
-  reach: ({ host }) => reachOf(host),
-  toIps: true,
-  notDialable: ({ host, port }) => {
-    if (port === 0) return "port 0 is for listening"
-    return host.includes("%") ? "this platform can't dial an IPv6 with a zone" : undefined
-  },
-  dial: (own, told) => dial(own, told, options)
-})
+): Transport.Definition<S> => {
+  const bounds = boundsOf(options)
+  return {
+    section,
+    cost,
+    reach: ({ host }) => reachOf(host),
+    toIps: true,
+    notDialable: ({ host, port }) => {
+      if (port === 0) return "port 0 is for listening"
+      return host.includes("%") ? "this platform can't dial an IPv6 with a zone" : undefined
+    },
+    dial: (own, told) => dial(own, told, options, bounds)
+  }
+}
 
 /**
  * The `ws` transport, to dial.

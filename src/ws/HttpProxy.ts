@@ -104,6 +104,15 @@ export class BadException extends Schema.TaggedError<BadException>("effect-multi
 
 /** A proxy's name is looked up with DNS, which must not be asked for `.onion` names. */
 const noHost = "its host has to be an IP, or a host name that is not .onion"
+const noPort = "a port is 1 to 65535"
+
+const isPort = (port: number): boolean => Number.isInteger(port) && port > 0 && port <= 65_535
+
+/** Why there can't be a proxy there; `undefined` when there can. */
+const faultOf = ({ host, port }: Destination): string | undefined => {
+  if (kindOfHost(host) !== "clear") return noHost
+  return isPort(port) ? undefined : noPort
+}
 
 const bad = (detail: string): Result.Result<never, BadProxy> => Result.fail(new BadProxy({ detail }))
 
@@ -122,8 +131,8 @@ export const parse = (text: string): Result.Result<HttpProxy, BadProxy> => {
   if (url.pathname !== "/" || url.search !== "" || url.hash !== "") return bad("a proxy's URL ends with its port")
   const host = url.hostname.replace(/^\[|\]$/g, "")
   const port = url.port === "" ? 80 : Number(url.port)
-  if (port === 0) return bad("a port is 1 to 65535")
-  if (kindOfHost(host) !== "clear") return bad(noHost)
+  const wrong = faultOf({ host, port })
+  if (wrong !== undefined) return bad(wrong)
   if (url.username === "" && url.password === "") return Result.succeed({ host, port })
   return Result.match(
     Result.try(() => `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`),
@@ -148,8 +157,7 @@ const nameOf = (entry: string): Name | undefined => {
   const [, written = "", digits] = /^(.*?)(?::(\d{1,5}))?$/.exec(entry) ?? []
   const name = hostOf(withoutBrackets(written.replace(/^(?:\*?\.)/, "")))
   const port = digits === undefined ? undefined : Number(digits)
-  const isPort = port === undefined || (port > 0 && port <= 65535)
-  return isPort && kindOfHost(name) !== undefined ? { name, port } : undefined
+  return (port === undefined || isPort(port)) && kindOfHost(name) !== undefined ? { name, port } : undefined
 }
 
 /**
@@ -318,8 +326,9 @@ const ownedBy = <E>(socket: net.Socket, effect: Effect.Effect<net.Socket, E>): E
 export const through =
   (proxy: HttpProxy, to: Destination, told: ToHostOptions, open: (to: Destination) => ReturnType<Open>) =>
   (restore: Parameters<Connecting<TransportReason>>[0]): Effect.Effect<net.Socket, TransportReason> => {
-    if (kindOfHost(proxy.host) !== "clear") {
-      return Effect.fail(new Proxy({ detail: `no HTTP proxy at ${hostPort(proxy)}: ${noHost}`, isRetryable: false }))
+    const wrong = faultOf(proxy)
+    if (wrong !== undefined) {
+      return Effect.fail(new Proxy({ detail: `no HTTP proxy at ${hostPort(proxy)}: ${wrong}`, isRetryable: false }))
     }
     if (!told.permits(to.host)) return Effect.fail(new DeniedByPolicy({ detail: `may not dial ${to.host}` }))
     // Policy is not asked about the proxy's own IPs, because this program's configuration chose the proxy.

@@ -21,6 +21,7 @@ import * as Link from "../Link.ts"
 import type { BindReason } from "../ListenError.ts"
 import { empty, type Networks } from "../Networks.ts"
 import { anonymous } from "../Peer.ts"
+import { positive } from "../positive.ts"
 import { makeUnchecked } from "../schema/makeUnchecked.ts"
 import { fdRoom } from "../sockets/fdRoom.ts"
 import { type Inherited, InheritedSockets } from "../sockets/inherited.ts"
@@ -42,7 +43,8 @@ export type { Origins } from "./origin.ts"
 export { type Credentials, LiveCredentials, type Pem } from "./tls.ts"
 
 /**
- * Options of `ws`, for dialing and listening. Each has a default.
+ * Options of `ws`, for dialing and listening. Each has a default. Making the layer throws for a number or a duration
+ * that is not more than 0.
  *
  * @category options
  * @since 0.1.0
@@ -184,8 +186,11 @@ const define = <S extends Section>(
     nodeHttp.validateHeaderName(name)
     nodeHttp.validateHeaderValue(name, Redacted.isRedacted(value) ? Redacted.value(value) : value)
   }
-  const common = { maxMessage, pulses: new Pulses(Duration.toMillis(options.ping ?? "30 seconds")) }
   const { upgradeTimeout } = options
+  const ping = Duration.toMillis(options.ping ?? "30 seconds")
+  // To Node, a time of 0 is no deadline.
+  positive({ maxMessage, ping, upgradeTimeout: Duration.toMillis(upgradeTimeout ?? Duration.infinity) })
+  const common = { maxMessage, pulses: new Pulses(ping) }
   const ca = secure?.ca === undefined ? undefined : [secure.ca].flat()
   const dialing = {
     ...common,
