@@ -3,14 +3,17 @@
  * as the library promises to behave, and after each of them the world has to agree.
  */
 
-export const transports = ["memory", "net", "unix", "ws", "wss"] as const
+export const transports = ["memory", "port", "net", "unix", "ws", "wss"] as const
 export type Transport = (typeof transports)[number]
 
 /**
  * Those that go over TCP: their newcomers have a source, which is an IP of loopback here, and a local port that can be
  * used again.
  */
-export const overTcp = (transport: Transport): boolean => transport !== "memory" && transport !== "unix"
+export const overTcp = (transport: Transport): boolean => !inProcess(transport) && transport !== "unix"
+/** Those that need nothing of the kernel. */
+export const inProcess = (transport: Transport): transport is "memory" | "port" =>
+  transport === "memory" || transport === "port"
 /** Those whose newcomers have to ask for a WebSocket first. */
 export const overHttp = (transport: Transport): boolean => transport === "ws" || transport === "wss"
 
@@ -59,6 +62,7 @@ const cost = (fds: number, fibers: number, timers = 0): Cost => ({ fds, fibers, 
 /** What a listener keeps, without anybody who comes. */
 const listenerCost: Readonly<Record<Transport, Cost>> = {
   memory: cost(0, 1),
+  port: cost(0, 1),
   net: cost(1, 1),
   unix: cost(1, 1),
   // Node looks for requests that are late.
@@ -69,6 +73,7 @@ const listenerCost: Readonly<Record<Transport, Cost>> = {
 /** A dialed connection and the accepted one at its other end, with a reader and a handler. */
 const sessionCost: Readonly<Record<Transport, Cost>> = {
   memory: cost(0, 4),
+  port: cost(0, 4),
   net: cost(2, 4),
   unix: cost(2, 4),
   ws: cost(2, 4),
@@ -82,7 +87,7 @@ const runs = ({ stage, transport }: Visitor): boolean =>
 /** An outsider, and what the listener keeps for it. Before there is a connection, TLS has a deadline. */
 const visitorCost = (visitor: Visitor): Cost => {
   const { stage, transport } = visitor
-  const fds = transport === "memory" ? 0 : 2
+  const fds = inProcess(transport) ? 0 : 2
   return cost(fds, runs(visitor) ? 1 : 0, transport === "wss" && stage === "silent" ? 1 : 0)
 }
 

@@ -116,8 +116,8 @@ export class SocketOutsider implements Outsider {
 const frame = (bytes: Uint8Array): Uint8Array =>
   Buffer.concat([Uint8Array.of(0x82, 0x80 | bytes.length, 0, 0, 0, 0), bytes])
 
-/** In memory: the bare transport, with nothing of the stack over it. */
-export class MemoryOutsider implements Outsider {
+/** Within the process: the bare transport, with nothing of the stack over it. */
+export class LinkOutsider implements Outsider {
   received = 0
   closed = false
   private readonly link: Link
@@ -129,7 +129,7 @@ export class MemoryOutsider implements Outsider {
     link.port.listen({ readable: () => this.look(), drained: ignore })
   }
 
-  static connect = (transport: Transport.Shape, section: Address.Section): Effect.Effect<MemoryOutsider | undefined> =>
+  static connect = (transport: Transport.Shape, section: Address.Section): Effect.Effect<LinkOutsider | undefined> =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const dial = yield* Effect.orDie(Effect.fromResult(transport.dial(section)))
@@ -143,7 +143,7 @@ export class MemoryOutsider implements Outsider {
         dial: () => Effect.die("there is no peer to go through")
       }
       return yield* Effect.match(Scope.provide(dial(options), scope), {
-        onSuccess: (link) => new MemoryOutsider(link, scope),
+        onSuccess: (link) => new LinkOutsider(link, scope),
         onFailure: () => undefined
       })
     })

@@ -36,13 +36,15 @@ import * as Multiserver from "../../src/Multiserver.ts"
 import * as Memory from "../../src/memory/Memory.ts"
 import * as Net from "../../src/net/Net.ts"
 import * as Policy from "../../src/Policy.ts"
+import * as MessagePorts from "../../src/port/MessagePorts.ts"
 import * as Shs from "../../src/shs/Shs.ts"
 import * as Transport from "../../src/Transport.ts"
 import * as Unix from "../../src/unix/Unix.ts"
 import * as WebSocket from "../../src/ws/WebSocket.ts"
+import { loopback } from "../support/ports.ts"
 import { primitives } from "../support/primitives.ts"
 import * as Model from "./model.ts"
-import { MemoryOutsider, type Outsider, SocketOutsider } from "./outsider.ts"
+import { LinkOutsider, type Outsider, SocketOutsider } from "./outsider.ts"
 
 /** Longer than all that a sequence's steps take of virtual time, but for those that let it pass. */
 const hours = Duration.hours(10)
@@ -57,6 +59,14 @@ export const hello = (() => {
 
 /** The key of somebody who is not here. */
 const stranger = Buffer.from(primitives.ed25519KeyPair(new Uint8Array(32).fill(9)).publicKey).toString("base64")
+
+/** A port over which nobody can be reached: a dial waits where nobody listens yet, and here it fails at once. */
+const deaf = (): MessagePorts.MessagePortLike =>
+  Object.assign(new EventTarget(), {
+    postMessage: () => {
+      throw new Error("nobody is there")
+    }
+  })
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url))
 
@@ -175,7 +185,7 @@ interface Listening {
   readonly scope: Scope.Closeable
 }
 
-type Services = Multiserver.Multiserver | Transport.Transport<"memory">
+type Services = Multiserver.Multiserver | Transport.Transport<"memory"> | Transport.Transport<"port">
 
 /** An event that has to have been told, or may have been. */
 export interface Expected {
@@ -278,7 +288,7 @@ export class World {
     )
     const layer = Multiserver.layer(stacks).pipe(
       Layer.provide(protocols),
-      Layer.provideMerge(Memory.layer()),
+      Layer.provideMerge([Memory.layer(), MessagePorts.layer({ ports: { m: loopback(), nobody: deaf() } })]),
       Layer.provide(Identity.layerEphemeral),
       Layer.provide(Sodium.layer),
       Layer.provideMerge(environment)
@@ -306,7 +316,8 @@ export class World {
   target(transport: Model.Transport): string {
     switch (transport) {
       case "memory":
-        return "memory:m~shs"
+      case "port":
+        return `${transport}:m~shs`
       case "unix":
         return `unix:${this.directory}/socket~shs`
       default:
@@ -320,7 +331,7 @@ export class World {
 
   /** An address of the transport at which nobody listens. */
   nobodyAt(transport: Model.Transport): string {
-    const place = { memory: ":nobody", unix: `:${this.directory}/nobody`, net: ":127.0.0.1:1" }
+    const place = { memory: ":nobody", port: ":nobody", unix: `:${this.directory}/nobody`, net: ":127.0.0.1:1" }
     const own = transport === "ws" || transport === "wss" ? "://127.0.0.1:1" : place[transport]
     return `${transport}${own}~shs:${stranger}`
   }
@@ -382,11 +393,15 @@ export class World {
     localPort: number | undefined
   ): Promise<Outsider | undefined> {
     switch (transport) {
-      case "memory": {
-        const memory = Context.get(this.context, Transport.Transport("memory"))
-        const section = this.listening.get("memory")?.address.transport
-        if (section === undefined) throw new Error("nobody listens in memory")
-        return this.run(MemoryOutsider.connect(memory, section))
+      case "memory":
+      case "port": {
+        const section = this.listening.get(transport)?.address.transport
+        if (section === undefined) throw new Error(`nobody listens over ${transport}`)
+        const shape: Transport.Shape =
+          transport === "memory"
+            ? Context.get(this.context, Transport.Transport("memory"))
+            : Context.get(this.context, Transport.Transport("port"))
+        return this.run(LinkOutsider.connect(shape, section))
       }
       case "unix":
         return SocketOutsider.connect({ path: path.join(this.directory, "socket") })
