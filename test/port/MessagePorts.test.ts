@@ -83,6 +83,9 @@ const started = (does: "serve" | "once") =>
     }
   )
 
+/** A worker may need a while to start, on a machine that is busy. */
+const dial = (address: string) => Multiserver.dial(address, { timeouts: { connect: "5 minutes" } })
+
 describe("between a thread and its worker", () => {
   it.live("bytes come back whole, bare and encrypted, from a worker that has just been started", () =>
     Effect.gen(function* () {
@@ -90,12 +93,12 @@ describe("between a thread and its worker", () => {
       yield* Effect.gen(function* () {
         // The worker has not loaded its first module yet.
         assert.deepStrictEqual(said.addresses, [])
-        yield* exchanged(yield* Multiserver.dial("port:plain"), pattern(4 << 20))
+        yield* exchanged(yield* dial("port:plain"), pattern(4 << 20))
         yield* until(() => said.addresses.length > 0)
         const [plain = "", ...rest] = said.addresses
         assert.strictEqual(plain, "port:plain")
         for (const address of rest.slice(0, 2)) {
-          const connection = yield* Multiserver.dial(address)
+          const connection = yield* dial(address)
           assert.strictEqual(connection.peer._tag, "Authenticated")
           assert.strictEqual(String(connection.remote), address)
           yield* exchanged(connection, pattern(4 << 20))
@@ -109,7 +112,7 @@ describe("between a thread and its worker", () => {
       const { layer, rounds } = yield* started("serve")
       const one = (i: number) =>
         Effect.scoped(
-          Effect.flatMap(Multiserver.dial("port:plain"), (connection) => exchanged(connection, pattern(100_000, i + 1)))
+          Effect.flatMap(dial("port:plain"), (connection) => exchanged(connection, pattern(100_000, i + 1)))
         )
       const all = Effect.forEach(
         Array.from({ length: 30 }, (_, i) => i),
@@ -126,7 +129,7 @@ describe("between a thread and its worker", () => {
       yield* Effect.gen(function* () {
         const chunk = pattern(64 * 1024)
         let written = 0
-        const { write } = yield* Multiserver.dial("port:hold")
+        const { write } = yield* dial("port:hold")
         const writer = yield* Effect.forkChild(
           Effect.forever(
             Effect.map(write(chunk), () => {
@@ -134,7 +137,7 @@ describe("between a thread and its worker", () => {
             })
           )
         )
-        const flooded = yield* Multiserver.dial("port:flood")
+        const flooded = yield* dial("port:flood")
         yield* rounds
         // Nobody at the other end of the first reads, and nobody at this end of the second.
         const before = [written, said.written]
@@ -156,7 +159,7 @@ describe("between a thread and its worker", () => {
     Effect.gen(function* () {
       const { layer } = yield* started("serve")
       yield* Effect.gen(function* () {
-        const connection = yield* Multiserver.dial("port:plain")
+        const connection = yield* dial("port:plain")
         const [given, long, part] = [pattern(60_000, 1), pattern(200_000, 2), pattern(100, 3).subarray(1)]
         // Its memory can't be moved.
         const fixed = new Uint8Array(new WebAssembly.Memory({ initial: 1 }).buffer)
@@ -181,11 +184,11 @@ describe("between a thread and its worker", () => {
     Effect.gen(function* () {
       const { layer, said, worker } = yield* started("serve")
       yield* Effect.gen(function* () {
-        const reads = yield* Multiserver.dial("port:flood")
-        const writes = yield* Multiserver.dial("port:hold")
+        const reads = yield* dial("port:flood")
+        const writes = yield* dial("port:hold")
         yield* until(() => said.addresses.length > 0)
-        const secret = yield* Multiserver.dial(said.addresses[1] ?? "")
-        const waits = yield* Effect.forkChild(Effect.flip(Multiserver.dial("port:back")), { startImmediately: true })
+        const secret = yield* dial(said.addresses[1] ?? "")
+        const waits = yield* Effect.forkChild(Effect.flip(dial("port:back")), { startImmediately: true })
         const reading = yield* Effect.forkChild(ending(Effect.forever(reads.pull)))
         const writing = yield* Effect.forkChild(ending(Effect.forever(writes.write(pattern(10_000)))))
         const sealed = yield* Effect.forkChild(ending(secret.pull))
