@@ -21,7 +21,7 @@ export interface Carrier {
   /** The longest buffer that may be posted, in bytes. */
   readonly maxBytes: number
   /** Sets the hearer, in place of the one before. Messages wait for the first one. */
-  readonly hear: (hearer: Hearer) => void
+  readonly setHearer: (hearer: Hearer) => void
   /** Posts a message. It may throw, and does nothing after `close`. */
   readonly post: (message: Posted) => void
   /** Closes at once. What was posted still arrives at the other end, and this end hears nothing any more. */

@@ -14,8 +14,8 @@ import { locallyClosed, type PortFailure, ProtocolViolation, Reset } from "../Co
 import type { Chunks, Port, PortListener } from "../Port.ts"
 import type { Carrier, Hearer, Posted } from "./carrier.ts"
 import { Credit, Granted } from "./credit.ts"
+import * as Message from "./message.ts"
 import { SendQueue } from "./sendQueue.ts"
-import * as Wire from "./wire.ts"
 
 /** The port is full when this many bytes wait for credit. */
 const highWater = 64 * 1024
@@ -45,7 +45,7 @@ export class CreditPort implements Port, Hearer {
   constructor(carrier: Carrier) {
     this.carrier = carrier
     this.queue = new SendQueue(carrier.maxBytes)
-    carrier.hear(this)
+    carrier.setHearer(this)
   }
 
   // ---- reading ----
@@ -68,7 +68,7 @@ export class CreditPort implements Port, Hearer {
   private renewCredit(): void {
     if (this.receiving === "ended" || this.failure !== undefined) return
     const more = this.granted.renew()
-    if (more > 0) this.post(Wire.grant(more))
+    if (more > 0) this.post(Message.grant(more))
   }
 
   get ended(): boolean {
@@ -79,13 +79,13 @@ export class CreditPort implements Port, Hearer {
 
   onMessage(value: unknown): void {
     if (this.failure !== undefined) return
-    const read = Wire.read(value, this.carrier.maxBytes)
+    const read = Message.read(value, this.carrier.maxBytes)
     const wrong = Result.isFailure(read) ? read.failure : this.hear(read.success)
     if (wrong !== undefined) this.violated(wrong)
   }
 
   /** What is wrong with the message, if anything is. */
-  private hear(message: Wire.Message): string | undefined {
+  private hear(message: Message.Message): string | undefined {
     switch (message._tag) {
       case "Data":
         return this.hearData(message.bytes)
@@ -122,7 +122,7 @@ export class CreditPort implements Port, Hearer {
   private hearEnd(): string | undefined {
     if (this.receiving === "ended") return "a second end"
     this.receiving = "ended"
-    this.post(Wire.endHeard)
+    this.post(Message.endHeard)
     this.listener?.readable()
     return undefined
   }
@@ -150,7 +150,7 @@ export class CreditPort implements Port, Hearer {
   }
 
   private breakOff(failure: PortFailure): void {
-    this.leave(Wire.breakOff, failure)
+    this.leave(Message.breakOff, failure)
     this.tell()
   }
 
@@ -232,7 +232,7 @@ export class CreditPort implements Port, Hearer {
     }
     if (this.sending === "ending" && this.queue.bytes === 0) {
       this.sending = "said"
-      this.post(Wire.end)
+      this.post(Message.end)
     }
   }
 
@@ -271,11 +271,11 @@ export class CreditPort implements Port, Hearer {
   // ---- leaving ----
 
   close(): void {
-    this.leave(this.sending === "ended" ? Wire.close : Wire.breakOff, locallyClosed)
+    this.leave(this.sending === "ended" ? Message.close : Message.breakOff, locallyClosed)
   }
 
   destroy(): void {
-    this.leave(Wire.breakOff, locallyClosed)
+    this.leave(Message.breakOff, locallyClosed)
   }
 
   /** Says a last word, if there is somebody to hear it, and closes. */

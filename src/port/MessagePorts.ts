@@ -18,11 +18,11 @@ import { CreditPort } from "../messages/creditPort.ts"
 import { anonymous } from "../Peer.ts"
 import { makeUnchecked } from "../schema/makeUnchecked.ts"
 import * as Transport from "../Transport.ts"
+import { type Channel, Endpoint } from "./endpoint.ts"
 import { Gate } from "./gate.ts"
-import { type Channel, Place } from "./place.ts"
 import { type MessagePortLike, onGone, PortCarrier } from "./portLike.ts"
 
-export type { Channel } from "./place.ts"
+export type { Channel } from "./endpoint.ts"
 export type { MessagePortLike } from "./portLike.ts"
 
 /**
@@ -32,7 +32,7 @@ export type { MessagePortLike } from "./portLike.ts"
  * @category models
  * @since 0.1.0
  */
-export type Arrivals = (take: (port: MessagePortLike) => void) => () => void
+export type ArrivingPorts = (take: (port: MessagePortLike) => void) => () => void
 
 /**
  * Options of the `port` transport.
@@ -46,7 +46,7 @@ export interface Options {
    * service has the same name at both ends, and one port can lead to several. The application may go on using a port
    * for messages of its own.
    */
-  readonly ports: Readonly<Record<string, MessagePortLike | Arrivals>>
+  readonly ports: Readonly<Record<string, MessagePortLike | ArrivingPorts>>
   /**
    * Makes the channel of a dial. By default a `MessageChannel` of the platform. In Electron's main process it is
    * `() => new MessageChannelMain()`.
@@ -81,7 +81,7 @@ const at = (name: string): Link.Who => {
 const answered = (carrier: PortCarrier): Effect.Effect<CreditPort, TransportReason> =>
   Effect.callback((resume) => {
     const fail = (reason: TransportReason) => resume(Effect.fail(reason))
-    carrier.hear({
+    carrier.setHearer({
       onMessage: (message) => {
         if (message === hello) resume(Effect.succeed(new CreditPort(carrier)))
         else fail(message === refused ? new Refused() : new Unreachable({ code: "PORT_PROTOCOL" }))
@@ -91,11 +91,11 @@ const answered = (carrier: PortCarrier): Effect.Effect<CreditPort, TransportReas
     })
   })
 
-const dial = (place: Place, name: string): Effect.Effect<Link.Link, TransportReason, Scope.Scope> =>
+const dial = (endpoint: Endpoint, name: string): Effect.Effect<Link.Link, TransportReason, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
-      yield* restore(place.knock)
-      const carrier = yield* Effect.acquireRelease(place.open, (carrier) => Effect.sync(() => carrier.release()))
+      yield* restore(endpoint.knock)
+      const carrier = yield* Effect.acquireRelease(endpoint.open, (carrier) => Effect.sync(() => carrier.release()))
       return yield* Link.make(yield* restore(answered(carrier)), at(name))
     })
   )
@@ -114,7 +114,7 @@ const accepted = (carrier: PortCarrier, name: string): Transport.Accepted =>
   )
 
 /** Listens on each port that arrives, until the returned function is called. */
-const listenOnAll = (arrivals: Arrivals, listen: (port: MessagePortLike) => () => void): (() => void) => {
+const listenOnAll = (arrivals: ArrivingPorts, listen: (port: MessagePortLike) => () => void): (() => void) => {
   const stops = new Set<() => void>()
   const stopArrivals = arrivals((port) => {
     const stopListening = listen(port)
@@ -146,9 +146,12 @@ const make = (
     gates.set(port, gate)
     return gate
   }
-  const placeOf = (name: string, gate: Gate) => new Place(name, gate, copies, channel)
-  const places: ReadonlyMap<string, Place | Arrivals> = new Map(
-    Object.entries(ports).map(([name, port]) => [name, typeof port === "function" ? port : placeOf(name, gateOf(port))])
+  const endpointOf = (name: string, gate: Gate) => new Endpoint(name, gate, copies, channel)
+  const endpoints: ReadonlyMap<string, Endpoint | ArrivingPorts> = new Map(
+    Object.entries(ports).map(([name, port]) => [
+      name,
+      typeof port === "function" ? port : endpointOf(name, gateOf(port))
+    ])
   )
   const bound = new Set<string>()
   const unknown = (name: string) => `no port is called "${name}": give it to MessagePorts.layer`
@@ -156,7 +159,7 @@ const make = (
   /** Starts to listen. The effect gives the function that stops it. */
   const listen = (name: string, onAccepted: Transport.OnAccepted): Effect.Effect<() => void, BindReason> =>
     Effect.gen(function* () {
-      const found = places.get(name)
+      const found = endpoints.get(name)
       if (found === undefined) return yield* new NotListenable({ detail: unknown(name) })
       if (bound.has(name)) return yield* new AddressInUse()
       const onPort = (port: MessagePortLike) => {
@@ -164,11 +167,11 @@ const make = (
         if (!onAccepted(accepted(carrier, name), undefined)) carrier.closeWith(refused)
       }
       const stop =
-        found instanceof Place
+        found instanceof Endpoint
           ? found.listen(onPort)
           : listenOnAll(found, (port) => {
               const gate = new Gate(port)
-              const stopListening = placeOf(name, gate).listen(onPort)
+              const stopListening = endpointOf(name, gate).listen(onPort)
               return () => {
                 stopListening()
                 gate.release()
@@ -188,13 +191,13 @@ const make = (
     trusted,
     cost: 1,
     notDialable: ({ name }) => {
-      const found = places.get(name)
+      const found = endpoints.get(name)
       if (found === undefined) return unknown(name)
       return typeof found === "function" ? `ports arrive at "${name}", so it is for listening` : undefined
     },
     dial: ({ name }) => {
-      const found = places.get(name)
-      return found instanceof Place ? dial(found, name) : Effect.fail(new NotDialable({ detail: unknown(name) }))
+      const found = endpoints.get(name)
+      return found instanceof Endpoint ? dial(found, name) : Effect.fail(new NotDialable({ detail: unknown(name) }))
     },
     listen: ({ name }, onAccepted) =>
       Effect.as(

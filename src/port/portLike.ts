@@ -1,7 +1,7 @@
 /** What is needed of a `MessagePort`, and what differs between the platforms that have one. */
 import type { Carrier, Hearer, Posted } from "../messages/carrier.ts"
 import { maxBuffer } from "../messages/credit.ts"
-import { breakOff } from "../messages/wire.ts"
+import { breakOff } from "../messages/message.ts"
 
 interface Posting {
   postMessage(message: unknown, transfer?: ReadonlyArray<object>): void
@@ -90,7 +90,7 @@ export class PortCarrier implements Carrier {
     this.hearer?.onClosed()
   }
 
-  hear(hearer: Hearer): void {
+  setHearer(hearer: Hearer): void {
     const isFirst = this.hearer === undefined
     this.hearer = hearer
     if (isFirst && this.isOpen) {

@@ -15,7 +15,7 @@ class Hand implements Carrier {
   readonly posted: Array<Posted> = []
   hearer: Hearer | undefined
   isClosed = false
-  hear(hearer: Hearer): void {
+  setHearer(hearer: Hearer): void {
     this.hearer = hearer
   }
   post(message: Posted): void {

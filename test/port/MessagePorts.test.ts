@@ -338,7 +338,7 @@ describe("a listener", () => {
 
   it.live("does not take its name when the function where ports arrive throws", () => {
     let throws = true
-    const arrivals: MessagePorts.Arrivals = () => {
+    const arrivals: MessagePorts.ArrivingPorts = () => {
       if (throws) throw new Error("not yet")
       return () => {}
     }
@@ -353,7 +353,7 @@ describe("a listener", () => {
   it.live("serves all ports that arrive, as those of a SharedWorker's pages, until it stops", () =>
     Effect.gen(function* () {
       let take: ((port: MessagePorts.MessagePortLike) => void) | undefined
-      const arrivals: MessagePorts.Arrivals = (each) => {
+      const arrivals: MessagePorts.ArrivingPorts = (each) => {
         take = each
         return () => {
           take = undefined

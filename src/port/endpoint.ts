@@ -49,7 +49,7 @@ interface Waiter {
 const otherEndGone: TransportReason = new Unreachable({ code: "PORT_CLOSED" })
 const failed = (cause: unknown): TransportReason => new Unreachable({ code: "PORT_POST", cause })
 
-export class Place implements GateListener {
+export class Endpoint implements GateListener {
   private readonly name: string
   private readonly gate: Gate
   /** Ports are sent beside messages, and buffers are copied. */
@@ -66,7 +66,7 @@ export class Place implements GateListener {
   }
 
   /** Hears the gate while somebody dials or listens. */
-  private hear(): void {
+  private hearWhileUsed(): void {
     if (this.onPort !== undefined || this.waiters.size > 0) this.gate.add(this)
     else this.gate.remove(this)
   }
@@ -104,11 +104,11 @@ export class Place implements GateListener {
   /** Hands over each port that arrives, until the returned function is called. */
   listen(onPort: (port: MessagePortLike) => void): () => void {
     this.onPort = onPort
-    this.hear()
+    this.hearWhileUsed()
     this.sayListening()
     return () => {
       this.onPort = undefined
-      this.hear()
+      this.hearWhileUsed()
     }
   }
 
@@ -117,7 +117,7 @@ export class Place implements GateListener {
     if (this.gate.isGone) return resume(Effect.fail(otherEndGone))
     const leave = () => {
       this.waiters.delete(waiter)
-      this.hear()
+      this.hearWhileUsed()
     }
     const done = (outcome: Effect.Effect<void, TransportReason>) => {
       leave()
@@ -128,7 +128,7 @@ export class Place implements GateListener {
       gone: () => done(Effect.fail(otherEndGone))
     }
     this.waiters.add(waiter)
-    this.hear()
+    this.hearWhileUsed()
     try {
       this.post("knock")
     } catch (cause) {
