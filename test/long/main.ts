@@ -113,11 +113,6 @@ const parts: ReadonlyArray<Part> = [
     run: () => ran(process.execPath, [...vitest, "test/consumers.test.ts"], { CONSUMERS: "all" })
   },
   {
-    name: "shs1",
-    what: "the suite of shs1 with more keys",
-    run: () => ran(process.execPath, [...vitest, "test/interop/shs1-test.test.ts"], { SHS1: "all" })
-  },
-  {
     name: "chaos",
     what: "every stack over a rough transport, with more seeds",
     run: () => ran(process.execPath, [...vitest, "test/chaos.test.ts"], { CHAOS: "all" })

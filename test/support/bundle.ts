@@ -1,5 +1,4 @@
 /** Programs in one file each, for tests that start one many times: most of their start would be loading modules. */
-import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "vite"
 
@@ -26,6 +25,3 @@ export const bundle = async (name: string, programs: Readonly<Record<string, URL
   })
   return folder
 }
-
-/** Where a bundle's program is. */
-export const program = (folder: string, name: string): string => path.join(folder, `${name}.mjs`)
