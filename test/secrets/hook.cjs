@@ -7,6 +7,7 @@
 "use strict"
 const { ChildProcess } = require("node:child_process")
 const fs = require("node:fs")
+const Module = require("node:module")
 
 const variable = "SECRETS_SCAN_DIR"
 /** A run within a run has a folder of its own. */
@@ -76,8 +77,7 @@ const secrets = {
   crypto_aead_chacha20poly1305_ietf_decrypt_detached: [6]
 }
 
-const watchSodium = () => {
-  const sodium = require("sodium-native")
+const watchCalls = (sodium) => {
   for (const [name, which] of Object.entries(secrets)) {
     const call = sodium[name]
     if (typeof call !== "function") continue
@@ -88,6 +88,22 @@ const watchSodium = () => {
       for (const index of which) secret(args[index])
       return out
     }
+  }
+}
+
+/** When a process loads it. To load it in each would cost those that use none as much as half of their start. */
+const watchSodium = () => {
+  const load = Module._load
+  let isWatched = false
+  Module._load = function (request, ...rest) {
+    const out = load.call(this, request, ...rest)
+    if (isWatched || !/\bsodium-native\b/.test(request)) return out
+    const own = require.cache[require.resolve("sodium-native")]
+    if (own?.loaded) {
+      isWatched = true
+      watchCalls(own.exports)
+    }
+    return out
   }
 }
 
