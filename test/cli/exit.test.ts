@@ -1,4 +1,7 @@
-/** The exit code of each failure, and the one event that says why. */
+/**
+ * The exit code of each failure, and the one event that says why. Each code is that of a process at least once. The
+ * other failures run within this process, as the program's outcome is the code.
+ */
 import { chmodSync } from "node:fs"
 import net from "node:net"
 import { join } from "node:path"
@@ -58,7 +61,7 @@ describe.concurrent("exit code 1, something of this machine:", () => {
 
   it.live("an app key file that is not there", () =>
     Effect.gen(function* () {
-      const ended = yield* run(["connect", "--json", "--app-key-file", "absent", "net:127.0.0.1:1"])
+      const ended = yield* inside(["connect", "--json", "--app-key-file", "absent", "net:127.0.0.1:1"])
       assert.deepStrictEqual(failure(ended), { code: 1, tag: "LocalError", reason: "NotFound" })
     })
   )
@@ -73,7 +76,7 @@ describe.concurrent("exit code 1, something of this machine:", () => {
   it.live("a port that somebody has", () =>
     Effect.gen(function* () {
       const { address } = yield* tcp(() => {})
-      const ended = yield* run(["listen", "--json", address])
+      const ended = yield* inside(["listen", "--json", address])
       assert.deepStrictEqual(failure(ended), { code: 1, tag: "ListenError", reason: "AddressInUse" })
     })
   )
@@ -172,7 +175,7 @@ describe.concurrent("exit code 3, could not connect:", () => {
   it.live("what answers a ws address speaks no HTTP, and that is said in words", () =>
     Effect.gen(function* () {
       const { address } = yield* tcp((socket) => socket.end("SSH-2.0-OpenSSH_9\r\n"))
-      const ended = yield* run(["connect", "--json", address.replace("net:", "ws://")])
+      const ended = yield* inside(["connect", "--json", address.replace("net:", "ws://")])
       assert.deepStrictEqual(failure(ended), { code: 3, tag: "DialError", reason: "Unreachable" })
       assert.include(ended.stderr, "what answers there does not speak HTTP (HPE_")
     })
@@ -180,7 +183,7 @@ describe.concurrent("exit code 3, could not connect:", () => {
 
   it.live("nothing listens at any of several addresses: each is named", () =>
     Effect.gen(function* () {
-      const ended = yield* run(["connect", "--json", "net:127.0.0.1:1;net:[::1]:1"])
+      const ended = yield* inside(["connect", "--json", "net:127.0.0.1:1;net:[::1]:1"])
       assert.deepStrictEqual(failure(ended), { code: 3, tag: "DialError", reason: "AllFailed" })
       const attempts = eventsOf(ended.stderr)
         .at(-1)
@@ -208,7 +211,7 @@ describe.concurrent("exit code 5, the handshake failed:", () => {
   it.live("what answers a wss address speaks no TLS, and that is said without OpenSSL's own line", () =>
     Effect.gen(function* () {
       const { address } = yield* tcp((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"))
-      const ended = yield* run(["connect", "--json", address.replace("net:", "wss://")])
+      const ended = yield* inside(["connect", "--json", address.replace("net:", "wss://")])
       assert.deepStrictEqual(failure(ended), { code: 5, tag: "DialError", reason: "Tls" })
       assert.include(ended.stderr, "TLS: what answers there does not speak TLS (")
       assert.notInclude(ended.stderr, "SSL routines")
@@ -218,7 +221,7 @@ describe.concurrent("exit code 5, the handshake failed:", () => {
   it.live("it speaks another protocol", () =>
     Effect.gen(function* () {
       const { address } = yield* tcp((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n".repeat(9)))
-      const ended = yield* run(["connect", "--json", `${address}~shs:${key}`])
+      const ended = yield* inside(["connect", "--json", `${address}~shs:${key}`])
       assert.deepStrictEqual(failure(ended), { code: 5, tag: "DialError", reason: "WrongNetwork" })
     })
   )
@@ -237,7 +240,7 @@ describe.concurrent("exit code 5, over noise, whose hello is for one key and one
     Effect.gen(function* () {
       const { address } = yield* listenInside("net:127.0.0.1:0~noise", "--echo")
       const { address: other } = yield* listenInside("net:127.0.0.1:0~noise", "--echo")
-      const ended = yield* run(["connect", "--json", `${address.split("~")[0]}~${other.split("~")[1]}`])
+      const ended = yield* inside(["connect", "--json", `${address.split("~")[0]}~${other.split("~")[1]}`])
       assert.deepStrictEqual(failure(ended), { code: 5, tag: "DialError", reason: "Rejected" })
       assert.include(String(eventsOf(ended.stderr).at(-1)?.message), "does not hold the key of the address")
     })
@@ -246,7 +249,7 @@ describe.concurrent("exit code 5, over noise, whose hello is for one key and one
   it.live("it serves another stack", () =>
     Effect.gen(function* () {
       const { address } = yield* listenInside("net:127.0.0.1:0~noise", "--echo")
-      const ended = yield* run(["connect", "--json", `${address}~deflate`])
+      const ended = yield* inside(["connect", "--json", `${address}~deflate`])
       assert.deepStrictEqual(failure(ended), { code: 5, tag: "DialError", reason: "Rejected" })
       assert.include(String(eventsOf(ended.stderr).at(-1)?.message), "serves another stack")
     })
@@ -280,9 +283,9 @@ describe.concurrent("exit code 6, rejected after we authenticated:", () => {
       const { address } = yield* listenInside("net:127.0.0.1:0~shs", "--echo")
       const { address: other } = yield* listenInside("net:127.0.0.1:0~shs", "--echo")
       const wrong = `${address.split("~")[0]}~${other.split("~")[1]}`
-      const alone = yield* run(["connect", "--json", wrong])
+      const alone = yield* inside(["connect", "--json", wrong])
       assert.deepStrictEqual(failure(alone), { code: 6, tag: "DialError", reason: "Rejected" })
-      const among = yield* run(["connect", "--json", `net:127.0.0.1:1;${wrong};net:127.0.0.1:1`])
+      const among = yield* inside(["connect", "--json", `net:127.0.0.1:1;${wrong};net:127.0.0.1:1`])
       assert.deepStrictEqual(failure(among), { code: 6, tag: "DialError", reason: "AllFailed" })
     })
   )
