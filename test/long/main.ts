@@ -117,6 +117,16 @@ const parts: ReadonlyArray<Part> = [
     what: "every stack over a rough transport, with more seeds",
     run: () => ran(process.execPath, [...vitest, "test/chaos.test.ts"], { CHAOS: "all" })
   },
+  {
+    name: "hermes",
+    what: "all vectors in Hermes, the engine of React Native",
+    run: () => ran(process.execPath, [...vitest, "test/reactNative/hermes.test.ts"], { HERMES: "all" })
+  },
+  {
+    name: "browsers",
+    what: "the tests in browsers, with all vectors in a worker too",
+    run: () => ran(process.execPath, [...vitest, "test/browser/browsers.test.ts"], { BROWSERS: "all" })
+  },
   { name: "flynn", what: "noise with Go's flynn/noise, in both roles", run: flynn },
   { name: "soak", what: "200 connections at once", run: () => ran(process.execPath, [script("test/soak/main.ts")]) },
   {

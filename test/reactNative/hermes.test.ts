@@ -1,7 +1,8 @@
 /**
  * All vectors in the engine of React Native: the very tests that run in Node, bundled with `hermes/harness.ts` in the
  * place of Vitest, and run by the binary of Hermes 0.12. Newer ones are not on npm. That one knows no classes and no
- * `\p{}`, and loops share their variables in it, so Babel writes these in other words.
+ * `\p{}`, and loops share their variables in it, so Babel writes these in other words. Babel and Hermes take half a
+ * minute of CPU time, so this is a part of `npm run test:long`.
  */
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -92,7 +93,7 @@ const program = async (): Promise<string> => {
   return file
 }
 
-describe.skipIf(hermes === undefined)("under Hermes", () => {
+describe.skipIf(hermes === undefined || process.env.HERMES !== "all")("under Hermes", () => {
   it("all vectors hold: of shs, its peers by script, the box stream, the Noise framework and noise", async () => {
     const said = execFileSync(hermes ?? "", ["-O", "-w", await program()], { encoding: "utf8", maxBuffer: 2 ** 26 })
     const lines = said
