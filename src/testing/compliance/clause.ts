@@ -69,9 +69,9 @@ export const soon = <A, E, R>(
   )
 
 export const expectBytes = (actual: Uint8Array, expected: Uint8Array): Effect.Effect<void, Broken> => {
-  const differs = expected.findIndex((byte, i) => byte !== actual[i])
-  if (actual.length === expected.length && differs < 0) return Effect.void
-  // If no byte differs, `actual` begins with all of `expected` and has more.
-  const at = differs < 0 ? expected.length : differs
+  let at = 0
+  while (at < expected.length && actual[at] === expected[at]) at++
+  // If no byte differs, `actual` begins with all of `expected`, and may have more.
+  if (at === expected.length && actual.length === at) return Effect.void
   return broken(`${expected.length} bytes`, `${actual.length} bytes that differ from position ${at} on`)
 }
