@@ -70,7 +70,9 @@ export class AddressRecords {
 
   /** All records, the first to expire first. */
   all(): ReadonlyArray<AddressRecord> {
-    return [...this.kept.values()].toSorted((a, b) => a.until - b.until).map(({ record }) => record)
+    return Array.from(this.kept.values())
+      .sort((a, b) => a.until - b.until)
+      .map(({ record }) => record)
   }
 
   /** Keeps the record if it is the newest of its key. `now` is in seconds since 1970. */

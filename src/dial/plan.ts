@@ -158,7 +158,7 @@ const chosenByDial = (dialPlan: DialPlan, { candidates, notTried }: Planned): Pl
     case "firstUnderstood":
       return { candidates: candidates.slice(0, 1), notTried }
     case "strongest":
-      return { candidates: candidates.toSorted(byStrength), notTried }
+      return { candidates: [...candidates].sort(byStrength), notTried }
     case "race":
       return { candidates: [...candidates].sort((a, b) => a.stack.transport.cost - b.stack.transport.cost), notTried }
     default: {
