@@ -24,24 +24,34 @@ const command = Command.make(
       Flag.withDescription("of the peer; 0 takes a free one"),
       Flag.withDefault(8008)
     ),
+    keyFile: Flag.File("key-file").pipe(
+      Flag.withDescription("of the peer's key, made if missing; without it, a new key and so a new link each time"),
+      Flag.optional
+    ),
     peer: Flag.String("peer").pipe(
       Flag.withDescription("the address of a peer that runs already (peer.ts), instead of starting one"),
       Flag.optional
     )
   },
-  ({ peer, peerPort, port }) =>
+  ({ keyFile, peer, peerPort, port }) =>
     Effect.gen(function* () {
       const text = Option.isSome(peer)
         ? peer.value
-        : yield* Peer.listen({ port: peerPort, keyFile: undefined, allow: [] })
+        : yield* Peer.listen({ port: peerPort, keyFile: Option.getOrUndefined(keyFile), allow: [] })
       const [{ transforms, transport }] = yield* Effect.fromResult(Address.parse(text))
       const own = yield* Bridge.listen({ port, folder, to: String(new Address.Address({ transport, transforms: [] })) })
       // The page dials the bridge, and proves its key to the peer behind it.
       const bridge = new Address.Ws({ host: "127.0.0.1", port: own, path: "/peer" })
       const link = `http://127.0.0.1:${own}/#${new Address.Address({ transport: bridge, transforms })}`
-      yield* Console.log(`peer: ${text}\nlink: ${link}`)
+      yield* Console.log(`peer: ${text}\nlink: ${link}\nOpen the link in a browser. Ctrl-c ends the chat.`)
       return yield* Effect.never
-    }).pipe(Effect.scoped)
+    }).pipe(
+      Effect.scoped,
+      // Mostly a port that another program has, as another chat does.
+      Effect.tapErrorTag(["ListenError", "ServeError"], () =>
+        Console.error("The chat can't listen: --port and --peer-port choose other ports.")
+      )
+    )
 )
 
 Command.run(command, { version: "0" }).pipe(

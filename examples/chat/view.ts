@@ -93,6 +93,7 @@ const make = Effect.gen(function* () {
   const address = element("address", HTMLInputElement)
   const start = element("start", HTMLButtonElement)
   const leave = element("leave", HTMLButtonElement)
+  const copied = element("copied", HTMLElement)
   const state = element("state", HTMLElement)
   const trouble = element("trouble", HTMLElement)
   const details = element("details", HTMLDetailsElement)
@@ -122,19 +123,20 @@ const make = Effect.gen(function* () {
   })
   onSubmit(fileForm, () => {
     const [chosen] = file.files ?? []
-    if (chosen === undefined) return file.focus()
+    // Without a file, the browser itself asks for one.
+    if (chosen === undefined) return
     Queue.offerUnsafe(files, chosen)
     file.value = ""
   })
   copy.addEventListener("click", () => {
     // Where the clipboard is forbidden, the key is selected, so that it can be copied by hand.
     getSelection()?.selectAllChildren(own)
-    navigator.clipboard?.writeText(own.textContent ?? "").then(
-      () => {
-        state.textContent = "Your key is copied."
-      },
-      () => {}
-    )
+    const say = (text: string) => () => {
+      copied.textContent = text
+    }
+    const selected = say("Your key is selected: copy it by hand.")
+    if (navigator.clipboard === undefined) return selected()
+    navigator.clipboard.writeText(own.textContent ?? "").then(say("Your key is copied."), selected)
   })
 
   /**
@@ -150,8 +152,12 @@ const make = Effect.gen(function* () {
   addEventListener("hashchange", followLink)
   followLink()
 
+  /** What had the focus in the conversation when that was disabled. */
+  let interrupted: HTMLElement | undefined
+
   const show = (status: Status): void => {
     const at = steps.indexOf(status._tag)
+    const { activeElement } = document
     for (const [i, step] of steps.entries()) {
       const item = element(`step-${step.toLowerCase()}`, HTMLElement)
       item.dataset.state = i < at || status._tag === "Connected" ? "done" : i === at ? "now" : "later"
@@ -175,7 +181,8 @@ const make = Effect.gen(function* () {
     else if (!stays) document.body.dataset.retrying = "no"
 
     const isBusy = at >= 0 || status._tag === "Waiting"
-    const hadFocus = document.activeElement === start || document.activeElement === leave
+    const hadFocus = activeElement === start || activeElement === leave
+    if (activeElement instanceof HTMLElement && talk.contains(activeElement)) interrupted = activeElement
     start.hidden = isBusy
     leave.hidden = !isBusy
     leave.textContent = status._tag === "Connected" ? "Disconnect" : "Stop"
@@ -184,6 +191,14 @@ const make = Effect.gen(function* () {
     // A button that is gone has no focus to pass on.
     if (hadFocus)
       (status._tag === "Connected" ? text : isBusy ? leave : status._tag === "Failed" ? address : start).focus()
+    // Who writes while the connection breaks goes on where they were, if they have gone nowhere else meanwhile.
+    else if (interrupted !== undefined && (activeElement === document.body || activeElement === interrupted)) {
+      if (status._tag === "Connected") interrupted.focus()
+      else if (!isBusy) (status._tag === "Failed" ? address : start).focus()
+    }
+    if (!isBusy || status._tag === "Connected") interrupted = undefined
+    // No file outlasts its connection.
+    for (const way of ["sending", "receiving"]) element(way, HTMLElement).hidden = true
   }
 
   const add = (item: HTMLElement): void => {

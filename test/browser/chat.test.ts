@@ -198,6 +198,11 @@ describe("npm run example:chat", () => {
         assert.isTrue(sameBytes(Buffer.concat(back), bytes))
       })
       yield* talk.pipe(Effect.scoped, Effect.provide(webSockets()))
+
+      const [, taken = ""] = /peer: net:127\.0\.0\.1:(\d+)/.exec(yield* chat.printed(/peer: \S+\n/)) ?? []
+      const second = yield* (yield* start("main", "--port", "0", "--peer-port", taken)).exit
+      assert.strictEqual(second.code, 1)
+      assert.include(second.stderr, "--port and --peer-port choose other ports.")
       yield* chat.kill("SIGINT")
       assert.strictEqual((yield* chat.exit).code, 0)
     }).pipe(Effect.scoped)
@@ -300,6 +305,15 @@ describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
     await say("<img src=x onerror=alert(1)> & 𝄞")
     await logged("You said: <img src=x onerror=alert(1)> & 𝄞")
     assert.isNull(await page.$("#log img"))
+
+    // What is said of the key leaves what is said of the connection as it is.
+    await tabTo("copy-key")
+    await page.keyboard.press("Enter")
+    await page.waitForSelector("#copied:not(:empty)")
+    assert.match(await text("#copied"), /^Your key is (copied|selected)/)
+    assert.match(await text("#state"), /^Connected to /)
+    // Without a file, the browser asks for one.
+    assert.isNotNull(await page.$("#file:invalid"))
   })
 
   it("sends a file and gets it back, with progress both ways", async () => {
@@ -391,13 +405,19 @@ describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
 
   it("says that its peer was killed, and goes on when that is back", async () => {
     const [, port = ""] = /:(\d+)~/.exec(peerAddress) ?? []
+    await tabTo("text")
+    await page.keyboard.type("ag")
     await here(peer.kill("SIGKILL"))
     await reached("waiting")
+    for (const way of ["sending", "receiving"]) assert.isNotNull(await page.$(`#${way}[hidden]`))
     assert.match(await text("#trouble"), /vanished|broke|hung up/)
     await page.screenshot({ path: path.join(pictures, "peer-killed.png"), fullPage: true })
     await startPeer("--port", port, "--allow", key)
     await reached("connected")
-    await say("again")
+    // Who was writing goes on writing.
+    assert.strictEqual(await focused(), "text")
+    await page.keyboard.type("ain")
+    await page.keyboard.press("Enter")
     await logged("You said: again")
   })
 
