@@ -41,7 +41,7 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
     if (this.code === "WS_1006") {
       return (
         `unreachable (${this.code}): nothing answers there, or what answers refuses this page or is no WebSocket; ` +
-        "the platform does not say which"
+        "the platform does not say which, but a browser's console may"
       )
     }
     return this.http === undefined
