@@ -38,7 +38,12 @@ export interface Failed {
 
 /** The shapes of `--json`; docs/cli.md describes them. */
 export type Event =
-  | { readonly event: "listening"; readonly addresses: ReadonlyArray<string> }
+  | {
+      readonly event: "listening"
+      readonly addresses: ReadonlyArray<string>
+      /** Of a bridge that adds and takes away no transform: the peers at its two ends may have some of their own. */
+      readonly passes?: true
+    }
   | ({
       readonly event: "connected"
       /** Of a dial: how many of its `millis` its transport took to connect. The rest is handshakes. */

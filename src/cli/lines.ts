@@ -45,7 +45,10 @@ export const formatLine = (raw: Event): string => {
       return [
         ...event.addresses.map((address) => `listening on ${address}`),
         // The last one is what reaches it from farthest.
-        `the other side: multiserver connect ${shellWord(event.addresses.at(-1) ?? "")}`
+        event.passes
+          ? `the other side dials ${event.addresses.at(-1)}, with the ~shs:KEY or ~noise:KEY of the peer behind this ` +
+            "bridge after it, if that peer has one"
+          : `the other side: multiserver connect ${shellWord(event.addresses.at(-1) ?? "")}`
       ].join("\n")
     case "connected":
       return `connected with ${event.address}`

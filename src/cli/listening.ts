@@ -154,7 +154,12 @@ export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed,
     const signal = yield* Effect.gen(function* () {
       const listener = yield* Multiserver.listen(addresses, { external: input.external })
       const scopes = input.scope.length > 0 ? input.scope : reaches
-      yield* report({ event: "listening", addresses: listener.addresses(scopes).map(Address.format) })
+      const passes = dialed.length > 0 && [...addresses, ...dialed].every(({ transforms }) => transforms.length === 0)
+      yield* report({
+        event: "listening",
+        addresses: listener.addresses(scopes).map(Address.format),
+        ...(passes && { passes })
+      })
       const unused = externalHosts.filter((host) => !listener.addresses(reaches).some(leadsTo(host)))
       yield* Effect.forEach(unused, (host) => report(unusedWarning(host)))
       if (exposed) yield* report(Addresses.exposedWarning)

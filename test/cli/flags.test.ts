@@ -107,6 +107,18 @@ describe.concurrent("what is said", () => {
     })
   )
 
+  it.live("to people, what the other side of a bridge dials that passes on what it can't read", () =>
+    Effect.gen(function* () {
+      const said = (dialed: string) =>
+        Effect.flatMap(startInside(["bridge", "ws://127.0.0.1:0", dialed]), (bridge) =>
+          bridge.saying(/the other side.*\n/)
+        )
+      assert.match(yield* said("net:127.0.0.1:1"), /the other side dials ws:\/\/127\.0\.0\.1:\d+, with the ~shs:KEY or/)
+      const own = "net:127.0.0.1:1~shs:ZMYOtahB0BwspMdkuFCoQdBWRKXlTZaoWkL/CbL34qI="
+      assert.match(yield* said(own), /the other side: multiserver connect ws:/)
+    })
+  )
+
   it.live("to people, the command that the other side runs", () =>
     Effect.gen(function* () {
       const listener = yield* startInside(["listen", "ws://127.0.0.1:0/a$b~shs"])
