@@ -65,6 +65,18 @@ const events: ReadonlyArray<readonly [Events.Event, level: string]> = [
       next: "net:h:1~shs"
     },
     "Warn"
+  ],
+  [
+    {
+      _tag: "GossipDropped",
+      source: "gossip net:h:1~noise:KEY",
+      role: "listen",
+      remote: "net:192.0.2.1:9~noise:KEY",
+      peer: "KEY",
+      tag: "BadRecord",
+      detail: evil
+    },
+    "Warn"
   ]
 ]
 

@@ -144,10 +144,11 @@ export const fromLibrary = (event: Events.Event): Event | undefined => {
     case "SourceFailed":
     case "RecordRefused":
     case "RecordConflict":
+    case "GossipDropped":
       return {
         event: "lookup",
         source: event.source,
-        reason: event._tag === "RecordRefused" ? event.tag : event._tag,
+        reason: "tag" in event ? event.tag : event._tag,
         message: Events.line(event)
       }
     case "DialFailed":

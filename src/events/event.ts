@@ -220,6 +220,45 @@ export const RecordConflict = Schema.TaggedStruct("RecordConflict", {
 export interface RecordConflict extends Schema.Schema.Type<typeof RecordConflict> {}
 
 /**
+ * A gossip broke off an exchange with a peer, because of what the peer is or does. Its other peers are not affected,
+ * and this one may try again.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const GossipDropped = Schema.TaggedStruct("GossipDropped", {
+  /** The source's name. */
+  source: Schema.String,
+  /** Whether this side dialed or listened. */
+  role: Schema.Literals(["dial", "listen"]),
+  /** The address of the peer, as text without a seed. */
+  remote: Schema.String,
+  /** The peer's public key, base64, when it was proved. */
+  peer: maybeText,
+  /**
+   * `NotListed`: its key is not on the list. `Unproved`: the stack proves nothing about it. `TooOften`, `Busy`: it
+   * begins exchanges too often, or too many are served. `Malformed`: it sends no message that fits. `TooMuch`: a
+   * message is too long, or there are too many. `Unasked`: a record that it should not have sent. `BadRecord`: a
+   * record that is forged, or none of this network. `TimedOut`: the exchange took too long. `Disconnected`: it left
+   * early.
+   */
+  tag: Schema.Literals([
+    "NotListed",
+    "Unproved",
+    "TooOften",
+    "Busy",
+    "Malformed",
+    "TooMuch",
+    "Unasked",
+    "BadRecord",
+    "TimedOut",
+    "Disconnected"
+  ]),
+  detail: Schema.String
+})
+export interface GossipDropped extends Schema.Schema.Type<typeof GossipDropped> {}
+
+/**
  * Any event. Encodes as JSON with `Schema.toCodecJson(Events.Event)`.
  *
  * @category events
@@ -234,7 +273,8 @@ export const Event = Schema.Union([
   Fallback,
   SourceFailed,
   RecordRefused,
-  RecordConflict
+  RecordConflict,
+  GossipDropped
 ])
 export type Event =
   | Connected
@@ -246,3 +286,4 @@ export type Event =
   | SourceFailed
   | RecordRefused
   | RecordConflict
+  | GossipDropped

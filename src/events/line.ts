@@ -37,6 +37,8 @@ export const line = (event: Event): string => {
       return oneLine(
         `${event.peer} has signed two records of sequence ${event.sequence}; ${event.source} has another one`
       )
+    case "GossipDropped":
+      return oneLine(`${event.source} dropped ${event.remote}: ${event.tag}, ${event.detail}`)
   }
 }
 
@@ -63,6 +65,7 @@ export const levelOf = (event: Event): LogLevel.Severity => {
     case "SourceFailed":
     case "RecordRefused":
     case "RecordConflict":
+    case "GossipDropped":
       return "Warn"
   }
 }

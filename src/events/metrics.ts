@@ -40,6 +40,7 @@ export const metrics = (event: Event): Effect.Effect<void> => {
     case "RecordConflict":
       return tagged({ role: "lookup" })
     case "RecordRefused":
+    case "GossipDropped":
       return tagged({ role: "lookup", tag: event.tag })
     case "Closed": {
       const labels = { role: event.role, stack: event.stack }

@@ -154,6 +154,7 @@ const line = (event: Events.Event): string => {
     case "SourceFailed":
     case "RecordRefused":
     case "RecordConflict":
+    case "GossipDropped":
       return event._tag
   }
 }
