@@ -25,6 +25,7 @@ const owners: Readonly<Record<string, ReadonlyArray<string>>> = {
   events: ["Events.ts"],
   policy: ["Policy.ts"],
   transport: ["Transport.ts"],
+  gossip: ["Gossip.ts"],
   lifetime: ["Lifetime.ts"],
   variables: ["variables.ts"]
 }

@@ -113,6 +113,11 @@ const parts: ReadonlyArray<Part> = [
     run: () => ran(process.execPath, [...vitest, "test/consumers.test.ts"], { CONSUMERS: "all" })
   },
   {
+    name: "gossip",
+    what: "gossip among 100 nodes with more seeds",
+    run: () => ran(process.execPath, [...vitest, "test/gossip/simulation.test.ts"], { GOSSIP: "all" })
+  },
+  {
     name: "chaos",
     what: "every stack over a rough transport, with more seeds",
     run: () => ran(process.execPath, [...vitest, "test/chaos.test.ts"], { CHAOS: "all" })

@@ -108,6 +108,14 @@ export const pair = (target: Multiserver.Target) =>
     return [near, yield* Effect.promise(() => far)] as const
   })
 
+/** `net:127.0.0.1:PORT` of ports that are free, for addresses that others have to know before anybody listens. */
+export const freeAddresses = (count: number): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.all(
+    Array.from({ length: count }, () =>
+      Effect.map(Multiserver.listen("net:127.0.0.1:0"), (listener) => String(listener.addresses()[0]))
+    )
+  ).pipe(Effect.orDie, Effect.scoped, Effect.provide(Multiserver.layer(["net"]).pipe(Layer.provide(Net.layer()))))
+
 /** Random-looking bytes that can be made again: byte i of the stream `seed`. */
 export const pattern = (length: number, seed = 1): Uint8Array => {
   const out = new Uint8Array(length)

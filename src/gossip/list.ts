@@ -1,0 +1,67 @@
+/** The list of a gossip: how its peers are dialed, and by what they are known when they come. */
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { Address, type AddressError, format, type MultiAddress, parse, type Section } from "../Address.ts"
+import type { Connection } from "../Connection.ts"
+import { formatPublicKey, PublicKey } from "../Identity.ts"
+import { BadPeer, GossipError } from "./errors.ts"
+import { type Fault, fault } from "./fault.ts"
+
+/** A peer of the list. */
+export interface Listed {
+  readonly addresses: MultiAddress
+  /** The addresses as text without secrets. */
+  readonly text: string
+  /** The key that it proves. Without one it is trusted because of where it is. */
+  readonly key: PublicKey | undefined
+}
+
+const isKey = Schema.is(PublicKey)
+
+const keyOf = (section: Section): ReadonlyArray<PublicKey> =>
+  Predicate.hasProperty(section, "publicKey") && isKey(section.publicKey) ? [section.publicKey] : []
+
+const fail = (index: number, detail: string): Result.Result<never, GossipError> =>
+  Result.fail(new GossipError({ reason: new BadPeer({ index, detail }) }))
+
+const addressesOf = (given: string | Address): Result.Result<MultiAddress, AddressError> =>
+  given instanceof Address ? Result.succeed([given]) : parse(given)
+
+/** A peer of the list, from its addresses as they were given. */
+export const listedPeer = (given: string | Address, index: number): Result.Result<Listed, AddressError | GossipError> =>
+  Result.flatMap(addressesOf(given), (addresses): Result.Result<Listed, GossipError> => {
+    const keys = addresses.map(({ transforms }) => transforms.flatMap(keyOf).at(-1))
+    const [key] = keys
+    const isOne = keys.every((each) => (each && formatPublicKey(each)) === (key && formatPublicKey(key)))
+    if (!isOne) return fail(index, "its addresses have different keys: list each peer by itself")
+    const isTrusted = addresses.every(({ transforms }) => transforms.some(({ _tag }) => _tag === "noauth"))
+    if (key === undefined && !isTrusted) {
+      return fail(index, "nothing in its address proves who it is: add its key, as in net:HOST:PORT~noise:KEY")
+    }
+    return Result.succeed({ addresses, text: format(addresses), key })
+  })
+
+/** Who is at the other end, as the list knows it. */
+export interface Known {
+  readonly name: string
+  /** Whether the name is one peer's, whose exchanges are counted. All that are trusted have one name. */
+  readonly isCounted: boolean
+}
+
+/** Checks the peer of a connection against the list. Only what it has proved counts. */
+export const identify = ({ peer }: Connection, list: ReadonlyArray<Listed>): Result.Result<Known, Fault> => {
+  switch (peer._tag) {
+    case "Authenticated": {
+      const name = formatPublicKey(peer.publicKey)
+      const isListed = list.some(({ key }) => key !== undefined && formatPublicKey(key) === name)
+      return isListed ? Result.succeed({ name, isCounted: true }) : fault("NotListed", `${name} is not on the list`)
+    }
+    case "Trusted":
+      return list.some(({ key }) => key === undefined)
+        ? Result.succeed({ name: "trusted", isCounted: false })
+        : fault("NotListed", "every peer of the list has a key, and this one proves none")
+    case "Anonymous":
+      return fault("Unproved", "the stack proves nothing about the peer")
+  }
+}
