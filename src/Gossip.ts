@@ -20,7 +20,7 @@ import { Events } from "./Events.ts"
 import { nowSeconds } from "./gossip/converse.ts"
 import { BadOption, GossipError } from "./gossip/errors.ts"
 import { Known } from "./gossip/known.ts"
-import { type Listed, listedPeer } from "./gossip/list.ts"
+import { isOpenTo, type Listed, listedPeer } from "./gossip/list.ts"
 import { choose, Door, refill } from "./gossip/peers.ts"
 import * as Rounds from "./gossip/rounds.ts"
 import { serve, type Talk, visit } from "./gossip/talk.ts"
@@ -117,6 +117,11 @@ const check = (own: PublicKey, { fanout = 3, interval = "30 seconds", listen, pa
 const listenOn = (target: Target, talk: Omit<Talk, "source">) =>
   Effect.gen(function* () {
     const listener = yield* talk.multiserver.listen(target)
+    const closed = listener.addresses().find((address) => !isOpenTo(talk.list, address))
+    if (closed !== undefined) {
+      const detail = `nobody of the list could come in by ${format(closed)}: take a stack that proves keys`
+      return yield* Effect.fromResult(bad("listen", detail))
+    }
     const source = `gossip ${listener.addresses().map((address) => format(address))[0] ?? ""}`.trim()
     // It ends with the scope, as the rounds do.
     yield* Effect.forkScoped(Effect.ignore(listener.run((connection) => serve({ ...talk, source }, connection))))

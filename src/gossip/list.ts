@@ -22,6 +22,15 @@ const isKey = Schema.is(PublicKey)
 const keyOf = (section: Section): ReadonlyArray<PublicKey> =>
   Predicate.hasProperty(section, "publicKey") && isKey(section.publicKey) ? [section.publicKey] : []
 
+/** The key that the address names, if its stack proves one. */
+const keyIn = ({ transforms }: Address): PublicKey | undefined => transforms.flatMap(keyOf).at(-1)
+
+const isTrusted = ({ transforms }: Address): boolean => transforms.some(({ _tag }) => _tag === "noauth")
+
+/** Whether peers of the list can come in by this address of a listener. */
+export const isOpenTo = (list: ReadonlyArray<Listed>, address: Address): boolean =>
+  keyIn(address) !== undefined || (isTrusted(address) && list.some(({ key }) => key === undefined))
+
 const fail = (index: number, detail: string): Result.Result<never, GossipError> =>
   Result.fail(new GossipError({ reason: new BadPeer({ index, detail }) }))
 
@@ -31,12 +40,11 @@ const addressesOf = (given: string | Address): Result.Result<MultiAddress, Addre
 /** A peer of the list, from its addresses as they were given. */
 export const listedPeer = (given: string | Address, index: number): Result.Result<Listed, AddressError | GossipError> =>
   Result.flatMap(addressesOf(given), (addresses): Result.Result<Listed, GossipError> => {
-    const keys = addresses.map(({ transforms }) => transforms.flatMap(keyOf).at(-1))
+    const keys = addresses.map(keyIn)
     const [key] = keys
     const isOne = keys.every((each) => (each && formatPublicKey(each)) === (key && formatPublicKey(key)))
     if (!isOne) return fail(index, "its addresses have different keys: list each peer by itself")
-    const isTrusted = addresses.every(({ transforms }) => transforms.some(({ _tag }) => _tag === "noauth"))
-    if (key === undefined && !isTrusted) {
+    if (key === undefined && !addresses.every(isTrusted)) {
       return fail(index, "nothing in its address proves who it is: add its key, as in net:HOST:PORT~noise:KEY")
     }
     return Result.succeed({ addresses, text: format(addresses), key })
