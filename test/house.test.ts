@@ -27,6 +27,7 @@ const owners: Readonly<Record<string, ReadonlyArray<string>>> = {
   transport: ["Transport.ts"],
   gossip: ["Gossip.ts"],
   lifetime: ["Lifetime.ts"],
+  lan: ["Lan.ts"],
   variables: ["variables.ts"]
 }
 
