@@ -58,13 +58,13 @@ describe("the source", () => {
         .map((target) => `./${target.replace(/\.ts$/, "")}`)
         .filter((name) => name !== "./index")
     const { exports } = JSON.parse(fs.readFileSync(path.join(root, "../package.json"), "utf8"))
-    const doors = ["./package.json", ".", "./node", "./browser", "./testing"]
+    const doors = ["./package.json", ".", "./node", "./browser", "./hyperdht", "./testing"]
     assert.deepStrictEqual(
       Object.keys(exports).sort(),
-      [...doors, ...["index.ts", "node.ts", "browser.ts"].flatMap(modulesOf)].sort()
+      [...doors, ...["index.ts", "node.ts", "browser.ts", "hyperdht.ts"].flatMap(modulesOf)].sort()
     )
     // What needs Node is not for browsers and React Native.
-    for (const name of ["./node", ...modulesOf("node.ts")]) {
+    for (const name of ["./node", "./hyperdht", ...["node.ts", "hyperdht.ts"].flatMap(modulesOf)]) {
       assert.isNull(exports[name].browser, name)
       assert.isNull(exports[name]["react-native"], name)
     }
@@ -98,6 +98,18 @@ describe("the source", () => {
       .filter((each) => importsOf(each).some((target) => target.startsWith("port/")))
       .map(({ file }) => file)
     assert.deepStrictEqual(users.sort(), ["address/sections.ts", "index.ts"])
+  })
+
+  it("imports hyperdht behind its door only", () => {
+    const users = files.filter(({ text }) => /from "hyperdht[/"]/.test(text)).map(({ file }) => file)
+    assert.deepStrictEqual(users, ["hyperdht/node.ts"])
+    const importers = files
+      .filter(({ file }) => !file.startsWith("hyperdht/"))
+      .filter((each) => importsOf(each).some((target) => target.startsWith("hyperdht")))
+    assert.deepStrictEqual(
+      importers.map(({ file }) => file),
+      ["hyperdht.ts"]
+    )
   })
 
   it("has no protocol that imports another one", () => {

@@ -1,10 +1,10 @@
-/** docs/lookup-lan.md shows what `test/Lan.test.ts` runs. */
+/** docs/lookup-lan.md and docs/lookup-hyperdht.md show what `test/Lan.test.ts` and `test/hyperdht` run. */
 import { assert, describe, it } from "@effect/vitest"
 import * as lan from "../../src/lan/announcements.ts"
 import * as datagram from "../../src/lan/datagram.ts"
 import { blocksOf, read, shown } from "./page.ts"
 
-describe.each(["docs/lookup-lan.md"])("%s", (page) => {
+describe.each(["docs/lookup-lan.md", "docs/lookup-hyperdht.md"])("%s", (page) => {
   it("shows its example", () => {
     const blocks = blocksOf(page).filter(({ language }) => language === "ts")
     assert.isNotEmpty(blocks)

@@ -4,7 +4,7 @@ import * as path from "node:path"
 import ts from "typescript-5.9"
 
 /** What is in these is in modules of their own too (`test/house.test.ts`). */
-const doors = [".", "./node", "./browser", "./package.json"]
+const doors = [".", "./node", "./browser", "./hyperdht", "./package.json"]
 
 /**
  * Each value, and a copy of each interface, with the type that the compiler infers. A compiler that writes declarations
