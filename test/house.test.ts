@@ -12,7 +12,7 @@ const files = fs
   .map((file) => ({ file, text: fs.readFileSync(path.join(root, file), "utf8") }))
 
 /** Leaves for several: what transports over Node's sockets or over messages, shs and noise, or everybody share. */
-const shared = ["crypto", "handshake", "sockets", "messages", "schema"]
+const shared = ["crypto", "handshake", "sockets", "messages", "schema", "xk"]
 
 /** The folders that belong to one module, and who may import from them besides their siblings. */
 const owners: Readonly<Record<string, ReadonlyArray<string>>> = {

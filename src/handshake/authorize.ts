@@ -27,8 +27,13 @@ export interface Applicant {
   readonly token: Option.Option<Redacted.Redacted<Uint8Array>>
 }
 
-/** Options of the transforms that prove keys. */
-export interface Options<E, R> {
+/**
+ * Which peers may connect.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options<E = never, R = never> {
   /**
    * Whether a peer may connect. `true` and `Option.some` let it in, `false` and `Option.none` do not. The connection
    * carries the value of a `some`: see `Connection.authorizedAs`. Runs once, within the handshake's deadline. When it

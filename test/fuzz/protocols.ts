@@ -6,10 +6,11 @@ import type { ConvertedKeys } from "../../src/handshake/convertedKeys.ts"
 import type { Failure } from "../../src/handshake/errors.ts"
 import { Secrets } from "../../src/handshake/secrets.ts"
 import type { KeyPair, PublicKey } from "../../src/Identity.ts"
-import * as NoiseFrames from "../../src/noise/NoiseFrames.ts"
-import * as NoiseProfile from "../../src/noise/NoiseProfile.ts"
+import { profile as xkpsk0 } from "../../src/noise/XKpsk0.ts"
 import * as BoxStream from "../../src/shs/BoxStream.ts"
 import * as Shs from "../../src/shs/ShsHandshake.ts"
+import * as NoiseFrames from "../../src/xk/NoiseFrames.ts"
+import * as NoiseProfile from "../../src/xk/NoiseProfile.ts"
 import { fixedMac } from "./primitives.ts"
 import { join } from "./random.ts"
 
@@ -130,7 +131,7 @@ const shs: Protocol = {
 }
 
 const noiseSide = ({ appKey, ephemeral, identity, keys, primitives }: Side): NoiseProfile.Local => ({
-  ...NoiseProfile.local(primitives, appKey, identity, () => ephemeral),
+  ...NoiseProfile.local(xkpsk0, primitives, appKey, identity, () => ephemeral),
   keys
 })
 
@@ -138,7 +139,7 @@ const noise: Protocol = {
   name: "noise",
   nonceLength: 12,
   client: (side, server) => {
-    const { acceptBody, acceptHead, challenge } = NoiseProfile.lengths
+    const { acceptBody, acceptHead } = NoiseProfile.lengths
     const body = (state: NoiseProfile.AwaitAccept) => (message: Uint8Array) =>
       answer(NoiseProfile.initiatorAcceptBody(state, message), (session) => done(server, session))
     const head = (state: NoiseProfile.AwaitAccept) => (message: Uint8Array) =>
@@ -156,7 +157,7 @@ const noise: Protocol = {
     return answer(NoiseProfile.initiatorHello(noiseSide(side), server), (hello) => ({
       _tag: "say",
       message: hello.message,
-      next: { _tag: "hear", length: challenge, next: auth(hello.next) }
+      next: { _tag: "hear", length: xkpsk0.challenge, next: auth(hello.next) }
     }))
   },
   server: (side) => {
@@ -171,7 +172,7 @@ const noise: Protocol = {
         message: challenge.message,
         next: { _tag: "hear", length: NoiseProfile.lengths.auth, next: auth(challenge.next) }
       }))
-    return { _tag: "hear", length: NoiseProfile.lengths.hello, next: hello }
+    return { _tag: "hear", length: xkpsk0.hello, next: hello }
   },
   codec: NoiseFrames.codec,
   frame: (body, length) => join([Uint8Array.of(length >>> 8, length & 0xff), fixedMac, body, fixedMac]),

@@ -22,9 +22,10 @@ import * as Multiserver from "../../src/Multiserver.ts"
 import * as Memory from "../../src/memory/Memory.ts"
 import * as Net from "../../src/net/Net.ts"
 import * as Noise from "../../src/noise/Noise.ts"
-import { codec } from "../../src/noise/NoiseFrames.ts"
-import * as Profile from "../../src/noise/NoiseProfile.ts"
+import { profile } from "../../src/noise/XKpsk0.ts"
 import * as Shs from "../../src/shs/Shs.ts"
+import { codec } from "../../src/xk/NoiseFrames.ts"
+import * as Profile from "../../src/xk/NoiseProfile.ts"
 import { libraries } from "../support/primitives.ts"
 import { echo, expectEvent, pattern, readAll, sameBytes, served, turns, until } from "../support/servers.ts"
 import { base64 } from "../support/vectors.ts"
@@ -119,7 +120,7 @@ describe.each(libraries)("on $library:", ({ layer: library, primitives }) => {
       Effect.gen(function* () {
         const near = yield* somebody(1)
         const own = identityOf(2)
-        const local = Profile.local(primitives, Redacted.value(AppKey.mainNetwork), own)
+        const local = Profile.local(profile, primitives, Redacted.value(AppKey.mainNetwork), own)
         const port = yield* listening((socket) => {
           let inbox = Buffer.alloc(0)
           let auth: Profile.AwaitAuth | undefined

@@ -19,8 +19,8 @@ import * as Noise from "../../src/noise/Noise.ts"
 import { primitives } from "../support/primitives.ts"
 import { echo, pattern, readAll, sameBytes, served } from "../support/servers.ts"
 import { base64, hex } from "../support/vectors.ts"
+import { profile } from "../xk/vectors.ts"
 import { blake2b } from "./blake2b.ts"
-import { profile } from "./vectors.ts"
 import { type Pair, prologueOf, pskOf, xkpsk0 } from "./xkpsk0.ts"
 
 const appKey = pattern(32, 11)

@@ -1,5 +1,5 @@
 /** The tests that an engine has to have passed to have passed all vectors of test/vectors. */
-import { profile, publicVectors } from "../noise/vectors.ts"
+import { profile, publicVectors } from "../xk/vectors.ts"
 import { boxFailures, boxStreams, handshakes, scripts } from "./vectors.ts"
 
 const each = (test: string, all: ReadonlyArray<{ readonly id: string }>) => all.map(({ id }) => `${test} ${id}`)

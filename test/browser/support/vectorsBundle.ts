@@ -13,7 +13,7 @@ const support = (name: string) => path.join(root, "test/browser/support", name)
 /** The tests of everything in test/vectors. */
 const tests = [
   ...["shs/ShsHandshake", "shs/BoxStream", "shs/scripts"],
-  ...["noise/NoiseHandshake", "noise/NoiseProfile", "noise/NoiseFrames"]
+  ...["xk/NoiseHandshake", "xk/NoiseProfile", "xk/NoiseFrames"]
 ]
 
 const vectors = () =>

@@ -1,7 +1,7 @@
 /** flynn/noise's own vectors of XK, alone and with a pre-shared secret in each place, against our handshake core. */
 import { assert } from "@effect/vitest"
 import * as Result from "effect/Result"
-import * as Noise from "../../../src/noise/NoiseHandshake.ts"
+import * as Noise from "../../../src/xk/NoiseHandshake.ts"
 import { primitives } from "../../support/primitives.ts"
 import { hex, unhex } from "../../support/vectors.ts"
 

@@ -4,9 +4,9 @@
  */
 import "./globals.js"
 import * as Effect from "effect/Effect"
-import "../../noise/NoiseFrames.test.ts"
-import "../../noise/NoiseHandshake.test.ts"
-import "../../noise/NoiseProfile.test.ts"
+import "../../xk/NoiseFrames.test.ts"
+import "../../xk/NoiseHandshake.test.ts"
+import "../../xk/NoiseProfile.test.ts"
 import "../../shs/BoxStream.test.ts"
 import "../../shs/ShsHandshake.test.ts"
 import "../../shs/scripts.test.ts"

@@ -3,8 +3,9 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { PublicKey } from "../../src/Identity.ts"
-import { codec, NoiseFrames, NoiseSealer } from "../../src/noise/NoiseFrames.ts"
-import * as Profile from "../../src/noise/NoiseProfile.ts"
+import { profile as xkpsk0 } from "../../src/noise/XKpsk0.ts"
+import { codec, NoiseFrames, NoiseSealer } from "../../src/xk/NoiseFrames.ts"
+import * as Profile from "../../src/xk/NoiseProfile.ts"
 import { libraries } from "../support/primitives.ts"
 import { concat, hex } from "../support/vectors.ts"
 import { type Handshake, plain, profile } from "./vectors.ts"
@@ -17,6 +18,7 @@ describe.each(libraries)("on $library:", ({ primitives }) => {
   ): Profile.Local =>
     Profile.under(
       Profile.local(
+        xkpsk0,
         primitives,
         app_key,
         {

@@ -3,85 +3,13 @@
  * is a parameter. No I/O, no clock. Ephemeral key pairs come from a function, so that tests can check every byte.
  */
 import * as Result from "effect/Result"
-import type { KeyPairBytes, NoisePrimitives } from "../crypto/Primitives.ts"
-import { concat, scratch } from "../crypto/scratch.ts"
-import { type Hash, Hkdf, keyLength } from "./hkdf.ts"
+import type { KeyPairBytes } from "../crypto/Primitives.ts"
+import { concat } from "../crypto/scratch.ts"
+import { keyLength } from "./hkdf.ts"
+import type { Protocol, Role, Token } from "./protocol.ts"
+import { Symmetric } from "./symmetric.ts"
 
-export type { Hash } from "./hkdf.ts"
-
-/**
- * A step of a message: send a key (`e`, `s`), mix in the secret that two keys share (the first letter is the
- * initiator's key), or mix in a pre-shared secret.
- */
-export type Token = "e" | "s" | "ee" | "es" | "se" | "ss" | "psk"
-
-export interface Pattern {
-  readonly name: string
-  /** The roles whose static key the other side knows beforehand. */
-  readonly known: ReadonlyArray<Role>
-  /** The messages in turn, the initiator's first. */
-  readonly messages: ReadonlyArray<ReadonlyArray<Token>>
-}
-
-export type Role = "initiator" | "responder"
-
-/** The initiator knows the responder's key beforehand, and sends its own encrypted. */
-export const XK: Pattern = {
-  name: "XK",
-  known: ["responder"],
-  messages: [
-    ["e", "es"],
-    ["e", "ee"],
-    ["s", "se"]
-  ]
-}
-
-/**
- * Adds pre-shared secrets to a pattern, as Noise's modifiers do: `psk0` mixes one in at the beginning of the first
- * message, `pskN` at the end of the Nth.
- */
-export const withPsks = (pattern: Pattern, ...at: ReadonlyArray<number>): Pattern => {
-  const psk = (position: number): ReadonlyArray<Token> => (at.includes(position) ? ["psk"] : [])
-  return {
-    ...pattern,
-    name: `${pattern.name}${at.map((position) => `psk${position}`).join("+")}`,
-    messages: pattern.messages.map((tokens, i) => [...(i === 0 ? psk(0) : []), ...tokens, ...psk(i + 1)])
-  }
-}
-
-export const blake2b = (primitives: NoisePrimitives["Service"]): Hash => ({
-  name: "BLAKE2b",
-  length: 64,
-  blockLength: 128,
-  digest: primitives.blake2b
-})
-
-/** A pattern with a hash. All handshakes can share one. */
-export class Protocol {
-  readonly primitives: NoisePrimitives["Service"]
-  readonly pattern: Pattern
-  readonly hash: Hash
-  readonly hkdf: Hkdf
-  /**
-   * Whether the pattern has pre-shared secrets. If so, the ephemeral public keys are mixed into the key too: they make
-   * the keys of each handshake different.
-   */
-  readonly preShared: boolean
-  /** Each handshake's first hash: that of the protocol's name, or the name itself where it is short enough. */
-  readonly initial: Uint8Array
-
-  constructor(primitives: NoisePrimitives["Service"], pattern: Pattern, hash: Hash) {
-    this.primitives = primitives
-    this.pattern = pattern
-    this.hash = hash
-    this.hkdf = new Hkdf(primitives, hash)
-    this.preShared = pattern.messages.some((tokens) => tokens.includes("psk"))
-    const name = new TextEncoder().encode(`Noise_${pattern.name}_25519_ChaChaPoly_${hash.name}`)
-    this.initial = new Uint8Array(hash.length)
-    if (name.length > hash.length) hash.digest(this.initial, name)
-    else this.initial.set(name)
-  }
-}
+export * from "./protocol.ts"
 
 /** A key pair whose secret half stays with its owner. The handshake only asks for shared secrets. */
 export interface Pair {
@@ -117,96 +45,7 @@ export interface Keys {
   readonly hash: Uint8Array
 }
 
-const tagLength = 16
 const empty = new Uint8Array(0)
-
-// -----------------------------------------------------------------------------
-// symmetric state
-// -----------------------------------------------------------------------------
-
-/** Noise's SymmetricState with its CipherState: the hash of all messages and the keys from all secrets so far. */
-class Symmetric {
-  private readonly protocol: Protocol
-  readonly hash: Uint8Array
-  private readonly chaining: Uint8Array
-  private readonly key = scratch(keyLength)
-  private keyed = false
-  /** 4 zero bytes, then a little-endian counter. A handshake needs only the counter's first byte. */
-  private readonly nonce = scratch(12)
-
-  constructor(protocol: Protocol) {
-    this.protocol = protocol
-    this.hash = concat(protocol.initial)
-    this.chaining = concat(protocol.initial)
-  }
-
-  mixHash(data: Uint8Array): void {
-    this.protocol.hash.digest(this.hash, concat(this.hash, data))
-  }
-
-  mixKey(input: Uint8Array): void {
-    this.protocol.hkdf.derive(this.chaining, input, this.key)
-    this.keyed = true
-    this.nonce[4] = 0
-  }
-
-  mixKeyAndHash(input: Uint8Array): void {
-    const { hash, hkdf, primitives } = this.protocol
-    const mixed = scratch(hash.length)
-    hkdf.derive(this.chaining, input, mixed, this.key)
-    this.mixHash(mixed)
-    primitives.wipe(mixed)
-    this.keyed = true
-    this.nonce[4] = 0
-  }
-
-  get overhead(): number {
-    return this.keyed ? tagLength : 0
-  }
-
-  seal(plain: Uint8Array): Uint8Array {
-    const { hash, key, nonce, protocol } = this
-    const sealed = scratch(plain.length + this.overhead)
-    if (this.keyed) {
-      protocol.primitives.aeadSeal(sealed, plain, hash, nonce, key)
-      nonce[4] = (nonce[4] as number) + 1
-    } else {
-      sealed.set(plain)
-    }
-    this.mixHash(sealed)
-    return sealed
-  }
-
-  open(sealed: Uint8Array): Uint8Array | undefined {
-    const { hash, key, nonce, protocol } = this
-    if (sealed.length < this.overhead) return undefined
-    const plain = scratch(sealed.length - this.overhead)
-    if (this.keyed) {
-      if (!protocol.primitives.aeadOpen(plain, sealed, hash, nonce, key)) return undefined
-      nonce[4] = (nonce[4] as number) + 1
-    } else {
-      plain.set(sealed)
-    }
-    this.mixHash(sealed)
-    return plain
-  }
-
-  /** The keys after the handshake: the initiator's direction, then the responder's. */
-  split(): readonly [Uint8Array, Uint8Array] {
-    const second = scratch(keyLength)
-    this.protocol.hkdf.derive(this.chaining, empty, second)
-    return [concat(this.chaining.subarray(0, keyLength)), second]
-  }
-
-  wipe(): void {
-    this.protocol.primitives.wipe(this.chaining)
-    this.protocol.primitives.wipe(this.key)
-  }
-}
-
-// -----------------------------------------------------------------------------
-// handshake
-// -----------------------------------------------------------------------------
 
 /** Noise's HandshakeState. Call `write` and `read` in the order of the pattern, and `split` after the last message. */
 export class NoiseHandshake {

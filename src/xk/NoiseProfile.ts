@@ -1,13 +1,14 @@
 /**
- * The handshake of the protocol `noise`, made of Noise's XKpsk0 (docs/noise.md), as pure steps. Each step takes a
- * message, and returns the next message with the state for the step after it, or a failure.
+ * The handshake of a protocol that is made of Noise's XKpsk0 (docs/noise.md), as pure steps. Each step takes a message,
+ * and returns the next message with the state for the step after it, or a failure. What differs from protocol to
+ * protocol is data: its `Profile`.
  *
  * ```
  * initiator                                       responder
- * hello      psk, e, es              48 ->
- *                                     <- 48       challenge  e, ee
+ * hello      psk, e, es                 ->
+ *                                       <-        challenge  e, ee
  * auth       s, se, payload A token 128 ->
- *                                     <- 35       accept     the responder's first frame, one byte 00
+ *                                       <- 35     accept     the responder's first frame, one byte 00
  * ```
  */
 import * as Option from "effect/Option"
@@ -23,15 +24,30 @@ import type { KeyPair, PublicKey } from "../Identity.ts"
 import { type Direction, headLength, NoiseFrames, NoiseSealer, stateLength } from "./NoiseFrames.ts"
 import * as Noise from "./NoiseHandshake.ts"
 
-/** The lengths of the messages. The accept frame is read in two parts. */
-export const lengths = { hello: 48, challenge: 48, auth: 128, acceptHead: headLength, acceptBody: 17 } as const
+/** What distinguishes a protocol from the others. */
+export interface Profile {
+  /** The protocol's name in addresses. */
+  readonly name: string
+  /** Begins the prologue. With another label or version, two sides don't get past the hello. */
+  readonly label: string
+  readonly pattern: Noise.Pattern
+  /** The lengths of the first two messages. */
+  readonly hello: number
+  readonly challenge: number
+}
+
+/** The lengths of the other messages, the same in each profile. The accept frame is read in two parts. */
+export const lengths = { auth: 128, acceptHead: headLength, acceptBody: 17 } as const
 
 /** What one side brings to a handshake. */
 export interface Local {
+  readonly profile: Profile
+  /** The beginning of the prologue: the profile's label, and a zero byte. */
+  readonly label: Uint8Array
   readonly primitives: NoisePrimitives["Service"]
   /** The pre-shared secret of the handshake: a hash of the network key. */
   readonly psk: Uint8Array
-  /** The names of the sections from `noise` upwards, which must be the same on both sides: `noise~deflate`. */
+  /** The names of the sections from its own upwards, which must be the same on both sides: `noise~deflate`. */
   readonly sections: string
   readonly identity: KeyPair
   readonly protocol: Noise.Protocol
@@ -44,14 +60,13 @@ export interface Local {
 }
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
-const label = encode("effect-multiserver/noise/2\0")
-const pskLabel = encode("effect-multiserver/noise/2/psk")
 
 /**
- * One side, for all its handshakes with no transform above `noise`. Tests pass an `ephemeral` that gives a known pair:
+ * One side, for all its handshakes with no transform above this one. Tests pass an `ephemeral` that gives a known pair:
  * then every byte that this side sends is known.
  */
 export const local = (
+  profile: Profile,
   primitives: NoisePrimitives["Service"],
   appKey: Uint8Array,
   identity: KeyPair,
@@ -64,13 +79,15 @@ export const local = (
     return out
   }
   const psk = new Uint8Array(32)
-  primitives.blake2b(psk, pskLabel, appKey)
+  primitives.blake2b(psk, encode(`${profile.label}/psk`), appKey)
   return {
+    profile,
+    label: encode(`${profile.label}\0`),
     primitives,
     psk,
-    sections: "noise",
+    sections: profile.name,
     identity,
-    protocol: new Noise.Protocol(primitives, Noise.withPsks(Noise.XK, 0), Noise.blake2b(primitives)),
+    protocol: new Noise.Protocol(primitives, profile.pattern, Noise.blake2b(primitives)),
     x25519: {
       publicKey: withSecret(primitives.x25519PublicKey),
       agree: (publicKey) => withSecret((secretKey) => primitives.x25519(secretKey, publicKey))
@@ -80,9 +97,9 @@ export const local = (
   }
 }
 
-/** The same side with transforms of these names above `noise`, the nearest first. */
+/** The same side with transforms of these names above, the nearest first. */
 export const under = (local: Local, above: ReadonlyArray<string>): Local =>
-  above.length === 0 ? local : { ...local, sections: ["noise", ...above].join("~") }
+  above.length === 0 ? local : { ...local, sections: [local.profile.name, ...above].join("~") }
 
 /** The result for both sides: key and nonce of each direction, and the handshake's hash. */
 export interface Session {
@@ -117,7 +134,7 @@ interface Responder {
 }
 
 const begin = (
-  { ephemeral, identity, protocol, psk, sections, x25519 }: Local,
+  { ephemeral, identity, label, protocol, psk, sections, x25519 }: Local,
   responder: Responder | undefined,
   secrets: Secrets
 ): Noise.NoiseHandshake =>
