@@ -3,11 +3,14 @@
  * each encrypted and authenticated. It can't listen.
  */
 import * as Layer from "effect/Layer"
+import type { Kem } from "./crypto/Kem.ts"
 import * as Noble from "./crypto/Noble.ts"
+import * as NobleKem from "./crypto/NobleKem.ts"
 import type { NoisePrimitives, Primitives } from "./crypto/Primitives.ts"
 import type { Identity } from "./Identity.ts"
 import * as Multiserver from "./Multiserver.ts"
 import * as Noise from "./noise/Noise.ts"
+import * as NoisePq from "./noisepq/NoisePq.ts"
 import * as Stack from "./Stack.ts"
 import * as Shs from "./shs/Shs.ts"
 import * as BrowserWebSocket from "./ws/BrowserWebSocket.ts"
@@ -19,6 +22,14 @@ import * as BrowserWebSocket from "./ws/BrowserWebSocket.ts"
  * @since 0.1.0
  */
 export const stacks = /* @__PURE__ */ Stack.product(["ws", "wss"], ["shs", "noise"])
+
+/**
+ * The stacks that `layerPostQuantum` speaks.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const stacksPostQuantum = /* @__PURE__ */ Stack.product(["ws", "wss"], ["shs", "noise", "noisepq"])
 
 /**
  * The options of the protocols. All are optional.
@@ -59,3 +70,37 @@ export const layerNoDeps = (
  */
 export const layer = (options: Options = {}): Layer.Layer<Multiserver.Multiserver, never, Identity> =>
   Layer.provide(layerNoDeps(options), Noble.layer)
+
+// -----------------------------------------------------------------------------
+// post-quantum
+// -----------------------------------------------------------------------------
+
+/**
+ * `layerPostQuantum` without its cryptography: it takes the `Primitives`, the `NoisePrimitives` and the `Kem` that are
+ * provided.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerPostQuantumNoDeps = (
+  options: Options = {}
+): Layer.Layer<Multiserver.Multiserver, never, Identity | Primitives | NoisePrimitives | Kem> =>
+  Multiserver.layerDialOnly(stacksPostQuantum).pipe(
+    Layer.provide([
+      BrowserWebSocket.layer(options.webSocket),
+      BrowserWebSocket.layerSecure(options.webSocket),
+      Shs.layerDialOnly(options.shs),
+      Noise.layerDialOnly,
+      NoisePq.layerDialOnly
+    ])
+  )
+
+/**
+ * `layer` with the post-quantum stacks besides. Apart from it, because ML-KEM in JavaScript makes a page larger
+ * (docs/browser.md).
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerPostQuantum = (options: Options = {}): Layer.Layer<Multiserver.Multiserver, never, Identity> =>
+  Layer.provide(layerPostQuantumNoDeps(options), [Noble.layer, NobleKem.layer])

@@ -4,6 +4,8 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Configuration from "./Configuration.ts"
+import type { Kem } from "./crypto/Kem.ts"
+import * as NodeKem from "./crypto/NodeKem.ts"
 import type { NoisePrimitives, Primitives } from "./crypto/Primitives.ts"
 import * as Sodium from "./crypto/Sodium.ts"
 import * as Authorize from "./handshake/authorize.ts"
@@ -14,6 +16,7 @@ import type * as Networks from "./Networks.ts"
 import * as NodeIdentity from "./NodeIdentity.ts"
 import * as Net from "./net/Net.ts"
 import * as Noise from "./noise/Noise.ts"
+import * as NoisePq from "./noisepq/NoisePq.ts"
 import * as Onion from "./onion/Onion.ts"
 import type * as Policy from "./Policy.ts"
 import * as Stack from "./Stack.ts"
@@ -29,7 +32,7 @@ import * as WebSocket from "./ws/WebSocket.ts"
  * @category constants
  * @since 0.1.0
  */
-export const stacks = Stack.product(["net", "ws", "wss", "unix", "onion", "memory"], ["shs", "noise"])
+export const stacks = Stack.product(["net", "ws", "wss", "unix", "onion", "memory"], ["shs", "noise", "noisepq"])
 
 /**
  * What `authorize` is asked about.
@@ -40,7 +43,7 @@ export const stacks = Stack.product(["net", "ws", "wss", "unix", "onion", "memor
 export type { Applicant } from "./handshake/authorize.ts"
 
 /**
- * The options of the protocols. All are optional. `authorize` is for both shs and noise.
+ * The options of the protocols. All are optional. `authorize` is for each of shs, noise and noisepq.
  *
  * @category options
  * @since 0.1.0
@@ -54,14 +57,14 @@ export interface Options<E = never, R = never> extends Authorize.Options<E, R> {
 }
 
 /**
- * `layer` without libsodium: it takes the `Primitives` and `NoisePrimitives` that are provided.
+ * `layer` without its cryptography: it takes the `Primitives`, the `NoisePrimitives` and the `Kem` that are provided.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerNoDeps = <E = never, R = never>(
   options: Options<E, R> = {}
-): Layer.Layer<Multiserver.Multiserver, never, Identity | Primitives | NoisePrimitives | R> =>
+): Layer.Layer<Multiserver.Multiserver, never, Identity | Primitives | NoisePrimitives | Kem | R> =>
   Multiserver.layer(stacks).pipe(
     Layer.provide([
       Net.layer(options.net ?? {}),
@@ -71,7 +74,8 @@ export const layerNoDeps = <E = never, R = never>(
       WebSocket.layerSecure(options.webSocket),
       Onion.layer(options.onion),
       Shs.layer({ ...Authorize.withoutToken(options), ...options.shs }),
-      Noise.layer(options)
+      Noise.layer(options),
+      NoisePq.layer(options)
     ])
   )
 
@@ -84,8 +88,8 @@ export const layerNoDeps = <E = never, R = never>(
  */
 export const layer = <E = never, R = never>(
   options: Options<E, R> = {}
-): Layer.Layer<Multiserver.Multiserver, never, Identity | Exclude<R, Primitives | NoisePrimitives>> =>
-  Layer.provide(layerNoDeps(options), Sodium.layer)
+): Layer.Layer<Multiserver.Multiserver, never, Identity | Exclude<R, Primitives | NoisePrimitives | Kem>> =>
+  Layer.provide(layerNoDeps(options), [Sodium.layer, NodeKem.layer])
 
 // -----------------------------------------------------------------------------
 // from the environment
@@ -123,7 +127,7 @@ export const layerConfig = <E = never, R = never>({
 }: Pick<Options<E, R>, "authorize"> = {}): Layer.Layer<
   Multiserver.Multiserver,
   Config.ConfigError | IdentityError | Networks.NetworkError,
-  FileSystem.FileSystem | Exclude<Exclude<R, Primitives | NoisePrimitives>, Identity>
+  FileSystem.FileSystem | Exclude<Exclude<R, Primitives | NoisePrimitives | Kem>, Identity>
 > =>
   Layer.unwrap(
     Effect.gen(function* () {

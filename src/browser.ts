@@ -2,5 +2,6 @@
 export * as BrowserIdentity from "./BrowserIdentity.ts"
 export * as BrowserMultiserver from "./BrowserMultiserver.ts"
 export * as Noble from "./crypto/Noble.ts"
+export * as NobleKem from "./crypto/NobleKem.ts"
 export * from "./index.ts"
 export * as BrowserWebSocket from "./ws/BrowserWebSocket.ts"

@@ -1,6 +1,7 @@
 /** Node's door: everything of `index.ts`, and the protocols that need Node. */
 export * as Duplex from "./bridge/Duplex.ts"
 export * as Configuration from "./Configuration.ts"
+export * as NodeKem from "./crypto/NodeKem.ts"
 export * as Sodium from "./crypto/Sodium.ts"
 export * as Compression from "./deflate/Compression.ts"
 export * as Deflate from "./deflate/Deflate.ts"

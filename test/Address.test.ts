@@ -47,8 +47,9 @@ const fields = (section: Address.Section): Section => {
         ...(section.seed === undefined ? {} : { seed: base64(Redacted.value(section.seed)) })
       }
     case "noise":
+    case "noisepq":
       return {
-        name: "noise",
+        name: section._tag,
         ...(section.publicKey === undefined ? {} : { key: formatPublicKey(section.publicKey) }),
         ...(section.token === undefined ? {} : { token: base64(Redacted.value(section.token)) })
       }

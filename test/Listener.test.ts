@@ -155,7 +155,7 @@ describe("listen", () => {
     }).pipe(Effect.provide(multiserver()))
   )
 
-  it.live.each(["shs", "noise"])("listens under no key but its own, and with no secret, over %s", (name) =>
+  it.live.each(["shs", "noise", "noisepq"])("listens under no key but its own, and with no secret, over %s", (name) =>
     Effect.gen(function* () {
       const own = formatPublicKey((yield* Identity).publicKey)
       const other = Buffer.alloc(32, 9).toString("base64")

@@ -12,6 +12,7 @@ import * as Metric from "effect/Metric"
 import * as TestClock from "effect/testing/TestClock"
 import type { Connection } from "../src/Connection.ts"
 import { ConnectionError } from "../src/ConnectionError.ts"
+import * as NodeKem from "../src/crypto/NodeKem.ts"
 import * as Sodium from "../src/crypto/Sodium.ts"
 import { DialError } from "../src/DialError.ts"
 import * as Deflate from "../src/deflate/Deflate.ts"
@@ -23,6 +24,7 @@ import * as Memory from "../src/memory/Memory.ts"
 import * as Net from "../src/net/Net.ts"
 import * as Noauth from "../src/noauth/Noauth.ts"
 import * as Noise from "../src/noise/Noise.ts"
+import * as NoisePq from "../src/noisepq/NoisePq.ts"
 import * as Shs from "../src/shs/Shs.ts"
 import * as Chaos from "../src/testing/Chaos.ts"
 import { ports } from "./support/ports.ts"
@@ -34,11 +36,12 @@ const transforms = [
   "~deflate",
   "~shs",
   "~noise",
+  "~noisepq",
   "~shs~deflate",
   "~noise~deflate",
   "~deflate~shs"
 ] as const
-const authenticating = ["~shs", "~noise"]
+const authenticating = ["~shs", "~noise", "~noisepq"]
 const authenticates = (stack: string): boolean => authenticating.some((name) => stack.includes(name))
 
 /** What one side has read, and how that ended. */
@@ -122,11 +125,12 @@ const exchange = (stack: string, options: Chaos.Options) =>
         Chaos.layer("port", rough).pipe(Layer.provide(ports("p"))),
         Shs.layer(),
         Noise.layer(),
+        NoisePq.layer(),
         Noauth.layer(),
         Deflate.layer()
       ]),
       Layer.provide([Identity.layerEphemeral, recorder(events), Limits.layer({ handshake: hour, close: hour })]),
-      Layer.provide(Sodium.layer)
+      Layer.provide([Sodium.layer, NodeKem.layer])
     )
     const ends = () =>
       events.filter((event) => "role" in event && event.role === "listen" && event._tag !== "Connected")

@@ -134,7 +134,7 @@ describe.concurrent("without a trace", () => {
     for (const folder of temporary) fs.rmSync(folder, { recursive: true })
   })
 
-  it.each(["shs", "noise"])(
+  it.each(["shs", "noise", "noisepq"])(
     "%s can be discarded",
     async (protocol) => {
       const folder = fresh()

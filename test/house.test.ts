@@ -113,7 +113,7 @@ describe("the source", () => {
   })
 
   it("has no protocol that imports another one", () => {
-    const protocols = ["net", "ws", "unix", "onion", "memory", "port", "shs", "noise", "noauth", "deflate"]
+    const protocols = ["net", "ws", "unix", "onion", "memory", "port", "shs", "noise", "noisepq", "noauth", "deflate"]
     const between = files.flatMap((each) => {
       const [own = ""] = each.file.split("/")
       if (!protocols.includes(own)) return []

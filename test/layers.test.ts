@@ -10,13 +10,14 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type * as SocketServer from "effect/socket/SocketServer"
-import { BrowserIdentity, BrowserMultiserver, BrowserWebSocket, Noble } from "effect-multiserver/browser"
+import { BrowserIdentity, BrowserMultiserver, BrowserWebSocket, Noble, NobleKem } from "effect-multiserver/browser"
 import {
   Configuration,
   Connection,
   Deflate,
   Events,
   Identity,
+  type Kem,
   Memory,
   MessagePorts,
   Multiserver,
@@ -24,8 +25,10 @@ import {
   Net,
   Noauth,
   NodeIdentity,
+  NodeKem,
   NodeMultiserver,
   Noise,
+  NoisePq,
   Onion,
   Policy,
   Primitives,
@@ -53,6 +56,7 @@ const row =
 type Secure = Identity.Identity | Primitives.Primitives
 type Cryptography = Primitives.Primitives | Primitives.NoisePrimitives
 type Sealed = Identity.Identity | Primitives.NoisePrimitives
+type Hybrid = Sealed | Kem.Kem
 
 const rows: ReadonlyArray<string> = [
   row<Multiserver.Multiserver, Identity.Identity>()(
@@ -67,9 +71,9 @@ const rows: ReadonlyArray<string> = [
     NodeMultiserver.layerConfig(),
     true
   ),
-  row<Multiserver.Multiserver, Secure | Sealed>()(
+  row<Multiserver.Multiserver, Secure | Hybrid>()(
     "NodeMultiserver.layerNoDeps()",
-    "`Identity`, `Primitives`, `NoisePrimitives`",
+    "`Identity`, `Primitives`, `NoisePrimitives`, `Kem`",
     NodeMultiserver.layerNoDeps(),
     true
   ),
@@ -77,6 +81,12 @@ const rows: ReadonlyArray<string> = [
     "BrowserMultiserver.layer()",
     "`Identity`",
     BrowserMultiserver.layer(),
+    true
+  ),
+  row<Multiserver.Multiserver, Identity.Identity>()(
+    "BrowserMultiserver.layerPostQuantum()",
+    "`Identity`",
+    BrowserMultiserver.layerPostQuantum(),
     true
   ),
   row<Multiserver.Multiserver, Transport.Transport<"net"> | Transform.Transform<"shs">>()(
@@ -132,6 +142,8 @@ const rows: ReadonlyArray<string> = [
   row<Cryptography>()("Sodium.layer", "nothing", Sodium.layer, true),
   row<Cryptography>()("Noble.layer", "nothing", Noble.layer, true),
   row<Primitives.Primitives>()("Noble.layerNoNoise", "nothing", Noble.layerNoNoise, true),
+  row<Kem.Kem>()("NodeKem.layer", "nothing", NodeKem.layer, true),
+  row<Kem.Kem>()("NobleKem.layer", "nothing", NobleKem.layer, true),
   row<Transport.Transport<"net">>()("Net.layer()", "nothing", Net.layer(), true),
   row<Transport.Transport<"ws">>()("WebSocket.layer()", "nothing", WebSocket.layer(), true),
   row<Transport.Transport<"wss">>()("WebSocket.layerSecure()", "nothing", WebSocket.layerSecure(), true),
@@ -153,6 +165,18 @@ const rows: ReadonlyArray<string> = [
     "Noise.layerDialOnly",
     "`Identity`, `NoisePrimitives`",
     Noise.layerDialOnly,
+    true
+  ),
+  row<Transform.Transform<"noisepq">, Hybrid>()(
+    "NoisePq.layer()",
+    "`Identity`, `NoisePrimitives`, `Kem`",
+    NoisePq.layer(),
+    true
+  ),
+  row<Transform.Transform<"noisepq">, Hybrid>()(
+    "NoisePq.layerDialOnly",
+    "`Identity`, `NoisePrimitives`, `Kem`",
+    NoisePq.layerDialOnly,
     true
   ),
   row<Transform.Transform<"noauth">>()("Noauth.layer()", "nothing", Noauth.layer(), true),
@@ -292,7 +316,10 @@ describe("its recipes:", () => {
           return primitives.sign(message, secretKey)
         }
       })
-      const layer = NodeMultiserver.layerNoDeps().pipe(Layer.provide(Identity.layerEphemeral), Layer.provide(counting))
+      const layer = NodeMultiserver.layerNoDeps().pipe(
+        Layer.provide([Identity.layerEphemeral, NodeKem.layer]),
+        Layer.provide(counting)
+      )
       assert.strictEqual(yield* spoken(layer), "hello")
       assert.isAbove(signed, 0)
     })

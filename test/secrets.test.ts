@@ -55,7 +55,7 @@ const show = (value: unknown): string =>
     value instanceof Error ? `${value.message}${value.stack}` : ""
   ].join("\n")
 
-describe.each(["shs", "noise"])("a dial with a seed or token for %s", (transform) => {
+describe.each(["shs", "noise", "noisepq"])("a dial with a seed or token for %s", (transform) => {
   it.live("shows it in no error, event, span or log, however it is printed or encoded", () =>
     Effect.gen(function* () {
       const events: Array<Events.Event> = []

@@ -226,6 +226,10 @@ describe("without a trace", () => {
       modules.filter((file) => file.startsWith("noise/")),
       ["noise/section.ts"]
     )
+    assert.deepStrictEqual(
+      modules.filter((file) => /^(noisepq|xk)\//.test(file)),
+      ["noisepq/section.ts"]
+    )
     for (const word of ["NoiseHandshake", "NoiseSealer", "effect-multiserver/noise/2"]) assert.notInclude(code, word)
     assert.include(code, "effect-multiserver/Noise")
   })

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as NodeKem from "../crypto/NodeKem.ts"
 import * as Sodium from "../crypto/Sodium.ts"
 import * as Events from "../Events.ts"
 import * as Addresses from "./addresses.ts"
@@ -46,7 +47,7 @@ export const run = (input: Flags.Input<typeof Flags.ofConnect>) =>
       Effect.provide(
         Stacks.layer({ ...options, appKey }).pipe(
           Layer.provide([Keys.identity(input.keyFile, settings.keyFile), Settings.layer(settings), events]),
-          Layer.provide(Sodium.layer)
+          Layer.provide([Sodium.layer, NodeKem.layer])
         )
       )
     )

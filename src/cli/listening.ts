@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Address from "../Address.ts"
+import * as NodeKem from "../crypto/NodeKem.ts"
 import * as Sodium from "../crypto/Sodium.ts"
 import * as Events from "../Events.ts"
 import * as External from "../external.ts"
@@ -181,7 +182,7 @@ export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed,
             }),
             Layer.succeed(Limits.Limits, limits)
           ]),
-          Layer.provide(Sodium.layer)
+          Layer.provide([Sodium.layer, NodeKem.layer])
         )
       )
     )

@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Address from "../Address.ts"
 import type { Connection } from "../Connection.ts"
+import * as NodeKem from "../crypto/NodeKem.ts"
 import * as Sodium from "../crypto/Sodium.ts"
 import { AllFailed, DialError } from "../DialError.ts"
 import * as Events from "../Events.ts"
@@ -114,7 +115,7 @@ export const run = (input: Flags.Input<typeof Flags.ofProbe>) =>
             Settings.layer(settings),
             Events.layer(events)
           ]),
-          Layer.provide(Sodium.layer)
+          Layer.provide([Sodium.layer, NodeKem.layer])
         )
       )
     )

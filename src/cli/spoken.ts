@@ -7,7 +7,7 @@ import { formatPublicKey, type PublicKey } from "../crypto/publicKey.ts"
 // -----------------------------------------------------------------------------
 
 /** The transforms that prove who the peer is. */
-export const proving = ["shs", "noise"] as const
+export const proving = ["shs", "noise", "noisepq"] as const
 
 /** For the examples of the help. */
 export const exampleTransform = proving[0]
@@ -56,6 +56,9 @@ const keyed = (publicKey: PublicKey | undefined, secrets: Fields): Fields =>
 
 const encrypted = "encrypted, both sides proved by their keys"
 
+const withToken = ({ publicKey, token }: { readonly publicKey?: PublicKey; readonly token?: unknown }): Fields =>
+  keyed(publicKey, { token: token !== undefined })
+
 const opaqueFields = ({ data }: Address.Opaque): Fields => (data === "" ? {} : { data })
 
 const explanations: ReadonlyMap<string, Explanation> = new Map([
@@ -67,7 +70,8 @@ const explanations: ReadonlyMap<string, Explanation> = new Map([
   ["memory", explained("within one process", Address.Memory, ({ name }) => ({ name }))],
   ["port", explained("another context of one program", Address.MessagePort, ({ name }) => ({ name }))],
   ["shs", explained(encrypted, Address.Shs, (own) => keyed(own.publicKey, { seed: own.seed !== undefined }))],
-  ["noise", explained(encrypted, Address.Noise, (own) => keyed(own.publicKey, { token: own.token !== undefined }))],
+  ["noise", explained(encrypted, Address.Noise, withToken)],
+  ["noisepq", explained(`${encrypted}, and secret from who records it now`, Address.NoisePq, withToken)],
   ["noauth", explained("no encryption, no authentication", Address.Noauth)],
   ["deflate", explained("compression", Address.Opaque, opaqueFields)]
 ])

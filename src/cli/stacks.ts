@@ -3,6 +3,7 @@ import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Address from "../Address.ts"
 import * as AppKey from "../AppKey.ts"
+import type { Kem } from "../crypto/Kem.ts"
 import type { NoisePrimitives, Primitives } from "../crypto/Primitives.ts"
 import * as Deflate from "../deflate/Deflate.ts"
 import type { Identity, PublicKey } from "../Identity.ts"
@@ -11,6 +12,7 @@ import { empty, type Networks } from "../Networks.ts"
 import * as Net from "../net/Net.ts"
 import * as Noauth from "../noauth/Noauth.ts"
 import * as Noise from "../noise/Noise.ts"
+import * as NoisePq from "../noisepq/NoisePq.ts"
 import * as Onion from "../onion/Onion.ts"
 import * as Shs from "../shs/Shs.ts"
 import { reachOf } from "../sockets/ip.ts"
@@ -71,7 +73,7 @@ export const layer = ({
   peers,
   trustedProxies = empty,
   web
-}: Options): Layer.Layer<Multiserver.Multiserver, never, Identity | Primitives | NoisePrimitives> =>
+}: Options): Layer.Layer<Multiserver.Multiserver, never, Identity | Primitives | NoisePrimitives | Kem> =>
   Multiserver.layer(stacks).pipe(
     Layer.provide([
       Net.layer({ trustedProxies }),
@@ -81,6 +83,7 @@ export const layer = ({
       WebSocket.layerSecure({ ...web, trustedProxies }),
       Shs.layer(peers),
       Noise.layer(peers),
+      NoisePq.layer(peers),
       Noauth.layer(),
       Deflate.layer()
     ]),

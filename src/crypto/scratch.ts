@@ -20,6 +20,9 @@ export const scratch = (length: number): Uint8Array => {
   return shared.subarray(used - length, used)
 }
 
+/** No bytes. */
+export const empty = new Uint8Array(0)
+
 /** The parts, one after another, in scratch memory. */
 export const concat = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   let length = 0

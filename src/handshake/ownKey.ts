@@ -1,4 +1,4 @@
-/** Whether a section with a key can be listened on, for transforms whose listeners have one key: this side's own. */
+/** Whether a section with a key can be dialed, and whether it can be listened on by a listener that has one key. */
 import type { Primitives } from "../crypto/Primitives.ts"
 import { formatPublicKey, type PublicKey } from "../crypto/publicKey.ts"
 
@@ -14,3 +14,7 @@ export const notOwnKey = (
   if (given === undefined || equal(given, own)) return undefined
   return `its key is ${formatPublicKey(given)}, and this listener's is ${formatPublicKey(own)}`
 }
+
+/** Why a section can't be dialed: it has no key. */
+export const noKey = (protocol: string, given: PublicKey | undefined): string | undefined =>
+  given === undefined ? `${protocol} needs the key of the peer: ${protocol}:KEY` : undefined

@@ -19,7 +19,7 @@ import { PeerMisbehaved, type Rejected } from "../HandshakeError.ts"
 import { decide } from "../handshake/authorize.ts"
 import { ConvertedKeys } from "../handshake/convertedKeys.ts"
 import { handshakeErrors, type Phase } from "../handshake/errors.ts"
-import { notOwnKey } from "../handshake/ownKey.ts"
+import { noKey, notOwnKey } from "../handshake/ownKey.ts"
 import { type Secrets, withSecrets } from "../handshake/secrets.ts"
 import { fromSeed, Identity, type KeyPair, type PublicKey } from "../Identity.ts"
 import { Authenticated } from "../Peer.ts"
@@ -119,7 +119,7 @@ const dialing = (
   return {
     section: Schema.toType(Address.Shs),
     authenticates: true,
-    notDialable: (section) => (section.publicKey === undefined ? "shs needs the key of the peer: shs:KEY" : undefined),
+    notDialable: ({ publicKey }) => noKey("shs", publicKey),
     key: ({ publicKey }) => publicKey,
     outbound: (link, { publicKey, seed }) =>
       Transform.fromCodec(link, (wire) =>

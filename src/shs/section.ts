@@ -1,10 +1,8 @@
 /** The section `shs[:KEY[:SEED]]`. */
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { BadSeed } from "../AddressError.ts"
 import { type Definition, definition } from "../address/definition.ts"
-import { fault } from "../address/fault.ts"
-import { parseKeyed, printKeyed } from "../address/keyed.ts"
+import { keyedDefinition } from "../address/keyed.ts"
 import { type Secret, secretKind } from "../address/secret.ts"
 import { PublicKey } from "../crypto/publicKey.ts"
 import { blank } from "../schema/makeUnchecked.ts"
@@ -24,27 +22,17 @@ export class Shs extends Schema.TaggedClass<Shs>("effect-multiserver/Shs")(
     Schema.makeFilter(({ publicKey, seed }) => publicKey !== undefined || seed === undefined || "a seed needs a key")
   )
 ) {
-  static readonly [definition]: Definition<Shs> = {
-    name: "shs",
-    role: "transform",
-    parse: (text, start, end) => parseKeyed(text, start, end, Seed, BadSeed, make),
-    print: ({ publicKey, seed }, secretText) => printKeyed("shs", publicKey, seed, secretText),
-    secret: {
-      find: ({ seed }) => seed,
-      remove: ({ publicKey }) => make(publicKey),
-      put: ({ publicKey }, seed) => {
-        if (publicKey === undefined) return undefined
-        if (!Seed.is(seed)) return fault(BadSeed, 0, Seed.expected)
-        return Result.succeed(make(publicKey, seed))
-      }
+  static readonly [definition]: Definition<Shs> = keyedDefinition(
+    "shs",
+    Seed,
+    BadSeed,
+    ({ seed }) => seed,
+    (publicKey?: PublicKey, seed?: Secret) => {
+      const section = blank(Shs)
+      section._tag = "shs"
+      if (publicKey !== undefined) section.publicKey = publicKey
+      if (seed !== undefined) section.seed = seed
+      return section
     }
-  }
-}
-
-const make = (publicKey?: PublicKey, seed?: Secret): Shs => {
-  const section = blank(Shs)
-  section._tag = "shs"
-  if (publicKey !== undefined) section.publicKey = publicKey
-  if (seed !== undefined) section.seed = seed
-  return section
+  )
 }

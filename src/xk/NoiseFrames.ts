@@ -5,6 +5,7 @@
  */
 import * as Codec from "../Codec.ts"
 import type { NoisePrimitives } from "../crypto/Primitives.ts"
+import { empty } from "../crypto/scratch.ts"
 
 const tagLength = 16
 export const headLength = 2 + tagLength
@@ -25,7 +26,6 @@ export interface Direction {
 /** The bytes of a direction's state: its key and its nonce. */
 export const stateLength = 32 + 12
 
-const nothing = new Uint8Array(0)
 /** 2^64 - 1, which Noise reserves for its Rekey. */
 const rekeyNonce = new Uint8Array(12).fill(0xff, 4)
 /** A frame takes two nonces. */
@@ -60,12 +60,12 @@ class Cipher {
   }
 
   seal(sealed: Uint8Array, message: Uint8Array): void {
-    this.primitives.aeadSeal(sealed, message, nothing, this.nonce, this.key)
+    this.primitives.aeadSeal(sealed, message, empty, this.nonce, this.key)
     this.advance()
   }
 
   open(message: Uint8Array, sealed: Uint8Array): boolean {
-    const opened = this.primitives.aeadOpen(message, sealed, nothing, this.nonce, this.key)
+    const opened = this.primitives.aeadOpen(message, sealed, empty, this.nonce, this.key)
     if (opened) this.advance()
     return opened
   }
@@ -92,7 +92,7 @@ class Cipher {
   /** Noise's Rekey. The nonce is not reset. */
   private rekey(): void {
     const next = new Uint8Array(this.key.length + tagLength)
-    this.primitives.aeadSeal(next, new Uint8Array(this.key.length), nothing, rekeyNonce, this.key)
+    this.primitives.aeadSeal(next, new Uint8Array(this.key.length), empty, rekeyNonce, this.key)
     this.key.set(next.subarray(0, this.key.length))
     this.large = undefined
     this.primitives.wipe(next)

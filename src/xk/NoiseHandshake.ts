@@ -1,10 +1,11 @@
 /**
  * The handshakes of the Noise protocol framework (revision 34), for 25519 and ChaChaPoly. Patterns are data, the hash
- * is a parameter. No I/O, no clock. Ephemeral key pairs come from a function, so that tests can check every byte.
+ * is a parameter, and a subclass can add tokens. No I/O, no clock. Ephemeral key pairs come from a function, so that
+ * tests can check every byte.
  */
 import * as Result from "effect/Result"
 import type { KeyPairBytes } from "../crypto/Primitives.ts"
-import { concat } from "../crypto/scratch.ts"
+import { concat, empty } from "../crypto/scratch.ts"
 import { keyLength } from "./hkdf.ts"
 import type { Protocol, Role, Token } from "./protocol.ts"
 import { Symmetric } from "./symmetric.ts"
@@ -33,10 +34,11 @@ export interface Options {
 }
 
 /**
- * `forged`: a tag is wrong, or the message is too short. `degenerate`: there is no secret to mix in. It would be all
- * zero, because the peer's point has small order, or this side lacks a key or pre-shared secret that the pattern needs.
+ * `forged`: a tag is wrong, or the message is too short. Otherwise there is no secret to mix in, and the text says what
+ * is wrong with the peer's key: a point of small order leads to a secret of zeros. (The same is said when this side
+ * lacks a key or pre-shared secret that the pattern needs.)
  */
-export type Failure = "forged" | "degenerate"
+export type Failure = "forged" | `its ${string}`
 
 /** The result for both sides: the keys of the two directions, and the hash of all that was exchanged. */
 export interface Keys {
@@ -45,46 +47,36 @@ export interface Keys {
   readonly hash: Uint8Array
 }
 
-const empty = new Uint8Array(0)
+const noSecret = "its key is a point of small order"
 
 /** Noise's HandshakeState. Call `write` and `read` in the order of the pattern, and `split` after the last message. */
 export class NoiseHandshake {
   private readonly options: Options
-  private readonly symmetric: Symmetric
+  protected readonly symmetric: Symmetric
   private ephemeral: KeyPairBytes | undefined
   private remoteEphemeral: Uint8Array | undefined
-  private remote: Uint8Array | undefined
+  /** The other side's static key, once it is known. */
+  remoteStatic: Uint8Array | undefined
   private turn = 0
   private psksMixed = 0
 
   constructor(options: Options) {
     const { local, prologue, protocol, remote, role } = options
     this.options = options
-    this.remote = remote
+    this.remoteStatic = remote
     this.symmetric = new Symmetric(protocol)
     this.symmetric.mixHash(prologue)
     for (const known of protocol.pattern.known)
       this.symmetric.mixHash((known === role ? local?.publicKey : remote) ?? empty)
   }
 
-  /** The other side's static key, once it is known. */
-  get remoteStatic(): Uint8Array | undefined {
-    return this.remote
-  }
-
   /** Makes the next message. */
   write(payload: Uint8Array): Result.Result<Uint8Array, Failure> {
     const parts: Array<Uint8Array> = []
     for (const token of this.tokens()) {
-      if (token === "e") {
-        this.ephemeral = this.options.ephemeral()
-        this.mixEphemeral(this.ephemeral.publicKey)
-        parts.push(this.ephemeral.publicKey)
-      } else if (token === "s") {
-        parts.push(this.symmetric.seal(this.options.local?.publicKey ?? empty))
-      } else if (!this.mix(token)) {
-        return this.fail("degenerate")
-      }
+      const part = this.put(token)
+      if (typeof part === "string") return this.fail(part)
+      parts.push(part)
     }
     return Result.succeed(concat(...parts, this.symmetric.seal(payload)))
   }
@@ -93,19 +85,9 @@ export class NoiseHandshake {
   read(message: Uint8Array): Result.Result<Uint8Array, Failure> {
     let at = 0
     for (const token of this.tokens()) {
-      if (token === "e") {
-        this.remoteEphemeral = message.slice(at, at + keyLength)
-        at += keyLength
-        if (message.length < at) return this.fail("forged")
-        this.mixEphemeral(this.remoteEphemeral)
-      } else if (token === "s") {
-        const sealed = message.subarray(at, at + keyLength + this.symmetric.overhead)
-        at += keyLength + this.symmetric.overhead
-        this.remote = message.length < at ? undefined : this.symmetric.open(sealed)
-        if (this.remote === undefined) return this.fail("forged")
-      } else if (!this.mix(token)) {
-        return this.fail("degenerate")
-      }
+      const length = this.take(token, message.subarray(at))
+      if (typeof length === "string") return this.fail(length)
+      at += length
     }
     const payload = this.symmetric.open(message.subarray(at))
     return payload === undefined ? this.fail("forged") : Result.succeed(payload)
@@ -131,6 +113,28 @@ export class NoiseHandshake {
     return Result.fail(failure)
   }
 
+  /** Does what a token says when this side writes it. Gives its part of the message. */
+  protected put(token: Token): Uint8Array | Failure {
+    if (token === "s") return this.symmetric.seal(this.options.local?.publicKey ?? empty)
+    if (token !== "e") return this.mix(token) ? empty : noSecret
+    this.ephemeral = this.options.ephemeral()
+    this.mixEphemeral(this.ephemeral.publicKey)
+    return this.ephemeral.publicKey
+  }
+
+  /** Does what a token says when this side reads it, at the beginning of `rest`. Gives the length of its part. */
+  protected take(token: Token, rest: Uint8Array): number | Failure {
+    if (token === "s") {
+      this.remoteStatic = this.symmetric.openPart(rest, keyLength)
+      return this.remoteStatic === undefined ? "forged" : keyLength + this.symmetric.overhead
+    }
+    if (token !== "e") return this.mix(token) ? 0 : noSecret
+    if (rest.length < keyLength) return "forged"
+    this.remoteEphemeral = rest.slice(0, keyLength)
+    this.mixEphemeral(this.remoteEphemeral)
+    return keyLength
+  }
+
   private tokens(): ReadonlyArray<Token> {
     return this.options.protocol.pattern.messages[this.turn++] ?? []
   }
@@ -148,11 +152,10 @@ export class NoiseHandshake {
       return psk !== undefined
     }
     const [ours, theirs] = this.options.role === "initiator" ? [token[0], token[1]] : [token[1], token[0]]
-    const remote = theirs === "e" ? this.remoteEphemeral : this.remote
+    const remote = theirs === "e" ? this.remoteEphemeral : this.remoteStatic
     const secret = remote === undefined ? undefined : this.agree(ours === "e", remote)
     if (secret === undefined) return false
-    this.symmetric.mixKey(secret)
-    this.options.protocol.primitives.wipe(secret)
+    this.symmetric.mixSecret(secret)
     return true
   }
 

@@ -16,7 +16,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { KeyPairBytes, NoisePrimitives } from "../crypto/Primitives.ts"
 import { uncheckedPublicKey } from "../crypto/publicKey.ts"
-import { concat, scratch } from "../crypto/scratch.ts"
+import { concat, empty, scratch } from "../crypto/scratch.ts"
 import { ConvertedKeys } from "../handshake/convertedKeys.ts"
 import type { Failure } from "../handshake/errors.ts"
 import { Secrets } from "../handshake/secrets.ts"
@@ -31,19 +31,21 @@ export interface Profile {
   /** Begins the prologue. With another label or version, two sides don't get past the hello. */
   readonly label: string
   readonly pattern: Noise.Pattern
+  /** Begins a handshake of the pattern. */
+  readonly handshake: (options: Noise.Options) => Noise.NoiseHandshake
   /** The lengths of the first two messages. */
   readonly hello: number
   readonly challenge: number
 }
 
 /** The lengths of the other messages, the same in each profile. The accept frame is read in two parts. */
-export const lengths = { auth: 128, acceptHead: headLength, acceptBody: 17 } as const
+export const authLength = 128
+export const acceptHeadLength = headLength
+export const acceptBodyLength = 17
 
 /** What one side brings to a handshake. */
 export interface Local {
   readonly profile: Profile
-  /** The beginning of the prologue: the profile's label, and a zero byte. */
-  readonly label: Uint8Array
   readonly primitives: NoisePrimitives["Service"]
   /** The pre-shared secret of the handshake: a hash of the network key. */
   readonly psk: Uint8Array
@@ -82,7 +84,6 @@ export const local = (
   primitives.blake2b(psk, encode(`${profile.label}/psk`), appKey)
   return {
     profile,
-    label: encode(`${profile.label}\0`),
     primitives,
     psk,
     sections: profile.name,
@@ -98,8 +99,10 @@ export const local = (
 }
 
 /** The same side with transforms of these names above, the nearest first. */
-export const under = (local: Local, above: ReadonlyArray<string>): Local =>
-  above.length === 0 ? local : { ...local, sections: [local.profile.name, ...above].join("~") }
+export const under = (local: Local, above: ReadonlyArray<string>): Local => ({
+  ...local,
+  sections: [local.sections, ...above].join("~")
+})
 
 /** The result for both sides: key and nonce of each direction, and the handshake's hash. */
 export interface Session {
@@ -117,13 +120,10 @@ type Step<A> = Result.Result<A, Failure>
 const network: Failure = { _tag: "network" }
 const misbehaved = (detail: string): Failure => ({ _tag: "misbehaved", detail })
 
-/** `forged` is the failure for a message that does not open. No honest peer sends a point of small order. */
+/** `forged` is the failure for a message that does not open. No honest peer sends a key that is good for nothing. */
 const step = <A>(result: Result.Result<A, Noise.Failure>, forged: Failure): Step<A> =>
-  Result.mapError(result, (failure) =>
-    failure === "forged" ? forged : misbehaved("its key is a point of small order")
-  )
+  Result.mapError(result, (failure) => (failure === "forged" ? forged : misbehaved(failure)))
 
-const nothing = new Uint8Array(0)
 const tokenLength = 32
 const noToken = new Uint8Array(tokenLength)
 
@@ -134,16 +134,16 @@ interface Responder {
 }
 
 const begin = (
-  { ephemeral, identity, label, protocol, psk, sections, x25519 }: Local,
+  { ephemeral, identity, profile, protocol, psk, sections, x25519 }: Local,
   responder: Responder | undefined,
   secrets: Secrets
 ): Noise.NoiseHandshake =>
   secrets.keep(
-    new Noise.NoiseHandshake({
+    profile.handshake({
       protocol,
       role: responder === undefined ? "responder" : "initiator",
       // The key as Ed25519, because a key and its negative have the same X25519 form.
-      prologue: concat(label, responder?.publicKey ?? identity.publicKey, encode(sections)),
+      prologue: concat(encode(`${profile.label}\0`), responder?.publicKey ?? identity.publicKey, encode(sections)),
       ephemeral,
       local: x25519,
       remote: responder?.x25519,
@@ -187,13 +187,13 @@ export interface AwaitAccept {
 export const initiatorHello = (
   local: Local,
   publicKey: PublicKey,
-  secrets: Secrets = new Secrets(local.primitives)
+  secrets: Secrets
 ): Step<{ readonly message: Uint8Array; readonly next: AwaitChallenge }> => {
   const x25519 = local.keys.convert(publicKey)
   if (x25519 === undefined) return Result.fail(misbehaved("the key of the address is not a valid Ed25519 public key"))
   const responder = { publicKey, x25519 }
   const handshake = begin(local, responder, secrets)
-  return Result.map(step(handshake.write(nothing), network), (message) => ({
+  return Result.map(step(handshake.write(empty), network), (message) => ({
     message,
     next: { local, secrets, handshake, responder }
   }))
@@ -226,7 +226,7 @@ const notAccepted = ({ frames, local: { primitives }, session }: AwaitAccept, de
 /** Checks the accept frame's head, which announces a body of one byte. */
 export const initiatorAcceptHead = (state: AwaitAccept, head: Uint8Array): Step<AwaitAccept> => {
   const length = state.frames.openHead(head)
-  if (length === lengths.acceptBody) return Result.succeed(state)
+  if (length === acceptBodyLength) return Result.succeed(state)
   return notAccepted(state, length === "end" ? "it said goodbye, not its accept" : "its accept does not open")
 }
 
@@ -270,7 +270,7 @@ export const responderChallenge = (
   const handshake = begin(local, undefined, secrets)
   return step(
     Result.flatMap(handshake.read(hello), () =>
-      Result.map(handshake.write(nothing), (message) => ({ message, next: { local, secrets, handshake } }))
+      Result.map(handshake.write(empty), (message) => ({ message, next: { local, secrets, handshake } }))
     ),
     network
   )
@@ -309,7 +309,7 @@ export const responderAccept = ({
   local: { primitives },
   session
 }: AwaitDecision): { readonly message: Uint8Array; readonly session: Session } => {
-  const message = scratch(lengths.acceptHead + lengths.acceptBody)
+  const message = scratch(acceptHeadLength + acceptBodyLength)
   const sealer = new NoiseSealer(primitives, session.encrypt, scratch(stateLength))
   sealer.seal(message, 0, 1)
   sealer.wipe()

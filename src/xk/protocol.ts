@@ -1,4 +1,4 @@
-/** A Noise protocol: a pattern and a hash, for 25519 and ChaChaPoly. Patterns and their modifiers are data. */
+/** A Noise protocol: a pattern and a hash, for 25519 and ChaChaPoly. Patterns are data. */
 import type { NoisePrimitives } from "../crypto/Primitives.ts"
 import { type Hash, Hkdf } from "./hkdf.ts"
 
@@ -6,12 +6,15 @@ export type { Hash } from "./hkdf.ts"
 
 /**
  * A step of a message: send a key (`e`, `s`), mix in the secret that two keys share (the first letter is the
- * initiator's key), or mix in a pre-shared secret.
+ * initiator's key), or mix in a pre-shared secret. Of the draft `hfs`: send a KEM key (`e1`), or send a ciphertext for
+ * the other side's and mix in its secret (`ekem1`).
  */
-export type Token = "e" | "s" | "ee" | "es" | "se" | "ss" | "psk"
+export type Token = "e" | "s" | "ee" | "es" | "se" | "ss" | "psk" | "e1" | "ekem1"
 
 export interface Pattern {
   readonly name: string
+  /** What follows `25519` in the protocol's name: a plus sign and a KEM, where the pattern has one. */
+  readonly kem?: string
   /** The roles whose static key the other side knows beforehand. */
   readonly known: ReadonlyArray<Role>
   /** The messages in turn, the initiator's first. */
@@ -19,30 +22,6 @@ export interface Pattern {
 }
 
 export type Role = "initiator" | "responder"
-
-/** The initiator knows the responder's key beforehand, and sends its own encrypted. */
-export const XK: Pattern = {
-  name: "XK",
-  known: ["responder"],
-  messages: [
-    ["e", "es"],
-    ["e", "ee"],
-    ["s", "se"]
-  ]
-}
-
-/**
- * Adds pre-shared secrets to a pattern, as Noise's modifiers do: `psk0` mixes one in at the beginning of the first
- * message, `pskN` at the end of the Nth.
- */
-export const withPsks = (pattern: Pattern, ...at: ReadonlyArray<number>): Pattern => {
-  const psk = (position: number): ReadonlyArray<Token> => (at.includes(position) ? ["psk"] : [])
-  return {
-    ...pattern,
-    name: `${pattern.name}${at.map((position) => `psk${position}`).join("+")}`,
-    messages: pattern.messages.map((tokens, i) => [...(i === 0 ? psk(0) : []), ...tokens, ...psk(i + 1)])
-  }
-}
 
 export const blake2b = (primitives: NoisePrimitives["Service"]): Hash => ({
   name: "BLAKE2b",
@@ -71,7 +50,7 @@ export class Protocol {
     this.hash = hash
     this.hkdf = new Hkdf(primitives, hash)
     this.preShared = pattern.messages.some((tokens) => tokens.includes("psk"))
-    const name = new TextEncoder().encode(`Noise_${pattern.name}_25519_ChaChaPoly_${hash.name}`)
+    const name = new TextEncoder().encode(`Noise_${pattern.name}_25519${pattern.kem ?? ""}_ChaChaPoly_${hash.name}`)
     this.initial = new Uint8Array(hash.length)
     if (name.length > hash.length) hash.digest(this.initial, name)
     else this.initial.set(name)

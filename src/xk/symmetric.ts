@@ -1,10 +1,9 @@
 /** What both sides of a handshake have in common at each step, and how it changes. */
-import { concat, scratch } from "../crypto/scratch.ts"
+import { concat, empty, scratch } from "../crypto/scratch.ts"
 import { keyLength } from "./hkdf.ts"
 import type { Protocol } from "./protocol.ts"
 
 const tagLength = 16
-const empty = new Uint8Array(0)
 
 /** Noise's SymmetricState with its CipherState: the hash of all messages and the keys from all secrets so far. */
 export class Symmetric {
@@ -42,6 +41,12 @@ export class Symmetric {
     this.nonce[4] = 0
   }
 
+  /** Mixes in a secret that two keys share, and wipes it. */
+  mixSecret(secret: Uint8Array): void {
+    this.mixKey(secret)
+    this.protocol.primitives.wipe(secret)
+  }
+
   get overhead(): number {
     return this.keyed ? tagLength : 0
   }
@@ -71,6 +76,12 @@ export class Symmetric {
     }
     this.mixHash(sealed)
     return plain
+  }
+
+  /** Opens what has this length without its tag, at the beginning of `rest`. */
+  openPart(rest: Uint8Array, length: number): Uint8Array | undefined {
+    const end = length + this.overhead
+    return rest.length < end ? undefined : this.open(rest.subarray(0, end))
   }
 
   /** The keys after the handshake: the initiator's direction, then the responder's. */

@@ -9,7 +9,7 @@ import { NoisePrimitives } from "../crypto/Primitives.ts"
 import { PeerMisbehaved, type Rejected } from "../HandshakeError.ts"
 import { decide, type Options } from "../handshake/authorize.ts"
 import { handshakeErrors, type Phase } from "../handshake/errors.ts"
-import { notOwnKey } from "../handshake/ownKey.ts"
+import { noKey, notOwnKey } from "../handshake/ownKey.ts"
 import { type Secrets, withSecrets } from "../handshake/secrets.ts"
 import { Identity, type PublicKey } from "../Identity.ts"
 import { Authenticated } from "../Peer.ts"
@@ -33,37 +33,23 @@ export interface Kind<Own extends Keyed & Section> {
   readonly of: (publicKey: PublicKey) => Own
 }
 
-/** What the handshakes of both sides are made of. */
-export const begin = Effect.fnUntraced(function* <Own extends Keyed & Section>(kind: Kind<Own>) {
-  const { profile } = kind
+/** The dialer's side, and what the listener's is made of. */
+const begin = Effect.fnUntraced(function* <Own extends Keyed & Section>({ of, profile, section }: Kind<Own>) {
   const primitives = yield* NoisePrimitives
   const identity = yield* Identity
+  const local = Profile.local(profile, primitives, yield* AppKey.bytes, identity)
   const { failure, rejected, step } = handshakeErrors(profile.name, { helloIsSealed: true })
+
   const receive = (wire: Transform.Wire, length: number, phase: Phase, after: Rejected["after"]) =>
     Effect.mapError(wire.read(length), rejected(phase, after))
+
   const handshaken = (publicKey: PublicKey, session: Profile.Session): Transform.Handshaken => ({
     peer: makeUnchecked(Authenticated, { _tag: "Authenticated", publicKey }),
-    section: kind.of(publicKey),
+    section: of(publicKey),
     codec: codec(primitives, session),
     binding: new Uint8Array(session.hash)
   })
-  const local = Profile.local(profile, primitives, yield* AppKey.bytes, identity)
-  return { kind, profile, primitives, identity, local, failure, rejected, step, receive, handshaken }
-})
 
-type Begun<Own extends Keyed & Section> = Effect.Success<ReturnType<typeof begin<Own>>>
-
-/** The dialer's side. */
-export const dialing = <Own extends Keyed & Section>({
-  failure,
-  handshaken,
-  kind: { profile, section },
-  local,
-  primitives,
-  receive,
-  rejected,
-  step
-}: Begun<Own>): Transform.Definition<Own> => {
   const dial = Effect.fnUntraced(function* (
     own: Profile.Local,
     secrets: Secrets,
@@ -79,17 +65,16 @@ export const dialing = <Own extends Keyed & Section>({
       Profile.initiatorAuth(hello.next, challenge, token === undefined ? undefined : Redacted.value(token))
     )
     yield* Effect.mapError(wire.write(auth.message), rejected("auth", "hello"))
-    const head = yield* receive(wire, Profile.lengths.acceptHead, "accept", "auth")
+    const head = yield* receive(wire, Profile.acceptHeadLength, "accept", "auth")
     yield* step("accept", Profile.initiatorAcceptHead(auth.next, head))
-    const body = yield* receive(wire, Profile.lengths.acceptBody, "accept", "auth")
+    const body = yield* receive(wire, Profile.acceptBodyLength, "accept", "auth")
     return handshaken(responder, yield* step("accept", Profile.initiatorAcceptBody(auth.next, body)))
   })
 
-  return {
+  const dialing: Transform.Definition<Own> = {
     section,
     authenticates: true,
-    notDialable: ({ publicKey }) =>
-      publicKey === undefined ? `${profile.name} needs the key of the peer: ${profile.name}:KEY` : undefined,
+    notDialable: ({ publicKey }) => noKey(profile.name, publicKey),
     key: ({ publicKey }) => publicKey,
     outbound: (link, { publicKey, token }, _below, above) =>
       Transform.fromCodec(link, (wire) =>
@@ -98,16 +83,16 @@ export const dialing = <Own extends Keyed & Section>({
           : withSecrets(primitives, (secrets) => dial(Profile.under(local, above), secrets, wire, publicKey, token))
       )
   }
-}
+  return { dialing, failure, handshaken, identity, local, primitives, receive, rejected, step }
+})
 
 /** Both sides. */
 export const make = Effect.fnUntraced(function* <Own extends Keyed & Section, E = never, R = never>(
   kind: Kind<Own>,
   { authorize }: Options<E, R>
 ) {
-  const begun = yield* begin(kind)
+  const { dialing, failure, handshaken, identity, local, primitives, receive, rejected, step } = yield* begin(kind)
   const context = yield* Effect.context<R>()
-  const { failure, handshaken, identity, local, primitives, receive, rejected, step } = begun
 
   const serve = Effect.fnUntraced(function* (
     own: Profile.Local,
@@ -118,7 +103,7 @@ export const make = Effect.fnUntraced(function* <Own extends Keyed & Section, E 
     const hello = yield* receive(wire, kind.profile.hello, "hello", "connect")
     const challenge = yield* step("hello", Profile.responderChallenge(own, hello, secrets))
     yield* Effect.mapError(wire.write(challenge.message), rejected("challenge", "connect"))
-    const auth = yield* receive(wire, Profile.lengths.auth, "auth", "hello")
+    const auth = yield* receive(wire, Profile.authLength, "auth", "hello")
     const decision = yield* step("auth", Profile.responderVerify(challenge.next, auth))
     const applicant = { publicKey: decision.initiator, remote, token: decision.token }
     const authorized = yield* decide(authorize, context, (reason) => failure("auth", reason), applicant)
@@ -130,7 +115,7 @@ export const make = Effect.fnUntraced(function* <Own extends Keyed & Section, E 
   })
 
   return Transform.make({
-    ...dialing(begun),
+    ...dialing,
     notListenable: ({ publicKey, token }) => notOwnKey(primitives, identity.publicKey, publicKey, token && "token"),
     inbound: (link, _section, _below, above) =>
       Transform.fromCodec(link, (wire) =>
@@ -142,4 +127,4 @@ export const make = Effect.fnUntraced(function* <Own extends Keyed & Section, E 
 
 /** The dialer's side alone, for programs that have no code of a listener. */
 export const makeDialOnly = <Own extends Keyed & Section>(kind: Kind<Own>) =>
-  Effect.map(begin(kind), (begun) => Transform.make(dialing(begun)))
+  Effect.map(begin(kind), ({ dialing }) => Transform.make(dialing))

@@ -19,8 +19,8 @@ const modulesIn = (url: string): ReadonlyArray<string> =>
 
 /** Whether it is a protocol's, or a package's that it brings. `section.ts` of each is a part of reading addresses. */
 const isProtocols = (module: string): boolean =>
-  /^src\/(net|ws|unix|onion|shs|noise|noauth|deflate)\/(?!section\.ts)/.test(module) ||
-  /\/node_modules\/(sodium-native|ws|socks)\//.test(module)
+  /^src\/(net|ws|unix|onion|shs|noise|noisepq|xk|noauth|deflate)\/(?!section\.ts)/.test(module) ||
+  /\/node_modules\/(sodium-native|ws|socks|@noble)\//.test(module)
 
 /** The protocols' modules that a command loads, and how it ends. */
 const loads = (...args: ReadonlyArray<string>) =>

@@ -17,6 +17,7 @@ const server = Effect.map(privateCopy(tls("server.key")), (key) => ["--tls-key",
 describe.concurrent("listen --echo and connect speak", () => {
   const inPlace = [
     "net:127.0.0.1:0~noise",
+    "net:127.0.0.1:0~noisepq",
     "ws://127.0.0.1:0~noise",
     "ws://127.0.0.1:0",
     "ws://127.0.0.1:0~shs",

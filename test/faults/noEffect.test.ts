@@ -48,19 +48,22 @@ describe("code that returns no effect", () => {
     )
   })
 
-  it.live.each(["net:127.0.0.1:0~shs", "net:127.0.0.1:0~noise"])("authorize refuses: %s", (target) => {
-    const events: Array<Events.Event> = []
-    return Effect.gen(function* () {
-      const [address] = yield* served(target, echo)
-      const error = yield* Effect.flip(Multiserver.dial(String(address)))
-      assert.include(error.message, "we authenticated")
-      yield* until(() => endsOf(events).length === 1)
-      assert.deepStrictEqual(endsOf(events), ["listen HandshakeFailed NotAuthorized"])
-      const [failed] = events.filter((event) => event._tag === "HandshakeFailed")
-      assert.include(failed?.error.message, "authorize failed")
-      assert.include(failed?.error.message, "authorize returned no Effect")
-    }).pipe(Effect.provide(multiserver({ authorize: promised }).pipe(Layer.provide(recorder(events)))))
-  })
+  it.live.each(["net:127.0.0.1:0~shs", "net:127.0.0.1:0~noise", "net:127.0.0.1:0~noisepq"])(
+    "authorize refuses: %s",
+    (target) => {
+      const events: Array<Events.Event> = []
+      return Effect.gen(function* () {
+        const [address] = yield* served(target, echo)
+        const error = yield* Effect.flip(Multiserver.dial(String(address)))
+        assert.include(error.message, "we authenticated")
+        yield* until(() => endsOf(events).length === 1)
+        assert.deepStrictEqual(endsOf(events), ["listen HandshakeFailed NotAuthorized"])
+        const [failed] = events.filter((event) => event._tag === "HandshakeFailed")
+        assert.include(failed?.error.message, "authorize failed")
+        assert.include(failed?.error.message, "authorize returned no Effect")
+      }).pipe(Effect.provide(multiserver({ authorize: promised }).pipe(Layer.provide(recorder(events)))))
+    }
+  )
 
   it.live("a sink costs no other sink its events", () => {
     const events: Array<Events.Event> = []

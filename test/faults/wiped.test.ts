@@ -12,16 +12,18 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Address from "../../src/Address.ts"
+import { Kem } from "../../src/crypto/Kem.ts"
 import { layer, type NoisePrimitives, type Primitives } from "../../src/crypto/Primitives.ts"
 import { fromSeed, Identity } from "../../src/Identity.ts"
 import * as Link from "../../src/Link.ts"
 import { memoryPair } from "../../src/memory/memoryPort.ts"
 import * as Noise from "../../src/noise/Noise.ts"
+import * as NoisePq from "../../src/noisepq/NoisePq.ts"
 import { Anonymous } from "../../src/Peer.ts"
 import type { Port } from "../../src/Port.ts"
 import * as Shs from "../../src/shs/Shs.ts"
 import type * as Transform from "../../src/Transform.ts"
-import { primitives } from "../support/primitives.ts"
+import { kems, primitives } from "../support/primitives.ts"
 import { pattern, turns } from "../support/servers.ts"
 
 type Service = NoisePrimitives["Service"]
@@ -30,7 +32,7 @@ type Service = NoisePrimitives["Service"]
  * The primitives, every secret that they have made or were given, and the memory in which they found what they were
  * given.
  */
-const watched = () => {
+const watched = (kem: Kem["Service"]) => {
   const secrets = new Set<Uint8Array>()
   const values: Array<Buffer> = []
   const memory = new Set<ArrayBufferLike>()
@@ -71,13 +73,26 @@ const watched = () => {
     aeadOpen: (message, sealed, associated, nonce, key) =>
       primitives.aeadOpen(message, sealed, associated, nonce, saw(key))
   }
+  const watchedKem: Kem["Service"] = {
+    keyPair: () => {
+      const pair = kem.keyPair()
+      saw(pair.secretKey)
+      return pair
+    },
+    encapsulate: (publicKey) => {
+      const made = kem.encapsulate(publicKey)
+      saw(made?.secret)
+      return made
+    },
+    decapsulate: (secretKey, ciphertext) => saw(kem.decapsulate(saw(secretKey), ciphertext))
+  }
   const left = () => [...secrets].filter((secret) => secret.some((byte) => byte !== 0)).length
   /** How many secrets still stand somewhere in that memory, in whichever copy. */
   const copies = () => {
     const places = [...memory].map((buffer) => Buffer.from(buffer))
     return values.filter((value) => places.some((place) => place.includes(value))).length
   }
-  return { service, left, copies, secrets }
+  return { service, watchedKem, left, copies, secrets }
 }
 
 const identityOf = (n: number) => fromSeed(primitives, Redacted.make(pattern(32, n)))
@@ -88,7 +103,8 @@ interface Row {
   readonly name: string
   readonly make: (
     authorize: Authorize
-  ) => Effect.Effect<Transform.Shape, never, Identity | Primitives | NoisePrimitives>
+  ) => Effect.Effect<Transform.Shape, never, Identity | Primitives | NoisePrimitives | Kem>
+  readonly kem?: Kem["Service"]
   readonly section: Address.Section
   /** All that each side sends, in bytes. */
   readonly sent: { readonly client: ReadonlyArray<number>; readonly server: ReadonlyArray<number> }
@@ -110,7 +126,14 @@ const rows: ReadonlyArray<Row> = [
     make: (authorize) => Noise.make({ authorize }),
     section: new Address.Noise({ publicKey: server.publicKey }),
     sent: { client: [48, 128], server: [48, 35] }
-  }
+  },
+  ...kems.map(({ kem, library }) => ({
+    name: `noisepq on ${library}`,
+    make: (authorize: Authorize) => NoisePq.make({ authorize }),
+    kem,
+    section: new Address.NoisePq({ publicKey: server.publicKey }),
+    sent: { client: [1248, 128], server: [1152, 35] }
+  }))
 ]
 
 type Fault = "end" | "break" | "damage" | "stop"
@@ -160,10 +183,16 @@ const handshake = Effect.fnUntraced(function* (row: Row, accident: Accident | un
   pass(nearFar, farFar, accident?.from === "client" ? accident : undefined)
   pass(farFar, nearFar, accident?.from === "server" ? accident : undefined)
   const side = Effect.fnUntraced(function* (port: Port, role: "inbound" | "outbound", scope: Scope.Scope) {
-    const { copies, left, secrets, service } = watched()
+    const { copies, left, secrets, service, watchedKem } = watched(row.kem ?? kems[0].kem)
     const shape = yield* row
       .make(authorize)
-      .pipe(Effect.provide([layer(service), Layer.succeed(Identity, role === "inbound" ? server : client)]))
+      .pipe(
+        Effect.provide([
+          layer(service),
+          Layer.succeed(Kem, watchedKem),
+          Layer.succeed(Identity, role === "inbound" ? server : client)
+        ])
+      )
     const link = yield* Scope.provide(Link.make(port, { remote: at, peer: new Anonymous() }), scope)
     // What is listened on has no seed and no token: `advertise` is that section.
     const section = role === "inbound" ? shape.advertise(row.section) : row.section

@@ -43,6 +43,7 @@ const stacks = [
   "memory",
   "memory~shs",
   "memory~noise",
+  "memory~noisepq",
   "memory~noauth",
   "memory~deflate",
   "memory~shs~deflate",

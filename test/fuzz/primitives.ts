@@ -2,6 +2,7 @@
  * Primitives for fuzzing. They keep what protocols rely on (two sides agree, what was changed does not open) at a
  * thousandth of the price and without any secrecy, so that a fuzzer gets past the MACs and does so often.
  */
+import type { Kem } from "../../src/crypto/Kem.ts"
 import type { NoisePrimitives } from "../../src/crypto/Primitives.ts"
 import { primitives as native } from "../support/primitives.ts"
 import type { Random } from "./random.ts"
@@ -121,6 +122,26 @@ export const cheap: Service = {
 
 /** The X25519 pair of these 32 bytes. */
 export const cheapPair = (secretKey: Uint8Array) => ({ secretKey, publicKey: xor(secretKey, mask) })
+
+/** `length` bytes of these 32, again and again. */
+const repeated = (bytes: Uint8Array, length: number): Uint8Array =>
+  Uint8Array.from({ length }, (_, i) => (bytes[i & 31] as number) ^ (i >> 5))
+
+const kemSecret = mask.map((byte, i) => byte ^ (i * 53 + 7))
+
+/**
+ * A KEM whose pairs are all the same, and so is what is made for a key: conversations are to come out the same again. A
+ * key whose first 32 bytes are all the same is none.
+ */
+export const cheapKem: Kem["Service"] = {
+  keyPair: () => ({ publicKey: repeated(xor(kemSecret, mask), 1184), secretKey: kemSecret.slice() }),
+  encapsulate: (publicKey) => {
+    if (isDegenerate(publicKey.subarray(0, 32))) return undefined
+    const ciphertext = repeated(digest(publicKey), 1088)
+    return { ciphertext, secret: digest(publicKey.subarray(0, 32), ciphertext) }
+  },
+  decapsulate: (secretKey, ciphertext) => digest(xor(secretKey, mask), ciphertext)
+}
 
 /** The MAC of every box of `identity`. */
 export const fixedMac = new Uint8Array(16).fill(0x5a)

@@ -7,11 +7,12 @@ import type { Failure } from "../../src/handshake/errors.ts"
 import { Secrets } from "../../src/handshake/secrets.ts"
 import type { KeyPair, PublicKey } from "../../src/Identity.ts"
 import { profile as xkpsk0 } from "../../src/noise/XKpsk0.ts"
+import { profile as xkhfs } from "../../src/noisepq/XKhfs.ts"
 import * as BoxStream from "../../src/shs/BoxStream.ts"
 import * as Shs from "../../src/shs/ShsHandshake.ts"
 import * as NoiseFrames from "../../src/xk/NoiseFrames.ts"
 import * as NoiseProfile from "../../src/xk/NoiseProfile.ts"
-import { fixedMac } from "./primitives.ts"
+import { cheapKem, fixedMac } from "./primitives.ts"
 import { join } from "./random.ts"
 
 /** What one side brings. The ephemeral pair is wiped by who uses it. */
@@ -130,35 +131,40 @@ const shs: Protocol = {
   }
 }
 
-const noiseSide = ({ appKey, ephemeral, identity, keys, primitives }: Side): NoiseProfile.Local => ({
-  ...NoiseProfile.local(xkpsk0, primitives, appKey, identity, () => ephemeral),
+const noiseSide = (
+  profile: NoiseProfile.Profile,
+  { appKey, ephemeral, identity, keys, primitives }: Side
+): NoiseProfile.Local => ({
+  ...NoiseProfile.local(profile, primitives, appKey, identity, () => ephemeral),
   keys
 })
 
-const noise: Protocol = {
-  name: "noise",
+const noiseOf = (profile: NoiseProfile.Profile): Protocol => ({
+  name: profile.name,
   nonceLength: 12,
   client: (side, server) => {
-    const { acceptBody, acceptHead } = NoiseProfile.lengths
     const body = (state: NoiseProfile.AwaitAccept) => (message: Uint8Array) =>
       answer(NoiseProfile.initiatorAcceptBody(state, message), (session) => done(server, session))
     const head = (state: NoiseProfile.AwaitAccept) => (message: Uint8Array) =>
       answer(NoiseProfile.initiatorAcceptHead(state, message), (state) => ({
         _tag: "hear",
-        length: acceptBody,
+        length: NoiseProfile.acceptBodyLength,
         next: body(state)
       }))
     const auth = (state: NoiseProfile.AwaitChallenge) => (message: Uint8Array) =>
       answer(NoiseProfile.initiatorAuth(state, message), (auth) => ({
         _tag: "say",
         message: auth.message,
-        next: { _tag: "hear", length: acceptHead, next: head(auth.next) }
+        next: { _tag: "hear", length: NoiseProfile.acceptHeadLength, next: head(auth.next) }
       }))
-    return answer(NoiseProfile.initiatorHello(noiseSide(side), server), (hello) => ({
-      _tag: "say",
-      message: hello.message,
-      next: { _tag: "hear", length: xkpsk0.challenge, next: auth(hello.next) }
-    }))
+    return answer(
+      NoiseProfile.initiatorHello(noiseSide(profile, side), server, new Secrets(side.primitives)),
+      (hello) => ({
+        _tag: "say",
+        message: hello.message,
+        next: { _tag: "hear", length: profile.challenge, next: auth(hello.next) }
+      })
+    )
   },
   server: (side) => {
     const auth = (state: NoiseProfile.AwaitAuth) => (message: Uint8Array) =>
@@ -167,12 +173,12 @@ const noise: Protocol = {
         return { _tag: "say", message: accept.message, next: done(decision.initiator, accept.session) }
       })
     const hello = (message: Uint8Array) =>
-      answer(NoiseProfile.responderChallenge(noiseSide(side), message), (challenge) => ({
+      answer(NoiseProfile.responderChallenge(noiseSide(profile, side), message), (challenge) => ({
         _tag: "say",
         message: challenge.message,
-        next: { _tag: "hear", length: NoiseProfile.lengths.auth, next: auth(challenge.next) }
+        next: { _tag: "hear", length: NoiseProfile.authLength, next: auth(challenge.next) }
       }))
-    return { _tag: "hear", length: xkpsk0.hello, next: hello }
+    return { _tag: "hear", length: profile.hello, next: hello }
   },
   codec: NoiseFrames.codec,
   frame: (body, length) => join([Uint8Array.of(length >>> 8, length & 0xff), fixedMac, body, fixedMac]),
@@ -193,6 +199,6 @@ const noise: Protocol = {
       at = body + length + 16
     }
   }
-}
+})
 
-export const protocols: ReadonlyArray<Protocol> = [shs, noise]
+export const protocols: ReadonlyArray<Protocol> = [shs, noiseOf(xkpsk0), noiseOf(xkhfs(cheapKem))]

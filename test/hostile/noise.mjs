@@ -1,8 +1,9 @@
 /**
- * noise and its frames for attackers, on sodium-native, Node's BLAKE2b and nothing of ours, after docs/noise.md:
- * Noise_XKpsk0_25519_ChaChaPoly_BLAKE2b. Each side is a generator as in shs.mjs.
+ * noise, noisepq and their frames for attackers, on sodium-native, Node's BLAKE2b, noble's ML-KEM and nothing of ours,
+ * after docs/noise.md and docs/noisepq.md. Each side is a generator as in shs.mjs.
  */
 import { createHash, createHmac } from "node:crypto"
+import { ml_kem768 } from "@noble/post-quantum/ml-kem.js"
 import sodium from "sodium-native"
 import {
   buffer,
@@ -48,23 +49,32 @@ const open = (key, nonce, sealed, associated = empty) => {
 
 // ---- handshake ----
 
-const name = Buffer.from("Noise_XKpsk0_25519_ChaChaPoly_BLAKE2b")
+/** What distinguishes the two. `kem`: how long what is sealed of the KEM is, in the first message and the second. */
+const variants = {
+  noise: { protocol: "Noise_XKpsk0_25519_ChaChaPoly_BLAKE2b", label: "effect-multiserver/noise/2" },
+  noisepq: {
+    protocol: "Noise_XKhfs+psk0_25519+MLKEM768_ChaChaPoly_BLAKE2b",
+    label: "effect-multiserver/noisepq/1",
+    kem: { key: 1184 + 16, ciphertext: 1088 + 16 }
+  }
+}
 
 /** The app key, as the handshake takes it. */
-const pskOf = (appKey) => {
+const pskOf = (label, appKey) => {
   const out = buffer(32)
-  sodium.crypto_generichash(out, Buffer.from("effect-multiserver/noise/2/psk"), appKey)
+  sodium.crypto_generichash(out, Buffer.from(`${label}/psk`), appKey)
   return out
 }
 
 class Symmetric {
   /** Up to the first ephemeral key. Over net~noise, nothing is above noise. */
-  constructor(appKey, responder, responderStatic) {
-    this.chaining = concat(name, buffer(64 - name.length))
+  constructor(name, appKey, responder, responderStatic) {
+    const { label, protocol } = variants[name]
+    this.chaining = concat(Buffer.from(protocol), buffer(64 - protocol.length))
     this.hash = this.chaining
-    this.mixHash(concat(Buffer.from("effect-multiserver/noise/2\0"), responder, Buffer.from("noise")))
+    this.mixHash(concat(Buffer.from(`${label}\0`), responder, Buffer.from(name)))
     this.mixHash(responderStatic)
-    const [chaining, hash, key] = this.derive(pskOf(appKey))
+    const [chaining, hash, key] = this.derive(pskOf(label, appKey))
     this.chaining = chaining
     this.mixHash(hash)
     this.key = key.subarray(0, 32)
@@ -116,49 +126,65 @@ class Symmetric {
 const noToken = buffer(32)
 
 /** The client of `remote`. `faulty` replaces parts of what it sends. */
-function* client({ appKey, identity, remote }, faulty = {}) {
-  const remoteStatic = convertPublic(remote)
-  const state = new Symmetric(appKey, remote, remoteStatic)
-  const own = ephemeral()
-  const shown = faulty.ephemeral ?? own.publicKey
-  state.mixEphemeral(shown)
-  state.mixKey(faulty.ephemeral === undefined ? x25519(own.secretKey, remoteStatic) : buffer(32))
-  const challenge = yield concat(shown, state.seal(empty))
-  const theirs = challenge.subarray(0, 32)
-  state.mixEphemeral(theirs)
-  state.mixKey(x25519(own.secretKey, theirs))
-  state.open(challenge.subarray(32))
-  const secretKey = convertSecret(identity.secretKey)
-  const sealedStatic = state.seal(faulty.static ?? convertPublic(identity.publicKey))
-  state.mixKey(faulty.static === undefined ? x25519(secretKey, theirs) : buffer(32))
-  const accept = yield concat(sealedStatic, state.seal(concat(faulty.claimed ?? identity.publicKey, noToken)))
-  const [send, receive] = state.split()
-  const session = { sealer: new Sealer(send), opener: new Opener(receive) }
-  if (!session.opener.push(accept).equals(Buffer.from([0]))) throw new Error("not an accept")
-  return { session }
-}
+const client = (name) =>
+  function* ({ appKey, identity, remote }, faulty = {}) {
+    const { kem } = variants[name]
+    const remoteStatic = convertPublic(remote)
+    const state = new Symmetric(name, appKey, remote, remoteStatic)
+    const own = ephemeral()
+    const shown = faulty.ephemeral ?? own.publicKey
+    state.mixEphemeral(shown)
+    state.mixKey(faulty.ephemeral === undefined ? x25519(own.secretKey, remoteStatic) : buffer(32))
+    const pair = kem && ml_kem768.keygen()
+    const e1 = kem ? state.seal(Buffer.from(faulty.kem ?? pair.publicKey)) : empty
+    const challenge = yield concat(shown, e1, state.seal(empty))
+    const theirs = challenge.subarray(0, 32)
+    state.mixEphemeral(theirs)
+    state.mixKey(x25519(own.secretKey, theirs))
+    const at = 32 + (kem?.ciphertext ?? 0)
+    if (kem) state.mixKey(ml_kem768.decapsulate(state.open(challenge.subarray(32, at)), pair.secretKey))
+    state.open(challenge.subarray(at))
+    const secretKey = convertSecret(identity.secretKey)
+    const sealedStatic = state.seal(faulty.static ?? convertPublic(identity.publicKey))
+    state.mixKey(faulty.static === undefined ? x25519(secretKey, theirs) : buffer(32))
+    const accept = yield concat(sealedStatic, state.seal(concat(faulty.claimed ?? identity.publicKey, noToken)))
+    const [send, receive] = state.split()
+    const session = { sealer: new Sealer(send), opener: new Opener(receive) }
+    if (!session.opener.push(accept).equals(Buffer.from([0]))) throw new Error("not an accept")
+    return { session }
+  }
 
 /** The server. `faulty` replaces parts of what it sends. */
-function* server({ appKey, identity }, faulty = {}) {
-  const hello = yield
-  const secretKey = convertSecret(identity.secretKey)
-  const state = new Symmetric(appKey, identity.publicKey, convertPublic(identity.publicKey))
-  const theirs = hello.subarray(0, 32)
-  state.mixEphemeral(theirs)
-  state.mixKey(x25519(secretKey, theirs))
-  state.open(hello.subarray(32))
-  const own = ephemeral()
-  const shown = faulty.ephemeral ?? own.publicKey
-  state.mixEphemeral(shown)
-  state.mixKey(faulty.ephemeral === undefined ? x25519(own.secretKey, theirs) : buffer(32))
-  const auth = yield concat(shown, state.seal(empty))
-  const remoteStatic = state.open(auth.subarray(0, 48))
-  state.mixKey(x25519(own.secretKey, remoteStatic))
-  state.open(auth.subarray(48))
-  const [receive, send] = state.split()
-  const session = { sealer: new Sealer(send), opener: new Opener(receive) }
-  return { last: (faulty.accept ?? ((sealer) => sealer.box(Buffer.from([0]))))(session.sealer), session }
-}
+const server = (name) =>
+  function* ({ appKey, identity }, faulty = {}) {
+    const { kem } = variants[name]
+    const hello = yield
+    const secretKey = convertSecret(identity.secretKey)
+    const state = new Symmetric(name, appKey, identity.publicKey, convertPublic(identity.publicKey))
+    const theirs = hello.subarray(0, 32)
+    state.mixEphemeral(theirs)
+    state.mixKey(x25519(secretKey, theirs))
+    const at = 32 + (kem?.key ?? 0)
+    const kemKey = kem && state.open(hello.subarray(32, at))
+    state.open(hello.subarray(at))
+    const own = ephemeral()
+    const shown = faulty.ephemeral ?? own.publicKey
+    state.mixEphemeral(shown)
+    state.mixKey(faulty.ephemeral === undefined ? x25519(own.secretKey, theirs) : buffer(32))
+    let sealed = empty
+    if (kem) {
+      const { cipherText, sharedSecret } = ml_kem768.encapsulate(kemKey)
+      sealed = state.seal(Buffer.from(faulty.ciphertext ?? cipherText))
+      state.mixKey(sharedSecret)
+    }
+    const auth = yield concat(shown, sealed, state.seal(empty))
+    const remoteStatic = state.open(auth.subarray(0, 48))
+    state.mixKey(x25519(own.secretKey, remoteStatic))
+    state.open(auth.subarray(48))
+    const [receive, send] = state.split()
+    const session = { sealer: new Sealer(send), opener: new Opener(receive) }
+    return { last: (faulty.accept ?? ((sealer) => sealer.box(Buffer.from([0]))))(session.sealer), session }
+  }
 
 // ---- frames ----
 
@@ -243,6 +269,25 @@ const faultyServers = [
   ["a garbled accept", { accept: (sealer) => flipped(sealer.box(Buffer.from([0]))) }]
 ]
 
+/** A key of the KEM with a number of 3329, the first that FIPS 203 forbids, in the first or the last place. */
+const forbiddenKey = (at) => {
+  const key = Buffer.from(ml_kem768.keygen().publicKey)
+  key.writeUInt16LE((key.readUInt16LE(at) & 0xf000) | 3329, at)
+  return key
+}
+
+const faultyKems = [
+  ["a forbidden first number in its KEM key", { kem: forbiddenKey(0) }],
+  ["a forbidden number in its KEM key", { kem: forbiddenKey(1149) }],
+  ["ones as its KEM key", { kem: buffer(1184).fill(255) }]
+]
+
+const faultyCiphertexts = [
+  ["zeros as its ciphertext", { ciphertext: buffer(1088) }],
+  ["ones as its ciphertext", { ciphertext: buffer(1088).fill(255) }],
+  ["a ciphertext for another key", { ciphertext: ml_kem768.encapsulate(ml_kem768.keygen().publicKey).cipherText }]
+]
+
 export const noise = {
   name: "noise",
   /**
@@ -254,8 +299,18 @@ export const noise = {
   /** The longest body that anybody sends, and the longest that a header can say. */
   maxBody: 65_519,
   maxClaim: 65_535,
-  client,
-  server,
+  client: client("noise"),
+  server: server("noise"),
   faultyClients,
   faultyServers
+}
+
+export const noisepq = {
+  ...noise,
+  name: "noisepq",
+  lengths: { client: [1248, 128], server: [1152, 35] },
+  client: client("noisepq"),
+  server: server("noisepq"),
+  faultyClients: [...faultyClients, ...faultyKems],
+  faultyServers: [...faultyServers, ...faultyCiphertexts]
 }

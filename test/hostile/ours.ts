@@ -10,12 +10,14 @@ import * as Metric from "effect/Metric"
 import * as Result from "effect/Result"
 import * as AppKey from "../../src/AppKey.ts"
 import * as Configuration from "../../src/Configuration.ts"
+import * as NodeKem from "../../src/crypto/NodeKem.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
 import * as Identity from "../../src/Identity.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import * as Net from "../../src/net/Net.ts"
 import * as Noauth from "../../src/noauth/Noauth.ts"
 import * as Noise from "../../src/noise/Noise.ts"
+import * as NoisePq from "../../src/noisepq/NoisePq.ts"
 import * as Shs from "../../src/shs/Shs.ts"
 import * as WebSocket from "../../src/ws/WebSocket.ts"
 
@@ -33,7 +35,7 @@ const secure = ({ TLS: folder }: NodeJS.ProcessEnv): WebSocket.SecureOptions => 
  */
 export const multiserver = (appKey: AppKey.AppKey) =>
   Multiserver.layer([
-    ...(["net~shs", "net~noise", "net~noauth"] as const),
+    ...(["net~shs", "net~noise", "net~noisepq", "net~noauth"] as const),
     ...(["ws", "ws~shs", "ws~noise", "wss", "wss~shs", "wss~noise"] as const)
   ]).pipe(
     Layer.provide([
@@ -42,11 +44,12 @@ export const multiserver = (appKey: AppKey.AppKey) =>
       WebSocket.layerSecure(secure(process.env)),
       Shs.layer(),
       Noise.layer(),
+      NoisePq.layer(),
       Noauth.layer()
     ]),
     Layer.provide(AppKey.layer(appKey)),
     Layer.provideMerge(Identity.layerEphemeral),
-    Layer.provide([Sodium.layer, Layer.provide(Configuration.layerLimits, environment)])
+    Layer.provide([Sodium.layer, NodeKem.layer, Layer.provide(Configuration.layerLimits, environment)])
   )
 
 // -----------------------------------------------------------------------------

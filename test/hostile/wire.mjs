@@ -5,7 +5,7 @@
 import net from "node:net"
 import { Duplex } from "node:stream"
 import tls from "node:tls"
-import { noise } from "./noise.mjs"
+import { noise, noisepq } from "./noise.mjs"
 import { identity, random } from "./primitives.mjs"
 import { shs } from "./shs.mjs"
 import { answerTo, close, Frames, frame, isUpgraded, request } from "./websocket.mjs"
@@ -22,7 +22,7 @@ const bare = {
   }
 }
 
-const protocols = { shs, noise }
+const protocols = { shs, noise, noisepq }
 
 /** `net`, `ws` or `wss`. */
 export const transportOf = (stack) => stack.split("~")[0]

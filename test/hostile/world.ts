@@ -27,7 +27,7 @@ export const webSockets = ["ws~shs", "wss~noise"] as const
 export const transports = ["net", "ws", "wss"] as const
 
 export type StackName =
-  | `${(typeof transports)[number]}~${"shs" | "noise"}`
+  | `${(typeof transports)[number]}~${"shs" | "noise" | "noisepq"}`
   /** Nothing over it. */
   | "ws"
   | "wss"

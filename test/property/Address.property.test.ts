@@ -69,6 +69,12 @@ const transform: Arbitrary.Arbitrary<Address.Section> = either<Address.Section>(
       new Address.Noise({ publicKey, token: Redacted.make(token.some((byte) => byte !== 0) ? token : token.fill(1)) })
   ),
   oneOf([0]).pipe(Arbitrary.map(() => new Address.Noise({}))),
+  Arbitrary.map(
+    Arbitrary.all([publicKey, bytes32]),
+    ([publicKey, token]) =>
+      new Address.NoisePq({ publicKey, token: Redacted.make(token.some((byte) => byte !== 0) ? token : token.fill(1)) })
+  ),
+  oneOf([0]).pipe(Arbitrary.map(() => new Address.NoisePq({}))),
   oneOf([0]).pipe(Arbitrary.map(() => new Address.Noauth({}))),
   oneOf(["", ":"]).pipe(Arbitrary.map((data) => new Address.Opaque({ name: "z", data }))),
   Arbitrary.map(data, (text) => new Address.Opaque({ name: "zip", data: `:${text}` }))
@@ -102,6 +108,7 @@ const tokens = [
     "memory:",
     "shs:",
     "noise:",
+    "noisepq:",
     "noauth",
     "zip:",
     "net",
@@ -176,7 +183,9 @@ const parse = (text: string): Address.MultiAddress => Result.getOrThrow(Address.
 const hasSecret = (addresses: Address.MultiAddress): boolean =>
   addresses.some(({ transforms }) =>
     transforms.some(
-      (part) => (part._tag === "shs" && part.seed !== undefined) || (part._tag === "noise" && part.token !== undefined)
+      (part) =>
+        (part._tag === "shs" && part.seed !== undefined) ||
+        ((part._tag === "noise" || part._tag === "noisepq") && part.token !== undefined)
     )
   )
 
@@ -284,6 +293,8 @@ const rebuilt = (section: Address.Section): Address.Section => {
       return new Address.Shs(section)
     case "noise":
       return new Address.Noise(section)
+    case "noisepq":
+      return new Address.NoisePq(section)
     case "noauth":
       return new Address.Noauth({})
     case "opaque":
@@ -315,6 +326,7 @@ const known = (section: Address.Section): Section | undefined => {
     case "memory":
     case "port":
     case "noise":
+    case "noisepq":
     case "noauth":
     case "opaque":
       return undefined

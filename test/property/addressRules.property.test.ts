@@ -168,7 +168,7 @@ describe("a key", () => {
 // sections
 // -----------------------------------------------------------------------------
 
-const names = ["net", "ws", "wss", "unix", "onion", "memory", "shs", "noise", "noauth", "zip"]
+const names = ["net", "ws", "wss", "unix", "onion", "memory", "shs", "noise", "noisepq", "noauth", "zip"]
 const data = textOf(["h", ":80", ":", "//", "//h", "/", "@", "//u@h", "//h/a@b", "x.onion:1", "[::1]", "::1:1"], 3)
 const section = Arbitrary.map(Arbitrary.all([oneOf(names), oneOf(["", ":", ":"]), data]), ([name, colon, data]) =>
   colon === "" ? name : `${name}:${data}`

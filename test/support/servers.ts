@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import type * as Connection from "../../src/Connection.ts"
 import type { ConnectionError } from "../../src/ConnectionError.ts"
+import * as NodeKem from "../../src/crypto/NodeKem.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
 import * as Events from "../../src/Events.ts"
 import * as Identity from "../../src/Identity.ts"
@@ -15,13 +16,14 @@ import * as Multiserver from "../../src/Multiserver.ts"
 import * as Memory from "../../src/memory/Memory.ts"
 import * as Net from "../../src/net/Net.ts"
 import * as Noise from "../../src/noise/Noise.ts"
+import * as NoisePq from "../../src/noisepq/NoisePq.ts"
 import * as Shs from "../../src/shs/Shs.ts"
 
-/** `net`, `memory`, `shs` and `noise`, with a new identity. */
+/** `net`, `memory`, `shs`, `noise` and `noisepq`, with a new identity. */
 export const protocols = <E = never, R = never>(options: Shs.Options<E, R> = {}) =>
-  Layer.mergeAll(Net.layer(), Memory.layer(), Shs.layer(options), Noise.layer(options)).pipe(
+  Layer.mergeAll(Net.layer(), Memory.layer(), Shs.layer(options), Noise.layer(options), NoisePq.layer(options)).pipe(
     Layer.provideMerge(Identity.layerEphemeral),
-    Layer.provide(Sodium.layer)
+    Layer.provide([Sodium.layer, NodeKem.layer])
   )
 
 /**
@@ -35,11 +37,14 @@ export const limits: Limits.LimitValues = {
 }
 
 /**
- * A Multiserver for `net`, `memory`, each bare and with shs and noise, and a new identity; its listeners have little
- * grace.
+ * A Multiserver for `net`, `memory`, each bare and with shs, noise and noisepq, and a new identity; its listeners have
+ * little grace.
  */
 export const multiserver = <E = never, R = never>(options: Shs.Options<E, R> = {}) =>
-  Multiserver.layer(["net~shs", "net~noise", "memory~shs", "memory~noise", "net", "memory"]).pipe(
+  Multiserver.layer([
+    ...(["net~shs", "net~noise", "net~noisepq", "memory~shs", "memory~noise", "memory~noisepq"] as const),
+    ...(["net", "memory"] as const)
+  ]).pipe(
     Layer.provideMerge(protocols(options)),
     Layer.provide(Layer.succeed(Limits.Limits, { ...Limits.defaults, grace: Duration.millis(50) }))
   )

@@ -1,5 +1,5 @@
 /** The tests that an engine has to have passed to have passed all vectors of test/vectors. */
-import { profile, publicVectors } from "../xk/vectors.ts"
+import { hybrid, profile, publicVectors } from "../xk/vectors.ts"
 import { boxFailures, boxStreams, handshakes, scripts } from "./vectors.ts"
 
 const each = (test: string, all: ReadonlyArray<{ readonly id: string }>) => all.map(({ id }) => `${test} ${id}`)
@@ -13,6 +13,7 @@ const titles = [
   ...each("the noise profile > follows vector", profile.handshakes),
   ...each("the noise profile > answers an initiator that claims the key of vector", profile.claims.vectors),
   ...each("the noise profile > refuses the accept frame of vector", profile.accepts.vectors),
+  ...each("the noisepq profile > follows vector", hybrid.handshakes),
   ...["seal", "open"].flatMap((does) => each(`noise frames > ${does} vector`, profile.streams)),
   ...each("noise frames > answer vector", profile.failures),
   "noise frames > take the next key after 65,536 frames"

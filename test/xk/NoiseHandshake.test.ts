@@ -6,6 +6,7 @@ import { Hkdf } from "../../src/xk/hkdf.ts"
 import * as Noise from "../../src/xk/NoiseHandshake.ts"
 import { libraries } from "../support/primitives.ts"
 import { hex } from "../support/vectors.ts"
+import { withPsks, XK } from "./patterns.ts"
 import { type Public, publicVectors } from "./vectors.ts"
 
 describe.each(libraries)("on $library:", ({ library, primitives }) => {
@@ -23,7 +24,7 @@ describe.each(libraries)("on $library:", ({ library, primitives }) => {
   }
   const XX: Noise.Pattern = { name: "XX", known: [], messages: [["e"], ["e", "ee", "s", "es"], ["s", "se"]] }
   const patterns: ReadonlyArray<Noise.Pattern> = [
-    Noise.XK,
+    XK,
     NK,
     XX,
     {
@@ -35,11 +36,11 @@ describe.each(libraries)("on $library:", ({ library, primitives }) => {
       ]
     },
     { name: "XK1", known: ["responder"], messages: [["e"], ["e", "ee", "es"], ["s", "se"]] },
-    Noise.withPsks(NN, 0),
-    Noise.withPsks(NK, 0),
-    Noise.withPsks(Noise.XK, 3),
-    Noise.withPsks(XX, 3),
-    Noise.withPsks(Noise.XK, 0, 3)
+    withPsks(NN, 0),
+    withPsks(NK, 0),
+    withPsks(XK, 3),
+    withPsks(XX, 3),
+    withPsks(XK, 0, 3)
   ]
   const hashes: ReadonlyArray<Noise.Hash> = [
     Noise.blake2b(primitives),

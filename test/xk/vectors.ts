@@ -83,20 +83,31 @@ const Failure = Schema.Struct({
   expect: Schema.Literals(["tampered", "violation", "truncated"])
 })
 
+const handshakes = {
+  handshakes: Schema.Array(Handshake),
+  claims: Schema.Struct({ vectors: Schema.Array(Claim) }),
+  accepts: Schema.Struct({
+    vectors: Schema.Array(
+      Schema.Struct({ id: Schema.String, fails_at: Schema.Literals(["head", "body"]), frame: Bytes })
+    )
+  })
+}
+
+/** Of noisepq (docs/noisepq.md). Its frames are those of noise. */
+export const hybrid = load(
+  "noisepq-profile",
+  Schema.Struct({ ...handshakes, kem: Schema.Struct({ seed: Bytes, coins: Bytes }) })
+)
+
 export const profile = load(
   "noise-profile",
   Schema.Struct({
-    handshakes: Schema.Array(Handshake),
-    claims: Schema.Struct({ vectors: Schema.Array(Claim) }),
-    accepts: Schema.Struct({
-      vectors: Schema.Array(
-        Schema.Struct({ id: Schema.String, fails_at: Schema.Literals(["head", "body"]), frame: Bytes })
-      )
-    }),
+    ...handshakes,
     streams: Schema.Array(Stream),
     rekey: Schema.Struct({ key: Bytes, frames: Schema.Int, wire_sha256: Schema.String, last_key: Bytes }),
     failures: Schema.Array(Failure)
   })
 )
-/** The handshake that the vectors of single messages belong to. */
-export const plain = profile.handshakes.find(({ id }) => id === "plain") as Handshake
+/** The handshake with this name. Those of single messages belong to `plain`. */
+export const named = (all: ReadonlyArray<Handshake>, id: string): Handshake =>
+  all.find((each) => each.id === id) as Handshake

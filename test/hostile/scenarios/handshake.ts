@@ -65,6 +65,7 @@ const garbage: Scenario = {
     "the first message is verified before anything is computed or answered; every failure closes the connection without a word",
   promise: "18 kinds of garbage get 0 bytes in answer",
   second: "net~noise",
+  hybrid: true,
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -86,6 +87,7 @@ const cuts: Scenario = {
   promise: "a FIN or a RST at any byte of the handshake is noticed within 100 ms",
   over: everywhere,
   second: "net~noise",
+  hybrid: true,
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -117,6 +119,7 @@ const flips: Scenario = {
     "a flip of any of the messages' 1,408 bits is refused with 0 bytes in answer; over ws also a flip of any bit in a frame's head, except of bits that only say that more is to come",
   over: everywhere,
   second: "net~noise",
+  hybrid: true,
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -152,6 +155,7 @@ const replays: Scenario = {
   answer: "fresh ephemeral keys on both sides are part of every signature and key",
   promise: "0 of 150 replays and reflections accepted",
   second: "net~noise",
+  hybrid: true,
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -175,6 +179,7 @@ const degenerate: Scenario = {
     "one module has all primitives, and returns `undefined` for a shared secret of zeros and for every invalid point; then the peer is refused",
   promise: "26 of 26 kinds are refused, and the process lives",
   second: "net~noise",
+  hybrid: true,
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()

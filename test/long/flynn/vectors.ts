@@ -4,6 +4,7 @@ import * as Result from "effect/Result"
 import * as Noise from "../../../src/xk/NoiseHandshake.ts"
 import { primitives } from "../../support/primitives.ts"
 import { hex, unhex } from "../../support/vectors.ts"
+import { withPsks, XK } from "../../xk/patterns.ts"
 
 const parse = (block: string): ReadonlyMap<string, string> =>
   new Map(
@@ -56,7 +57,7 @@ export const checkVectors = (text: string): number => {
     const [, name, place] =
       /^Noise_(XK)(?:psk(\d))?_25519_ChaChaPoly_BLAKE2b$/.exec(vector.get("handshake") ?? "") ?? []
     if (name === undefined) continue
-    check(vector, place === undefined ? Noise.XK : Noise.withPsks(Noise.XK, Number(place)))
+    check(vector, place === undefined ? XK : withPsks(XK, Number(place)))
     checked++
   }
   return checked
