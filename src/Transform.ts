@@ -96,7 +96,7 @@ export interface Definition<A> {
   readonly authenticates: boolean
   /**
    * How well it protects, compared with other transforms: of the addresses of a peer, the plan `strongest` tries the
-   * strongest first. `shs` has 1, `noise` 2. By default 1 for a transform that authenticates, and otherwise 0.
+   * strongest first. `shs` has 1, `noise` 2, `noisepq` 3. By default 1 for a transform that authenticates, otherwise 0.
    */
   readonly strength?: number
   /**

@@ -38,7 +38,7 @@ describe("text from outside", () => {
 
   it("is so in every error that may hold it", () => {
     const reasons = [
-      new Tls({ code: "ERR_TLS_CERT_ALTNAME_INVALID", detail: evil }),
+      new Tls({ code: "ERR_TLS_CERT_ALTNAME_INVALID", detail: evil, isRetryable: false }),
       new Proxy({ detail: evil, isRetryable: false }),
       new NotDialable({ detail: evil }),
       new NameNotFound({ host: evil, code: "ENOTFOUND" }),

@@ -3,23 +3,15 @@ import * as Schema from "effect/Schema"
 import { isOfTheMoment } from "../httpStatus.ts"
 import { cause } from "../schema/cause.ts"
 
-/** An HTTP server's answer to a request for a WebSocket: its status, and where it redirects to, if it does. */
-const HttpAnswer = Schema.Struct({ status: Schema.Number, location: Schema.optionalKey(Schema.String) })
-
-/** What the user can do about such an answer. */
-const advice = ({ location, status }: typeof HttpAnswer.Type): string => {
-  if (status >= 300 && status < 400) {
-    return location === undefined
-      ? "it redirects, but does not say where to"
-      : `it redirects to ${location}: dial that, if you trust it`
-  }
-  if (status === 401 || status === 407) return "it wants credentials: pass them as request headers"
-  if (status === 403) return "it may want credentials, or another origin or host name"
-  if (status === 404 || status === 410) return "there is no WebSocket at this path"
-  return status < 300 || status === 426
-    ? "there is a web server, and no WebSocket at this path"
-    : "see what its operator says"
-}
+/**
+ * An HTTP server's answer to a request for a WebSocket: its status, where it redirects to, if it does, and what the
+ * user can do about it.
+ */
+const HttpAnswer = Schema.Struct({
+  status: Schema.Number,
+  location: Schema.optionalKey(Schema.String),
+  advice: Schema.String
+})
 
 /**
  * There is no way to the peer. `code` is the system's error code, or for example `HTTP_404` from an HTTP server.
@@ -46,7 +38,7 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
     }
     return this.http === undefined
       ? `unreachable (${this.code})`
-      : `unreachable (${this.code}): an HTTP server answered ${this.http.status}; ${advice(this.http)}`
+      : `unreachable (${this.code}): an HTTP server answered ${this.http.status}; ${this.http.advice}`
   }
   /** Not after an HTTP server's answer, unless that may differ the next time: 408, 425, 429 and 5xx. */
   get isRetryable(): boolean {

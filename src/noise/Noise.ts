@@ -23,6 +23,7 @@ export type { Applicant, Options } from "../handshake/authorize.ts"
 
 const kind: Xk.Kind<Address.Noise> = {
   profile,
+  strength: 2,
   section: Schema.toType(Address.Noise),
   of: (publicKey) => makeUnchecked(Address.Noise, { _tag: "noise", publicKey })
 }

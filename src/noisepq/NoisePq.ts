@@ -26,6 +26,7 @@ const kind = Effect.map(
   Kem,
   (kem): Xk.Kind<Address.NoisePq> => ({
     profile: profile(kem),
+    strength: 3,
     section: Schema.toType(Address.NoisePq),
     of: (publicKey) => makeUnchecked(Address.NoisePq, { _tag: "noisepq", publicKey })
   })

@@ -9,13 +9,13 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import { NotDialable, type TransportReason, Unreachable } from "../DialError.ts"
-import { printable } from "../printable.ts"
 import { reached } from "../sockets/ip.ts"
 import { dialReason } from "../sockets/reasons.ts"
 import { ignore } from "../sockets/socketPort.ts"
 import { toHost } from "../sockets/toHost.ts"
 import type { DialOptions } from "../Transport.ts"
 import { type Proxies, proxyFor, through } from "./HttpProxy.ts"
+import { httpAnswer } from "./httpAnswer.ts"
 import type { Place } from "./listen.ts"
 import { maxMessageOf, PortSocket, socketOptions } from "./portSocket.ts"
 import type { Pulses } from "./pulses.ts"
@@ -129,8 +129,8 @@ export const dial = (
         Deferred.doneUnsafe(outcome, Effect.succeed({ port: opened, at }))
       })
       const onResponse = (_request: unknown, { headers: { location }, statusCode: status = 0 }: IncomingMessage) => {
-        const http = { status, ...(location !== undefined && { location: printable(location, 200) }) }
-        Deferred.doneUnsafe(outcome, Effect.fail(new Unreachable({ code: `HTTP_${status}`, http })))
+        const reason = new Unreachable({ code: `HTTP_${status}`, http: httpAnswer(status, location) })
+        Deferred.doneUnsafe(outcome, Effect.fail(reason))
       }
       const onError = (error: Error) => Deferred.doneUnsafe(outcome, Effect.fail(reasonOf(error)))
       ws.once("unexpected-response", onResponse).once("error", onError)

@@ -92,7 +92,14 @@ const read = (pem: Pem): Effect.Effect<Buffer, Tls> =>
           resume(
             error === null
               ? Effect.succeed(content)
-              : Effect.fail(new Tls({ code: error.code ?? "UNKNOWN", detail: `can't read ${pem}`, cause: error }))
+              : Effect.fail(
+                  new Tls({
+                    code: error.code ?? "UNKNOWN",
+                    detail: `can't read ${pem}`,
+                    isRetryable: false,
+                    cause: error
+                  })
+                )
           )
         )
       )
@@ -121,7 +128,7 @@ export const secureOptions = (
         return !cert || !key || new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))
       },
       catch: (error) => tlsError(error as NodeJS.ErrnoException, unusable)
-    }).pipe(Effect.filterOrFail(Boolean, () => new Tls({ code: "UNKNOWN", detail: unusable })))
+    }).pipe(Effect.filterOrFail(Boolean, () => new Tls({ code: "UNKNOWN", detail: unusable, isRetryable: false })))
     return options
   })
 
@@ -129,6 +136,22 @@ export const secureOptions = (
 export const checkRoots = (ca: ReadonlyArray<Pem>): Effect.Effect<void, Tls> =>
   Effect.asVoid(secureOptions(undefined, ca))
 
+/** The system's error codes for a connection that broke. They don't mean that the peer's TLS is at fault. */
+const broken = /^(ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN|EHOSTDOWN)$/
+
+/** OpenSSL's errors for bytes that are not TLS at all, such as a plain HTTP server's. */
+const notTls = /wrong[ _]version[ _]number|packet[ _]length[ _]too[ _]long|http[ _]request/i
+
+/** Node may pass on OpenSSL's whole error line, with a thread and a source file. The reason is one field of it. */
+const readable = (detail: string): string => /:SSL routines:[^:]*:([^:]+):/.exec(detail)?.[1] ?? detail
+
 /** Node's message may quote the peer's certificate, so it is made printable. */
-export const tlsError = (error: NodeJS.ErrnoException, detail = error.message): Tls =>
-  new Tls({ code: error.code ?? "UNKNOWN", detail: printable(detail, 500) })
+export const tlsError = (error: NodeJS.ErrnoException, detail = error.message): Tls => {
+  const code = error.code ?? "UNKNOWN"
+  const isTls = !notTls.test(`${code} ${detail}`)
+  return new Tls({
+    code,
+    detail: isTls ? printable(readable(detail), 500) : "what answers there does not speak TLS",
+    isRetryable: broken.test(code)
+  })
+}

@@ -27,6 +27,8 @@ interface Keyed {
 /** A protocol: how its handshake is made, and its sections. */
 export interface Kind<Own extends Keyed & Section> {
   readonly profile: Profile.Profile
+  /** See `Transform.Definition`. */
+  readonly strength: number
   /** Decodes nothing: `Schema.toType` of its section. */
   readonly section: Schema.Codec<Own, Section>
   /** The section that names a peer. The key is valid already. */
@@ -34,7 +36,7 @@ export interface Kind<Own extends Keyed & Section> {
 }
 
 /** The dialer's side, and what the listener's is made of. */
-const begin = Effect.fnUntraced(function* <Own extends Keyed & Section>({ of, profile, section }: Kind<Own>) {
+const begin = Effect.fnUntraced(function* <Own extends Keyed & Section>({ of, profile, section, strength }: Kind<Own>) {
   const primitives = yield* NoisePrimitives
   const identity = yield* Identity
   const local = Profile.local(profile, primitives, yield* AppKey.bytes, identity)
@@ -74,6 +76,7 @@ const begin = Effect.fnUntraced(function* <Own extends Keyed & Section>({ of, pr
   const dialing: Transform.Definition<Own> = {
     section,
     authenticates: true,
+    strength,
     notDialable: ({ publicKey }) => noKey(profile.name, publicKey),
     key: ({ publicKey }) => publicKey,
     outbound: (link, { publicKey, token }, _below, above) =>
