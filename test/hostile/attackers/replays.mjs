@@ -47,7 +47,7 @@ export default async ({ rounds, target }) => {
     // The second message only, after a hello of one's own.
     () => [clientOf(target).next().value, () => auth],
     // The server's own challenge as the hello, and again as what follows it.
-    (challenge) => [challenge.subarray(0, lengths.client[0]), (own) => fitting(own, lengths.client[1])],
+    (challenge) => [fitting(challenge, lengths.client[0]), (own) => fitting(own, lengths.client[1])],
     // The server's boxes.
     () => [hello, () => fitting(Buffer.concat(heard), lengths.client[1])]
   ]
