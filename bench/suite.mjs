@@ -17,7 +17,7 @@ const overWs = ["ws", "ms-ws", "ours-ws"]
 const withBufferutil = ["ws-bufferutil", "ms-ws-bufferutil", "ours-ws-bufferutil"]
 const variants = ["ours-borrowed", "ours-ballast", "ours-borrowed-ballast"]
 /** libp2p fails with many dials at once. */
-const dialing = [...plain, "tls-mutual", "ms", "ms-nodelay", "hyperswarm", ...own, ...overWs]
+const dialing = [...plain, "tls-mutual", "ms", "ms-nodelay", "hyperswarm", ...own, "ours-noisepq", ...overWs]
 
 /** `once`: too long to repeat where no gate asks for it. `alone`: in one process. */
 export const tests = {
@@ -33,7 +33,7 @@ export const tests = {
   ping: { run: ping, peers: [...plain, ...others, ...own, ...overWs] },
   dials: { run: dials(1), peers: [...dialing, "libp2p"] },
   dials64: { run: dials(64), peers: dialing },
-  handshake: { alone: true, run: handshake, peers: ["ours"] },
+  handshake: { alone: true, run: handshake, peers: ["ours", "ours-noise", "ours-noisepq"] },
   idle1000: { once: true, run: idle(1000), peers: dialing.filter((peer) => peer !== "ms") },
   idle5000: { once: true, run: idle(5000), peers: ["net", "ms-nodelay", "ours"] },
   fan: { run: fan, peers: ["net", "ms-nodelay", "ours"] },

@@ -1,5 +1,6 @@
 /**
- * The app key: 32 bytes that name a network, for shs and noise. Peers with different app keys can't talk at all.
+ * The app key: 32 bytes that name a network, for shs, noise and noisepq. Peers with different app keys can't talk at
+ * all.
  *
  * Public for most networks, so it is no password.
  */
@@ -21,8 +22,8 @@ export type AppKey = Redacted.Redacted<Uint8Array>
 const label = "app key"
 
 /**
- * The app key that `Shs.layer` and `Noise.layer` read when they are built. By default that of Secure Scuttlebutt's main
- * network. Provide it to these layers, or to anything that contains them.
+ * The app key that `Shs.layer`, `Noise.layer` and `NoisePq.layer` read when they are built. By default that of Secure
+ * Scuttlebutt's main network. Provide it to these layers, or to anything that contains them.
  *
  * @category references
  * @since 0.1.0

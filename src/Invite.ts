@@ -24,7 +24,7 @@ const fail = (reason: Address.AddressReason): Result.Result<never, Address.Addre
 
 /**
  * A new secret of 32 random bytes. With `shs` it is a seed: let in the public key of `Identity.fromSeed`. With `noise`
- * it is a token: keep a hash of it, and compare that with the hash of the applicant's `token`.
+ * and `noisepq` it is a token: keep a hash of it, and compare that with the hash of the applicant's `token`.
  *
  * @category constructors
  * @since 0.1.0
@@ -35,7 +35,7 @@ export const newSecret: Effect.Effect<Redacted.Redacted<Uint8Array>, never, Prim
 )
 
 /**
- * The invite to an address: the same address with the secret in its `shs` or `noise` section, which has to have a key.
+ * The invite to an address: the same address with the secret in the first section that has a key and takes one.
  *
  * @example
  * ```ts

@@ -19,9 +19,15 @@ const noise = async () => {
   return given((await own("noise/Noise")).layer)
 }
 
+const noisepq = async () => {
+  if (!has("noisepq/NoisePq")) throw new Error("this build has no noisepq")
+  return given((await own("noisepq/NoisePq")).layer).pipe(Layer.provide((await own("crypto/NodeKem")).layer))
+}
+
 const multiserver = async (stack) => {
   const protocols = [Net, WebSocket, Shs].map(({ layer }) => given(layer))
   if (stack.endsWith("~noise")) protocols.push(await noise())
+  if (stack.endsWith("~noisepq")) protocols.push(await noisepq())
   return Multiserver.layer([stack]).pipe(
     Layer.provide(Layer.mergeAll(...protocols)),
     Layer.provide(Identity.layerEphemeral),

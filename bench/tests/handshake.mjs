@@ -1,12 +1,14 @@
 /**
- * The CPU of a handshake without a network: our state machine, both sides, beside the primitives that the protocol
- * needs, called bare. Both know each other's keys already, as peers that meet again do. The two take turns, so that
- * they have the same machine.
+ * The CPU of a handshake without a network: our state machine, both sides, and for shs beside it the primitives that
+ * the protocol needs, called bare. Both know each other's keys already, as peers that meet again do. The two take
+ * turns, so that they have the same machine.
  */
 import { cpuSeconds, warmUp } from "../measure.mjs"
 import { effect, own, require } from "../ours.mjs"
+import { rowOf } from "../peers/registry.mjs"
 
-export const handshake = (child, { seconds }) => child.do("alone", { path: import.meta.url, seconds })
+export const handshake = (child, { peer, seconds }) =>
+  child.do("alone", { path: import.meta.url, peer: rowOf(peer), seconds })
 
 /** What each side has to compute, whatever the code around it (wire.md 1.1 to 1.4). */
 const primitives = () => {
@@ -43,34 +45,44 @@ const primitives = () => {
   }
 }
 
-const machine = async () => {
-  const [Effect, Layer, Redacted, Result] = await Promise.all(["Effect", "Layer", "Redacted", "Result"].map(effect))
-  const [Handshake, Identity, Sodium, { Primitives }, { ConvertedKeys }, { Secrets }] = await Promise.all(
-    [
-      "shs/ShsHandshake",
-      "Identity",
-      "crypto/Sodium",
-      "crypto/Primitives",
-      "handshake/convertedKeys",
-      "handshake/secrets"
-    ].map(own)
+/** The services of a layer, by the modules that name them. */
+const servicesOf = async (layer, ...names) => {
+  const [Effect, Layer] = await Promise.all(["Effect", "Layer"].map(effect))
+  const { mapUnsafe } = Effect.runSync(Effect.scoped(Layer.build(layer)))
+  return names.map(({ key }) => mapUnsafe.get(key))
+}
+
+/** What each state machine below begins with: libsodium, and the key pairs of both sides. */
+const beginning = async () => {
+  const Redacted = await effect("Redacted")
+  const [Identity, Sodium, { NoisePrimitives }, { ConvertedKeys }, { Secrets }] = await Promise.all(
+    ["Identity", "crypto/Sodium", "crypto/Primitives", "handshake/convertedKeys", "handshake/secrets"].map(own)
   )
-  const service = Effect.runSync(
-    Effect.scoped(Effect.map(Layer.build(Sodium.layer), (context) => context))
-  ).mapUnsafe.get(Primitives.key)
+  const [service] = await servicesOf(Sodium.layer, NoisePrimitives)
   const pairOf = (seed) => Identity.fromSeed(service, Redacted.make(new Uint8Array(32).fill(seed)))
-  const [client, server] = [pairOf(1), pairOf(2)]
-  const [clientKeys, serverKeys] = [new ConvertedKeys(service), new ConvertedKeys(service)]
-  const appKey = new Uint8Array(32).fill(7)
+  return {
+    service,
+    pairs: [pairOf(1), pairOf(2)],
+    appKey: new Uint8Array(32).fill(7),
+    keys: () => new ConvertedKeys(service),
+    secrets: () => new Secrets(service)
+  }
+}
+
+const shs = async () => {
+  const { getOrThrow: get } = await effect("Result")
+  const Handshake = await own("shs/ShsHandshake")
+  const { appKey, keys, pairs, secrets, service } = await beginning()
+  const [client, server] = pairs
+  const [clientKeys, serverKeys] = [keys(), keys()]
   const local = (identity, keys) => ({
     primitives: service,
     appKey,
     identity,
     ephemeral: service.x25519KeyPair(),
     keys,
-    secrets: new Secrets(service)
+    secrets: secrets()
   })
-  const get = Result.getOrThrow
   return () => {
     const hello = Handshake.clientHello(local(client, clientKeys), server.publicKey)
     const challenge = get(Handshake.serverChallenge(local(server, serverKeys), hello.message))
@@ -81,9 +93,38 @@ const machine = async () => {
   }
 }
 
-export const alone = async ({ seconds }) => {
-  const sides = [primitives(), await machine()]
-  const cpu = [0, 0]
+const ofNoise = async (profile) => {
+  const { getOrThrow: get } = await effect("Result")
+  const Profile = await own("xk/NoiseProfile")
+  const { appKey, pairs, secrets, service } = await beginning()
+  const [initiator, responder] = pairs.map((pair) => Profile.local(profile, service, appKey, pair))
+  return () => {
+    const hello = get(Profile.initiatorHello(initiator, responder.identity.publicKey, secrets()))
+    const challenge = get(Profile.responderChallenge(responder, hello.message, secrets()))
+    const auth = get(Profile.initiatorAuth(hello.next, challenge.message))
+    const accept = Profile.responderAccept(get(Profile.responderVerify(challenge.next, auth.message)))
+    const head = get(Profile.initiatorAcceptHead(auth.next, accept.message.subarray(0, 18)))
+    get(Profile.initiatorAcceptBody(head, accept.message.subarray(18)))
+  }
+}
+
+const noisepq = async () => {
+  const [NodeKem, { Kem }, { profile }] = await Promise.all(["crypto/NodeKem", "crypto/Kem", "noisepq/XKhfs"].map(own))
+  const [kem] = await servicesOf(NodeKem.layer, Kem)
+  return ofNoise(profile(kem))
+}
+
+/** What takes turns for each row. */
+const sidesOf = {
+  ours: async () => ({ primitivesMicros: primitives(), machineMicros: await shs() }),
+  "ours-noise": async () => ({ machineMicros: await ofNoise((await own("noise/XKpsk0")).profile) }),
+  "ours-noisepq": async () => ({ machineMicros: await noisepq() })
+}
+
+export const alone = async ({ peer, seconds }) => {
+  const named = await sidesOf[peer]()
+  const sides = Object.values(named)
+  const cpu = sides.map(() => 0)
   const slice = 100
   const turns = (end, count) => {
     let rounds = 0
@@ -98,6 +139,5 @@ export const alone = async ({ seconds }) => {
   }
   turns(cpuSeconds() + warmUp, false)
   const handshakes = turns(cpuSeconds() + seconds, true)
-  const [primitivesMicros, machineMicros] = cpu.map((spent) => (spent / handshakes) * 1e6)
-  return { primitivesMicros, machineMicros }
+  return Object.fromEntries(Object.keys(named).map((name, i) => [name, (cpu[i] / handshakes) * 1e6]))
 }

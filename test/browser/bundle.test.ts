@@ -143,9 +143,15 @@ describe.each(clients)("a client of $name, bundled by $bundler,", ({ bundle, bun
   it("has no listener's side of a handshake, and without noise no cipher and no hash of noise", () => {
     assert.match(made.code, /its accept message does not open/)
     assert.notMatch(made.code, /its auth message does not open/)
-    const ofNoise = [...made.modules.keys()].filter((file) => /blake2|^dist\/noise\/Noise/.test(file))
+    const ofNoise = [...made.modules.keys()].filter((file) => /blake2|^dist\/(noise|xk)\/Noise/.test(file))
     if (bundler === "esbuild") assert.strictEqual(ofNoise.length > 0, name.startsWith("both"))
     assert.strictEqual(made.code.includes("ChaChaPoly"), name.startsWith("both"))
+  })
+
+  it("has nothing of noisepq and of its KEM, but its section", () => {
+    const ofKem = [...made.modules.keys()].filter((file) => /post-quantum|Kem|^dist\/noisepq/.test(file))
+    assert.deepStrictEqual(ofKem, ["dist/noisepq/section.js"])
+    assert.notMatch(made.code, /XKhfs|MLKEM768/)
   })
 
   it(`has at most ${most.all} kB after gzip, and each part what it may have`, async () => {
@@ -182,6 +188,16 @@ describe.each(clients)("a client of $name, bundled by $bundler,", ({ bundle, bun
       assert.strictEqual(Buffer.concat(chunks).toString(), "hello")
     }).pipe(Effect.scoped)
   )
+})
+
+describe("a client of shs, noise and noisepq, bundled by vite,", () => {
+  it("has ML-KEM in JavaScript, and at most 94 kB after gzip", async () => {
+    const { code, imports, modules } = await byVite(client("hybrid"))
+    assert.deepStrictEqual(imports, [])
+    assert.include([...modules.keys()], "node_modules/@noble/post-quantum/ml-kem.js")
+    assert.match(code, /XKhfs/)
+    assert.isAtMost(kilobytes(code), 94)
+  })
 })
 
 describe("the door for browsers", () => {

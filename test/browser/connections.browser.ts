@@ -64,17 +64,19 @@ const truncated = { tag: "Truncated", isRetryable: true }
 
 /** What every browser does. */
 const basics = (tab: ReturnType<typeof connecting>, size: number) => {
-  it.live("echoes every byte with npm multiserver over ws~shs, and with ours over ws~shs and ws~noise", () =>
-    Effect.gen(function* () {
-      const { call } = yield* tab
-      const theirs = yield* npm
-      const addresses = [theirs.address, yield* listening("ws~shs", echo), yield* listening("ws~noise", echo)]
-      for (const address of addresses) {
-        assert.deepStrictEqual(yield* call("echo", address, size), expected(size))
-      }
-      const { error, received } = yield* theirs.exchanged
-      assert.deepStrictEqual({ error, received }, { error: null, received: expected(size) })
-    })
+  it.live(
+    "echoes every byte with npm multiserver over ws~shs, and with ours over ws~shs, ws~noise and ws~noisepq",
+    () =>
+      Effect.gen(function* () {
+        const { call } = yield* tab
+        const theirs = yield* npm
+        const ours = yield* Effect.forEach(["ws~shs", "ws~noise", "ws~noisepq"], (stack) => listening(stack, echo))
+        for (const address of [theirs.address, ...ours]) {
+          assert.deepStrictEqual(yield* call("echo", address, size), expected(size))
+        }
+        const { error, received } = yield* theirs.exchanged
+        assert.deepStrictEqual({ error, received }, { error: null, received: expected(size) })
+      })
   )
 
   it.live("says in typed errors that the key is another one, and that nobody listens", () =>

@@ -15,6 +15,7 @@ import {
   Multiserver,
   Noauth,
   Noble,
+  NobleKem,
   Noise
 } from "effect-multiserver/browser"
 import { hexOf, piece, pieceBytes, watchFaults } from "./pieces.ts"
@@ -50,8 +51,8 @@ const ask = (what: string) =>
   })
 
 const page = ManagedRuntime.make(
-  BrowserMultiserver.layerNoDeps({ webSocket: { WebSocket: Seen } }).pipe(
-    Layer.provide(Identity.layerEphemeral),
+  BrowserMultiserver.layerPostQuantumNoDeps({ webSocket: { WebSocket: Seen } }).pipe(
+    Layer.provide([Identity.layerEphemeral, NobleKem.layer]),
     Layer.provide(Noble.layer)
   )
 )
