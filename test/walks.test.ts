@@ -54,6 +54,7 @@ const leaves = [
   "handshake/convertedKeys.ts",
   "handshake/errors.ts",
   "handshake/secrets.ts",
+  "handshake/sectionKey.ts",
   "inOwnScope.ts",
   "listen/admission.ts",
   "listen/arrival.ts",
