@@ -96,17 +96,19 @@ export interface Options {
  * @category layers
  * @since 0.1.0
  */
-export const layer = <E = never, R = never>(
-  sources: ReadonlyArray<Effect.Effect<Source, E, R>>,
+export const layer = <Each extends Effect.Effect<Source, unknown, unknown>>(
+  sources: ReadonlyArray<Each> & ReadonlyArray<Effect.Effect<Source, Effect.Error<Each>, Effect.Services<Each>>>,
   { offers = 16, patience = "10 seconds", records, store, validity = "1 hour" }: Options = {}
-): Layer.Layer<Lookup, E, Identity | Primitives | Exclude<R, Scope.Scope>> =>
+): Layer.Layer<Lookup, Effect.Error<Each>, Identity | Primitives | Exclude<Effect.Services<Each>, Scope.Scope>> =>
   Layer.effect(
     Lookup,
     Effect.gen(function* () {
+      // Sources that fail with different errors and need different services are one list of this type.
+      const all: ReadonlyArray<Effect.Effect<Source, Effect.Error<Each>, Effect.Services<Each>>> = sources
       const wire = yield* AddressRecord.records
       const kept = new AddressRecords(records)
       const shared: Shared = {
-        sources: yield* Effect.all(sources),
+        sources: yield* Effect.all(all),
         bounds: { patience: Duration.fromInputUnsafe(patience), offers },
         wire,
         kept,
