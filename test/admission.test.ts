@@ -8,7 +8,8 @@ import { Capacity } from "../src/Capacity.ts"
 import { DialPlaces } from "../src/DialPlaces.ts"
 import * as Limits from "../src/Limits.ts"
 import * as Admission from "../src/listen/admission.ts"
-import { groupNames, type Newcomer, type Place } from "../src/listen/sources.ts"
+import type { Newcomer, Place } from "../src/listen/sources.ts"
+import { groupNames } from "../src/sourceGroups.ts"
 
 /** One who comes, and what became of it. */
 class Visitor {

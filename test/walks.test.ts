@@ -70,6 +70,7 @@ const leaves = [
   "sockets/rooms.ts",
   "sockets/staticRead.ts",
   "sockets/toHost.ts",
+  "sourceGroups.ts",
   "spans.ts"
 ]
 
