@@ -33,6 +33,7 @@ import { advertised, type Binding, bindingsFor, elsewhereFor, type Scopes } from
 import { drain } from "./listen/drain.ts"
 import { Roster } from "./listen/roster.ts"
 import { type Serve, Serving } from "./listen/serving.ts"
+import * as Stack from "./Stack.ts"
 import { parentOf, type Spanned } from "./spans.ts"
 
 export type { Scopes } from "./listen/bindings.ts"
@@ -61,6 +62,8 @@ export interface Listener {
    * every 5 seconds.
    */
   readonly addressChanges: (scope?: Scopes) => Stream.Stream<ReadonlyArray<Address>>
+  /** Whether the peers of all its addresses prove their keys. */
+  readonly authenticates: boolean
   /** Succeeds when the listener begins to stop. */
   readonly draining: Effect.Effect<void>
   /**
@@ -155,11 +158,13 @@ const listen = (
     const bound = yield* Effect.forEach(bindings, (binding) =>
       Effect.map(bind(binding, arrivals), (own) => ({ binding, bound: own }))
     )
-    return { bound, elsewhere, roster, serving }
+    const authenticates = bindings.every(({ stack }) => Stack.authenticates(stack))
+    return { bound, elsewhere, roster, serving, authenticates }
   }).pipe(
     inOwnScope,
-    Effect.map(({ scope, value: { bound, elsewhere, roster, serving } }): Listener => {
-      const whole = { address: format(addresses), roster, serving, scope, spanned: environment.spanned }
+    Effect.map(({ scope, value: { authenticates, bound, elsewhere, roster, serving } }): Listener => {
+      const { spanned } = environment
+      const whole = { address: format(addresses), authenticates, roster, serving, scope, spanned }
       return new Bound(whole, (scopes = "device") => advertised(bound, scopes, external.hosts, elsewhere))
     }),
     environment.spanned({
@@ -172,6 +177,7 @@ const listen = (
 /** What running and stopping a listener takes. */
 interface Whole {
   readonly address: string
+  readonly authenticates: boolean
   readonly roster: Roster
   readonly serving: Serving
   readonly scope: Scope.Closeable
@@ -183,12 +189,14 @@ const texts = (addresses: ReadonlyArray<Address>): string => addresses.map(forma
 class Bound implements Listener {
   readonly addresses: Listener["addresses"]
   readonly addressChanges: Listener["addressChanges"]
+  readonly authenticates: boolean
   readonly draining: Listener["draining"]
   readonly run: Listener["run"]
   readonly #roster: Roster
 
   constructor(whole: Whole, addresses: Listener["addresses"]) {
     this.#roster = whole.roster
+    this.authenticates = whole.authenticates
     this.addresses = addresses
     this.addressChanges = (scopes) =>
       Stream.fromEffectSchedule(
