@@ -28,6 +28,7 @@ const owners: Readonly<Record<string, ReadonlyArray<string>>> = {
   gossip: ["Gossip.ts"],
   lifetime: ["Lifetime.ts"],
   lan: ["Lan.ts"],
+  tracker: ["Tracker.ts"],
   variables: ["variables.ts"]
 }
 
