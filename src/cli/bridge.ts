@@ -12,6 +12,7 @@ import type * as Multiserver from "../Multiserver.ts"
 import * as Addresses from "./addresses.ts"
 import * as Dialing from "./dialing.ts"
 import { fromFailedDial } from "./events.ts"
+import * as Finding from "./finding.ts"
 import type * as Flags from "./flags.ts"
 import * as Listening from "./listening.ts"
 import { type Reporter, report } from "./reporter.ts"
@@ -38,6 +39,7 @@ export const run = (input: Flags.Input<typeof Flags.ofBridge>) =>
     yield* Dialing.checkSpoken(there.addresses)
     const dialing = yield* Dialing.options(input, settings)
     yield* Dialing.checkUsed(input, there.addresses)
+    const finding = yield* Finding.read(input, there.addresses)
     const relaying: Listener.Handler<Failure, Needs | Reporter> = (connection) =>
       // A client that has broken off needs no peer. With `--retry forever`, it would otherwise keep its place for ever.
       Effect.flatMap(Effect.raceFirst(dial(there.addresses), Connection.broken(connection)), (other) =>
@@ -49,7 +51,8 @@ export const run = (input: Flags.Input<typeof Flags.ofBridge>) =>
     yield* Listening.serve(input, {
       addresses: here.addresses,
       dialed: there.addresses,
-      exposed: here.exposed || there.exposed,
+      exposed: here.exposed || there.exposed || finding.exposed,
+      finding,
       settings,
       dialing,
       serving: input.once ? Serving.once(relaying) : Serving.many(reported(relaying))

@@ -75,6 +75,10 @@ const connect = Command.make("connect", Flags.ofConnect).pipe(
     {
       command: `multiserver connect --race '${Spoken.exampleAddresses}'`,
       description: "By whichever way answers first"
+    },
+    {
+      command: `multiserver connect --tracker ${Spoken.exampleTracker} ${Spoken.examplePeer}`,
+      description: "A peer whose addresses a tracker knows"
     }
   ]),
   Command.withHandler(lazily(() => import("./connect.ts")))
@@ -116,6 +120,32 @@ const probe = Command.make("probe", Flags.ofProbe).pipe(
   Command.withHandler(lazily(() => import("./probe.ts")))
 )
 
+const tracker = Command.make("tracker", Flags.ofTracker).pipe(
+  Command.withDescription(
+    "Serve a tracker: peers publish their addresses there (listen --tracker), and others ask it for the peer of a " +
+      "key (connect --tracker with an address peer:KEY). It keeps the records in memory. Its addresses have to prove " +
+      "keys. SIGINT and SIGTERM let connections finish; a second one ends at once."
+  ),
+  Command.withShortDescription("Serve the addresses of peers by their keys"),
+  Command.withExamples([
+    {
+      command: `multiserver tracker net:0.0.0.0:8010~${Spoken.exampleTransform} --key-file secret`,
+      description: "A tracker whose address stays the same, because its key is in a file"
+    }
+  ]),
+  Command.withHandler(lazily(() => import("./tracker.ts")))
+)
+
+const record = Command.make("record", Flags.ofRecord).pipe(
+  Command.withDescription(
+    "Sign the addresses of this identity as a record, and print it on one line, for a file that others give to " +
+      "--records."
+  ),
+  Command.withShortDescription("Print a signed record of this identity's addresses"),
+  Command.withExamples([{ command: `multiserver record ${Spoken.exampleAddress} --key-file secret >> records` }]),
+  Command.withHandler(lazily(() => import("./record.ts")))
+)
+
 const address = Command.make("address", Flags.ofAddress).pipe(
   Command.withDescription("Parse an address and explain it. Seeds and tokens are hidden."),
   Command.withExamples([{ command: `multiserver address '${Spoken.exampleAddress}'` }]),
@@ -137,10 +167,10 @@ export const multiserver = Command.make("multiserver").pipe(
     5   handshake failed
     6   rejected after we authenticated: the peer refuses our key, or does not hold the key of the address
     7   connection broken or truncated
-    129 SIGHUP, where it does not reload; 0 for listen and bridge when nothing was cut off
+    129 SIGHUP, where it does not reload; 0 for listen, bridge and tracker when nothing was cut off
     130 SIGINT
-    143 SIGTERM; 0 for listen and bridge when nothing was cut off`),
-  Command.withSubcommands([keygen, listen, connect, bridge, probe, address]),
+    143 SIGTERM; 0 for listen, bridge and tracker when nothing was cut off`),
+  Command.withSubcommands([keygen, listen, connect, bridge, probe, tracker, record, address]),
   Command.withGlobalFlags([
     GlobalFlag.Setting("json")({ flag: Flags.json }),
     GlobalFlag.Setting("quiet")({ flag: Flags.quiet }),

@@ -9,6 +9,7 @@ import * as Addresses from "./addresses.ts"
 import * as Dialing from "./dialing.ts"
 import { fromLibrary } from "./events.ts"
 import { keepStdin, stdinIsNoDirectory } from "./files.ts"
+import * as Finding from "./finding.ts"
 import type * as Flags from "./flags.ts"
 import * as Keys from "./keys.ts"
 import { Reporter, report } from "./reporter.ts"
@@ -37,7 +38,8 @@ export const run = (input: Flags.Input<typeof Flags.ofConnect>) =>
     const options = yield* Dialing.ownOptions(input, settings)
     const how = yield* Pipe.options(input, false)
     yield* Dialing.checkOwnUsed(input, addresses)
-    if (exposed) yield* report(Addresses.exposedWarning)
+    const finding = yield* Finding.read(input, addresses)
+    if (exposed || finding.exposed) yield* report(Addresses.exposedWarning)
     yield* Effect.forEach(addresses.filter(Stacks.isOpen), (each) => report(Stacks.openWarning(each)))
     yield* dial(addresses).pipe(
       Effect.flatMap((connection) => Pipe.bridge(connection, how)),
@@ -45,10 +47,12 @@ export const run = (input: Flags.Input<typeof Flags.ofConnect>) =>
       // Caught outside of the scope: so the connection has ended without a goodbye, because not everything was taken.
       Effect.catchTag("StdoutClosed", () => Effect.void),
       Effect.provide(
-        Stacks.layer({ ...options, appKey }).pipe(
-          Layer.provide([Keys.identity(input.keyFile, settings.keyFile), Settings.layer(settings), events]),
-          Layer.provide([Sodium.layer, NodeKem.layer])
-        )
+        finding
+          .over(Stacks.layer({ ...options, appKey }), appKey)
+          .pipe(
+            Layer.provide([Keys.identity(input.keyFile, settings.keyFile), Settings.layer(settings), events]),
+            Layer.provide([Sodium.layer, NodeKem.layer])
+          )
       )
     )
   })

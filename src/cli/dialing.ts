@@ -144,6 +144,10 @@ export const options = (
     return { web: { ...(yield* Tls.trust(input.tlsCa, tls)), proxies }, onion }
   })
 
+/** The same for `listen`, which dials only trackers and has no flags for that. */
+export const trackerOptions = ({ tls }: Settings): Effect.Effect<Stacks.Dialing, UsageError | LocalError, Needs> =>
+  Effect.map(Tls.trust(Option.none(), tls), (web) => ({ web, onion: {} }))
+
 /** The same for commands that only dial. */
 export const ownOptions = (
   input: OwnInput,

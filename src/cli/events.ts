@@ -43,6 +43,8 @@ export type Event =
       readonly addresses: ReadonlyArray<string>
       /** Of a bridge that adds and takes away no transform: the peers at its two ends may have some of their own. */
       readonly passes?: true
+      /** Whether it is a tracker that listens. */
+      readonly tracker?: true
     }
   | ({
       readonly event: "connected"
@@ -61,6 +63,13 @@ export type Event =
     } & OfId &
       OfConnection &
       OfPeer)
+  | {
+      readonly event: "published"
+      readonly addresses: ReadonlyArray<string>
+      readonly sequence: number
+      /** When the record expires. */
+      readonly until: string
+    }
   | { readonly event: "bridged"; readonly id: number; readonly with: number }
   | {
       readonly event: "retry"

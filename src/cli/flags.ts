@@ -188,6 +188,33 @@ const piping = {
   )
 }
 
+/** For commands that dial: how they find the peer of `peer:KEY`. */
+const finding = {
+  tracker: Flag.String("tracker").pipe(
+    Flag.withMetavar("ADDRESS"),
+    Flag.withDescription("Ask this tracker for the addresses of the peer at peer:KEY; can be repeated"),
+    Flag.atLeast(0)
+  ),
+  records: file("records", "Look up the peer at peer:KEY in this file, which has records as record prints them").pipe(
+    Flag.optional
+  ),
+  followPrivate: Flag.Boolean("follow-private").pipe(
+    Flag.withDescription("Dial private IPs and loopback, too, where a record names them; without it, only public IPs"),
+    Flag.withDefault(false)
+  )
+}
+
+/** What both ways to serve take. */
+const served = {
+  addresses: address.pipe(
+    Argument.withDescription("What to listen on; port 0 takes any that is free"),
+    Argument.variadic()
+  ),
+  addressFile,
+  ...listening,
+  idle
+}
+
 // -----------------------------------------------------------------------------
 // of each command
 // -----------------------------------------------------------------------------
@@ -200,14 +227,15 @@ export const ofKeygen = {
 }
 
 export const ofListen = {
-  addresses: address.pipe(
-    Argument.withDescription("What to listen on; port 0 takes any that is free"),
-    Argument.variadic()
-  ),
-  addressFile,
-  ...listening,
+  ...served,
   ...piping,
-  idle,
+  tracker: Flag.String("tracker").pipe(
+    Flag.withMetavar("ADDRESS"),
+    Flag.withDescription(
+      "Publish the addresses of --scope at this tracker, or without --scope the public ones; can be repeated"
+    ),
+    Flag.atLeast(0)
+  ),
   echo: Flag.Boolean("echo").pipe(
     Flag.withDescription("Serve many peers, and send each one back what it sends"),
     Flag.withDefault(false)
@@ -226,6 +254,7 @@ export const ofConnect = {
   addressFile,
   ...keys,
   ...onlyDialing,
+  ...finding,
   ...piping,
   idle,
   retry
@@ -242,6 +271,7 @@ export const ofBridge = {
   addressFile,
   ...listening,
   ...dialing,
+  ...finding,
   idle,
   retry,
   once: Flag.Boolean("once").pipe(Flag.withDescription("Stop after one connection"), Flag.withDefault(false))
@@ -254,7 +284,24 @@ export const ofProbe = {
   ),
   addressFile,
   ...keys,
-  ...onlyDialing
+  ...onlyDialing,
+  ...finding
+}
+
+export const ofTracker = served
+
+export const ofRecord = {
+  addresses: address.pipe(
+    Argument.withDescription("Where the peer is reached, with its key; the preferred address first"),
+    Argument.variadic()
+  ),
+  addressFile,
+  ...keys,
+  validity: Flag.String("validity").pipe(
+    Flag.withMetavar("DURATION"),
+    Flag.withDescription("How long the record says that it is valid, such as 30m or 24h (default: 24h)"),
+    Flag.withDefault("24h")
+  )
 }
 
 export const ofAddress = {

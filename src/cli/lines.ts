@@ -42,6 +42,14 @@ export const formatLine = (raw: Event): string => {
   switch (event.event) {
     case "listening":
       if (event.addresses.length === 0) return "listening, but on no address that can be dialed from the given --scope"
+      if (event.tracker) {
+        const at = shellWord(event.addresses.at(-1) ?? "")
+        return [
+          ...event.addresses.map((address) => `listening on ${address}`),
+          `peers publish with: multiserver listen --tracker ${at} ADDRESS`,
+          `and are found with: multiserver connect --tracker ${at} peer:KEY`
+        ].join("\n")
+      }
       return [
         ...event.addresses.map((address) => `listening on ${address}`),
         // The last one is what reaches it from farthest.
@@ -66,6 +74,10 @@ export const formatLine = (raw: Event): string => {
       return event.message
     case "dial-failed":
       return `refused ${event.from}: ${event.message}`
+    case "published":
+      return event.addresses.length === 0
+        ? "published that it is reached nowhere"
+        : `published ${event.addresses.join(", ")} until ${event.until}`
     case "bridged":
       return `bridged #${event.id} with #${event.with}`
     case "retry":

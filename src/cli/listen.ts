@@ -5,8 +5,10 @@ import * as Option from "effect/Option"
 import type * as Connection from "../Connection.ts"
 import type { ConnectionError } from "../ConnectionError.ts"
 import * as Addresses from "./addresses.ts"
+import * as Dialing from "./dialing.ts"
 import { UsageError } from "./exit.ts"
 import { keepStdin, stdinIsNoDirectory } from "./files.ts"
+import * as Finding from "./finding.ts"
 import type * as Flags from "./flags.ts"
 import * as Listening from "./listening.ts"
 import * as Serving from "./serving.ts"
@@ -38,5 +40,15 @@ export const run = (input: Flags.Input<typeof Flags.ofListen>) =>
     const how = yield* Pipe.options(input, true)
     const bridge = (connection: Connection.Connection) => Pipe.bridge(connection, how)
     const serving = input.echo ? (input.once ? Serving.once(echo) : Serving.many(echo)) : Serving.once(bridge)
-    yield* Listening.serve(input, { ...given, dialed: [], serving, settings, dialing: { web: {}, onion: {} } })
+    const trackers = yield* Finding.trackers(input.tracker)
+    yield* Listening.serve(input, {
+      addresses: given.addresses,
+      exposed: given.exposed || trackers.exposed,
+      dialed: [],
+      finding: Finding.none,
+      trackers: trackers.addresses,
+      serving,
+      settings,
+      dialing: yield* Dialing.trackerOptions(settings)
+    })
   }).pipe(Effect.catchTag("StdoutClosed", () => Effect.void))

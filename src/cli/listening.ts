@@ -2,12 +2,14 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Address from "../Address.ts"
+import * as AppKey from "../AppKey.ts"
 import * as NodeKem from "../crypto/NodeKem.ts"
 import * as Sodium from "../crypto/Sodium.ts"
 import * as Events from "../Events.ts"
 import * as External from "../external.ts"
 import * as Limits from "../Limits.ts"
 import { ListenError, NotListenable } from "../ListenError.ts"
+import type { Listener } from "../Listener.ts"
 import * as Multiserver from "../Multiserver.ts"
 import * as Policy from "../Policy.ts"
 import * as InheritedSockets from "../sockets/InheritedSockets.ts"
@@ -17,6 +19,7 @@ import * as Addresses from "./addresses.ts"
 import * as Allowed from "./allowed.ts"
 import { type Event, fromLibrary } from "./events.ts"
 import { Signalled, type UsageError } from "./exit.ts"
+import type * as Finding from "./finding.ts"
 import * as Hosts from "./hosts.ts"
 import * as Keys from "./keys.ts"
 import * as Origins from "./origins.ts"
@@ -25,7 +28,7 @@ import { Reporter, report } from "./reporter.ts"
 import type { Serving } from "./serving.ts"
 import type { Settings } from "./settings.ts"
 import * as Signals from "./signals.ts"
-import { exampleExternal } from "./spoken.ts"
+import { exampleExternal, isPeer } from "./spoken.ts"
 import * as Stacks from "./stacks.ts"
 import * as Tls from "./tls.ts"
 import * as Used from "./used.ts"
@@ -106,6 +109,20 @@ const withoutCertificate = (address: Address.Address): ListenError =>
     reason: new NotListenable({ detail: "wss needs a key and a certificate: give --tls-key and --tls-cert" })
   })
 
+/** Publishes the addresses of these scopes, or else the public ones. */
+const published = (listener: Listener, trackers: ReadonlyArray<Address.MultiAddress>, scope: ReadonlyArray<Reach>) =>
+  Effect.gen(function* () {
+    const scopes = scope.length > 0 ? scope : (["public"] as const)
+    if (listener.addresses(scopes).length === 0) {
+      const message =
+        `no address is published, because none can be dialed from the scope ${scopes.join(" or ")}: give another ` +
+        "--scope, or --external"
+      yield* report({ event: "warning", message })
+    }
+    const { publishing } = yield* Effect.promise(() => import("./lookup.ts"))
+    return yield* publishing(listener, trackers, scopes)
+  })
+
 /** What there is to serve, and how its handlers dial. */
 export interface Task<E, R> {
   readonly addresses: Address.MultiAddress
@@ -113,7 +130,13 @@ export interface Task<E, R> {
   readonly dialed: ReadonlyArray<Address.Address>
   readonly exposed: boolean
   readonly serving: Serving<E, R>
+  /** Whether it serves a tracker. */
+  readonly isTracker?: boolean
   readonly dialing: Stacks.Dialing
+  /** How peers that are dialed by their keys are found. */
+  readonly finding: Finding.Finding
+  /** Where the addresses of the listener are published. */
+  readonly trackers?: ReadonlyArray<Address.MultiAddress>
   readonly settings: Settings
 }
 
@@ -121,8 +144,9 @@ export interface Task<E, R> {
  * Listens, reports where, and serves until a signal, or until the only connection is over. At a signal it drains. Then
  * it fails if the signal was not one that asks a service to stop, or if a connection had to be cut off.
  */
-export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed, serving, settings }: Task<E, R>) =>
+export const serve = <E, R>(input: Input, task: Task<E, R>) =>
   Effect.gen(function* () {
+    const { addresses, dialed, dialing, exposed, finding, isTracker = false, serving, settings, trackers = [] } = task
     const allowed = yield* Allowed.parse(input.allow, settings.allowed, addresses)
     const { hosts: externalHosts } = yield* Effect.fromResult(External.parse(input.external))
     const { limits, policy, trustedProxies } = settings
@@ -155,24 +179,27 @@ export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed,
     const signal = yield* Effect.gen(function* () {
       const listener = yield* Multiserver.listen(addresses, { external: input.external })
       const scopes = input.scope.length > 0 ? input.scope : reaches
-      const passes = dialed.length > 0 && [...addresses, ...dialed].every(({ transforms }) => transforms.length === 0)
+      const isBare = (each: Address.Address) => each.transforms.length === 0 && !isPeer(each)
+      const passes = dialed.length > 0 && [...addresses, ...dialed].every(isBare)
       yield* report({
         event: "listening",
         addresses: listener.addresses(scopes).map(Address.format),
-        ...(passes && { passes })
+        ...(passes && { passes }),
+        ...(isTracker && { tracker: isTracker })
       })
       const unused = externalHosts.filter((host) => !listener.addresses(reaches).some(leadsTo(host)))
       yield* Effect.forEach(unused, (host) => report(unusedWarning(host)))
       if (exposed) yield* report(Addresses.exposedWarning)
       yield* Effect.forEach([...addresses, ...dialed].filter(Stacks.isOpen), (each) => report(Stacks.openWarning(each)))
       yield* events.release
+      if (trackers.length > 0) yield* Effect.forkScoped(published(listener, trackers, input.scope))
       const served = Effect.as(Effect.raceFirst(listener.run(serving.handler), serving.outcome), undefined)
       return yield* Effect.raceFirst(served, signalled)
     }).pipe(
       Effect.scoped,
       Effect.provide(
-        stacks.pipe(
-          Layer.provide([
+        finding.over(stacks, appKey).pipe(
+          Layer.provideMerge([
             Keys.identity(input.keyFile, settings.keyFile),
             InheritedSockets.layerConfig(addresses),
             Events.layer(events.sink),
@@ -180,9 +207,10 @@ export const serve = <E, R>(input: Input, { addresses, dialed, dialing, exposed,
               ...policy.rules,
               mayConnect: (source, at) => serving.mayConnect() && policy.rules.mayConnect(source, at)
             }),
-            Layer.succeed(Limits.Limits, limits)
+            Layer.succeed(Limits.Limits, limits),
+            AppKey.layer(appKey)
           ]),
-          Layer.provide([Sodium.layer, NodeKem.layer])
+          Layer.provideMerge([Sodium.layer, NodeKem.layer])
         )
       )
     )

@@ -15,6 +15,7 @@ import { manyLines, printableJson } from "../printable.ts"
 import * as Addresses from "./addresses.ts"
 import * as Dialing from "./dialing.ts"
 import { type Failed, failed } from "./events.ts"
+import * as Finding from "./finding.ts"
 import type * as Flags from "./flags.ts"
 import * as Keys from "./keys.ts"
 import { Reporter, report } from "./reporter.ts"
@@ -99,7 +100,8 @@ export const run = (input: Flags.Input<typeof Flags.ofProbe>) =>
     const appKey = yield* Keys.appKey(input, settings.appKey)
     const options = yield* Dialing.ownOptions(input, settings)
     yield* Dialing.checkOwnUsed(input, addresses)
-    if (exposed) yield* report(Addresses.exposedWarning)
+    const finding = yield* Finding.read(input, addresses)
+    if (exposed || finding.exposed) yield* report(Addresses.exposedWarning)
 
     const opened: Opened = new Map()
     const events: Events.Sink = (event) =>
@@ -109,14 +111,16 @@ export const run = (input: Flags.Input<typeof Flags.ofProbe>) =>
     const targets = input.race ? [addresses] : addresses.map((each): Address.MultiAddress => [each])
     const errors = yield* Effect.forEach(targets, probeOne(dial, opened)).pipe(
       Effect.provide(
-        Stacks.layer({ ...options, appKey }).pipe(
-          Layer.provide([
-            Keys.identity(input.keyFile, settings.keyFile),
-            Settings.layer(settings),
-            Events.layer(events)
-          ]),
-          Layer.provide([Sodium.layer, NodeKem.layer])
-        )
+        finding
+          .over(Stacks.layer({ ...options, appKey }), appKey)
+          .pipe(
+            Layer.provide([
+              Keys.identity(input.keyFile, settings.keyFile),
+              Settings.layer(settings),
+              Events.layer(events)
+            ]),
+            Layer.provide([Sodium.layer, NodeKem.layer])
+          )
       )
     )
     if (errors.flat().length === targets.length) return yield* allFailed(addresses, errors.flat())

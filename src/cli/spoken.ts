@@ -13,6 +13,8 @@ export const proving = ["shs", "noise", "noisepq"] as const
 export const exampleTransform = proving[0]
 export const exampleAddress = `net:pub.example:8008~${exampleTransform}:KEY`
 export const exampleExternal = `wss://pub.example~${exampleTransform}`
+export const exampleTracker = `net:tracker.example:8010~${exampleTransform}:KEY`
+export const examplePeer = "peer:KEY"
 export const exampleAddresses = `${exampleAddress};wss://pub.example~${exampleTransform}:KEY`
 
 const transports = ["net", "ws", "wss", "unix", "onion"] as const
@@ -26,7 +28,12 @@ export const stacks = [
 /** The same in words, which are shorter than the list. */
 export const spoken = `${transports.join(", ")}, each alone or with ${transforms.map((each) => `~${each}`).join(", ")}`
 
-export const speaks = ({ stack }: Address.Address): boolean => stacks.some((each) => each === stack)
+export const speaks = (address: Address.Address): boolean =>
+  isPeer(address) || stacks.some((each) => each === address.stack)
+
+/** Whether it is `peer:KEY`, whose addresses are looked up. */
+export const isPeer = ({ transport }: Address.Address): boolean =>
+  transport._tag === "opaque" && transport.name === "peer"
 
 /** Whether peers of this stack are known by their keys. */
 export const authenticates = (stack: string): boolean =>
@@ -61,6 +68,8 @@ const withToken = ({ publicKey, token }: { readonly publicKey?: PublicKey; reado
 
 const opaqueFields = ({ data }: Address.Opaque): Fields => (data === "" ? {} : { data })
 
+const peerFields = ({ data }: Address.Opaque): Fields => ({ key: data })
+
 const explanations: ReadonlyMap<string, Explanation> = new Map([
   ["net", explained("TCP", Address.Net, ({ host, port }) => ({ host, port }))],
   ["ws", explained("WebSocket", Address.Ws, ({ host, path, port }) => ({ host, port, path }))],
@@ -69,6 +78,7 @@ const explanations: ReadonlyMap<string, Explanation> = new Map([
   ["onion", explained("a Tor onion service", Address.Onion, ({ host, port }) => ({ host, port }))],
   ["memory", explained("within one process", Address.Memory, ({ name }) => ({ name }))],
   ["port", explained("another context of one program", Address.MessagePort, ({ name }) => ({ name }))],
+  ["peer", explained("a peer by its key, wherever its records say that it is", Address.Opaque, peerFields)],
   ["shs", explained(encrypted, Address.Shs, (own) => keyed(own.publicKey, { seed: own.seed !== undefined }))],
   ["noise", explained(encrypted, Address.Noise, withToken)],
   ["noisepq", explained(`${encrypted}, and secret from who records it now`, Address.NoisePq, withToken)],

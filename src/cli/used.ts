@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Address from "../Address.ts"
 import { UsageError } from "./exit.ts"
+import { isPeer } from "./spoken.ts"
 
 /** A flag that has been given. */
 export interface Given {
@@ -15,12 +16,16 @@ export interface Given {
 export const given = (is: boolean, flag: string, of: string, ...transports: ReadonlyArray<string>) =>
   is ? [{ flag, of, transports }] : []
 
-/** Fails if a given flag is for none of the addresses: it would silently do nothing. */
+/**
+ * Fails if a given flag is for none of the addresses: it would silently do nothing. The addresses of `peer:KEY` may be
+ * of any transport.
+ */
 export const check = (
   flags: ReadonlyArray<Given>,
   addresses: Address.MultiAddress,
   how: "dialed" | "listened on"
 ): Effect.Effect<void, UsageError> => {
+  if (addresses.some(isPeer)) return Effect.void
   const unused = flags.find((flag) => !addresses.some(({ transport }) => flag.transports.includes(transport._tag)))
   if (unused === undefined) return Effect.void
   const message = `${unused.flag} is for ${unused.of}, and none is ${how} here: leave it out, or give such an address`

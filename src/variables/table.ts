@@ -16,7 +16,7 @@ export const forms = {
 } as const
 
 /** The commands of `multiserver`. */
-export type Command = "keygen" | "listen" | "connect" | "bridge" | "probe" | "address"
+export type Command = "keygen" | "listen" | "connect" | "bridge" | "probe" | "tracker" | "record" | "address"
 
 /** The functions that read variables in a program. */
 export type ReadBy =
@@ -44,9 +44,11 @@ export interface Variable {
   readonly commands: ReadonlyArray<Command>
 }
 
-const speaking = ["listen", "connect", "bridge", "probe"] as const
-const listening = ["listen", "bridge"] as const
-const dialing = ["connect", "bridge", "probe"] as const
+const speaking = ["listen", "connect", "bridge", "probe", "tracker"] as const
+const identified = [...speaking, "record"] as const
+const listening = ["listen", "bridge", "tracker"] as const
+/** `listen` dials trackers. */
+const dialing = ["listen", "connect", "bridge", "probe"] as const
 const limits = "Configuration.layerLimits"
 const policy = "Configuration.layerPolicy"
 
@@ -58,7 +60,7 @@ export const variables = {
     what: "the address that a command uses when it is given none; `bridge` dials it",
     byDefault: "none",
     readBy: undefined,
-    commands: ["listen", "connect", "bridge", "probe", "address"]
+    commands: ["listen", "connect", "bridge", "probe", "tracker", "record", "address"]
   },
   secret: {
     name: "MULTISERVER_SECRET",
@@ -74,7 +76,7 @@ export const variables = {
     what: "the secret file of the identity; `--key-file` comes before it",
     byDefault: "none",
     readBy: "NodeIdentity.layerConfig",
-    commands: speaking
+    commands: identified
   },
   listen: {
     name: "MULTISERVER_LISTEN",
@@ -130,7 +132,7 @@ export const variables = {
     what: "the key of the network; `--app-key` and `--app-key-file` come before it",
     byDefault: "Secure Scuttlebutt's main network",
     readBy: "Configuration.layerAppKey",
-    commands: speaking
+    commands: identified
   },
   dialAllow: {
     name: "MULTISERVER_DIAL_ALLOW",

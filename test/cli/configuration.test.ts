@@ -14,6 +14,8 @@ const invocations: Readonly<Record<Command, (directory: string) => ReadonlyArray
   connect: () => ["connect", "net:127.0.0.1:1"],
   bridge: () => ["bridge", "net:127.0.0.1:0", "net:127.0.0.1:1"],
   probe: () => ["probe", "net:127.0.0.1:1"],
+  tracker: () => ["tracker", "net:127.0.0.1:0~shs"],
+  record: (directory) => ["record", "net:127.0.0.1:1~shs", "--key-file", `${directory}/none`],
   address: () => ["address", "net:127.0.0.1:1"]
 }
 const commands = Object.entries(invocations)
@@ -26,7 +28,7 @@ const refusal = (command: string, env: Record<string, string>) =>
     Effect.gen(function* () {
       const [, invocation] = commands.find(([name]) => name === command) ?? []
       const own = yield* startInside([...(invocation?.(yield* folder) ?? []), "--json"], { env })
-      if (command === "listen" || command === "bridge") {
+      if (["listen", "bridge", "tracker"].includes(command)) {
         // It says where it listens, or ends.
         yield* Effect.exit(own.address)
         yield* own.interrupt

@@ -16,7 +16,7 @@ import { folder } from "./support.ts"
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const built = (file: string): string => fs.readFileSync(path.join(root, file), "utf8")
 
-const commands = ["keygen", "listen", "connect", "bridge", "probe", "address"]
+const commands = ["keygen", "listen", "connect", "bridge", "probe", "tracker", "record", "address"]
 
 const described = Layer.provideMerge(Reporter.layer, NodeServices.layer)
 

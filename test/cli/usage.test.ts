@@ -79,11 +79,13 @@ describe.concurrent("help", () => {
     })
   )
 
-  it.live.each(["keygen", "listen", "connect", "bridge", "probe", "address"])("of %s has an example", (command) =>
-    Effect.gen(function* () {
-      const { stdout } = yield* inside([command, "--help"])
-      assert.match(String(stdout), new RegExp(`EXAMPLES\\n[^]*multiserver ${command} `))
-    })
+  it.live.each(["keygen", "listen", "connect", "bridge", "probe", "tracker", "record", "address"])(
+    "of %s has an example",
+    (command) =>
+      Effect.gen(function* () {
+        const { stdout } = yield* inside([command, "--help"])
+        assert.match(String(stdout), new RegExp(`EXAMPLES\\n[^]*multiserver ${command} `))
+      })
   )
 
   it.live("names the exit codes", () =>
