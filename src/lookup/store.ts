@@ -61,13 +61,16 @@ export const keep = Effect.fnUntraced(function* (
   }
   const changes = yield* Queue.sliding<void>(1)
   let isSaved = true
-  const save = Effect.suspend(() => {
-    if (isSaved) return Effect.void
-    isSaved = true
-    return store
-      .set(name, join(kept.all()))
-      .pipe(Effect.catch((error) => Effect.logWarning("the address records can't be stored", error)))
-  })
+  // A write that has begun is not broken off: when the scope closes, it is waited for.
+  const save = Effect.uninterruptible(
+    Effect.suspend(() => {
+      if (isSaved) return Effect.void
+      isSaved = true
+      return store
+        .set(name, join(kept.all()))
+        .pipe(Effect.catch((error) => Effect.logWarning("the address records can't be stored", error)))
+    })
+  )
   const saving = Effect.forever(Effect.andThen(Queue.take(changes), Effect.andThen(Effect.sleep(pause), save)))
   yield* Effect.addFinalizer(() => save)
   yield* Effect.forkScoped(saving)
