@@ -6,6 +6,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import type { Address } from "../Address.ts"
 import type { AddressRecord, RecordError } from "../AddressRecord.ts"
+import type { Sink } from "../Events.ts"
 import type { KeyPair } from "../Identity.ts"
 import { PublishError } from "./errors.ts"
 import { defectOf, tooLate } from "./question.ts"
@@ -47,15 +48,25 @@ export const publisher = (
   const writable = sources.filter(({ publish }) => publish !== undefined)
   // One at a time: of two records with one sequence, only the first would count.
   const turns = Semaphore.makeUnsafe(1)
-  let hasAsked = false
-  /** Before the first record, the sources are asked for the last one: the clock may have gone back since. */
-  const lastSequence = Effect.suspend(() => {
-    const asked = hasAsked ? Effect.void : Effect.ignore(Stream.runDrain(search(shared)(identity.publicKey)))
+  /**
+   * Before the first record, the sources are asked for the last one, because the clock may have gone back since. They
+   * are asked again before the next one, until none of them fails to answer.
+   */
+  let haveAnswered = false
+  const ask = Effect.suspend(() => {
+    let haveFailed = false
+    const noting: Sink = (event) => {
+      if (event._tag === "SourceFailed") haveFailed = true
+      return emit(event)
+    }
+    const asked = Effect.ignore(Stream.runDrain(search({ ...shared, emit: noting })(identity.publicKey)))
     return Effect.map(asked, () => {
-      hasAsked = true
-      return kept.get(identity.publicKey)?.sequence ?? -1
+      haveAnswered = !haveFailed
     })
   })
+  const lastSequence = Effect.suspend(() =>
+    Effect.map(haveAnswered ? Effect.void : ask, () => kept.get(identity.publicKey)?.sequence ?? -1)
+  )
   return (addresses) =>
     Effect.gen(function* () {
       if (writable.length === 0) return yield* new PublishError({ failures: [] })

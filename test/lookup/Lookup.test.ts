@@ -234,6 +234,28 @@ describe("publish", () => {
     })
   )
 
+  it.effect("asks for the last sequence until it has the answers, when the sources can't be reached at first", () =>
+    Effect.gen(function* () {
+      const peer = yield* keyPair
+      const board = yield* Lookup.makeBoard()
+      const far = 8_000_000_000_000
+      yield* (board.publish ?? (() => Effect.void))(yield* record(peer, far, []))
+      const down = new Lookup.SourceError({ source: "board", detail: "no network yet", isRetryable: true })
+      let isUp = false
+      const late: Lookup.Source = {
+        ...board,
+        find: (key) => (isUp ? board.find(key) : Stream.fail(down)),
+        publish: (own) => (isUp ? (board.publish?.(own) ?? Effect.void) : Effect.fail(down))
+      }
+      yield* Effect.gen(function* () {
+        yield* Effect.flip(Lookup.publish([]))
+        yield* Effect.flip(Lookup.publish([]))
+        isUp = true
+        assert.strictEqual((yield* Lookup.publish([])).record.sequence, far + 1)
+      }).pipe(Effect.provide(over([late], peer)))
+    })
+  )
+
   it.effect("succeeds when one source takes it, and says why others did not", () =>
     Effect.gen(function* () {
       const peer = yield* keyPair
@@ -317,6 +339,52 @@ describe("what is remembered", () => {
       assert.deepStrictEqual(yield* Effect.provide(found(a.publicKey), none), [])
     }).pipe(Effect.provide(KeyValueStore.layerMemory))
   )
+})
+
+describe("a KeyValueStore that is slow", () => {
+  it.effect("has a record that it was storing when the program ended", () =>
+    Effect.gen(function* () {
+      const peer = yield* keyPair
+      const memory = yield* KeyValueStore.KeyValueStore
+      const [begun, mayEnd] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const wait = Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(mayEnd))
+      const store: KeyValueStore.KeyValueStore = {
+        ...memory,
+        set: (name, value) => Effect.andThen(wait, memory.set(name, value))
+      }
+      const knows = source("knows", [signed(yield* record(peer, 3, []))])
+      const ended = yield* Effect.gen(function* () {
+        yield* found(peer.publicKey)
+        yield* TestClock.adjust("1 second")
+        yield* Deferred.await(begun)
+      }).pipe(Effect.provide(over([knows], peer, [], { store })), Effect.forkChild)
+      yield* Deferred.await(begun)
+      yield* turns
+      yield* Deferred.succeed(mayEnd, undefined)
+      yield* Fiber.join(ended)
+      assert.deepStrictEqual(yield* Effect.provide(found(peer.publicKey), over([], peer, [], { store: memory })), [3])
+    }).pipe(Effect.provide(KeyValueStore.layerMemory))
+  )
+})
+
+describe("several sources", () => {
+  it("need together what each of them needs, and fail with what each of them may fail with", () => {
+    const all = Lookup.layer([
+      Lookup.fromFile("records"),
+      Lookup.makeBoard(),
+      Gossip.source({ peers: [] }),
+      Lan.source()
+    ])
+    const typed: Layer.Layer<
+      Lookup.Lookup,
+      Address.AddressError | Gossip.GossipError | ListenError | Lan.LanError,
+      FileSystem.FileSystem | Identity.Identity | Multiserver | Primitives
+    > = all
+    assert.isTrue(Layer.isLayer(typed))
+    // @ts-expect-error: `fromFile` needs a FileSystem, too.
+    const missing: Layer.Layer<Lookup.Lookup, unknown, Identity.Identity | Multiserver | Primitives> = all
+    assert.isTrue(Layer.isLayer(missing))
+  })
 })
 
 describe("a file of records", () => {
