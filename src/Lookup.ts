@@ -28,6 +28,7 @@ import { type Published, publisher } from "./lookup/publish.ts"
 import { type Found, nowSeconds, type Shared, search } from "./lookup/search.ts"
 import type { Source } from "./lookup/source.ts"
 import * as Store from "./lookup/store.ts"
+import { positive } from "./positive.ts"
 
 export { LookupError, PublishError } from "./lookup/errors.ts"
 export type { Published } from "./lookup/publish.ts"
@@ -96,19 +97,26 @@ export interface Options {
  * @category layers
  * @since 0.1.0
  */
-export const layer = <Each extends Effect.Effect<Source, unknown, unknown>>(
-  sources: ReadonlyArray<Each> & ReadonlyArray<Effect.Effect<Source, Effect.Error<Each>, Effect.Services<Each>>>,
+export const layer = <const Sources extends ReadonlyArray<Effect.Effect<Source, unknown, unknown>>>(
+  sources: Sources,
   { offers = 16, patience = "10 seconds", records, store, validity = "1 hour" }: Options = {}
-): Layer.Layer<Lookup, Effect.Error<Each>, Identity | Primitives | Exclude<Effect.Services<Each>, Scope.Scope>> =>
-  Layer.effect(
+): Layer.Layer<
+  Lookup,
+  Effect.Error<Sources[number]>,
+  Identity | Primitives | Exclude<Effect.Services<Sources[number]>, Scope.Scope>
+> => {
+  positive({ offers })
+  return Layer.effect(
     Lookup,
     Effect.gen(function* () {
-      // Sources that fail with different errors and need different services are one list of this type.
-      const all: ReadonlyArray<Effect.Effect<Source, Effect.Error<Each>, Effect.Services<Each>>> = sources
+      // What each of them needs and how it may fail is that of one of them: the compiler can't follow a generic list.
+      const made = sources as ReadonlyArray<
+        Effect.Effect<Source, Effect.Error<Sources[number]>, Effect.Services<Sources[number]>>
+      >
       const wire = yield* AddressRecord.records
       const kept = new AddressRecords(records)
       const shared: Shared = {
-        sources: yield* Effect.all(all),
+        sources: yield* Effect.all(made),
         bounds: { patience: Duration.fromInputUnsafe(patience), offers },
         wire,
         kept,
@@ -127,6 +135,7 @@ export const layer = <Each extends Effect.Effect<Source, unknown, unknown>>(
       }
     })
   )
+}
 
 // -----------------------------------------------------------------------------
 // publishing

@@ -23,6 +23,7 @@ import type { NetworkError } from "./Networks.ts"
 import { Failures, Targets } from "./peerMultiserver/attempts.ts"
 import { attemptsOf, failedWith, makeDialPeer, type Shared } from "./peerMultiserver/dialing.ts"
 import { type Options as RuleOptions, rulesFor } from "./peerMultiserver/rules.ts"
+import { positive } from "./positive.ts"
 
 /**
  * The section of `peer:KEY`: a peer, wherever it is. It stands alone, because the peer's records say which protocols
@@ -76,11 +77,12 @@ export interface Options extends RuleOptions {
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options = {}): Layer.Layer<Multiserver, NetworkError, Multiserver | Lookup> =>
-  Layer.effect(
+export const layer = (options: Options = {}): Layer.Layer<Multiserver, NetworkError, Multiserver | Lookup> => {
+  const { attempts = { most: 4, every: "1 minute" }, failed = "1 minute" } = options
+  positive({ "attempts.most": attempts.most })
+  return Layer.effect(
     Multiserver,
     Effect.gen(function* () {
-      const { attempts = { most: 4, every: "1 minute" }, failed = "1 minute" } = options
       const below = yield* Multiserver
       const dial = makeDial({
         below,
@@ -91,6 +93,7 @@ export const layer = (options: Options = {}): Layer.Layer<Multiserver, NetworkEr
       return { dial, listen: below.listen }
     })
   )
+}
 
 type Dialed = Effect.Effect<Connection, Address.AddressError | DialError, Scope.Scope>
 

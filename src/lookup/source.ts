@@ -11,8 +11,8 @@ import { cause } from "../schema/cause.ts"
  * What a source answers.
  *
  * - `Signed`: the bytes of an address record, which `Lookup` checks. A source gives them as they came.
- * - `Heard`: addresses that nobody signed, such as an announcement in the local network. A dial can still only reach
- *   the peer that it asks for, because the address names the peer's key.
+ * - `Heard`: addresses that nobody signed, such as an announcement in the local network: each text is one address, and
+ *   the first 8 count. A dial can still only reach the peer that it asks for, because the address names the peer's key.
  *
  * @category models
  * @since 0.1.0

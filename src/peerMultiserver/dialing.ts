@@ -48,15 +48,17 @@ const notFound = (failure: LookupError | undefined): Other =>
       })
     : new Other({ code: "LookupFailed", detail: failure.message, isRetryable: failure.isRetryable, cause: failure })
 
-/** What was found, as addresses that are tried for the first time in this dial. */
+/** What was found, as addresses that are tried for the first time in this dial: at most one for each text. */
 const newAddresses = (found: Found, seen: Set<string>, failed: Array<Attempt>): ReadonlyArray<Address.Address> => {
   const addresses: Array<Address.Address> = []
   for (const text of found.addresses) {
     if (seen.has(text)) continue
     seen.add(text)
+    const no = (detail: string) => failed.push({ address: printable(text, 200), reason: new NotDialable({ detail }) })
     const parsed = Address.parse(text)
-    if (Result.isSuccess(parsed)) addresses.push(...parsed.success)
-    else failed.push({ address: printable(text, 200), reason: new NotDialable({ detail: parsed.failure.message }) })
+    if (Result.isFailure(parsed)) no(parsed.failure.message)
+    else if (parsed.success.length > 1) no("these are several addresses: a source lists each by itself")
+    else addresses.push(parsed.success[0])
   }
   return addresses
 }

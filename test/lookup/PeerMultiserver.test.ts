@@ -161,6 +161,17 @@ describe("a dial of peer:KEY", () => {
     }).pipe(Effect.provide(Memory.layer()))
   )
 
+  it.effect("passes by a text of several addresses, of which there could be too many for one dial", () =>
+    Effect.gen(function* () {
+      const peer = yield* keyPair
+      yield* listening(peer, "memory:here~shs")
+      const crowd = Array.from({ length: 10 }, (_, i) => `memory:${i}~${shs(peer)}`).join(";")
+      const texts = [crowd, crowd.replaceAll("memory:", "memory:other"), `memory:here~${shs(peer)}`]
+      const heard = source("heard", [{ _tag: "Heard", addresses: texts }])
+      assert.strictEqual(yield* Effect.provide(remote(peerOf(peer)), dialing([heard])), texts[2])
+    }).pipe(Effect.provide(Memory.layer()))
+  )
+
   it.effect("obeys the rules of the dial itself, too, and tells it of each failure", () =>
     Effect.gen(function* () {
       const peer = yield* keyPair
@@ -229,6 +240,14 @@ describe("a dial of peer:KEY", () => {
       }).pipe(Effect.provide(dialing([source("silent", () => Stream.never)])))
     }).pipe(Effect.provide(Memory.layer()))
   )
+})
+
+describe("a bound that is not more than 0", () => {
+  it.each([Number.NaN, 0, -1])("is told when the layer is made: %s", (number) => {
+    const attempts = { most: number, every: "1 minute" } as const
+    assert.throws(() => PeerMultiserver.layer({ attempts }), RangeError, `attempts.most can't be ${number}`)
+    assert.throws(() => Lookup.layer([], { offers: number }), RangeError, `offers can't be ${number}`)
+  })
 })
 
 describe("what others name", () => {
