@@ -146,9 +146,14 @@ const makeDial = (shared: Shared): Multiserver["Service"]["dial"] => {
       if (Result.isFailure(parsed)) return Effect.fail(parsed.failure)
       const addresses = parsed.success
       if (!addresses.some(isPeer)) return below.dial(addresses, options)
-      const { timeout, ...others } = options
+      const { onFailed, timeout, ...others } = options
       const text = Address.format(addresses)
-      const tried = inOrder(text, grouped(addresses), others, [])
+      const failed: Array<Attempt> = []
+      const noting = { ...others, onFailed: (attempt: Attempt) => void failed.push(attempt) }
+      const tried = Effect.map(inOrder(text, grouped(addresses), noting, failed), (connection) => {
+        for (const attempt of failed) onFailed?.(attempt)
+        return connection
+      })
       return timeout === undefined ? tried : within(text, timeout, tried)
     })
 }

@@ -83,7 +83,11 @@ export const makeDialPeer =
 
       const remember = (attempt: Attempt) => {
         failures.add(attempt.address, now())
-        onFailed?.(attempt)
+        failed.push(attempt)
+      }
+      const connected = (connection: Connection) => {
+        for (const attempt of failed) onFailed?.(attempt)
+        return connection
       }
       const rulesOf = (near: boolean) => (policy === undefined ? rules(near, now) : both(policy, rules(near, now)))
 
@@ -99,10 +103,7 @@ export const makeDialPeer =
               Effect.asSome,
               Effect.catchTag("DialError", (error) =>
                 Effect.sync(() => {
-                  for (const attempt of attemptsOf(error)) {
-                    failed.push(attempt)
-                    remember(attempt)
-                  }
+                  attemptsOf(error).forEach(remember)
                   return Option.none()
                 })
               ),
@@ -135,13 +136,13 @@ export const makeDialPeer =
           Effect.map(Option.flatten)
         )
       const found = yield* Effect.result(searched)
-      if (Result.isSuccess(found) && Option.isSome(found.success)) return found.success.value
+      if (Result.isSuccess(found) && Option.isSome(found.success)) return connected(found.success.value)
       if (failed.length === 0) {
         const failure = Result.isFailure(found) ? found.failure : undefined
         return yield* new DialError({ address: target, reason: notFound(failure) })
       }
       // The peer may have moved while its old addresses were tried.
       const again = yield* Effect.orElseSucceed(searched, Option.none)
-      if (Option.isSome(again)) return again.value
+      if (Option.isSome(again)) return connected(again.value)
       return yield* failedWith(target, failed)
     })

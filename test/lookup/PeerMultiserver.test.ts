@@ -181,7 +181,13 @@ describe("a dial of peer:KEY", () => {
       const onFailed = ({ address }: { readonly address: string }) => void failed.push(address)
       yield* Effect.gen(function* () {
         assert.strictEqual(yield* remote(peerOf(peer), { onFailed }), b)
-        assert.deepStrictEqual(failed, [a])
+        assert.deepStrictEqual(failed.splice(0), [a])
+        const gone = `memory:gone~${shs(peer)}`
+        const unknown = peerOf(yield* keyPair)
+        assert.strictEqual(yield* remote(`${gone};${unknown};${peerOf(peer)}`, { onFailed }), b)
+        assert.deepStrictEqual(failed.splice(0), [gone, unknown])
+        yield* Effect.flip(remote(`${gone};${gone}2;peer:nobody`, { onFailed }))
+        assert.isEmpty(failed)
         const policy = { mayDial: () => false }
         assert.deepStrictEqual(reasons(yield* Effect.flip(remote(peerOf(peer), { policy }))), [
           "DeniedByPolicy",
