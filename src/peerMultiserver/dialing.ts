@@ -63,8 +63,21 @@ const newAddresses = (found: Found, seen: Set<string>, failed: Array<Attempt>): 
   return addresses
 }
 
-/** The most records and announcements that one dial follows. Each has at most 8 addresses. */
-const mostFound = 8
+/**
+ * The most records and announcements of one source that one search follows, so that none can use up the place of the
+ * others. Each has at most 8 addresses.
+ */
+const mostOfSource = 8
+
+/** Whether what was found is not one too many of its source. */
+const makeShares = () => {
+  const followed = new Map<string, number>()
+  return ({ source }: Found): boolean => {
+    const count = (followed.get(source) ?? 0) + 1
+    followed.set(source, count)
+    return count <= mostOfSource
+  }
+}
 
 export const makeDialPeer =
   ({ below, failures, lookup, rules }: Shared): DialPeer =>
@@ -126,15 +139,12 @@ export const makeDialPeer =
           )
         })
 
-      const searched = lookup
-        .search(key)
-        .pipe(
-          Stream.take(mostFound),
-          Stream.mapEffect(follow),
-          Stream.filter(Option.isSome),
-          Stream.runHead,
-          Effect.map(Option.flatten)
-        )
+      const searched = Stream.suspend(() => Stream.filter(lookup.search(key), makeShares())).pipe(
+        Stream.mapEffect(follow),
+        Stream.filter(Option.isSome),
+        Stream.runHead,
+        Effect.map(Option.flatten)
+      )
       const found = yield* Effect.result(searched)
       if (Result.isSuccess(found) && Option.isSome(found.success)) return connected(found.success.value)
       if (failed.length === 0) {

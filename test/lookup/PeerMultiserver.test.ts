@@ -19,7 +19,7 @@ import * as Noise from "../../src/noise/Noise.ts"
 import * as PeerMultiserver from "../../src/PeerMultiserver.ts"
 import * as Shs from "../../src/shs/Shs.ts"
 import * as WebSocket from "../../src/ws/WebSocket.ts"
-import { echo } from "../support/servers.ts"
+import { echo, turns } from "../support/servers.ts"
 import { keyPair, record, signed, source } from "./support.ts"
 
 const stacks = ["memory~shs", "memory~noise", "net~shs", "ws~shs"] as const
@@ -169,6 +169,23 @@ describe("a dial of peer:KEY", () => {
       const texts = [crowd, crowd.replaceAll("memory:", "memory:other"), `memory:here~${shs(peer)}`]
       const heard = source("heard", [{ _tag: "Heard", addresses: texts }])
       assert.strictEqual(yield* Effect.provide(remote(peerOf(peer)), dialing([heard])), texts[2])
+    }).pipe(Effect.provide(Memory.layer()))
+  )
+
+  it.effect("follows what one source signed, however much another one says that nobody signed", () =>
+    Effect.gen(function* () {
+      const peer = yield* keyPair
+      yield* listening(peer, "memory:here~shs")
+      const lies = Array.from(
+        { length: 16 },
+        (_, i): Lookup.Offer => ({ _tag: "Heard", addresses: [`memory:lie-${i}~${shs(peer)}`] })
+      )
+      const here = `memory:here~${shs(peer)}`
+      const own = signed(yield* record(peer, 1, [here]))
+      // A tracker answers later than a neighbour.
+      const tracker = source("tracker", () => Stream.fromEffect(Effect.as(turns, own)))
+      const sources = [source("liar", lies), tracker]
+      assert.strictEqual(yield* Effect.provide(remote(peerOf(peer)), dialing(sources)), here)
     }).pipe(Effect.provide(Memory.layer()))
   )
 
