@@ -14,7 +14,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Address, type AddressError, format } from "./Address.ts"
-import { records as wireOf } from "./AddressRecord.ts"
+import { type AddressRecord, records as wireOf } from "./AddressRecord.ts"
 import type { Primitives } from "./crypto/Primitives.ts"
 import { Events } from "./Events.ts"
 import { nowSeconds } from "./gossip/converse.ts"
@@ -142,6 +142,16 @@ const roundOf = (talk: Talk, fanout: number): Effect.Effect<Rounds.Outcome> =>
     }
   )
 
+/** Waits for a record of the key that is newer than the one that is known. */
+const arrival = (known: Known, key: PublicKey): Effect.Effect<AddressRecord> =>
+  Effect.callback((resume) => {
+    const hear = (record: AddressRecord) => {
+      if (formatPublicKey(record.publicKey) === formatPublicKey(key)) resume(Effect.succeed(record))
+    }
+    known.hearers.add(hear)
+    return Effect.sync(() => void known.hearers.delete(hear))
+  })
+
 const nobody = (source: string, faults: Rounds.Outcome["faults"], what: string): SourceError =>
   new SourceError({ source, detail: `${what}: ${faults.map(({ detail }) => detail).join("; ")}`, isRetryable: true })
 
@@ -149,9 +159,9 @@ const nobody = (source: string, faults: Rounds.Outcome["faults"], what: string):
  * Gossips as long as the scope, and gives what it hears as a source for `Lookup.layer`. The Multiserver speaks the
  * stacks of `listen` and of the peers, with the same identity.
  *
- * `find` answers from what the node knows. When it knows nothing of the key, it waits for one round with listed peers,
- * unless one has just ended. `publish` has the record handed on in a round at once, and fails when none of its peers
- * takes it; the record is then handed on in later rounds.
+ * `find` answers from what the node knows. When it knows nothing of the key, it gives what one round with listed peers
+ * brings, as soon as it comes, unless one has just ended. `publish` has the record handed on in a round at once, and
+ * fails when none of its peers takes it; the record is then handed on in later rounds.
  *
  * @category constructors
  * @since 0.1.0
@@ -176,19 +186,27 @@ export const source = (
     const name = listen === undefined ? "gossip" : yield* listenOn(listen, whole)
     const rounds = yield* Rounds.make(roundOf({ ...whole, source: name }, fanout), interval)
 
-    const find = Effect.fnUntraced(function* (key: PublicKey) {
-      const now = yield* nowSeconds
-      const before = known.get(key)
-      const isFresh = before !== undefined && before.expires > now
-      const { faults, reached } = isFresh ? { faults: [], reached: 0 } : yield* rounds.recent
+    const offer = ({ bytes }: AddressRecord): Offer => ({ _tag: "Signed", bytes })
+
+    /** What the round gives, beside a record that one of its peers has given already. */
+    const rest = Effect.fnUntraced(function* (key: PublicKey, had: AddressRecord | undefined) {
+      const { faults, reached } = yield* rounds.recent
       const record = known.get(key)
-      if (record !== undefined) return [{ _tag: "Signed", bytes: record.bytes }] satisfies ReadonlyArray<Offer>
+      if (record !== undefined) return record === had ? [] : [offer(record)]
       if (reached === 0) return yield* nobody(name, faults, "none of the peers that were asked answered")
       return []
     })
+    const find = Effect.fnUntraced(function* (key: PublicKey) {
+      const before = known.get(key)
+      if (before !== undefined && before.expires > (yield* nowSeconds)) return Stream.succeed(offer(before))
+      // A peer that stalls holds up the round, but not what another one has given.
+      const first = yield* Effect.raceFirst(arrival(known, key), Effect.as(rounds.recent, undefined))
+      const later = Stream.fromIterableEffect(rest(key, first))
+      return first === undefined ? later : Stream.concat(Stream.succeed(offer(first)), later)
+    })
     return {
       name,
-      find: (key) => Stream.fromIterableEffect(find(key)),
+      find: (key) => Stream.unwrap(find(key)),
       publish: (record) =>
         Effect.gen(function* () {
           known.add(record, yield* nowSeconds)

@@ -19,6 +19,8 @@ export class Known {
   /** Ids that were made once. */
   private readonly idsOf = new WeakMap<AddressRecord, Id>()
   private index: ReadonlyMap<Id, AddressRecord> | undefined
+  /** Called with each record that is kept. */
+  readonly hearers = new Set<(record: AddressRecord) => void>()
 
   /** `listed` are the keys whose records are never evicted, and `others` the most records of other keys. */
   constructor(listed: ReadonlyArray<PublicKey>, others: number) {
@@ -44,7 +46,10 @@ export class Known {
   /** Keeps the record if it is the newest of its key. `now` is in seconds since 1970. */
   add(record: AddressRecord, now: number): Verdict {
     const verdict = this.of(record.publicKey).add(record, now)
-    if (verdict === "newest") this.index = undefined
+    if (verdict === "newest") {
+      this.index = undefined
+      for (const hear of this.hearers) hear(record)
+    }
     return verdict
   }
 

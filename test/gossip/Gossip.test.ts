@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
@@ -385,6 +386,27 @@ describe("a peer that", () => {
       ])
       yield* publish(carol.source, yield* fresh(4, 1))
       assert.deepStrictEqual(yield* find(alice.source, 4), [idOf(4)])
+    })
+  )
+
+  it.effect("stalls when it is dialed does not hold up what another one knows", () =>
+    Effect.gen(function* () {
+      const silent = yield* program(2)
+      const listener = yield* silent.as(Multiserver.listen("memory:2~noise"))
+      yield* Effect.forkScoped(listener.run(readAll))
+      const carol = yield* gossiping(4, [1])
+      yield* turns
+      yield* TestClock.adjust("2 seconds")
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(publish(carol.source, yield* fresh(4, 1)))))
+      const alice = yield* gossiping(1, [2, 4], { patience: "10 seconds" })
+      const key = pairOf(4).publicKey
+      // No time passes: the round has not ended.
+      const first = yield* Stream.runHead(alice.source.find(key))
+      assert.isTrue(Option.isSome(first))
+      const finding = yield* Effect.forkChild(find(alice.source, 4))
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(finding), [idOf(4)])
+      assert.deepStrictEqual(alice.dropped(), [{ role: "dial", tag: "TimedOut" }])
     })
   )
 
