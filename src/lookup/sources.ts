@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import type * as FileSystem from "effect/FileSystem"
+import type { PlatformError } from "effect/PlatformError"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { type AddressRecord, type Records, records } from "../AddressRecord.ts"
@@ -19,15 +20,15 @@ const answering = (name: string, kept: AddressRecords): Source => ({
   find: (key) => Stream.suspend(() => Stream.fromIterable([kept.get(key)].flatMap((record) => record ?? []).map(offer)))
 })
 
-/** Keeps those that are records of this network. */
-const gather = ({ decode }: Records, all: ReadonlyArray<Uint8Array>, now: number): AddressRecords => {
+const keep = (all: ReadonlyArray<AddressRecord>, now: number): AddressRecords => {
   const kept = new AddressRecords({ keys: Math.max(1, all.length) })
-  for (const bytes of all) {
-    const record = decode(bytes)
-    if (Result.isSuccess(record)) kept.add(record.success, now)
-  }
+  for (const record of all) kept.add(record, now)
   return kept
 }
+
+/** The record of a line, if it is one of this network. */
+const recordOf = ({ decode }: Records, line: string): AddressRecord | undefined =>
+  Result.getOrUndefined(Result.flatMap(Base64.decode(line), decode))
 
 /**
  * The records that a program is given, with its configuration for example.
@@ -36,11 +37,7 @@ const gather = ({ decode }: Records, all: ReadonlyArray<Uint8Array>, now: number
  * @since 0.1.0
  */
 export const fromRecords = (all: ReadonlyArray<AddressRecord>): Effect.Effect<Source> =>
-  Effect.map(nowSeconds, (now) => {
-    const kept = new AddressRecords({ keys: Math.max(1, all.length) })
-    for (const record of all) kept.add(record, now)
-    return answering("records of the program", kept)
-  })
+  Effect.map(nowSeconds, (now) => answering("records of the program", keep(all, now)))
 
 /** The largest file that is read, in bytes. */
 const largestFile = 2 ** 20
@@ -58,26 +55,27 @@ export const fromFile = (path: string): Effect.Effect<Source, never, FileSystem.
     const fs = yield* fileSystem
     const wire = yield* records
     const name = `file ${path}`
-    const failed = (detail: string, isRetryable: boolean) => new SourceError({ source: name, detail, isRetryable })
+    const unreadable = (cause: PlatformError) =>
+      new SourceError({ source: name, detail: `it can't be read: ${cause.message}`, isRetryable: true, cause })
     const lines = Effect.gen(function* () {
       const { size } = yield* fs.stat(path)
-      if (size > largestFile) return yield* failed(`it has more than ${largestFile} bytes`, false)
+      if (size > largestFile) {
+        const detail = `it has more than ${largestFile} bytes`
+        return yield* new SourceError({ source: name, detail, isRetryable: false })
+      }
       const text = yield* fs.readFileString(path)
       return text
         .split("\n")
         .map((line) => line.trim())
         .filter((line) => line !== "" && !line.startsWith("#"))
-    }).pipe(
-      Effect.catchTag("PlatformError", (error) => Effect.fail(failed(`it can't be read: ${error.message}`, true)))
-    )
+    }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(unreadable(error))))
     const read = Effect.flatMap(lines, (all) =>
       Effect.gen(function* () {
-        const bytes = all.map((line) => Result.getOrUndefined(Base64.decode(line)))
-        const bad = bytes.findIndex((each) => each === undefined || Result.isFailure(wire.decode(each)))
+        const found = all.map((line) => recordOf(wire, line))
+        const bad = found.indexOf(undefined)
         if (bad >= 0) yield* Effect.logWarning(`${name}: record number ${bad + 1} is no record of this network`)
-        return gather(
-          wire,
-          bytes.flatMap((each) => each ?? []),
+        return keep(
+          found.filter((record) => record !== undefined),
           yield* nowSeconds
         )
       })

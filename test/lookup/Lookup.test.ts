@@ -399,6 +399,7 @@ describe("a file of records", () => {
       yield* Effect.gen(function* () {
         const error = yield* Effect.flip(found(peer.publicKey))
         assert.include(error.message, `file ${file}: it can't be read`)
+        assert.propertyVal(error.failures[0]?.cause, "_tag", "PlatformError")
         fs.writeFileSync(
           file,
           `# friends\n\nno record\n${line(yield* record(yield* keyPair, 1, []))}${line(yield* record(peer, 8, []))}`
