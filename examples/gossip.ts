@@ -34,7 +34,7 @@ export const greet = (target: Multiserver.Target) =>
 /** Dials a member of the group by its key, wherever it is now. */
 export const dial = (key: Identity.PublicKey) =>
   Lookup.find(key).pipe(
-    Stream.mapEffect(({ addresses }) => Multiserver.dial(addresses)),
+    Stream.mapEffect(({ addresses }) => Multiserver.dial(addresses, { peer: key })),
     Stream.runHead,
     Effect.flatMap(Effect.fromOption)
   )

@@ -23,6 +23,6 @@ export const dial = (key: Identity.PublicKey) =>
     const { search } = yield* Lookup.Lookup
     const found = yield* Stream.runHead(search(key))
     if (Option.isNone(found)) return yield* Effect.fail("nobody with this key has been heard" as const)
-    return yield* Multiserver.dial(found.value.addresses)
+    return yield* Multiserver.dial(found.value.addresses, { peer: key })
   })
 // #endregion

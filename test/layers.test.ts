@@ -18,6 +18,7 @@ import {
   Events,
   Identity,
   type Kem,
+  Lookup,
   Memory,
   MessagePorts,
   Multiserver,
@@ -30,6 +31,7 @@ import {
   Noise,
   NoisePq,
   Onion,
+  PeerMultiserver,
   Policy,
   Primitives,
   Shs,
@@ -93,6 +95,18 @@ const rows: ReadonlyArray<string> = [
     'Multiserver.layer(["net~shs"])',
     '`Transport<"net">`, `Transform<"shs">`: those of its stacks',
     Multiserver.layer(["net~shs"]),
+    true
+  ),
+  row<Multiserver.Multiserver, Multiserver.Multiserver | Lookup.Lookup>()(
+    "PeerMultiserver.layer()",
+    "`Multiserver`, `Lookup`",
+    PeerMultiserver.layer(),
+    true
+  ),
+  row<Lookup.Lookup, Secure>()(
+    "Lookup.layer(sources)",
+    "`Identity`, `Primitives`, and what its sources need",
+    Lookup.layer([]),
     true
   ),
   row<Identity.Identity>()("NodeIdentity.layerEphemeral", "nothing", NodeIdentity.layerEphemeral, true),
