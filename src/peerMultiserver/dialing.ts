@@ -54,11 +54,17 @@ const newAddresses = (found: Found, seen: Set<string>, failed: Array<Attempt>): 
   for (const text of found.addresses) {
     if (seen.has(text)) continue
     seen.add(text)
-    const no = (detail: string) => failed.push({ address: printable(text, 200), reason: new NotDialable({ detail }) })
+    const not = (address: string, detail: string) => failed.push({ address, reason: new NotDialable({ detail }) })
     const parsed = Address.parse(text)
-    if (Result.isFailure(parsed)) no(parsed.failure.message)
-    else if (parsed.success.length > 1) no("these are several addresses: a source lists each by itself")
-    else addresses.push(parsed.success[0])
+    if (Result.isFailure(parsed)) {
+      not(printable(text, 200), parsed.failure.message)
+      continue
+    }
+    const [only, ...others] = parsed.success
+    if (others.length > 0) not(Address.format(only), "these are several addresses: a source lists each by itself")
+    // With a seed of others, the peer would take this dialer for the one whom they chose.
+    else if (Address.hasSecret(only)) not(Address.format(only), "it has a seed or token, which is not the dialer's own")
+    else addresses.push(only)
   }
   return addresses
 }
