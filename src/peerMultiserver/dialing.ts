@@ -9,6 +9,7 @@ import * as Address from "../Address.ts"
 import type { Connection } from "../Connection.ts"
 import { AllFailed, type Attempt, DialError, NotDialable, Other } from "../DialError.ts"
 import { formatPublicKey, type PublicKey } from "../Identity.ts"
+import { inOwnScope } from "../inOwnScope.ts"
 import type { Found, Lookup, LookupError } from "../Lookup.ts"
 import type { DialOptions, Multiserver } from "../Multiserver.ts"
 import { monotonicMillis } from "../monotonic.ts"
@@ -161,4 +162,8 @@ export const makeDialPeer =
       const again = yield* Effect.orElseSucceed(searched, Option.none)
       if (Option.isSome(again)) return connected(again.value)
       return yield* failedWith(target, failed)
-    })
+    }).pipe(
+      // A connection may be open while the sources are still being ended: if that is interrupted, it is closed.
+      inOwnScope,
+      Effect.map(({ value }) => value)
+    )

@@ -1,6 +1,8 @@
 /** Dials by key beside sources and peers that mean harm. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
@@ -91,6 +93,38 @@ describe("a source that says what nobody signed", () => {
       yield* Effect.yieldNow.pipe(Effect.repeat({ times: 50 }))
       assert.notInclude(seen, Identity.formatPublicKey(stranger.publicKey))
       assert.strictEqual(outcome._tag, "Failure")
+    }).pipe(Effect.provide(Memory.layer()))
+  )
+})
+
+describe("a dial by key that is interrupted", () => {
+  it.effect("leaves no connection in the scope of its caller, when the sources are still being ended", () =>
+    Effect.gen(function* () {
+      const peer = yield* keyPair
+      const [ending, end, closed] = [
+        Deferred.makeUnsafe<void>(),
+        Deferred.makeUnsafe<void>(),
+        Deferred.makeUnsafe<void>()
+      ]
+      yield* listening(peer, "memory:here~shs", (connection) =>
+        Effect.ensuring(echo(connection), Deferred.succeed(closed, undefined))
+      )
+      const own = yield* record(peer, 1, [`memory:here~${shs(peer)}`])
+      const untilEnd = Effect.andThen(Deferred.succeed(ending, undefined), Deferred.await(end))
+      const lasting = source("lasting", () =>
+        Stream.concat(
+          Stream.succeed(signed(own)),
+          Stream.fromEffectDrain(Effect.onInterrupt(Effect.never, () => untilEnd))
+        )
+      )
+      yield* Effect.gen(function* () {
+        const dial = yield* Effect.forkChild(Multiserver.dial(peerOf(peer)))
+        yield* Deferred.await(ending)
+        const interrupted = yield* Effect.forkChild(Fiber.interrupt(dial), { startImmediately: true })
+        yield* Deferred.succeed(end, undefined)
+        yield* Fiber.join(interrupted)
+        yield* Deferred.await(closed)
+      }).pipe(Effect.provide(dialing([lasting])))
     }).pipe(Effect.provide(Memory.layer()))
   )
 })
