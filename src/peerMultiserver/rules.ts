@@ -27,6 +27,12 @@ const usualPort = (port: number): boolean => port === 80 || port === 443 || port
 
 const loopback = ["0.0.0.0/8", "127.0.0.0/8", "::/127"]
 
+/**
+ * The most IPs of one address that are dialed, and counted. A name can have thousands: each is a target, whether a packet
+ * goes there or not, and a few such names would take all the room for targets.
+ */
+const mostIps = 16
+
 /** The rules for one dial, by whether a near source named its addresses. */
 export type Rules = (near: boolean, now: () => number) => Policy.DialRules
 
@@ -40,12 +46,18 @@ export const rulesFor = Effect.fnUntraced(function* (
   const [far, near] = yield* Effect.all([Policy.make({ dial }), Policy.make({ dial: dialNear })])
   return (isNear, now) => {
     const { mayDial, mayDialIp, mayDialUnknownIp } = (isNear ? near : far).rules
+    const asked = new Map<Address, number>()
+    const isOneOfFew = (address: Address): boolean => {
+      const count = (asked.get(address) ?? 0) + 1
+      asked.set(address, count)
+      return count <= mostIps
+    }
     return {
       mayDial: (address, to) => {
         const port = portOf(address)
         return (port === undefined || ports(port)) && mayDial(address, to)
       },
-      mayDialIp: (ip, address) => mayDialIp(ip, address) && targets.take(ip, now()),
+      mayDialIp: (ip, address) => mayDialIp(ip, address) && isOneOfFew(address) && targets.take(ip, now()),
       ...(mayDialUnknownIp && { mayDialUnknownIp })
     }
   }

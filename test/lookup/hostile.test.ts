@@ -16,6 +16,7 @@ import * as Multiserver from "../../src/Multiserver.ts"
 import * as Memory from "../../src/memory/Memory.ts"
 import * as Net from "../../src/net/Net.ts"
 import * as PeerMultiserver from "../../src/PeerMultiserver.ts"
+import { Resolver } from "../../src/Resolver.ts"
 import * as Shs from "../../src/shs/Shs.ts"
 import { echo } from "../support/servers.ts"
 import { keyPair, record, signed, source } from "./support.ts"
@@ -125,6 +126,35 @@ describe("a dial by key that is interrupted", () => {
         yield* Fiber.join(interrupted)
         yield* Deferred.await(closed)
       }).pipe(Effect.provide(dialing([lasting])))
+    }).pipe(Effect.provide(Memory.layer()))
+  )
+})
+
+describe("a name in a record", () => {
+  it.live("takes no room from other targets, however many IPs it has", () =>
+    Effect.gen(function* () {
+      const [hostile, peer] = [yield* keyPair, yield* keyPair]
+      const names = Array.from({ length: 8 }, (_, i) => `net:${i}.example:1024~${shs(hostile)}`)
+      const own = `net:peer.example:1024~${shs(peer)}`
+      const all = { [peerOf(hostile)]: yield* record(hostile, 1, names), [peerOf(peer)]: yield* record(peer, 1, [own]) }
+      const everybody = source("everybody", (key) =>
+        Stream.fromIterable(
+          [all[`peer:${Identity.formatPublicKey(key)}`]].flatMap((each) => (each ? [signed(each)] : []))
+        )
+      )
+      const resolver = (host: string) =>
+        [
+          Effect.succeed(
+            host === "peer.example"
+              ? ["127.200.0.1"]
+              : Array.from({ length: 2000 }, (_, i) => `127.${host[0]}.${i >> 8}.${i & 255}`)
+          )
+        ] as const
+      yield* Effect.gen(function* () {
+        yield* Effect.flip(remote(peerOf(hostile)))
+        const error = yield* Effect.flip(remote(peerOf(peer)))
+        assert.deepStrictEqual(error._tag === "DialError" && error.reason._tag, "Refused")
+      }).pipe(Effect.provide(Layer.provide(dialing([everybody]), Layer.succeed(Resolver, resolver))))
     }).pipe(Effect.provide(Memory.layer()))
   )
 })
