@@ -68,6 +68,11 @@ export class AddressRecords {
     return this.kept.get(formatPublicKey(key))?.record
   }
 
+  /** Whether the record of this key has expired, after `longest` at the latest. */
+  hasExpired(key: PublicKey, now: number): boolean {
+    return (this.kept.get(formatPublicKey(key))?.until ?? now) <= now
+  }
+
   /** All records, the first to expire first. */
   all(): ReadonlyArray<AddressRecord> {
     return Array.from(this.kept.values())

@@ -100,7 +100,7 @@ export const search =
         Stream.fromIterableEffect(
           Effect.map(nowSeconds, (now) => {
             const record = kept.get(key)
-            if (record === undefined || record.expires <= now !== hasExpired) return []
+            if (record === undefined || kept.hasExpired(key, now) !== hasExpired) return []
             return [{ source: "known", near: false, addresses: record.addresses, record }]
           })
         )

@@ -125,6 +125,27 @@ describe("find", () => {
     })
   )
 
+  it.effect("asks again after a week about a record that says it is valid for ever", () =>
+    Effect.gen(function* () {
+      const peer = yield* keyPair
+      const forever = (sequence: number) => record(peer, sequence, ["net:192.0.2.1:8008"], Number.MAX_SAFE_INTEGER)
+      let answer = yield* forever(1)
+      const moving = source("moving", () => Stream.suspend(() => Stream.succeed(signed(answer))))
+      yield* Effect.gen(function* () {
+        const first = Effect.map(
+          Stream.runCollect(Stream.take(Lookup.find(peer.publicKey), 1)),
+          ([one]) => one?.sequence
+        )
+        assert.strictEqual(yield* first, 1)
+        answer = yield* forever(2)
+        yield* TestClock.adjust("6 days")
+        assert.strictEqual(yield* first, 1)
+        yield* TestClock.adjust("1 day")
+        assert.strictEqual(yield* first, 2)
+      }).pipe(Effect.provide(Layer.provide(Lookup.layer([Effect.succeed(moving)]), program(peer))))
+    })
+  )
+
   it.effect("waits for a silent source only as long as its patience, while others answer", () =>
     Effect.gen(function* () {
       const peer = yield* keyPair
