@@ -35,12 +35,17 @@ export interface Options {
 }
 
 interface Kept {
+  readonly name: string
   readonly record: AddressRecord
   /** When it expires for this memory, in seconds since 1970. */
   readonly until: number
+  /** Its place among those that expire at the same time: the one that came first goes first. */
+  readonly came: number
 }
 
 const isSame = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
+
+const isBefore = (a: Kept, b: Kept): boolean => a.until < b.until || (a.until === b.until && a.came < b.came)
 
 /**
  * The newest record of each key.
@@ -50,6 +55,12 @@ const isSame = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length 
  */
 export class AddressRecords {
   private readonly kept = new Map<string, Kept>()
+  /**
+   * The same as a heap, the first to expire at its top: strangers can fill this memory, and what goes is found without
+   * looking through all of it. Records that were replaced are in it, too, until they come up or it is made anew.
+   */
+  private heap: Array<Kept> = []
+  private came = 0
   private readonly keys: number
   private readonly longest: number
 
@@ -75,9 +86,7 @@ export class AddressRecords {
 
   /** All records, the first to expire first. */
   all(): ReadonlyArray<AddressRecord> {
-    return Array.from(this.kept.values())
-      .sort((a, b) => a.until - b.until)
-      .map(({ record }) => record)
+    return this.sorted().map(({ record }) => record)
   }
 
   /** Keeps the record if it is the newest of its key. `now` is in seconds since 1970. */
@@ -88,25 +97,63 @@ export class AddressRecords {
       if (record.sequence < before.sequence) return "older"
       return isSame(record.bytes, before.bytes) ? "known" : "conflict"
     }
-    this.kept.set(name, { record, until: Math.min(record.expires, now + this.longest) })
+    const kept = { name, record, until: Math.min(record.expires, now + this.longest), came: this.came++ }
+    this.kept.set(name, kept)
+    this.push(kept)
     if (this.kept.size > this.keys) this.evict()
+    if (this.heap.length > 2 * this.kept.size + 16) this.heap = this.sorted()
     return "newest"
   }
 
   /** Drops the records that have expired. An expired record that is the only one of its key can still lead there. */
   dropExpired(now: number): void {
     for (const [name, { until }] of this.kept) if (until <= now) this.kept.delete(name)
+    this.heap = this.sorted()
+  }
+
+  /** A sorted array is a heap, too. */
+  private sorted(): Array<Kept> {
+    return Array.from(this.kept.values()).sort((a, b) => a.until - b.until || a.came - b.came)
   }
 
   private evict(): void {
-    let first: string | undefined
-    let soonest = Number.POSITIVE_INFINITY
-    for (const [name, { until }] of this.kept) {
-      if (until < soonest) {
-        first = name
-        soonest = until
+    for (let first = this.pop(); first !== undefined; first = this.pop()) {
+      if (this.kept.get(first.name) === first) {
+        this.kept.delete(first.name)
+        return
       }
     }
-    if (first !== undefined) this.kept.delete(first)
+  }
+
+  private push(kept: Kept): void {
+    const { heap } = this
+    let at = heap.length
+    while (at > 0) {
+      const above = (at - 1) >> 1
+      const other = heap[above]
+      if (other === undefined || !isBefore(kept, other)) break
+      heap[at] = other
+      at = above
+    }
+    heap[at] = kept
+  }
+
+  /** Takes the top, and moves the last one down from there. */
+  private pop(): Kept | undefined {
+    const { heap } = this
+    const [top] = heap
+    const last = heap.pop()
+    if (last === undefined || heap.length === 0) return top
+    let at = 0
+    for (;;) {
+      const [left, right] = [heap[2 * at + 1], heap[2 * at + 2]]
+      const isRight = left !== undefined && right !== undefined && isBefore(right, left)
+      const next = isRight ? right : left
+      if (next === undefined || !isBefore(next, last)) break
+      heap[at] = next
+      at = 2 * at + (isRight ? 2 : 1)
+    }
+    heap[at] = last
+    return top
   }
 }

@@ -193,4 +193,48 @@ describe("the newest record of each key", () => {
       )
     }).pipe(Effect.provide(layer))
   )
+
+  /** What has no signature: this memory looks at none. */
+  const unsigned = (n: number, sequence: number, expires: number): AddressRecord.AddressRecord => {
+    const publicKey = new Uint8Array(32)
+    new DataView(publicKey.buffer).setUint32(0, n)
+    return { publicKey, sequence, expires, addresses: [], bytes: publicKey } as unknown as AddressRecord.AddressRecord
+  }
+
+  it("is the same as if all were looked through each time", () => {
+    const kept = new AddressRecords({ keys: 20, longest: 500 })
+    let plain: Array<{ readonly record: AddressRecord.AddressRecord; readonly until: number }> = []
+    let seed = 1
+    const random = (below: number) => {
+      seed = (seed * 48271) % 2147483647
+      return seed % below
+    }
+    const same = ({ publicKey: a }: AddressRecord.AddressRecord, { publicKey: b }: AddressRecord.AddressRecord) =>
+      a.join() === b.join()
+    for (let i = 0; i < 3000; i++) {
+      const record = unsigned(random(40), random(3000), random(1000))
+      const before = plain.find((each) => same(each.record, record))
+      if (before === undefined || before.record.sequence < record.sequence) {
+        plain = [...plain.filter((each) => each !== before), { record, until: Math.min(record.expires, 500) }]
+        plain.sort((a, b) => a.until - b.until)
+        if (plain.length > 20) plain.shift()
+      }
+      kept.add(record, 0)
+      if (random(100) === 0) {
+        plain = plain.filter(({ until }) => until > 100)
+        kept.dropExpired(100)
+      }
+      assert.deepStrictEqual(
+        kept.all(),
+        plain.map((each) => each.record)
+      )
+    }
+  })
+
+  // To look through all of them each time takes minutes.
+  it("takes new keys as fast when it is full as before", () => {
+    const kept = new AddressRecords({ keys: 20_000 })
+    for (let n = 0; n < 60_000; n++) kept.add(unsigned(n, 1, 1000 + n), 0)
+    assert.strictEqual(kept.size, 20_000)
+  })
 })
