@@ -28,8 +28,8 @@ const usualPort = (port: number): boolean => port === 80 || port === 443 || port
 const loopback = ["0.0.0.0/8", "127.0.0.0/8", "::/127"]
 
 /**
- * The most IPs of one address that are dialed, and counted. A name can have thousands: each is a target, whether a packet
- * goes there or not, and a few such names would take all the room for targets.
+ * The most IPs of one address that are dialed, and counted. A name can have thousands: each is a target, whether a
+ * packet goes there or not, and a few such names would take all the room for targets.
  */
 const mostIps = 16
 
