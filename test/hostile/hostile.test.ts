@@ -36,7 +36,7 @@ beforeAll(async () => {
 afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
 for (const stack of tried) {
-  describe.concurrent(`a server and a client on ${stack} answer`, () => {
+  describe(`a server and a client on ${stack} answer`, () => {
     for (const scenario of scenarios) {
       const { name, run, threat } = scenario
       if (!quickStacksOf(scenario).includes(stack)) continue

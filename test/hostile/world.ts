@@ -495,7 +495,7 @@ export interface Siege<A> {
 
 export interface SiegeOptions extends TargetOptions {
   readonly size: Size
-  /** Milliseconds between the exchanges of who is honest. */
+  /** Milliseconds between the exchanges of who is honest: by default 25, and in the quick size 250. */
   readonly every?: number
   /** How many milliseconds who is honest is away. */
   readonly delay?: number
@@ -523,7 +523,7 @@ export const siege = <A extends Attacked, E, R>(
   Effect.gen(function* () {
     const quick = options.size === "quick"
     const env = { ...(quick && patient), ...options.env }
-    const { delay, every = 25, fds } = options
+    const { delay, every = quick ? 250 : 25, fds } = options
     const ofTarget = fds === undefined ? { env } : { env, fds }
     const lentTarget = yield* (yield* Targets)(JSON.stringify([stack, ofTarget]), startTarget(stack, ofTarget))
     const bystander = yield* (yield* Bystanders)("", startBystander)

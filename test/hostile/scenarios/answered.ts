@@ -45,7 +45,6 @@ const answered = (
     "when the table is full, the oldest handshake is ended, whether it was answered or not; an honest newcomer is never the oldest",
   promise,
   over: beforeHandshakes,
-  ...(many ? {} : { second: "ws~noise" as const }),
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()

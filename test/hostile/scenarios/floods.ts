@@ -246,7 +246,6 @@ const descriptors: Scenario = {
   answer: "at most as many connections as the soft limit less 64; above that, a pending one is closed",
   promise: "under `ulimit -n 256`, an honest client is served during 400 silent sockets",
   over: beforeHandshakes,
-  second: "ws~noise",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()
@@ -269,7 +268,6 @@ const full: Scenario = {
   promise:
     "under `ulimit -n 256`, 192 of 300 peers that authenticate get in; when they leave, an honest client is served",
   over: everywhere,
-  second: "ws~shs",
   run: (stack, size) =>
     Effect.gen(function* () {
       const checks = new Checks()

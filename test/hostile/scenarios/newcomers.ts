@@ -154,7 +154,6 @@ const answered: Scenario = {
   threat: "newcomers that send a valid hello, which can be recorded, and then nothing are taken for honest ones",
   answer: "the oldest of the silent newcomers or of the answered ones is closed, whichever are more",
   promise,
-  second: "net~noise",
   run: run(true)
 }
 
