@@ -13,7 +13,7 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import puppeteer, { type Browser, type Page } from "puppeteer-core"
+import type { Browser, Page } from "puppeteer-core"
 import { build } from "vite"
 import * as Protocol from "../../examples/chat/protocol.ts"
 import { explain } from "../../examples/chat/words.ts"
@@ -27,10 +27,10 @@ import { Shell } from "../pages/shell.ts"
 import { multiserver, pattern, sameBytes, served } from "../support/servers.ts"
 import { status } from "../ws/plain.ts"
 import { multiserver as webSockets } from "../ws/support.ts"
+import { isMissing, launch } from "./support/browsers.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
-const chromium = ["/usr/bin/chromium", "/usr/bin/google-chrome"].find((file) => fs.existsSync(file))
-if (chromium === undefined) console.log("NOT TESTED: the page of examples/chat, because there is no Chromium")
+const isMissingChromium = isMissing("Chromium", "the page of examples/chat")
 
 const script = "vite build --logLevel warn examples/chat && node examples/chat/main.ts"
 
@@ -209,10 +209,10 @@ describe("npm run example:chat", () => {
   )
 })
 
-describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
+describe.skipIf(isMissingChromium)("the page of examples/chat", () => {
   const scope = Effect.runSync(Scope.make())
   const here = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) => Effect.runPromise(Scope.provide(effect, scope))
-  const pictures = process.env.SCREENSHOTS ?? fs.mkdtempSync(path.join(os.tmpdir(), "chat-"))
+  const files = fs.mkdtempSync(path.join(os.tmpdir(), "chat-"))
   const complaints: Array<string> = []
   let browser: Browser
   let page: Page
@@ -222,7 +222,7 @@ describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
   let key: string
 
   const startPeer = async (...args: ReadonlyArray<string>) => {
-    peer = await here(start("peer", "--key-file", path.join(pictures, "peer.key"), ...args))
+    peer = await here(start("peer", "--key-file", path.join(files, "peer.key"), ...args))
     peerAddress = (await here(peer.printed(/^net:\S+\n/m))).match(/^net:\S+$/m)?.[0] ?? ""
   }
   const reached = (...states: ReadonlyArray<string>) =>
@@ -236,6 +236,11 @@ describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
     for (let i = 0; i < 20 && (await focused()) !== id; i++) await page.keyboard.press("Tab")
     assert.strictEqual(await focused(), id)
   }
+  /** To paint it takes much, so only when somebody wants it. */
+  const picture = async (name: string) => {
+    const { SCREENSHOTS: folder } = process.env
+    if (folder !== undefined) await page.screenshot({ path: path.join(folder, `${name}.png`), fullPage: true })
+  }
   const say = async (words: string) => {
     await tabTo("text")
     await page.keyboard.type(words)
@@ -245,11 +250,7 @@ describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
   beforeAll(async () => {
     await startPeer("--port", "0")
     link = await here(Effect.flatMap(start("main", "--port", "0", "--peer", peerAddress), linkOf))
-    browser = await puppeteer.launch({
-      executablePath: chromium ?? "",
-      // It looks up no name, so it reaches nothing but this machine.
-      args: ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
-    })
+    browser = await launch("Chromium")
     page = await browser.newPage()
     page.setDefaultTimeout(120_000)
     page.on("pageerror", (error) => complaints.push(String(error)))
@@ -261,7 +262,7 @@ describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
   afterAll(async () => {
     await browser?.close()
     await Effect.runPromise(Scope.close(scope, Exit.void))
-    if (process.env.SCREENSHOTS === undefined) fs.rmSync(pictures, { recursive: true })
+    fs.rmSync(files, { recursive: true })
   })
 
   it("shows its own key, and says what is wrong with an address", async () => {
@@ -275,7 +276,7 @@ describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
     assert.include(await text("#trouble"), "This is not an address.")
     // Where the focus is, the address can be mended.
     assert.strictEqual(await focused(), "address")
-    await page.screenshot({ path: path.join(pictures, "bad-address.png") })
+    await picture("bad-address")
   })
 
   it("doesn't dial another server because of a link, before its user wants that", async () => {
@@ -318,7 +319,7 @@ describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
 
   it("sends a file and gets it back, with progress both ways", async () => {
     const bytes = crypto.randomBytes(3_000_000)
-    const file = path.join(pictures, "<b>photo.bin")
+    const file = path.join(files, "<b>photo.bin")
     fs.writeFileSync(file, bytes)
     await tabTo("file")
     const choosing = page.waitForFileChooser()
@@ -397,7 +398,7 @@ describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
         const wide = await page.evaluate(() => document.documentElement.scrollWidth)
         assert.isAtMost(wide, width, `${theme}, ${device}`)
         grounds.add(await page.evaluate(() => getComputedStyle(document.body).backgroundColor))
-        await page.screenshot({ path: path.join(pictures, `${theme}-${device}.png`), fullPage: true })
+        await picture(`${theme}-${device}`)
       }
     }
     assert.strictEqual(grounds.size, 2)
@@ -411,7 +412,7 @@ describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
     await reached("waiting")
     for (const way of ["sending", "receiving"]) assert.isNotNull(await page.$(`#${way}[hidden]`))
     assert.match(await text("#trouble"), /vanished|broke|hung up/)
-    await page.screenshot({ path: path.join(pictures, "peer-killed.png"), fullPage: true })
+    await picture("peer-killed")
     await startPeer("--port", port, "--allow", key)
     await reached("connected")
     // Who was writing goes on writing.
@@ -458,7 +459,7 @@ describe.skipIf(chromium === undefined)("the page of examples/chat", () => {
     assert.notStrictEqual(await text("#own-key"), key)
     assert.include(await text("#trouble"), "The other side refuses your key")
     await here(peer.printed(/is not allowed/))
-    await page.screenshot({ path: path.join(pictures, "refused.png"), fullPage: true })
+    await picture("refused")
   })
 
   it("stops trying when its user wants that", async () => {
