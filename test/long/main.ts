@@ -123,6 +123,11 @@ const parts: ReadonlyArray<Part> = [
     run: () => ran(process.execPath, [...vitest, "test/chaos.test.ts"], { CHAOS: "all" })
   },
   {
+    name: "yields",
+    what: "nothing is missed wherever Effect lets others run: each place with each stack and view",
+    run: () => ran(process.execPath, [...vitest, "test/faults/yields.test.ts"], { YIELDS: "all" })
+  },
+  {
     name: "hermes",
     what: "all vectors in Hermes, the engine of React Native",
     run: () => ran(process.execPath, [...vitest, "test/reactNative/hermes.test.ts"], { HERMES: "all" })
