@@ -229,7 +229,7 @@ const forSeeds = (count: number, run: (seed: number) => Effect.Effect<void, unkn
 
 /** Lets the test's clock run for as long as the effect does. */
 const inVirtualTime = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.raceFirst(effect, Effect.forever(Effect.andThen(TestClock.adjust("2 millis"), turn)))
+  Effect.raceFirst(effect, Effect.forever(Effect.andThen(TestClock.adjust("20 millis"), turn)))
 
 const splits = [undefined, 60, 500, 5000]
 const withins = [80, 250, 2000, 20_000]
