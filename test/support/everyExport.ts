@@ -6,6 +6,19 @@ import ts from "typescript-5.9"
 /** What is in these is in modules of their own too (`test/house.test.ts`). */
 const doors = [".", "./node", "./browser", "./hyperdht", "./package.json"]
 
+/** What a module exports, these files alone say: those of Effect and of the DOM would be read for nothing. */
+const options: ts.CompilerOptions = { module: ts.ModuleKind.NodeNext, noLib: true, types: [] }
+const host = ts.createCompilerHost(options)
+const ofItsOwn: ts.CompilerHost = {
+  ...host,
+  resolveModuleNameLiterals: (names, from) =>
+    names.map(({ text }) => {
+      if (!text.startsWith(".")) return { resolvedModule: undefined }
+      const resolvedFileName = path.resolve(path.dirname(from), text.replace(/\.[jt]s$/, ".d.ts"))
+      return { resolvedModule: { resolvedFileName, extension: ts.Extension.Dts } }
+    })
+}
+
 /**
  * Each value, and a copy of each interface, with the type that the compiler infers. A compiler that writes declarations
  * then has to write out every type that a program can get from the package. It can't if one of them belongs to a module
@@ -20,7 +33,7 @@ export const everyExport = (folder: string): string => {
       file: path.join(folder, (exports[name].default ?? exports[name]).replace(/\.js$/, ".d.ts"))
     }))
   const files = modules.map(({ file }) => file)
-  const program = ts.createProgram(files, { module: ts.ModuleKind.NodeNext, skipLibCheck: true })
+  const program = ts.createProgram(files, options, ofItsOwn)
   const checker = program.getTypeChecker()
 
   const isTypeOnly = ({ declarations = [] }: ts.Symbol) =>
