@@ -5,7 +5,9 @@ import * as References from "effect/References"
 import { format } from "../../src/Address.ts"
 import type { Connection } from "../../src/Connection.ts"
 import { echo, pattern, readAll, sameBytes } from "../support/servers.ts"
-import { exchange, exchangeInTurn, identity, ours, refusal, replyWhole, sizes, theirs, total } from "./setup.ts"
+import { exchange, exchangeInTurn, identity, ours, refusal, replyWhole, sharedTheirs, sizes, total } from "./setup.ts"
+
+const theirs = sharedTheirs()
 
 const largest = Math.max(...sizes)
 

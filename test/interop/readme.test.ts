@@ -14,7 +14,9 @@ import * as Identity from "../../src/Identity.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
 import { echo, pattern, readAll, sameBytes } from "../support/servers.ts"
 import { base64 } from "../support/vectors.ts"
-import { theirs, total } from "./setup.ts"
+import { sharedTheirs, total } from "./setup.ts"
+
+const theirs = sharedTheirs()
 
 /** Sends, ends, and gets everything back. */
 const exchange = (address: string, body = pattern(100_000)) =>

@@ -5,7 +5,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { formatPublicKey } from "../../src/Identity.ts"
 import { pattern, sameBytes } from "../support/servers.ts"
-import { appKeyBytes, exchange, identity, otherAppKey, ours, refusal, replyWhole, theirs } from "./setup.ts"
+import { appKeyBytes, exchange, identity, otherAppKey, ours, refusal, replyWhole, sharedTheirs } from "./setup.ts"
+
+const theirs = sharedTheirs()
 
 const stranger = identity(11)
 

@@ -60,8 +60,7 @@ interface DialOptions {
   }
 }
 
-/** npm multiserver, in its own process. */
-export const theirs = Effect.map(ChildPeer.start(new URL("./peers/multiserver.mjs", import.meta.url)), (peer) => ({
+const speaking = (peer: ChildPeer.Peer) => ({
   next: peer.next,
   /** Listens, and gives the address. */
   serve: (options: ServeOptions = {}) =>
@@ -72,7 +71,15 @@ export const theirs = Effect.map(ChildPeer.start(new URL("./peers/multiserver.mj
   /** Dials, writes the body, ends at once, and reads to the end. */
   dial: (address: string, options: DialOptions = {}) =>
     peer.tell({ dial: { address, seed, appKey, body: { bytes: 10, seed: 1 }, ...options } })
-}))
+})
+
+const script = new URL("./peers/multiserver.mjs", import.meta.url)
+
+/** npm multiserver, in its own process. */
+export const theirs = Effect.map(ChildPeer.start(script), speaking)
+
+/** The same for the tests of a file that calls this, in one process for all. */
+export const sharedTheirs = () => Effect.map(ChildPeer.share(script), speaking)
 
 // -----------------------------------------------------------------------------
 // ours

@@ -9,8 +9,10 @@ import * as Migrating from "../../examples/migrating.ts"
 import * as AppKey from "../../src/AppKey.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
 import * as Identity from "../../src/Identity.ts"
-import { appKeyBytes, identity, theirs, total } from "../interop/setup.ts"
+import { appKeyBytes, identity, sharedTheirs, total } from "../interop/setup.ts"
 import { pattern, turns } from "../support/servers.ts"
+
+const theirs = sharedTheirs()
 
 const live = Migrating.Live(
   new Map([[identity(103).publicKey, "npm"]]),

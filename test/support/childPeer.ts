@@ -4,9 +4,11 @@ import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
+import { afterAll } from "vitest"
 
 const Total = Schema.Struct({ bytes: Schema.Int, sha256: Schema.String })
 
@@ -47,12 +49,12 @@ export interface Peer {
   readonly next: <const E extends Message["event"]>(event: E) => Effect.Effect<Extract<Message, { readonly event: E }>>
 }
 
-/**
- * Starts a script with the Node that runs the tests, for as long as the scope. A peer that dies fails who waits for it.
- */
-export const start = (script: URL): Effect.Effect<Peer, never, Scope.Scope> =>
+/** What a script says, and to which of those who have told it something: to nobody, when it takes no commands. */
+const decodeTo = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Struct({ to: Schema.optionalKey(Schema.Int) })))
+
+/** A script that runs with the Node of the tests as long as the scope. One that dies fails whoever waits for it. */
+const run = (script: URL) =>
   Effect.gen(function* () {
-    const messages = yield* Queue.unbounded<Message>()
     const child = yield* Effect.acquireRelease(
       Effect.sync(() => spawn(process.execPath, [fileURLToPath(script)])),
       (child) =>
@@ -62,17 +64,42 @@ export const start = (script: URL): Effect.Effect<Peer, never, Scope.Scope> =>
           child.kill("SIGKILL")
         })
     )
+    const tellers: Array<Queue.Queue<Message>> = []
     let stderr = ""
     child.stderr.on("data", (text) => {
       stderr += text
     })
     child.stdin.on("error", () => {})
-    createInterface({ input: child.stdout }).on("line", (line) => Queue.offerUnsafe(messages, decode(line)))
-    child.once("close", (code, signal) => {
-      Queue.failCauseUnsafe(messages, Cause.die(new Error(`the peer ended: ${code ?? signal}\n${stderr}`)))
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const teller = tellers[decodeTo(line).to ?? 0]
+      if (teller !== undefined) Queue.offerUnsafe(teller, decode(line))
     })
-    return {
-      tell: (command) => Effect.sync(() => void child.stdin.write(`${JSON.stringify(command)}\n`)),
-      next: (event) => expectNext(messages, event)
-    }
+    let ended: Cause.Cause<never> | undefined
+    child.once("close", (code, signal) => {
+      ended = Cause.die(new Error(`the peer ended: ${code ?? signal}\n${stderr}`))
+      for (const teller of tellers) Queue.failCauseUnsafe(teller, ended)
+    })
+    return Effect.gen(function* () {
+      if (ended !== undefined) return yield* Effect.failCause(ended)
+      const messages = yield* Queue.unbounded<Message>()
+      const from = tellers.push(messages) - 1
+      const self: Peer = {
+        tell: (command) => Effect.sync(() => void child.stdin.write(`${JSON.stringify({ from, ...command })}\n`)),
+        next: (event) => expectNext(messages, event)
+      }
+      return self
+    })
   })
+
+/** In a process of its own, for as long as the scope. */
+export const start = (script: URL): Effect.Effect<Peer, never, Scope.Scope> => Effect.flatten(run(script))
+
+/**
+ * For the tests of the file or the group that calls this: each has a peer that hears of nothing but what it has told,
+ * and all are in one process.
+ */
+export const share = (script: URL): Effect.Effect<Peer> => {
+  const scope = Scope.makeUnsafe()
+  afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  return Effect.flatten(Effect.runSync(Effect.cached(Scope.provide(run(script), scope))))
+}

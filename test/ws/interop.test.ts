@@ -32,9 +32,13 @@ interface Body {
   readonly pieces: number
 }
 
-/** A peer in its own process. */
-const peer = (script: "multiserver" | "plain") =>
-  Effect.map(ChildPeer.start(new URL(`./peers/${script}.mjs`, import.meta.url)), ({ next, tell }) => {
+/** Peers in processes of their own. */
+const peers = {
+  multiserver: ChildPeer.share(new URL("./peers/multiserver.mjs", import.meta.url)),
+  plain: ChildPeer.share(new URL("./peers/plain.mjs", import.meta.url))
+}
+const peer = (name: keyof typeof peers) =>
+  Effect.map(peers[name], ({ next, tell }) => {
     const common = { seed: identity(103).seed, appKey: base64(appKeyBytes) }
     return {
       next,

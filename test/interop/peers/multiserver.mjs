@@ -8,7 +8,6 @@
  * Both take `seed` (its identity) and `appKey`, `serve` also `allow` (public keys), all base64.
  */
 import { createHash } from "node:crypto"
-import { createInterface } from "node:readline"
 import MultiServer from "multiserver"
 import Net from "multiserver/plugins/net.js"
 import Noauth from "multiserver/plugins/noauth.js"
@@ -16,8 +15,7 @@ import Onion from "multiserver/plugins/onion.js"
 import Shs from "multiserver/plugins/shs.js"
 import Unix from "multiserver/plugins/unix-socket.js"
 import pull from "pull-stream"
-
-const say = (event) => process.stdout.write(`${JSON.stringify(event)}\n`)
+import { obey } from "../../support/peerProcess.mjs"
 
 /** Counts and hashes what passes. */
 const tally = (onEnd) => {
@@ -32,7 +30,7 @@ const tally = (onEnd) => {
   }
 }
 
-const exchanged = (stream, received, sent, error) =>
+const exchanged = (say, stream, received, sent, error) =>
   say({
     event: "exchanged",
     remote: stream.remote === undefined ? null : stream.remote.toString("base64"),
@@ -60,16 +58,16 @@ const multiserver = (stack, port, { seed, appKey, allow, directory }) => {
 
 const replies = {
   /** Writes what arrives as it arrives. */
-  stream: (stream) => {
+  stream: (stream, say) => {
     const received = tally()
-    const sent = tally((error) => exchanged(stream, received, sent, error))
+    const sent = tally((error) => exchanged(say, stream, received, sent, error))
     pull(stream.source, received.through, sent.through, stream.sink)
   },
   /** Reads to the end before it writes the first byte: everything is owed when the end comes. */
-  whole: (stream) => {
+  whole: (stream, say) => {
     const received = tally()
     const collected = pull.collect((error, chunks) => {
-      const sent = tally(() => setImmediate(exchanged, stream, received, sent, error))
+      const sent = tally(() => setImmediate(exchanged, say, stream, received, sent, error))
       pull(error ? pull.error(error) : pull.values(chunks), sent.through, stream.sink)
       // The pipe has all that it takes. `exchanged` comes later, even if that was everything.
       say({ event: "answering" })
@@ -78,13 +76,13 @@ const replies = {
   }
 }
 
-const serve = (options) => {
+const serve = (options, say) => {
   const server = multiserver(options.stack, 10_000 + Math.floor(Math.random() * 22_000), options)
   server.server(
-    (stream) => replies[options.reply](stream),
+    (stream) => replies[options.reply](stream, say),
     (error) => say({ event: "failed", error: error.message }),
     (error) => {
-      if (error?.code === "EADDRINUSE") serve(options)
+      if (error?.code === "EADDRINUSE") serve(options, say)
       else if (error) throw error
       else say({ event: "listening", address: server.stringify() })
     }
@@ -134,7 +132,7 @@ const patience = (bytes) => {
   }
 }
 
-const dial = (options) => {
+const dial = (options, say) => {
   const names = options.address.split("~").map((section) => section.split(":")[0])
   const client = multiserver(names.join("~"), undefined, options)
   client.client(options.address, (error, stream) => {
@@ -148,13 +146,12 @@ const dial = (options) => {
       stream.source,
       received.through,
       pull.through((chunk) => echoed?.count(chunk.length)),
-      pull.onEnd((error) => exchanged(stream, received, sent, error))
+      pull.onEnd((error) => exchanged(say, stream, received, sent, error))
     )
   })
 }
 
-createInterface({ input: process.stdin }).on("line", (line) => {
-  const command = JSON.parse(line)
-  if (command.serve) serve(command.serve)
-  else dial(command.dial)
+obey((command, say) => {
+  if (command.serve) serve(command.serve, say)
+  else dial(command.dial, say)
 })

@@ -12,21 +12,19 @@ import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { createServer as createSecureServer } from "node:https"
-import { createInterface } from "node:readline"
 import tls from "node:tls"
 import MultiServer from "multiserver"
 import Noauth from "multiserver/plugins/noauth.js"
 import Shs from "multiserver/plugins/shs.js"
 import Ws from "multiserver/plugins/ws.js"
 import pull from "pull-stream"
+import { obey } from "../../support/peerProcess.mjs"
 
 const fixture = (name) => readFileSync(new URL(`../../fixtures/tls/${name}`, import.meta.url))
 
 // The plugin's client takes no CA, so that one has to come in by another way.
 const { createSecureContext } = tls
 tls.createSecureContext = (options) => createSecureContext({ ...options, ca: fixture("ca.crt") })
-
-const say = (event) => process.stdout.write(`${JSON.stringify(event)}\n`)
 
 /** Counts and hashes what passes. */
 const tally = (onEnd, onBytes) => {
@@ -42,7 +40,7 @@ const tally = (onEnd, onBytes) => {
   }
 }
 
-const exchanged = (stream, received, sent, error) =>
+const exchanged = (say, stream, received, sent, error) =>
   say({
     event: "exchanged",
     // Over noauth it is its own key.
@@ -67,16 +65,16 @@ const multiserver = (stack, server, { seed, appKey }) => {
 
 const replies = {
   /** Writes what arrives as it arrives. */
-  stream: (stream) => {
+  stream: (stream, say) => {
     const received = tally()
-    const sent = tally((error) => exchanged(stream, received, sent, error))
+    const sent = tally((error) => exchanged(say, stream, received, sent, error))
     pull(stream.source, received.through, sent.through, stream.sink)
   },
   /** Reads to the end before it writes the first byte: everything is owed when the end comes. */
-  whole: (stream) => {
+  whole: (stream, say) => {
     const received = tally()
     const collected = pull.collect((error, chunks) => {
-      const sent = tally(() => setImmediate(exchanged, stream, received, sent, error))
+      const sent = tally(() => setImmediate(exchanged, say, stream, received, sent, error))
       pull(error ? pull.error(error) : pull.values(chunks), sent.through, stream.sink)
       say({ event: "answering" })
     })
@@ -84,7 +82,7 @@ const replies = {
   }
 }
 
-const serve = (options) => {
+const serve = (options, say) => {
   // Its own server would die of a port that is taken, and can't leave the choice to the system.
   const http = options.stack.startsWith("wss")
     ? createSecureServer({ key: fixture("server.key"), cert: fixture("server.crt") })
@@ -92,7 +90,7 @@ const serve = (options) => {
   http.listen(0, "127.0.0.1", () => {
     const server = multiserver(options.stack, http, options)
     server.server(
-      (stream) => replies[options.reply](stream),
+      (stream) => replies[options.reply](stream, say),
       (error) => say({ event: "failed", error: error.message }),
       () => say({ event: "listening", address: server.stringify() })
     )
@@ -107,7 +105,7 @@ const makeBody = ({ bytes, seed, pieces }) => {
   return Array.from({ length: Math.ceil(bytes / length) }, (_, i) => body.subarray(i * length, (i + 1) * length))
 }
 
-const dial = (options) => {
+const dial = (options, say) => {
   const [transport, transform] = options.address.split("~")
   const stack = `${transport.split(":")[0]}${transform === undefined ? "" : `~${transform.split(":")[0]}`}`
   multiserver(stack, undefined, options).client(options.address, (error, stream) => {
@@ -131,13 +129,12 @@ const dial = (options) => {
     pull(
       stream.source,
       received.through,
-      pull.onEnd((error) => exchanged(stream, received, sent, error))
+      pull.onEnd((error) => exchanged(say, stream, received, sent, error))
     )
   })
 }
 
-createInterface({ input: process.stdin }).on("line", (line) => {
-  const command = JSON.parse(line)
-  if (command.serve) serve(command.serve)
-  else dial(command.dial)
+obey((command, say) => {
+  if (command.serve) serve(command.serve, say)
+  else dial(command.dial, say)
 })

@@ -4,16 +4,15 @@
  * when all has come back.
  */
 import { createHash } from "node:crypto"
-import { createInterface } from "node:readline"
 import { WebSocket, WebSocketServer } from "ws"
+import { obey } from "../../support/peerProcess.mjs"
 
-const say = (event) => process.stdout.write(`${JSON.stringify(event)}\n`)
 const total = (chunks) => {
   const bytes = Buffer.concat(chunks)
   return { bytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") }
 }
 
-const talk = (ws, sent, onMessage) => {
+const talk = (say, ws, sent, onMessage) => {
   const received = []
   ws.on("message", (data, isBinary) => {
     if (!isBinary) throw new Error("a text message")
@@ -30,15 +29,14 @@ const talk = (ws, sent, onMessage) => {
   })
 }
 
-createInterface({ input: process.stdin }).on("line", (line) => {
-  const { dial, serve } = JSON.parse(line)
+obey(({ dial, serve }, say) => {
   if (serve) {
     const server = new WebSocketServer({ host: "127.0.0.1", port: 0 }, () =>
       say({ event: "listening", address: `ws://127.0.0.1:${server.address().port}` })
     )
     server.on("connection", (ws) => {
       const sent = []
-      talk(ws, sent, (data) => {
+      talk(say, ws, sent, (data) => {
         sent.push(data)
         ws.send(data)
       })
@@ -46,7 +44,7 @@ createInterface({ input: process.stdin }).on("line", (line) => {
   } else {
     const body = Buffer.alloc(dial.body.bytes, "body")
     const ws = new WebSocket(dial.address)
-    talk(ws, [body], (_, received) => received === body.length && ws.close(1000))
+    talk(say, ws, [body], (_, received) => received === body.length && ws.close(1000))
     ws.on("open", () => ws.send(body))
   }
 })
