@@ -131,15 +131,10 @@ export const writeSigned = ({ appKey, primitives }: Network, { secretKey }: KeyP
 const fits = (text: string): boolean =>
   macLength + encoder.encode(JSON.stringify({ address: text })).length + signatureLength <= maxBytes
 
-/**
- * The text to announce: as many of the addresses as fit, those with `shs` first, because `ssb-lan` looks for the key in
- * them. `undefined` when none fits.
- */
+/** The text to announce: as many of the addresses as fit, from the first on. `undefined` when none fits. */
 export const textOf = (addresses: ReadonlyArray<Address.Address>): string | undefined => {
-  const hasShs = ({ transforms }: Address.Address) => transforms.some(({ _tag }) => _tag === "shs")
-  const inOrder = [...addresses.filter(hasShs), ...addresses.filter((address) => !hasShs(address))]
-  for (let count = Math.min(inOrder.length, maxAddresses); count > 0; count--) {
-    const text = inOrder
+  for (let count = Math.min(addresses.length, maxAddresses); count > 0; count--) {
+    const text = addresses
       .slice(0, count)
       .map((address) => Address.format(address))
       .join(";")
