@@ -64,7 +64,7 @@ export interface Options extends RuleOptions {
  *
  * @example
  * ```ts
- * import { Effect, Layer } from "effect"
+ * import { Layer } from "effect"
  * import { Lookup, NodeIdentity, NodeMultiserver, PeerMultiserver, Sodium } from "effect-multiserver/node"
  *
  * export const Live = PeerMultiserver.layer().pipe(

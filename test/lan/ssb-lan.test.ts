@@ -73,7 +73,7 @@ describe("ssb-lan", () => {
       )
       const told = new Set<string>()
       while (told.size < 2) told.add(JSON.stringify(yield* Queue.take(lines)))
-      const address = `${ours};${noise}`
+      const address = `${noise};${ours}`
       const expected = [true, false].map((verified) => JSON.stringify({ address, verified }))
       assert.deepStrictEqual([...told].sort(), expected.sort())
     }).pipe(Effect.provide(Sodium.layer))
