@@ -119,7 +119,7 @@ const answer = (node: Node, digest: Digest, now: number): Step => {
   const newer = digest.entries.flatMap((entry, place) =>
     entry.isOnOffer && (own.get(entry.id)?.sequence ?? -1) < entry.sequence ? [{ entry, place }] : []
   )
-  const wanted = some(node, newer, ({ entry }) => entry.id).toSorted((a, b) => a.place - b.place)
+  const wanted = [...some(node, newer, ({ entry }) => entry.id)].sort((a, b) => a.place - b.place)
   const news = [...own].flatMap(([id, record]) => {
     const theirs = named.get(id)
     const isNews = theirs === undefined ? isWithin(digest, id) : theirs.sequence < record.sequence
