@@ -4,6 +4,7 @@
  */
 import type { AddressRecord } from "./AddressRecord.ts"
 import { formatPublicKey, type PublicKey } from "./Identity.ts"
+import { sameBytes } from "./sameBytes.ts"
 
 /**
  * What became of a record.
@@ -42,8 +43,6 @@ interface Kept {
   /** Its place among those that expire at the same time: the one that came first goes first. */
   readonly came: number
 }
-
-const isSame = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
 
 const isBefore = (a: Kept, b: Kept): boolean => a.until < b.until || (a.until === b.until && a.came < b.came)
 
@@ -95,7 +94,7 @@ export class AddressRecords {
     const before = this.kept.get(name)?.record
     if (before !== undefined && record.sequence <= before.sequence) {
       if (record.sequence < before.sequence) return "older"
-      return isSame(record.bytes, before.bytes) ? "known" : "conflict"
+      return sameBytes(record.bytes, before.bytes) ? "known" : "conflict"
     }
     const kept = { name, record, until: Math.min(record.expires, now + this.longest), came: this.came++ }
     this.kept.set(name, kept)

@@ -17,7 +17,6 @@ import { type Address, type AddressError, format } from "./Address.ts"
 import { type AddressRecord, records as wireOf } from "./AddressRecord.ts"
 import type { Primitives } from "./crypto/Primitives.ts"
 import { Events } from "./Events.ts"
-import { nowSeconds } from "./gossip/converse.ts"
 import { BadOption, GossipError } from "./gossip/errors.ts"
 import { Known } from "./gossip/known.ts"
 import { isOpenTo, type Listed, listedPeer } from "./gossip/list.ts"
@@ -30,6 +29,7 @@ import { Limits } from "./Limits.ts"
 import type { ListenError } from "./ListenError.ts"
 import { type Offer, type Source, SourceError } from "./Lookup.ts"
 import { Multiserver, type Target } from "./Multiserver.ts"
+import { nowSeconds } from "./sinceEpoch.ts"
 
 export { BadOption, BadPeer, GossipError } from "./gossip/errors.ts"
 
@@ -81,7 +81,7 @@ const count = (option: string, value: number, most: number): Result.Result<numbe
     ? Result.succeed(value)
     : bad(option, `expected 1 to ${most}, not ${value}`)
 
-/** More exchanges at once gain nothing: a record has reached 1,000 nodes after 4 rounds of 3. */
+/** More exchanges at once would gain nothing: with 3 a round, a record has reached 1,000 nodes after 4 rounds. */
 const maxFanout = 16
 /** 100 MB. */
 const maxRecords = 100_000

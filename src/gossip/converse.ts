@@ -1,15 +1,12 @@
 /** An exchange over a connection: the state machine of `exchange.ts`, with what it reads and writes. */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Connection } from "../Connection.ts"
+import { nowSeconds } from "../sinceEpoch.ts"
 import { type Node, type State, type Step, step } from "./exchange.ts"
 import type { Fault } from "./fault.ts"
 import * as Wire from "./wire.ts"
-
-/** In seconds since 1970. */
-export const nowSeconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
 
 const disconnected = (detail: string): Fault => ({ _tag: "Disconnected", detail })
 

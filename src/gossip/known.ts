@@ -6,6 +6,7 @@ import type { AddressRecord } from "../AddressRecord.ts"
 import { AddressRecords, type Verdict } from "../AddressRecords.ts"
 import { uncheckedPublicKey } from "../crypto/publicKey.ts"
 import { formatPublicKey, type PublicKey } from "../Identity.ts"
+import { sameBytes } from "../sameBytes.ts"
 import { type Id, idOf } from "./wire.ts"
 
 /** Where the key stands in a record (docs/records.md). */
@@ -71,8 +72,7 @@ export class Known {
   sameAs(bytes: Uint8Array): AddressRecord | undefined {
     if (bytes.length < keyEnd) return undefined
     const record = this.get(uncheckedPublicKey(bytes.subarray(keyStart, keyEnd)))
-    const isSame = record?.bytes.length === bytes.length && record.bytes.every((byte, i) => byte === bytes[i])
-    return isSame ? record : undefined
+    return record !== undefined && sameBytes(record.bytes, bytes) ? record : undefined
   }
 
   /** How many records of listed peers there are: as many entries are theirs. */

@@ -2,7 +2,7 @@
 import * as Result from "effect/Result"
 import { type Fault, fault } from "./fault.ts"
 
-/** `count` of them, or all if they are fewer, at random. */
+/** Picks `count` of them at random. If there are fewer, it picks all. */
 export const choose = <A>(all: ReadonlyArray<A>, count: number, random: () => number): ReadonlyArray<A> => {
   const left = [...all]
   const chosen: Array<A> = []

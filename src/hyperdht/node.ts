@@ -10,7 +10,7 @@ interface Begun {
   readonly retries?: number
 }
 
-/** With its own 5, a question that nobody answers takes 12 seconds: longer than `Lookup` waits. With 2 it takes 6. */
+/** With its default of 5, a question without an answer takes 12 seconds, longer than `Lookup` waits. With 2 it is 6. */
 const retries = 2
 
 /** All nodes have refused what they were given. `code` is hyperdht's: 17 says that a newer value is there. */

@@ -1,5 +1,6 @@
 /** What was announced lately, in bounded memory, and how much of what arrives is looked at at all. */
 import { formatPublicKey, type PublicKey } from "../Identity.ts"
+import { sameBytes } from "../sameBytes.ts"
 import { type Announcement, maxBytes } from "./datagram.ts"
 
 /** The most senders that are remembered: as many as a network of 256 IPs has. */
@@ -27,8 +28,6 @@ interface Heard {
 /** Reads a datagram of a sender: `readSigned` or `readUnsigned`. */
 export type Read = (bytes: Uint8Array, sender: string) => Announcement | undefined
 
-const isSame = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
-
 /** The announcements of the last `remember` milliseconds, by their sender's IP and their peer. */
 export class Announcements {
   private readonly senders = new Map<string, Map<string, Heard>>()
@@ -53,7 +52,7 @@ export class Announcements {
     if (bytes.length > maxBytes) return undefined
     const peers = this.senders.get(sender)
     for (const heard of peers?.values() ?? []) {
-      if (!this.isFresh(heard, now) || !isSame(heard.bytes, bytes)) continue
+      if (!this.isFresh(heard, now) || !sameBytes(heard.bytes, bytes)) continue
       heard.at = now
       return heard.announcement
     }

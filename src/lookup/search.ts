@@ -1,5 +1,4 @@
 /** A search for a key: all sources are asked at the same time, and what they say is checked. */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
@@ -7,6 +6,7 @@ import { type AddressRecord, maxAddresses, type Records } from "../AddressRecord
 import type { AddressRecords } from "../AddressRecords.ts"
 import type { Sink } from "../Events.ts"
 import { formatPublicKey, type PublicKey } from "../Identity.ts"
+import { nowSeconds } from "../sinceEpoch.ts"
 import { LookupError } from "./errors.ts"
 import { ask, type Bounds } from "./question.ts"
 import type { Offer, Source, SourceError } from "./source.ts"
@@ -38,8 +38,6 @@ export interface Shared {
   readonly changed: Effect.Effect<void>
   readonly emit: Sink
 }
-
-export const nowSeconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
 
 /** The record in these bytes, if it is one of this peer and nothing is known that contradicts it. */
 const examine = Effect.fnUntraced(function* (

@@ -9,7 +9,7 @@ import { type AddressRecord, type Records, records } from "../AddressRecord.ts"
 import { AddressRecords, type Options } from "../AddressRecords.ts"
 import type { Primitives } from "../crypto/Primitives.ts"
 import { fileSystem } from "../fileSystem.ts"
-import { nowSeconds } from "./search.ts"
+import { nowSeconds } from "../sinceEpoch.ts"
 import { type Offer, type Source, SourceError } from "./source.ts"
 
 const offer = ({ bytes }: AddressRecord): Offer => ({ _tag: "Signed", bytes })

@@ -63,7 +63,7 @@ export const source = ({
         current = undefined
         return RcRef.invalidate(sessions)
       })
-    /** For a session that goes on, but is of no use. */
+    /** Gives up a session whose connection is still open, but no longer of use. */
     const breakOff = (session: Session.Session): Effect.Effect<void> =>
       Effect.andThen(
         session.ending() === undefined ? Connection.destroy(session.connection) : Effect.void,

@@ -1,5 +1,4 @@
 /** What a tracker keeps, takes and answers. */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -17,6 +16,7 @@ import { formatPublicKey } from "../Identity.ts"
 import { Limits } from "../Limits.ts"
 import { monotonicNow } from "../monotonic.ts"
 import { positive } from "../positive.ts"
+import { nowSeconds } from "../sinceEpoch.ts"
 import {
   BadRecord,
   Conflict,
@@ -63,8 +63,6 @@ const refuse = (reason: TrackerError["reason"]) => Effect.fail(new TrackerError(
 
 /** The longest time for which nothing is read after a refusal, in milliseconds. */
 const longestPause = 1000
-
-const nowSeconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
 
 /** Takes a token, or refuses. */
 const limited = (rates: Rates, { key, pause, source }: Serving.Caller): Effect.Effect<void, TrackerError> =>
