@@ -16,16 +16,8 @@ import { blake2b } from "@noble/hashes/blake2.js"
 import { hmac } from "@noble/hashes/hmac.js"
 import { sha256, sha512 } from "@noble/hashes/sha2.js"
 import * as Layer from "effect/Layer"
+import { orUndefined } from "./orUndefined.ts"
 import { layer as layerOf, type NoisePrimitives, Primitives } from "./Primitives.ts"
-
-/** The libraries throw for what a peer can send: a bad point, a wrong MAC. Here the exception becomes a value. */
-const orUndefined = <A>(compute: () => A): A | undefined => {
-  try {
-    return compute()
-  } catch {
-    return undefined
-  }
-}
 
 const { Point } = ed25519
 

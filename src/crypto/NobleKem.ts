@@ -5,15 +5,7 @@
 import { ml_kem768 } from "@noble/post-quantum/ml-kem.js"
 import * as Layer from "effect/Layer"
 import { Kem } from "./Kem.ts"
-
-/** The library throws for what a peer can send: a bad key, a wrong length. Here the exception becomes a value. */
-const orUndefined = <A>(compute: () => A): A | undefined => {
-  try {
-    return compute()
-  } catch {
-    return undefined
-  }
-}
+import { orUndefined } from "./orUndefined.ts"
 
 /** Computes with fresh random bytes, which are wiped afterwards. */
 const withRandom = <A>(length: number, compute: (random: Uint8Array) => A): A => {

@@ -6,6 +6,7 @@ import * as crypto from "node:crypto"
 import * as Layer from "effect/Layer"
 import { Kem, publicKeyLength } from "./Kem.ts"
 import * as NobleKem from "./NobleKem.ts"
+import { orUndefined } from "./orUndefined.ts"
 
 /** What stands before the 1,184 bytes of a public key in its SubjectPublicKeyInfo (RFC 9935). */
 const publicPrefix = Buffer.from("308204b2300b0609608648016503040402038204a100", "hex")
@@ -25,15 +26,6 @@ const arrayOf = (buffer: Buffer): Uint8Array => new Uint8Array(buffer.buffer, bu
 
 const secretKeyOf = (bytes: Uint8Array) => ({ key: bufferOf(bytes), format: "der", type: "pkcs8" }) as const
 const publicKeyOf = (bytes: Uint8Array) => ({ key: bufferOf(bytes), format: "der", type: "spki" }) as const
-
-/** The binding throws for what a peer can send: a bad key, a wrong length. Here the exception becomes a value. */
-const orUndefined = <A>(compute: () => A): A | undefined => {
-  try {
-    return compute()
-  } catch {
-    return undefined
-  }
-}
 
 const ofSeed = (seed: Uint8Array) => {
   // The seed in its PKCS #8. OpenSSL's own copy of the key can't be wiped: it is gone when its object is collected.
