@@ -26,12 +26,12 @@ export type Verdict = "newest" | "known" | "older" | "conflict"
  * @since 0.1.0
  */
 export interface Options {
-  /** The most keys. By default 1,000. When there are more, the record that expires first goes. */
-  readonly keys?: number
   /**
-   * No record is kept as if it expired later than this, in seconds from when it came: a far time gives no key a longer
-   * stay than others have. By default one week.
+   * The most keys. By default 1,000. When there are more, the record that expires first goes. Of those that are valid
+   * for more than an hour yet, the one that came first goes first: who signs for longer gets no longer stay.
    */
+  readonly keys?: number
+  /** A record counts as expired after this time, in seconds from when it came. By default one week. */
   readonly longest?: number
 }
 
@@ -40,11 +40,16 @@ interface Kept {
   readonly record: AddressRecord
   /** When it expires for this memory, in seconds since 1970. */
   readonly until: number
-  /** Its place among those that expire at the same time: the one that came first goes first. */
+  /** Its place among those that go when there are too many: the lowest goes first. In seconds, too. */
+  readonly goes: number
+  /** Of those with the same place, the one that came first goes first. */
   readonly came: number
 }
 
-const isBefore = (a: Kept, b: Kept): boolean => a.until < b.until || (a.until === b.until && a.came < b.came)
+/** In seconds. Published records are valid for an hour, unless their peer has said otherwise. */
+const longestStay = 3600
+
+const before = (a: Kept, b: Kept): number => a.goes - b.goes || a.came - b.came
 
 /**
  * The newest record of each key.
@@ -55,7 +60,7 @@ const isBefore = (a: Kept, b: Kept): boolean => a.until < b.until || (a.until ==
 export class AddressRecords {
   private readonly kept = new Map<string, Kept>()
   /**
-   * The same as a heap, the first to expire at its top: strangers can fill this memory, and what goes is found without
+   * The same as a heap, the first to go at its top: strangers can fill this memory, and what goes is found without
    * looking through all of it. Records that were replaced are in it, too, until they come up or it is made anew.
    */
   private heap: Array<Kept> = []
@@ -83,7 +88,7 @@ export class AddressRecords {
     return (this.kept.get(formatPublicKey(key))?.until ?? now) <= now
   }
 
-  /** All records, the first to expire first. */
+  /** All records, the first to go first. */
   all(): ReadonlyArray<AddressRecord> {
     return this.sorted().map(({ record }) => record)
   }
@@ -91,12 +96,13 @@ export class AddressRecords {
   /** Keeps the record if it is the newest of its key. `now` is in seconds since 1970. */
   add(record: AddressRecord, now: number): Verdict {
     const name = formatPublicKey(record.publicKey)
-    const before = this.kept.get(name)?.record
-    if (before !== undefined && record.sequence <= before.sequence) {
-      if (record.sequence < before.sequence) return "older"
-      return sameBytes(record.bytes, before.bytes) ? "known" : "conflict"
+    const last = this.kept.get(name)?.record
+    if (last !== undefined && record.sequence <= last.sequence) {
+      if (record.sequence < last.sequence) return "older"
+      return sameBytes(record.bytes, last.bytes) ? "known" : "conflict"
     }
-    const kept = { name, record, until: Math.min(record.expires, now + this.longest), came: this.came++ }
+    const until = Math.min(record.expires, now + this.longest)
+    const kept = { name, record, until, goes: Math.min(until, now + longestStay), came: this.came++ }
     this.kept.set(name, kept)
     this.push(kept)
     if (this.kept.size > this.keys) this.evict()
@@ -112,7 +118,7 @@ export class AddressRecords {
 
   /** A sorted array is a heap, too. */
   private sorted(): Array<Kept> {
-    return Array.from(this.kept.values()).sort((a, b) => a.until - b.until || a.came - b.came)
+    return Array.from(this.kept.values()).sort(before)
   }
 
   private evict(): void {
@@ -130,7 +136,7 @@ export class AddressRecords {
     while (at > 0) {
       const above = (at - 1) >> 1
       const other = heap[above]
-      if (other === undefined || !isBefore(kept, other)) break
+      if (other === undefined || before(kept, other) >= 0) break
       heap[at] = other
       at = above
     }
@@ -146,9 +152,9 @@ export class AddressRecords {
     let at = 0
     for (;;) {
       const [left, right] = [heap[2 * at + 1], heap[2 * at + 2]]
-      const isRight = left !== undefined && right !== undefined && isBefore(right, left)
+      const isRight = left !== undefined && right !== undefined && before(right, left) < 0
       const next = isRight ? right : left
-      if (next === undefined || !isBefore(next, last)) break
+      if (next === undefined || before(next, last) >= 0) break
       heap[at] = next
       at = 2 * at + (isRight ? 2 : 1)
     }

@@ -171,7 +171,10 @@ export const publish = (
 export interface PublishingOptions {
   /** From where the published addresses can be dialed. By default `public`: from everywhere. */
   readonly scope?: Scopes
-  /** How often they are published when they have not changed. By default every 20 minutes. */
+  /**
+   * How often they are published when they have not changed. By default every 20 minutes. It is sooner if the record
+   * that was published is valid for less than twice as long.
+   */
   readonly every?: Duration.Input
 }
 
@@ -181,7 +184,7 @@ const patiently = Schedule.min([Schedule.exponential("1 second"), Schedule.space
 /**
  * Publishes the addresses of a listener, again when they change, and again before the record expires. What fails is
  * logged and tried again. It never ends: fork it in the scope of the listener. Of more addresses than a record can
- * have, the first that fit are published.
+ * have, the first that fit are published. While there are none in the scope, nothing is published, and that is logged.
  *
  * @category combinators
  * @since 0.1.0
@@ -192,13 +195,19 @@ export const publishing = (
 ): Effect.Effect<never, never, Lookup> =>
   Effect.gen(function* () {
     const lookup = yield* Lookup
+    const pause = (validSeconds: number) => Math.min(Duration.toMillis(every), (validSeconds * 1000) / 2)
     const again = (addresses: ReadonlyArray<Address>) =>
-      fitting(lookup, addresses).pipe(
-        Effect.tapError((error) => Effect.logWarning(`the addresses could not be published: ${error.message}`)),
-        Effect.retry(patiently),
-        Effect.ignore,
-        Effect.repeat(Schedule.spaced(every))
-      )
+      addresses.length === 0
+        ? Effect.logWarning("nothing is published: the listener has no address that can be dialed from there")
+        : fitting(lookup, addresses).pipe(
+            Effect.tapError((error) => Effect.logWarning(`the addresses could not be published: ${error.message}`)),
+            Effect.retry(patiently),
+            Effect.flatMap(({ record }) =>
+              Effect.flatMap(nowSeconds, (now) => Effect.sleep(pause(record.expires - now)))
+            ),
+            Effect.forever,
+            Effect.ignore
+          )
     yield* Stream.runDrain(
       Stream.switchMap(listener.addressChanges(scope), (addresses) => Stream.fromEffect(again(addresses)))
     )

@@ -53,6 +53,8 @@ export const publisher = (
    * are asked again before the next one, until none of them fails to answer.
    */
   let haveAnswered = false
+  /** Kept here, too: look-ups of many other keys can push the own record out of `kept`. */
+  let last = -1
   const ask = Effect.suspend(() => {
     let haveFailed = false
     const noting: Sink = (event) => {
@@ -65,7 +67,7 @@ export const publisher = (
     })
   })
   const lastSequence = Effect.suspend(() =>
-    Effect.map(haveAnswered ? Effect.void : ask, () => kept.get(identity.publicKey)?.sequence ?? -1)
+    Effect.map(haveAnswered ? Effect.void : ask, () => Math.max(last, kept.get(identity.publicKey)?.sequence ?? -1))
   )
   return (addresses) =>
     Effect.gen(function* () {
@@ -76,6 +78,7 @@ export const publisher = (
       const record = yield* Effect.fromResult(
         wire.sign(identity, { addresses, sequence: Math.max(before + 1, now), expires })
       )
+      last = record.sequence
       kept.add(record, Math.floor(now / 1000))
       yield* changed
       const given = yield* Effect.forEach(writable, (source) => give(source, record, bounds.patience), {

@@ -96,8 +96,16 @@ export const fromFile = (path: string): Effect.Effect<Source, never, FileSystem.
 export const makeBoard = (options?: Options): Effect.Effect<Source> =>
   Effect.sync(() => {
     const kept = new AddressRecords(options)
+    const refused = (detail: string) => Effect.fail(new SourceError({ source: "board", detail, isRetryable: false }))
     return {
       ...answering("board", kept),
-      publish: (record) => Effect.map(nowSeconds, (now) => void kept.add(record, now))
+      publish: (record) =>
+        Effect.flatMap(nowSeconds, (now) => {
+          const verdict = kept.add(record, now)
+          if (verdict === "older")
+            return refused("it has a newer record of this peer: publish one with a higher sequence")
+          if (verdict === "conflict") return refused("it has another record of this peer with the same sequence")
+          return Effect.void
+        })
     }
   })

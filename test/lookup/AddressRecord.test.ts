@@ -194,6 +194,20 @@ describe("the newest record of each key", () => {
     }).pipe(Effect.provide(layer))
   )
 
+  it.effect("is not kept longer because it is valid for longer than an hour", () =>
+    Effect.gen(function* () {
+      const pairs = yield* Effect.all(Array.from({ length: 3 }, () => Identity.generate))
+      const [honest, filler, last] = pairs as [Identity.KeyPair, Identity.KeyPair, Identity.KeyPair]
+      const kept = new AddressRecords({ keys: 2, longest: 7200 })
+      kept.add(yield* make(1, 100 + 7200, filler), 0)
+      kept.add(yield* make(1, 100 + 3600, honest), 100)
+      kept.add(yield* make(1, 200 + 7200, last), 200)
+      assert.isUndefined(kept.get(filler.publicKey))
+      assert.isDefined(kept.get(honest.publicKey))
+      assert.isFalse(kept.hasExpired(last.publicKey, 200 + 7199))
+    }).pipe(Effect.provide(layer))
+  )
+
   /** What has no signature: this memory looks at none. */
   const unsigned = (n: number, sequence: number, expires: number): AddressRecord.AddressRecord => {
     const publicKey = new Uint8Array(32)

@@ -326,13 +326,85 @@ describe("publish", () => {
     })
   )
 
+  const somewhere = Result.getOrThrow(Address.parse("net:192.0.2.1:8008"))
+  const counting = Effect.map(Queue.unbounded<number>(), (published) => ({
+    published,
+    log: {
+      ...source("log", []),
+      publish: ({ addresses }: { readonly addresses: ReadonlyArray<string> }) =>
+        Effect.asVoid(Queue.offer(published, addresses.length))
+    }
+  }))
+
+  it.effect("publishes again before the record expires, however long it is told to wait", () =>
+    Effect.gen(function* () {
+      const { log, published } = yield* counting
+      const listener = { addressChanges: () => Stream.concat(Stream.succeed(somewhere), Stream.never) }
+      yield* Effect.gen(function* () {
+        yield* Effect.forkChild(Lookup.publishing(listener, { every: "1 day" }))
+        assert.strictEqual(yield* Queue.take(published), 1)
+        yield* turns
+        yield* TestClock.adjust("5 minutes")
+        assert.strictEqual(yield* Queue.take(published), 1)
+      }).pipe(Effect.provide(over([log], yield* keyPair, [], { validity: "10 minutes" })))
+    })
+  )
+
+  it.effect("publishes nothing while a listener has no address that can be dialed from there", () =>
+    Effect.gen(function* () {
+      const { log, published } = yield* counting
+      const moved = yield* Deferred.make<void>()
+      const listener = {
+        addressChanges: () =>
+          Stream.concat(Stream.succeed([]), Stream.fromEffect(Effect.as(Deferred.await(moved), somewhere))).pipe(
+            Stream.concat(Stream.never)
+          )
+      }
+      yield* Effect.gen(function* () {
+        yield* Effect.forkChild(Lookup.publishing(listener))
+        yield* turns
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual(yield* Queue.size(published), 0)
+        yield* Deferred.succeed(moved, undefined)
+        assert.strictEqual(yield* Queue.take(published), 1)
+      }).pipe(Effect.provide(over([log], yield* keyPair)))
+    }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+  )
+
+  it.effect("goes on above its own last record, though look-ups have pushed that out and the clock went back", () =>
+    Effect.gen(function* () {
+      const [peer, other] = [yield* keyPair, yield* keyPair]
+      const others = source("others", [signed(yield* record(other, 1, []))])
+      const { log } = yield* counting
+      yield* Effect.gen(function* () {
+        yield* TestClock.setTime(10_000_000)
+        const before = yield* Lookup.publish(somewhere)
+        yield* found(other.publicKey)
+        yield* TestClock.setTime(5_000_000)
+        const after = yield* Lookup.publish(somewhere)
+        assert.strictEqual(after.record.sequence, before.record.sequence + 1)
+      }).pipe(Effect.provide(over([log, others], peer, [], { records: { keys: 1 } })))
+    })
+  )
+
+  it.effect("is told by a board that has a newer record of the peer, or another one of that sequence", () =>
+    Effect.gen(function* () {
+      const peer = yield* keyPair
+      const { publish = () => Effect.die("it takes records") } = yield* Lookup.makeBoard()
+      yield* publish(yield* record(peer, 5, []))
+      yield* publish(yield* record(peer, 5, []))
+      assert.include((yield* Effect.flip(publish(yield* record(peer, 4, [])))).message, "newer")
+      assert.include((yield* Effect.flip(publish(yield* record(peer, 5, ["net:h:1"])))).message, "same sequence")
+    })
+  )
+
   it.effect("tries again what failed, less and less often, but at least every six minutes", () =>
     Effect.gen(function* () {
       const tries: Array<number> = []
       const refusal = new Lookup.SourceError({ source: "full", detail: "no room", isRetryable: true })
       const tried = Effect.map(Clock.currentTimeMillis, (now) => tries.push(now / 60_000))
       const full: Lookup.Source = { ...source("full", []), publish: () => Effect.andThen(tried, Effect.fail(refusal)) }
-      const listener = { addressChanges: () => Stream.concat(Stream.succeed([]), Stream.never) }
+      const listener = { addressChanges: () => Stream.concat(Stream.succeed(somewhere), Stream.never) }
       yield* Effect.gen(function* () {
         yield* Effect.forkChild(Lookup.publishing(listener))
         for (let minute = 0; minute < 60; minute++) yield* Effect.andThen(turns, TestClock.adjust("1 minute"))
