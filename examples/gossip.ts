@@ -1,8 +1,8 @@
 /** docs/lookup-gossip.md: programs that find each other by key, without a server. */
 // #region gossip
-import { Effect, Layer, Stream } from "effect"
+import { Effect, Layer } from "effect"
 import type { Identity } from "effect-multiserver/node"
-import { Gossip, Lookup, Multiserver, NodeMultiserver, Policy, Sodium } from "effect-multiserver/node"
+import { Gossip, Lookup, Multiserver, NodeMultiserver, PeerMultiserver, Policy, Sodium } from "effect-multiserver/node"
 
 /** The programs of a group. All of them have this list; each finds itself on it by its key. */
 export interface Group {
@@ -14,10 +14,13 @@ export interface Group {
 }
 
 /** Gossips with the group. Its Multiserver lets in nobody else, so that strangers get no further than a handshake. */
-export const gossip = ({ keys, listen, peers }: Group) =>
+export const gossip = ({ keys, listen, peers }: Group, rules: PeerMultiserver.Options = {}) =>
   Layer.unwrap(
     Effect.map(Policy.makeKeys(keys), ({ authorize }) =>
-      Lookup.layer([Gossip.source({ listen, peers })]).pipe(Layer.provide(NodeMultiserver.layer({ authorize })))
+      PeerMultiserver.layer(rules).pipe(
+        Layer.provideMerge(Lookup.layer([Gossip.source({ listen, peers })])),
+        Layer.provide(NodeMultiserver.layer({ authorize }))
+      )
     )
   ).pipe(Layer.provide(Sodium.layer))
 // #endregion
@@ -32,10 +35,5 @@ export const greet = (target: Multiserver.Target) =>
   })
 
 /** Dials a member of the group by its key, wherever it is now. */
-export const dial = (key: Identity.PublicKey) =>
-  Lookup.find(key).pipe(
-    Stream.mapEffect(({ addresses }) => Multiserver.dial(addresses, { peer: key })),
-    Stream.runHead,
-    Effect.flatMap(Effect.fromOption)
-  )
+export const dial = (key: Identity.PublicKey) => Multiserver.dial(PeerMultiserver.address(key))
 // #endregion

@@ -64,7 +64,10 @@ export interface Options {
   readonly fanout?: number
   /** The time between rounds, which varies by a quarter. By default 30 seconds, from 4 seconds to one day. */
   readonly interval?: Duration.Input
-  /** How long an exchange with one peer may take, the dial included. By default 10 seconds. */
+  /**
+   * How long an exchange with one peer may take, the dial included. By default 5 seconds: less than `Lookup` waits for
+   * a source, so that a peer that stalls makes no publication fail.
+   */
   readonly patience?: Duration.Input
   /**
    * The most records of keys that are not on the list. By default 1,000, which take at most 1 MB; at most 100,000.
@@ -108,7 +111,7 @@ const check = (own: PublicKey, { fanout = 3, interval = "30 seconds", listen, pa
       list,
       fanout: yield* count("fanout", fanout, maxFanout),
       interval: yield* time("interval", interval, 2 * refill),
-      patience: yield* time("patience", patience ?? "10 seconds", 1),
+      patience: yield* time("patience", patience ?? "5 seconds", 1),
       records: yield* count("records", records ?? 1000, maxRecords)
     }
   })
@@ -129,18 +132,22 @@ const listenOn = (target: Target, talk: Omit<Talk, "source">) =>
   })
 
 /** One round: an exchange with each of a few peers, at the same time. */
-const roundOf = (talk: Talk, fanout: number): Effect.Effect<Rounds.Outcome> =>
-  Effect.map(
-    Effect.suspend(() =>
-      Effect.forEach(choose(talk.list, fanout, talk.node.random), (peer) => visit(talk, peer), {
-        concurrency: "unbounded"
-      })
-    ),
-    (all) => {
-      const faults = all.filter((fault) => fault !== undefined)
-      return { reached: all.length - faults.length, faults }
-    }
-  )
+const roundOf =
+  (talk: Talk, fanout: number): Rounds.Round =>
+  (reached) =>
+    Effect.map(
+      Effect.suspend(() =>
+        Effect.forEach(
+          choose(talk.list, fanout, talk.node.random),
+          (peer) => Effect.tap(visit(talk, peer), (fault) => (fault === undefined ? reached : Effect.void)),
+          { concurrency: "unbounded" }
+        )
+      ),
+      (all) => {
+        const faults = all.filter((fault) => fault !== undefined)
+        return { reached: all.length - faults.length, faults }
+      }
+    )
 
 /** Waits for a record of the key that is newer than the one that is known. */
 const arrival = (known: Known, key: PublicKey): Effect.Effect<AddressRecord> =>
@@ -160,8 +167,8 @@ const nobody = (source: string, faults: Rounds.Outcome["faults"], what: string):
  * stacks of `listen` and of the peers, with the same identity.
  *
  * `find` answers from what the node knows. When it knows nothing of the key, it gives what one round with listed peers
- * brings, as soon as it comes, unless one has just ended. `publish` has the record handed on in a round at once, and
- * fails when none of its peers takes it; the record is then handed on in later rounds.
+ * brings, as soon as it comes, unless one has just ended. `publish` has the record handed on in a round at once. It
+ * succeeds when the first peer has it, and fails when none takes it; the record is then handed on in later rounds.
  *
  * @category constructors
  * @since 0.1.0
@@ -209,7 +216,11 @@ export const source = (
       find: (key) => Stream.unwrap(find(key)),
       publish: (record) =>
         Effect.gen(function* () {
-          known.add(record, yield* nowSeconds)
+          const verdict = known.add(record, yield* nowSeconds)
+          if (verdict === "older" || verdict === "conflict") {
+            const which = verdict === "older" ? "a newer record" : "another record with the same sequence"
+            return yield* new SourceError({ source: name, detail: `${which} of this key is known`, isRetryable: false })
+          }
           const { faults, reached } = yield* rounds.next
           if (reached === 0)
             return yield* nobody(name, faults, "no peer took the record yet; later rounds go on with it")

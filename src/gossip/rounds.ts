@@ -16,7 +16,10 @@ export interface Outcome {
 }
 
 export interface Rounds {
-  /** Waits for a round that begins from now on. It begins at once, but never sooner after another than `refill`. */
+  /**
+   * Waits for the first peer of a round that begins from now on, or for the end of that round. It begins at once, but
+   * never sooner after another than `refill`.
+   */
   readonly next: Effect.Effect<Outcome>
   /** Waits for the round that goes on, or for the next one. Just after a round, gives that one's outcome. */
   readonly recent: Effect.Effect<Outcome>
@@ -24,27 +27,44 @@ export interface Rounds {
 
 const ended: Outcome = { reached: 0, faults: [{ _tag: "Unreachable", detail: "the scope of this gossip has closed" }] }
 
+/** Makes the exchanges of one round. `reached` is to be run after each that was completed. */
+export type Round = (reached: Effect.Effect<void>) => Effect.Effect<Outcome>
+
+/** Those who wait for a round: for its first peer, or for all. */
+class Waiters {
+  readonly first = Deferred.makeUnsafe<Outcome>()
+  readonly all = Deferred.makeUnsafe<Outcome>()
+
+  /** A peer that stalls doesn't hold up those who wait for any. */
+  readonly reached = Effect.sync(() => void Deferred.doneUnsafe(this.first, Effect.succeed({ reached: 1, faults: [] })))
+
+  ended(outcome: Outcome): void {
+    Deferred.doneUnsafe(this.first, Effect.succeed(outcome))
+    Deferred.doneUnsafe(this.all, Effect.succeed(outcome))
+  }
+}
+
 type State =
   | { readonly _tag: "Waiting" }
-  | { readonly _tag: "Talking"; readonly outcome: Deferred.Deferred<Outcome> }
+  | { readonly _tag: "Talking"; readonly waiters: Waiters }
   | { readonly _tag: "Resting"; readonly outcome: Outcome }
   | { readonly _tag: "Closed" }
 
 /** Runs rounds as long as the scope, the first one at once. The interval varies by a quarter, so that nodes spread. */
-export const make = Effect.fnUntraced(function* (round: Effect.Effect<Outcome>, interval: Duration.Duration) {
+export const make = Effect.fnUntraced(function* (round: Round, interval: Duration.Duration) {
   const wanted = yield* Queue.sliding<void>(1)
-  let following = Deferred.makeUnsafe<Outcome>()
+  let following = new Waiters()
   let state: State = { _tag: "Waiting" }
 
   const turn = Effect.gen(function* () {
     // Whoever has asked until now gets this round.
     yield* Queue.clear(wanted)
-    const outcome = following
-    following = Deferred.makeUnsafe()
-    state = { _tag: "Talking", outcome }
-    const result = yield* round
-    state = { _tag: "Resting", outcome: result }
-    yield* Deferred.succeed(outcome, result)
+    const waiters = following
+    following = new Waiters()
+    state = { _tag: "Talking", waiters }
+    const outcome = yield* round(waiters.reached)
+    state = { _tag: "Resting", outcome }
+    waiters.ended(outcome)
     yield* Effect.sleep(refill)
     state = { _tag: "Waiting" }
     const pause = Duration.toMillis(interval) * (0.75 + (yield* Random.next) / 2) - refill
@@ -52,22 +72,24 @@ export const make = Effect.fnUntraced(function* (round: Effect.Effect<Outcome>, 
   })
 
   yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => {
-      const open = state._tag === "Talking" ? [state.outcome, following] : [following]
+    Effect.sync(() => {
+      const open = state._tag === "Talking" ? [state.waiters, following] : [following]
       state = { _tag: "Closed" }
-      return Effect.forEach(open, (each) => Deferred.succeed(each, ended), { discard: true })
+      for (const waiters of open) waiters.ended(ended)
     })
   )
   yield* Effect.forkScoped(Effect.forever(turn, { disableYield: true }))
 
-  const next = Effect.suspend(() => {
-    if (state._tag === "Closed") return Effect.succeed(ended)
-    Queue.offerUnsafe(wanted, undefined)
-    return Deferred.await(following)
-  })
+  const from = (which: "first" | "all"): Effect.Effect<Outcome> =>
+    Effect.suspend(() => {
+      if (state._tag === "Closed") return Effect.succeed(ended)
+      Queue.offerUnsafe(wanted, undefined)
+      return Deferred.await(following[which])
+    })
+  const next = from("first")
   const recent = Effect.suspend(() => {
-    if (state._tag === "Talking") return Deferred.await(state.outcome)
-    return state._tag === "Resting" ? Effect.succeed(state.outcome) : next
+    if (state._tag === "Talking") return Deferred.await(state.waiters.all)
+    return state._tag === "Resting" ? Effect.succeed(state.outcome) : from("all")
   })
   return { next, recent }
 }) satisfies (...input: never) => Effect.Effect<Rounds, never, Scope.Scope>

@@ -1,6 +1,7 @@
 /** `Gossip.source`: real peers, over net and noise and over memory, honest ones and others. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -9,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import type * as Connection from "../../src/Connection.ts"
+import * as Connection from "../../src/Connection.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
 import * as Events from "../../src/Events.ts"
 import * as Gossip from "../../src/Gossip.ts"
@@ -22,6 +23,7 @@ import * as Memory from "../../src/memory/Memory.ts"
 import * as Net from "../../src/net/Net.ts"
 import * as Noauth from "../../src/noauth/Noauth.ts"
 import * as Noise from "../../src/noise/Noise.ts"
+import * as PeerMultiserver from "../../src/PeerMultiserver.ts"
 import { echo, freeAddresses, pattern, readAll, sameBytes, turns, until } from "../support/servers.ts"
 import { pairOf, recordOf } from "./support.ts"
 
@@ -93,6 +95,10 @@ const find = ({ find }: Lookup.Source, who: number) =>
 
 const idOf = (who: number) => Wire.idOf(pairOf(who).publicKey)
 
+/** A Multiserver that dials by key with this look-up. */
+const dialing = (lookup: Context.Context<Lookup.Lookup>) =>
+  PeerMultiserver.layer({ dial: {} }).pipe(Layer.provide(Layer.succeedContext(lookup)))
+
 describe("three programs over net and noise", () => {
   it.live("dial each other by key, and one that has moved is found again after one publication", () =>
     Effect.gen(function* () {
@@ -107,17 +113,18 @@ describe("three programs over net and noise", () => {
           )
         )
       const [alice, bob, carol] = yield* Effect.all([one.as(looking(0)), two.as(looking(1)), three.as(looking(2))])
+      let published = 0
       const serveAndPublish = Effect.gen(function* () {
         const scope = yield* Scope.fork(yield* Effect.scope)
         const listener = yield* one.as(Multiserver.listen("net:127.0.0.1:0~noise")).pipe(Scope.provide(scope))
         yield* Effect.forkIn(listener.run(echo), scope)
-        yield* Effect.provideContext(Lookup.publish(listener.addresses()), alice)
+        const { record } = yield* Effect.provideContext(Lookup.publish(listener.addresses()), alice)
+        published = record.sequence
         return scope
       })
       const dialed = (from: typeof two, lookup: typeof bob) =>
         Effect.gen(function* () {
-          const found = yield* Stream.runCollect(Lookup.find(pairOf(1).publicKey)).pipe(Effect.provideContext(lookup))
-          const connection = yield* from.as(Multiserver.dial(found.at(-1)?.addresses ?? []))
+          const connection = yield* from.as(Effect.provide(Multiserver.dial(`peer:${keyOf(1)}`), dialing(lookup)))
           yield* Effect.andThen(connection.write(pattern(100)), connection.end)
           assert.isTrue(sameBytes(yield* readAll(connection), pattern(100)))
         }).pipe(Effect.scoped)
@@ -127,6 +134,16 @@ describe("three programs over net and noise", () => {
       yield* dialed(three, carol)
       yield* Scope.close(first, Exit.void)
       yield* serveAndPublish
+      // One of the two has the record when it is published. The other one hears of it in the same round.
+      for (const context of [bob, carol]) {
+        let newest = 0
+        const look = Stream.runForEach(Lookup.find(pairOf(1).publicKey), ({ sequence }) =>
+          Effect.sync(() => {
+            newest = sequence
+          })
+        ).pipe(Effect.provideContext(context))
+        yield* Effect.repeat(look, { until: () => newest === published })
+      }
       yield* dialed(two, bob)
       yield* dialed(three, carol)
     })
@@ -183,6 +200,40 @@ describe("a node", () => {
       const bob = yield* gossiping(2, [1])
       yield* turns
       assert.deepStrictEqual(yield* find(bob.source, 1), [idOf(1)])
+    })
+  )
+
+  it.effect("has published when the first of its peers has the record, though another one stalls", () =>
+    Effect.gen(function* () {
+      const bob = yield* gossiping(2, [1])
+      const stalling = yield* program(3)
+      yield* stalling.as(
+        Effect.flatMap(Multiserver.listen("memory:3~noise"), (listener) =>
+          Effect.forkScoped(listener.run((connection) => Stream.runDrain(Connection.stream(connection))))
+        )
+      )
+      const alice = yield* gossiping(1, [2, 3], { patience: "5 seconds" })
+      yield* turns
+      const publishing = yield* Effect.forkChild(publish(alice.source, yield* fresh(1, 1)), { startImmediately: true })
+      // The round that goes on, and the rest after it.
+      yield* TestClock.adjust("5 seconds")
+      yield* turns
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(publishing)
+      assert.deepStrictEqual(yield* find(bob.source, 1), [idOf(1)])
+    })
+  )
+
+  it.effect("refuses to publish what is older than what it knows, or another record of that sequence", () =>
+    Effect.gen(function* () {
+      yield* gossiping(2, [1])
+      const alice = yield* gossiping(1, [2])
+      yield* publish(alice.source, yield* fresh(1, 5))
+      const older = yield* Effect.flip(publish(alice.source, yield* fresh(1, 4)))
+      assert.include(older.message, "newer")
+      const conflict = yield* Effect.flip(publish(alice.source, yield* fresh(1, 5, ["memory:elsewhere"])))
+      assert.include(conflict.message, "same sequence")
+      assert.isFalse(older.isRetryable || conflict.isRetryable)
     })
   )
 

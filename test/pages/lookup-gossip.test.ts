@@ -6,7 +6,6 @@ import * as Gossip from "../../examples/gossip.ts"
 import * as GossipModule from "../../src/Gossip.ts"
 import * as Wire from "../../src/gossip/wire.ts"
 import * as Identity from "../../src/Identity.ts"
-import * as NodeMultiserver from "../../src/NodeMultiserver.ts"
 import { pairOf } from "../gossip/support.ts"
 import { freeAddresses, readAll } from "../support/servers.ts"
 import { blocksOf, read, shown } from "./page.ts"
@@ -39,7 +38,7 @@ describe(page, () => {
       const peers = places.map((place, i) => `${place}~noise:${keys[i]}`)
       const members = yield* Effect.forEach(pairs, (pair, i) =>
         Layer.build(
-          Layer.merge(Gossip.gossip({ listen: `${places[i]}~noise`, peers, keys }), NodeMultiserver.layer()).pipe(
+          Gossip.gossip({ listen: `${places[i]}~noise`, peers, keys }, { dial: {} }).pipe(
             Layer.provideMerge(Layer.succeed(Identity.Identity, pair)),
             Layer.fresh
           )
