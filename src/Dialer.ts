@@ -16,7 +16,7 @@ import { attempt, fallback } from "./dial/attempt.ts"
 import { type Candidate, type DialPlan, planDial, type Timeouts } from "./dial/plan.ts"
 import { race } from "./dial/race.ts"
 import type { Environment } from "./Environment.ts"
-import { guardedPolicy } from "./guarded.ts"
+import { guardedPolicy, tellEach } from "./guarded.ts"
 import type { PublicKey } from "./Identity.ts"
 import { inOwnScope } from "./inOwnScope.ts"
 import { monotonicNow } from "./monotonic.ts"
@@ -41,7 +41,7 @@ export interface DialOptions {
   readonly peer?: PublicKey
   /** Rules for this dial, beside those of `Policy`: an address or IP is dialed when both allow it. */
   readonly policy?: DialRules
-  /** Called with each address that had failed before another one succeeded. */
+  /** Called with each address that had failed before another one succeeded. What it throws is logged. */
   readonly onFailed?: (attempt: Attempt) => void
 }
 
@@ -93,13 +93,8 @@ const dialError = (
     : new DialError({ address: format(addresses), reason: new AllFailed({ attempts }) })
 }
 
-/** The time for all attempts has passed. */
-class TimeIsUp {
-  readonly millis: number
-  constructor(millis: number) {
-    this.millis = millis
-  }
-}
+/** The time for all attempts has passed: so many milliseconds. */
+type TimeIsUp = number
 
 /**
  * Fails when the time has passed. A connection that was opened at that very moment is closed: its caller never gets it.
@@ -109,12 +104,12 @@ const within = <E>(
   tried: Effect.Effect<Connection.Connection, E, Scope.Scope>
 ): Effect.Effect<Connection.Connection, E | TimeIsUp, Scope.Scope> => {
   const millis = Math.max(0, Duration.toMillis(timeout))
-  const orElse = () => Effect.fail(new TimeIsUp(millis))
+  const orElse = () => Effect.fail(millis)
   return Effect.map(inOwnScope(Effect.timeoutOrElse(tried, { duration: millis, orElse })), ({ value }) => value)
 }
 
 /** Says of the addresses that had failed by then why. */
-const timedOut = ({ millis }: TimeIsUp, failed: ReadonlyArray<Attempt>): DialTimedOut => {
+const timedOut = (millis: TimeIsUp, failed: ReadonlyArray<Attempt>): DialTimedOut => {
   const before = failed.map(({ address, reason }) => ({ address, tag: reason._tag, message: reason.message }))
   return new DialTimedOut({ phase: "dial", millis, ...(before.length > 0 && { before }) })
 }
@@ -130,7 +125,7 @@ export const dial = (
     const { candidates, notTried } = planDial(ruled, addresses, { plan: dialPlan, timeouts, peer })
     const failed = [...notTried]
     const errorOf = (reason?: AttemptReason | TimeIsUp): DialError =>
-      reason instanceof TimeIsUp
+      typeof reason === "number"
         ? new DialError({ address: format(addresses), reason: timedOut(reason, failed) })
         : dialError(addresses, notTried, failed.slice(notTried.length))
     const fail = (reason?: AttemptReason | TimeIsUp) =>
@@ -142,7 +137,7 @@ export const dial = (
     if (!Arr.isReadonlyArrayNonEmpty(candidates)) return fail()
     const tryThem = dialPlan === "race" && candidates.length > 1 ? race : inOrder
     const found = tryThem(environment, candidates, failed)
-    const tell = () => Effect.sync(() => onFailed && failed.slice(notTried.length).forEach(onFailed))
+    const tell = () => tellEach("onFailed", onFailed, failed.slice(notTried.length))
     const tried = onFailed === undefined ? found : Effect.tap(found, tell)
     // Outside of the time: a sink of events that is slow makes no timeout of another failure.
     return Effect.catch(timeout === undefined ? tried : within(timeout, tried), fail)

@@ -15,6 +15,7 @@ import type * as Scope from "effect/Scope"
 import * as Address from "./Address.ts"
 import type { Connection } from "./Connection.ts"
 import { type Attempt, DialError, DialTimedOut, NotDialable } from "./DialError.ts"
+import { tellEach } from "./guarded.ts"
 import { type PublicKey, PublicKeyFromString } from "./Identity.ts"
 import { inOwnScope } from "./inOwnScope.ts"
 import { Lookup } from "./Lookup.ts"
@@ -50,7 +51,10 @@ export const address = (key: PublicKey): Address.Address =>
  * @since 0.1.0
  */
 export interface Options extends RuleOptions {
-  /** How many attempts one IP gets because records name it, of all dials together. By default 4 a minute. */
+  /**
+   * How many attempts one IP gets because records name it, of all dials together. By default 4 a minute. An attempt at
+   * an IP at which the peer proves its key does not count.
+   */
   readonly attempts?: { readonly most: number; readonly every: Duration.Input }
   /** For how long an address that has failed is tried after all others. By default one minute. */
   readonly failed?: Duration.Input
@@ -150,10 +154,9 @@ const makeDial = (shared: Shared): Multiserver["Service"]["dial"] => {
       const text = Address.format(addresses)
       const failed: Array<Attempt> = []
       const noting = { ...others, onFailed: (attempt: Attempt) => void failed.push(attempt) }
-      const tried = Effect.map(inOrder(text, grouped(addresses), noting, failed), (connection) => {
-        for (const attempt of failed) onFailed?.(attempt)
-        return connection
-      })
+      const tried = Effect.tap(inOrder(text, grouped(addresses), noting, failed), () =>
+        tellEach("onFailed", onFailed, failed)
+      )
       return timeout === undefined ? tried : within(text, timeout, tried)
     })
 }

@@ -35,6 +35,18 @@ export const guardedEffect =
       (cause) => Effect.logError(what, cause)
     )
 
+/** Tells somebody of each of these, if there is somebody. The first call that throws is logged, and is the last. */
+export const tellEach = <A>(
+  what: string,
+  tell: ((each: A) => void) | undefined,
+  all: ReadonlyArray<A>
+): Effect.Effect<void> =>
+  guardedEffect(what, () =>
+    Effect.sync(() => {
+      for (const each of all) tell?.(each)
+    })
+  )(undefined)
+
 /**
  * As `guardedEffect`, but no caller waits longer than `patience`. A call that takes longer is interrupted, and its
  * input is lost. While an interrupted call still runs, no further call is made, and those inputs are lost too. Only the

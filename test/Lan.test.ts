@@ -54,12 +54,10 @@ describe("the local network", () => {
       const server = yield* Layer.build(Layer.fresh(multiserver()))
       const { publicKey } = yield* Effect.provideContext(Identity.Identity, server)
       const finder = yield* Layer.build(
-        Layer.mergeAll(
-          Layer.fresh(multiserver()),
-          Example.layer({ port, wait: "10 minutes" }).pipe(
-            Layer.provide([Layer.fresh(Identity.layerEphemeral), Sodium.layer]),
-            Layer.provide(Sodium.layer)
-          )
+        Example.layer({ port, wait: "10 minutes" }, { dialNear: {} }).pipe(
+          Layer.provide(Layer.fresh(multiserver())),
+          Layer.provide([Layer.fresh(Identity.layerEphemeral), Sodium.layer]),
+          Layer.provide(Sodium.layer)
         )
       )
       // The source of another network is there first, and hears nothing.

@@ -51,7 +51,7 @@ const settled = (live: () => number, expected?: ReturnType<typeof measure>) =>
 const measure = (live: () => number) => ({ ...resources(), fibers: live() })
 
 describe("nothing is left", () => {
-  it.live.each(["shs", "noise"])(
+  it.live.each(["shs", "noise", "noisepq"])(
     "of a thousand dials with %s interrupted at random moments",
     (transform) =>
       Effect.gen(function* () {

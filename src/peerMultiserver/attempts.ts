@@ -49,6 +49,12 @@ export class Targets {
     return true
   }
 
+  /** Takes one attempt back, if `host` is an IP that is counted. */
+  giveBack(host: string): void {
+    const count = this.counts.get(targetOf(host))
+    if (count !== undefined && count.attempts > 0) count.attempts--
+  }
+
   /** Drops the counts whose time is over: the first of the map, which keeps its order. */
   private drop(now: number): void {
     for (const [target, { since }] of this.counts) {

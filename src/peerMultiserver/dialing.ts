@@ -3,11 +3,11 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Scope from "effect/Scope"
 import * as Address from "../Address.ts"
 import type { Connection } from "../Connection.ts"
 import { AllFailed, type Attempt, DialError, NotDialable, Other } from "../DialError.ts"
+import { tellEach } from "../guarded.ts"
 import { formatPublicKey, type PublicKey } from "../Identity.ts"
 import { inOwnScope } from "../inOwnScope.ts"
 import type { Found, Lookup, LookupError } from "../Lookup.ts"
@@ -16,6 +16,7 @@ import { monotonicMillis } from "../monotonic.ts"
 import { both } from "../Policy.ts"
 import { printable } from "../printable.ts"
 import type { Failures } from "./attempts.ts"
+import { type Follow, firstOf } from "./lanes.ts"
 import type { Rules } from "./rules.ts"
 
 /** What all dials share. */
@@ -49,13 +50,14 @@ const notFound = (failure: LookupError | undefined): Other =>
       })
     : new Other({ code: "LookupFailed", detail: failure.message, isRetryable: failure.isRetryable, cause: failure })
 
-/** What was found, as addresses that are tried for the first time in this dial: at most one for each text. */
-const newAddresses = (found: Found, seen: Set<string>, failed: Array<Attempt>): ReadonlyArray<Address.Address> => {
+/** What was found, as addresses that this dial has not failed at before: at most one for each text. */
+const newAddresses = (found: Found, failed: Array<Attempt>): ReadonlyArray<Address.Address> => {
   const addresses: Array<Address.Address> = []
-  for (const text of found.addresses) {
-    if (seen.has(text)) continue
-    seen.add(text)
-    const not = (address: string, detail: string) => failed.push({ address, reason: new NotDialable({ detail }) })
+  const before = new Set(failed.map(({ address }) => address))
+  const not = (address: string, detail: string) => {
+    if (!before.has(address)) failed.push({ address, reason: new NotDialable({ detail }) })
+  }
+  for (const text of new Set(found.addresses)) {
     const parsed = Address.parse(text)
     if (Result.isFailure(parsed)) {
       not(printable(text, 200), parsed.failure.message)
@@ -65,25 +67,9 @@ const newAddresses = (found: Found, seen: Set<string>, failed: Array<Attempt>): 
     if (others.length > 0) not(Address.format(only), "these are several addresses: a source lists each by itself")
     // With a seed of others, the peer would take this dialer for the one whom they chose.
     else if (Address.hasSecret(only)) not(Address.format(only), "it has a seed or token, which is not the dialer's own")
-    else addresses.push(only)
+    else if (!before.has(Address.format(only))) addresses.push(only)
   }
   return addresses
-}
-
-/**
- * The most records and announcements of one source that one search follows, so that none can use up the place of the
- * others. Each has at most 8 addresses.
- */
-const mostOfSource = 8
-
-/** Whether what was found is not one too many of its source. */
-const makeShares = () => {
-  const followed = new Map<string, number>()
-  return ({ source }: Found): boolean => {
-    const count = (followed.get(source) ?? 0) + 1
-    followed.set(source, count)
-    return count <= mostOfSource
-  }
 }
 
 export const makeDialPeer =
@@ -96,30 +82,30 @@ export const makeDialPeer =
         return yield* new DialError({ address: target, reason })
       }
       const clock = yield* Clock.Clock
-      const scope = yield* Effect.scope
       const now = () => monotonicMillis(clock)
       const failed: Array<Attempt> = []
-      const seen = new Set<string>()
 
       const remember = (attempt: Attempt) => {
         failures.add(attempt.address, now())
         failed.push(attempt)
       }
-      const connected = (connection: Connection) => {
-        for (const attempt of failed) onFailed?.(attempt)
-        return connection
-      }
-      const rulesOf = (near: boolean) => (policy === undefined ? rules(near, now) : both(policy, rules(near, now)))
+      const connected = (connection: Connection) => Effect.as(tellEach("onFailed", onFailed, failed), connection)
+      const rulesOf = (near: boolean) =>
+        policy === undefined ? rules.of(near, now) : both(policy, rules.of(near, now))
 
       const dial = (
         addresses: ReadonlyArray<Address.Address>,
         near: boolean
-      ): Effect.Effect<Option.Option<Connection>> =>
+      ): Effect.Effect<Option.Option<Connection>, never, Scope.Scope> =>
         addresses.length === 0
           ? Effect.succeedNone
           : below.dial(addresses, { ...options, plan, peer: key, policy: rulesOf(near), onFailed: remember }).pipe(
-              Effect.provideService(Scope.Scope, scope),
-              Effect.tap(({ remote }) => Effect.sync(() => failures.forget(Address.format(remote)))),
+              Effect.tap(({ remote }) =>
+                Effect.sync(() => {
+                  failures.forget(Address.format(remote))
+                  rules.hasConnected(remote)
+                })
+              ),
               Effect.asSome,
               Effect.catchTag("DialError", (error) =>
                 Effect.sync(() => {
@@ -132,9 +118,9 @@ export const makeDialPeer =
             )
 
       /** Those that have failed lately are tried after the others. */
-      const follow = (found: Found) =>
+      const follow: Follow = (found) =>
         Effect.suspend(() => {
-          const addresses = newAddresses(found, seen, failed)
+          const addresses = newAddresses(found, failed)
           const isLate = (address: Address.Address) => failures.has(Address.format(address), now())
           const late = addresses.filter(isLate)
           const first = dial(
@@ -146,21 +132,16 @@ export const makeDialPeer =
           )
         })
 
-      const searched = Stream.suspend(() => Stream.filter(lookup.search(key), makeShares())).pipe(
-        Stream.mapEffect(follow),
-        Stream.filter(Option.isSome),
-        Stream.runHead,
-        Effect.map(Option.flatten)
-      )
+      const searched = firstOf(lookup.search(key), follow)
       const found = yield* Effect.result(searched)
-      if (Result.isSuccess(found) && Option.isSome(found.success)) return connected(found.success.value)
+      if (Result.isSuccess(found) && Option.isSome(found.success)) return yield* connected(found.success.value)
       if (failed.length === 0) {
         const failure = Result.isFailure(found) ? found.failure : undefined
         return yield* new DialError({ address: target, reason: notFound(failure) })
       }
       // The peer may have moved while its old addresses were tried.
       const again = yield* Effect.orElseSucceed(searched, Option.none)
-      if (Option.isSome(again)) return connected(again.value)
+      if (Option.isSome(again)) return yield* connected(again.value)
       return yield* failedWith(target, failed)
     }).pipe(
       // A connection may be open while the sources are still being ended: if that is interrupted, it is closed.

@@ -33,8 +33,13 @@ const loopback = ["0.0.0.0/8", "127.0.0.0/8", "::/127"]
  */
 const mostIps = 16
 
-/** The rules for one dial, by whether a near source named its addresses. */
-export type Rules = (near: boolean, now: () => number) => Policy.DialRules
+/** The rules for addresses that others name. */
+export interface Rules {
+  /** The rules for one dial, by whether a near source named its addresses. */
+  readonly of: (near: boolean, now: () => number) => Policy.DialRules
+  /** The peer has proved its key at this address: the attempt that led there does not count. */
+  readonly hasConnected: (address: Address) => void
+}
 
 /** Addresses whose transport has no port lead to no service that listens on one. */
 const portOf = ({ transport }: Address): number | undefined => ("port" in transport ? transport.port : undefined)
@@ -44,7 +49,7 @@ export const rulesFor = Effect.fnUntraced(function* (
   targets: Targets
 ): Effect.fn.Return<Rules, NetworkError> {
   const [far, near] = yield* Effect.all([Policy.make({ dial }), Policy.make({ dial: dialNear })])
-  return (isNear, now) => {
+  const of: Rules["of"] = (isNear, now) => {
     const { mayDial, mayDialIp, mayDialUnknownIp } = (isNear ? near : far).rules
     const asked = new Map<Address, number>()
     const isOneOfFew = (address: Address): boolean => {
@@ -61,4 +66,9 @@ export const rulesFor = Effect.fnUntraced(function* (
       ...(mayDialUnknownIp && { mayDialUnknownIp })
     }
   }
+  // A name may lead to several IPs, of which others are the peer's and one is a victim's: its attempts count.
+  const hasConnected = ({ transport }: Address) => {
+    if ("host" in transport) targets.giveBack(transport.host)
+  }
+  return { of, hasConnected }
 })

@@ -1,13 +1,17 @@
 /** Dialing peers by their keys. */
 import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as References from "effect/References"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as Address from "../../src/Address.ts"
 import type { AddressRecord } from "../../src/AddressRecord.ts"
+import * as Connection from "../../src/Connection.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
 import type { DialError } from "../../src/DialError.ts"
 import * as Identity from "../../src/Identity.ts"
@@ -19,7 +23,7 @@ import * as Noise from "../../src/noise/Noise.ts"
 import * as PeerMultiserver from "../../src/PeerMultiserver.ts"
 import * as Shs from "../../src/shs/Shs.ts"
 import * as WebSocket from "../../src/ws/WebSocket.ts"
-import { echo, turns } from "../support/servers.ts"
+import { echo, served, turns } from "../support/servers.ts"
 import { keyPair, record, signed, source } from "./support.ts"
 
 const stacks = ["memory~shs", "memory~noise", "net~shs", "ws~shs"] as const
@@ -56,6 +60,21 @@ const dialing = (sources: ReadonlyArray<Lookup.Source>, options: PeerMultiserver
         Layer.orDie
       )
     )
+  )
+
+/** Listeners that take connections and answer nothing, as addresses of this peer. */
+const tarPit = (name: string) =>
+  Effect.gen(function* () {
+    const context = yield* Layer.build(Multiserver.layer(["memory"]))
+    yield* Effect.provide(
+      served(`memory:${name}`, (connection) => Stream.runDrain(Connection.stream(connection))),
+      context
+    )
+  })
+const tarPits = (count: number, peer: Identity.KeyPair) =>
+  Effect.forEach(
+    Array.from({ length: count }, (_, i) => `pit-${i}`),
+    (name) => Effect.as(tarPit(name), `memory:${name}~${shs(peer)}`)
   )
 
 const knows = (...records: ReadonlyArray<AddressRecord>) => source("knows", records.map(signed))
@@ -189,6 +208,134 @@ describe("a dial of peer:KEY", () => {
     }).pipe(Effect.provide(Memory.layer()))
   )
 
+  it.effect("is not held up by a source that names addresses at which nobody answers", () =>
+    Effect.gen(function* () {
+      const peer = yield* keyPair
+      yield* listening(peer, "memory:here~shs")
+      const pits = yield* tarPits(8, peer)
+      const here = `memory:here~${shs(peer)}`
+      const own = yield* record(peer, 2, [here])
+      const old = yield* record(peer, 1, pits.slice(0, 4))
+      // It also has what the peer signed, but first the peer's old record, and what nobody signed.
+      const liar = source("liar", [{ _tag: "Heard", addresses: pits.slice(4) }, signed(old), signed(own)])
+      const honest = source("honest", () => Stream.fromEffect(Effect.as(turns, signed(own))))
+      const layer = dialing([liar, honest])
+      assert.strictEqual(yield* Effect.provide(remote(peerOf(peer)), layer), here)
+      assert.strictEqual(yield* Effect.provide(remote(peerOf(peer)), dialing([liar])), here)
+    }).pipe(Effect.scoped, Effect.provide(Memory.layer()))
+  )
+
+  it.effect("asks the sources after two seconds, when nobody answers at what is known", () =>
+    Effect.gen(function* () {
+      const peer = yield* keyPair
+      const here = `memory:here~${shs(peer)}`
+      let asked = 0
+      const before = yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* listening(peer, "memory:before~shs")
+          return yield* record(peer, 1, [`memory:before~${shs(peer)}`])
+        })
+      )
+      let answer = before
+      const moving = source("moving", () =>
+        Stream.suspend(() => {
+          asked++
+          return Stream.succeed(signed(answer))
+        })
+      )
+      yield* Effect.gen(function* () {
+        yield* Effect.flip(remote(peerOf(peer)))
+        yield* tarPit("before")
+        yield* listening(peer, "memory:here~shs")
+        answer = yield* record(peer, 2, [here])
+        asked = 0
+        const dial = yield* Effect.forkChild(remote(peerOf(peer)))
+        yield* Effect.andThen(turns, TestClock.adjust("1999 millis"))
+        yield* turns
+        assert.strictEqual(asked, 0)
+        yield* TestClock.adjust("1 milli")
+        assert.strictEqual(yield* Fiber.join(dial), here)
+      }).pipe(Effect.provide(dialing([moving])))
+    }).pipe(Effect.scoped, Effect.provide(Memory.layer()))
+  )
+
+  it.effect("has one connection, when two sources lead to the peer at the same moment", () =>
+    Effect.gen(function* () {
+      const peer = yield* keyPair
+      let open = 0
+      const counting = (connection: Connection.Connection) =>
+        Effect.suspend(() => {
+          open++
+          return Effect.ensuring(
+            echo(connection),
+            Effect.sync(() => open--)
+          )
+        })
+      const context = yield* Layer.build(speaking(peer))
+      yield* Effect.provide(served("memory:a~shs;memory:b~shs", counting), context)
+      const names = ["a", "b"].map((name) =>
+        source(name, [{ _tag: "Heard", addresses: [`memory:${name}~${shs(peer)}`] }])
+      )
+      yield* Effect.gen(function* () {
+        yield* Multiserver.dial(peerOf(peer))
+        yield* turns
+        assert.strictEqual(open, 1)
+      }).pipe(Effect.scoped, Effect.provide(dialing(names)))
+    }).pipe(Effect.scoped, Effect.provide(Memory.layer()))
+  )
+
+  it.effect("goes on when the code of one transport throws, and dies of it when nothing else connects", () =>
+    Effect.gen(function* () {
+      const peer = yield* keyPair
+      yield* listening(peer, "memory:here~shs")
+      const policy = { mayDial: () => true }
+      const throwing = Layer.effect(
+        Multiserver.Multiserver,
+        Effect.map(Multiserver.Multiserver, (below) => ({
+          ...below,
+          dial: (target: Multiserver.Target, options?: Multiserver.DialOptions) =>
+            String(target).includes("throws") ? Effect.die(new Error("a fault")) : below.dial(target, options)
+        }))
+      ).pipe(Layer.provide(speaking(peer)))
+      const over = (...names: ReadonlyArray<string>) =>
+        PeerMultiserver.layer({ dial: {} }).pipe(
+          Layer.provide(
+            Lookup.layer(
+              names.map((name) =>
+                Effect.succeed(source(name, [{ _tag: "Heard", addresses: [`memory:${name}~${shs(peer)}`] }]))
+              )
+            )
+          ),
+          Layer.provide(throwing),
+          Layer.provide([Layer.succeed(Identity.Identity, peer), Sodium.layer])
+        )
+      const dialed = (...names: ReadonlyArray<string>) =>
+        Effect.exit(Effect.provide(remote(peerOf(peer), { policy }), over(...names)))
+      assert.deepStrictEqual(yield* dialed("throws", "here"), Exit.succeed(`memory:here~${shs(peer)}`))
+      const alone = yield* dialed("throws")
+      assert.isTrue(Exit.isFailure(alone) && Cause.hasDies(alone.cause))
+    }).pipe(Effect.scoped, Effect.provide(Memory.layer()))
+  )
+
+  it.effect("gives its connection, when the caller's onFailed throws", () =>
+    Effect.gen(function* () {
+      const peer = yield* keyPair
+      yield* listening(peer, "memory:b~shs")
+      const [a, b] = [`memory:a~${shs(peer)}`, `memory:b~${shs(peer)}`]
+      const onFailed = () => {
+        throw new Error("a fault")
+      }
+      yield* Effect.gen(function* () {
+        assert.strictEqual(yield* remote(`${a};${b}`, { onFailed }), b)
+        assert.strictEqual(yield* remote(peerOf(peer), { onFailed }), b)
+        assert.strictEqual(yield* remote(`memory:gone~${shs(peer)};${peerOf(peer)}`, { onFailed }), b)
+      }).pipe(
+        Effect.provide(dialing([knows(yield* record(peer, 1, [a, b]))])),
+        Effect.provideService(References.MinimumLogLevel, "None")
+      )
+    }).pipe(Effect.scoped, Effect.provide(Memory.layer()))
+  )
+
   it.effect("obeys the rules of the dial itself, too, and tells it of each failure", () =>
     Effect.gen(function* () {
       const peer = yield* keyPair
@@ -262,6 +409,19 @@ describe("a dial of peer:KEY", () => {
         assert.deepStrictEqual(reasons(yield* Fiber.join(dial)), ["TimedOut"])
       }).pipe(Effect.provide(dialing([source("silent", () => Stream.never)])))
     }).pipe(Effect.provide(Memory.layer()))
+  )
+})
+
+describe("attempts at one IP", () => {
+  it.live("do not count when the peer proves its key there", () =>
+    Effect.gen(function* () {
+      const peer = yield* keyPair
+      const context = yield* Layer.build(speaking(peer))
+      const [here] = (yield* Effect.provide(served("net:127.0.0.1:0~shs", echo), context)).map(String)
+      yield* Effect.gen(function* () {
+        for (let i = 0; i < 6; i++) assert.strictEqual(yield* Effect.scoped(remote(peerOf(peer))), here)
+      }).pipe(Effect.provide(dialing([knows(yield* record(peer, 1, [here ?? ""]))])))
+    }).pipe(Effect.scoped, Effect.provide(Memory.layer()))
   )
 })
 
