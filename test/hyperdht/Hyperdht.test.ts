@@ -13,6 +13,7 @@ import * as Events from "../../src/Events.ts"
 import * as Identity from "../../src/Identity.ts"
 import * as Lookup from "../../src/Lookup.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
+import * as PeerMultiserver from "../../src/PeerMultiserver.ts"
 import { bound, keyPair } from "../lan/support.ts"
 import { echo, multiserver, served, until } from "../support/servers.ts"
 
@@ -74,16 +75,19 @@ describe.skipIf(loaded === undefined)("hyperdht", () => {
       const server = yield* Layer.build(Layer.fresh(multiserver()))
       const pair = yield* Effect.provideContext(Identity.Identity, server)
       const publisher = yield* Layer.build(Layer.provide(Example.publishes(options), as(pair)))
-      const dialer = yield* Layer.build(Layer.fresh(multiserver()))
       const looking = yield* finder(options)
+      const dialer = yield* Layer.build(
+        PeerMultiserver.layer({ dial: {} }).pipe(
+          Layer.provide([Layer.fresh(multiserver()), Layer.succeedContext(looking)])
+        )
+      )
       for (let move = 0; move < 2; move++) {
         const addresses = yield* Effect.provide(served("net:127.0.0.1:0~shs", echo), server)
         yield* Effect.provide(Lookup.publish(addresses), publisher)
         const records = yield* Effect.provide(found(pair), looking)
-        const texts = records.at(-1) ?? []
-        assert.deepStrictEqual(texts, addresses.map(String))
-        const connection = yield* Effect.provide(Multiserver.dial(texts), dialer)
-        assert.isTrue(connection.peer._tag === "Authenticated")
+        assert.deepStrictEqual(records.at(-1) ?? [], addresses.map(String))
+        const connection = yield* Effect.provide(Multiserver.dial(PeerMultiserver.address(pair.publicKey)), dialer)
+        assert.strictEqual(String(connection.remote), String(addresses[0]))
       }
     })
   )
