@@ -60,7 +60,10 @@ export const rulesFor = Effect.fnUntraced(function* (
     return {
       mayDial: (address, to) => {
         const port = portOf(address)
-        return (port === undefined || ports(port)) && mayDial(address, to)
+        if ((port !== undefined && !ports(port)) || !mayDial(address, to)) return false
+        // What leads to no IP, such as an onion service, is counted by its name.
+        const { transport } = address
+        return to.toIps || !("host" in transport) || targets.take(transport.host, now())
       },
       mayDialIp: (ip, address) => mayDialIp(ip, address) && isOneOfFew(address) && targets.take(ip, now()),
       ...(mayDialUnknownIp && { mayDialUnknownIp })

@@ -20,6 +20,7 @@ import * as Multiserver from "../../src/Multiserver.ts"
 import * as Memory from "../../src/memory/Memory.ts"
 import * as Net from "../../src/net/Net.ts"
 import * as Noise from "../../src/noise/Noise.ts"
+import * as Onion from "../../src/onion/Onion.ts"
 import * as PeerMultiserver from "../../src/PeerMultiserver.ts"
 import * as Shs from "../../src/shs/Shs.ts"
 import * as WebSocket from "../../src/ws/WebSocket.ts"
@@ -458,6 +459,28 @@ describe("what others name", () => {
         assert.strictEqual(service.calls(), 4)
       }).pipe(Effect.provide(dialing([all])))
     }).pipe(Effect.provide(Memory.layer()))
+  )
+
+  it.live("is dialed at most 4 times a minute at one name that leads to no IP, such as an onion service", () =>
+    Effect.gen(function* () {
+      const proxy = yield* victim
+      const peer = yield* keyPair
+      const own = yield* record(
+        peer,
+        1,
+        Array.from({ length: 6 }, (_, i) => `onion:${"a".repeat(56)}.onion:${8000 + i}~${shs(peer)}`)
+      )
+      const overTor = Multiserver.layer(["onion~shs"]).pipe(
+        Layer.provide([Onion.layer({ proxies: [{ host: "127.0.0.1", port: proxy.port }] }), Shs.layer()]),
+        Layer.provideMerge([Layer.succeed(Identity.Identity, peer), Sodium.layer])
+      )
+      const dialing = PeerMultiserver.layer().pipe(
+        Layer.provide(Lookup.layer([Effect.succeed(knows(own))])),
+        Layer.provide(overTor)
+      )
+      yield* Effect.flip(Effect.provide(remote(peerOf(peer)), dialing))
+      assert.strictEqual(proxy.calls(), 4)
+    })
   )
 
   it.live("is not dialed in private networks or on this device, unless a source of the local network names it", () =>
