@@ -22,7 +22,7 @@ import { concat } from "./crypto/scratch.ts"
 import { formatPublicKey, type KeyPair, type PublicKey } from "./Identity.ts"
 import { printable } from "./printable.ts"
 
-export { maxAddresses, maxBytes } from "./addressRecord/layout.ts"
+export { keyIn, maxAddresses, maxBytes } from "./addressRecord/layout.ts"
 
 // -----------------------------------------------------------------------------
 // errors

@@ -14,6 +14,8 @@
  * ```
  */
 import * as Result from "effect/Result"
+import { uncheckedPublicKey } from "../crypto/publicKey.ts"
+import type { PublicKey } from "../Identity.ts"
 
 /**
  * The longest record, in bytes, with its signature.
@@ -54,6 +56,16 @@ const encoder = new TextEncoder()
 
 /** One address: no white space, no control or other invisible character, and no `;`, which separates addresses. */
 export const isAddressText = (text: string): boolean => /^[^\s;\p{C}]+$/u.test(text)
+
+/**
+ * The key that stands in the bytes of a record, without a look at the rest of them.
+ *
+ * @internal
+ * @category accessors
+ * @since 0.1.0
+ */
+export const keyIn = (bytes: Uint8Array): PublicKey | undefined =>
+  bytes.length < 65 ? undefined : uncheckedPublicKey(bytes.subarray(33, 65))
 
 /** The bytes that are signed. Their length may exceed the limit, which the caller checks. */
 export const write = ({ addresses, expires, network, publicKey, sequence }: Fields): Uint8Array => {

@@ -2,15 +2,11 @@
  * The records that a node knows, in bounded memory: those of the listed peers and its own, and those of other keys. The
  * two have memories of their own, so however many other records come, a listed peer's record stays.
  */
-import type { AddressRecord } from "../AddressRecord.ts"
+import { type AddressRecord, keyIn } from "../AddressRecord.ts"
 import { AddressRecords, type Verdict } from "../AddressRecords.ts"
-import { uncheckedPublicKey } from "../crypto/publicKey.ts"
 import { formatPublicKey, type PublicKey } from "../Identity.ts"
 import { sameBytes } from "../sameBytes.ts"
 import { type Id, idOf } from "./wire.ts"
-
-/** Where the key stands in a record (docs/records.md). */
-const [keyStart, keyEnd] = [33, 65] as const
 
 export class Known {
   private readonly names: ReadonlySet<string>
@@ -70,8 +66,8 @@ export class Known {
 
   /** The record of these bytes, if it is known already: then it needs no second look at its signature. */
   sameAs(bytes: Uint8Array): AddressRecord | undefined {
-    if (bytes.length < keyEnd) return undefined
-    const record = this.get(uncheckedPublicKey(bytes.subarray(keyStart, keyEnd)))
+    const key = keyIn(bytes)
+    const record = key && this.get(key)
     return record !== undefined && sameBytes(record.bytes, bytes) ? record : undefined
   }
 
