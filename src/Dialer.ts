@@ -67,16 +67,18 @@ const inOrder = (
 ): Effect.Effect<Connection.Connection, AttemptReason, Scope.Scope> => {
   const tried = attempt(environment, candidate, failed).pipe(
     Effect.map(({ value }) => value.connection),
-    Effect.catch((reason) => {
+    Effect.tapError((reason) => {
       failed.push({ address: format(candidate.address), reason })
-      if (!Arr.isArrayNonEmpty(rest)) return Effect.fail(reason)
-      return Effect.andThen(fallback(environment, candidate, rest[0], reason), inOrder(environment, rest, failed))
+      return fallback(environment, candidate, rest[0], reason)
     })
   )
   if (!Arr.isArrayNonEmpty(rest)) return tried
-  // As in a race, code of one address that throws takes no other address away. If all others fail, the dial dies.
-  return Effect.catchDefect(tried, (defect) =>
-    Effect.catch(inOrder(environment, rest, failed), () => Effect.die(defect))
+  const others = inOrder(environment, rest, failed)
+  return tried.pipe(
+    // As in a race, code of one address that throws takes no other address away. If all others fail, the dial dies.
+    Effect.catchDefect((defect) => Effect.catch(others, () => Effect.die(defect))),
+    // After that, so that what the code of the others throws has them tried only once.
+    Effect.catch(() => others)
   )
 }
 

@@ -1,5 +1,6 @@
 import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -258,6 +259,26 @@ describe("dial", () => {
       const alone = yield* Effect.exit(Effect.scoped(Multiserver.dial("odd:x")))
       assert.include(String(Exit.isFailure(alone) && alone.cause), "the author's fault")
     }).pipe(Effect.scoped, Effect.provide(throwing(place)))
+  )
+
+  it.effect("tries each address once, also when the code of the last one throws", () =>
+    Effect.gen(function* () {
+      const tried: Array<unknown> = []
+      const odd = Transport.layer("odd", {
+        section: Address.section("odd", Schema.String),
+        reach: () => "device",
+        dial: (name) => {
+          tried.push(name)
+          return name === "throws" ? Effect.die(new Error("the author's fault")) : Effect.fail(new Refused())
+        }
+      })
+      const exit = yield* Effect.exit(Multiserver.dial("odd:a;odd:b;odd:throws;odd:c;odd:throws")).pipe(
+        Effect.scoped,
+        Effect.provide(Multiserver.layer(["odd"]).pipe(Layer.provide(odd)))
+      )
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+      assert.deepStrictEqual(tried, ["a", "b", "throws", "c", "throws"])
+    })
   )
 
   it.effect("gives up on all addresses together when its own timeout has passed, with one event", () =>
