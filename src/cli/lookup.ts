@@ -3,6 +3,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as References from "effect/References"
 import type * as Address from "../Address.ts"
 import type { Listener, Scopes } from "../Listener.ts"
 import * as Lookup from "../Lookup.ts"
@@ -33,7 +34,10 @@ const said = ({ addresses, expires, sequence }: Lookup.Published["record"]) =>
     })
   )
 
-/** Publishes the addresses of a listener at these trackers, and goes on as long as it is not interrupted. */
+/**
+ * Publishes the addresses of a listener at these trackers, and goes on as long as it is not interrupted. What fails is
+ * an event already, and is not logged too.
+ */
 export const publishing = (listener: Listener, trackers: Trackers, scope: Scopes) =>
   Effect.gen(function* () {
     const { publish, ...rest } = yield* Lookup.Lookup
@@ -44,4 +48,4 @@ export const publishing = (listener: Listener, trackers: Trackers, scope: Scopes
       ...rest,
       publish: reported
     })
-  }).pipe(Effect.provide(Lookup.layer(sourcesOf(trackers))))
+  }).pipe(Effect.provide(Lookup.layer(sourcesOf(trackers))), Effect.provideService(References.MinimumLogLevel, "Error"))

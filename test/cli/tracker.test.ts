@@ -153,7 +153,6 @@ describe("within one process", () => {
         `net:127.0.0.1:1~shs:${key}`
       ])
       assert.include((yield* listener.event("warning")).message, "no address is published")
-      assert.include((yield* listener.event("lookup")).message, "tracker net:127.0.0.1:1")
     })
   )
 })
