@@ -131,11 +131,18 @@ describe("a listener that stops", () => {
     return Effect.gen(function* () {
       const { address, drain } = yield* listening("net:127.0.0.1:0~shs")
       const stalled = yield* Multiserver.dial(address)
-      const flood = yield* Effect.forkChild(
-        Effect.ignore(Effect.forever(stalled.write(pattern(1 << 16)), { disableYield: true }))
-      )
+      let written = 0
+      const write = Effect.map(stalled.write(pattern(1 << 16)), () => written++)
+      const flood = yield* Effect.forkChild(Effect.ignore(Effect.forever(write, { disableYield: true })))
       const idle = yield* Multiserver.dial(address)
-      yield* Effect.sleep("700 millis")
+      // All buffers are full when nothing more is taken.
+      let before = -1
+      const isStuck = Effect.sync(() => {
+        const same = written > 0 && written === before
+        before = written
+        return same
+      })
+      yield* Effect.repeat(Effect.delay(isStuck, "700 millis"), { until: (same) => same })
       const reading = yield* Effect.forkChild(Effect.flip(idle.pull))
       yield* drain
       assert.isTrue(Cause.isDone(yield* Fiber.join(reading)))
