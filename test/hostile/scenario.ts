@@ -21,7 +21,7 @@ export interface Scenario {
   readonly over?: ReadonlyArray<StackName>
   /** One of them, on which it is tried in the quick size too, besides the first: where it could end in another way. */
   readonly second?: StackName
-  /** Tried on `net~noisepq` too, in both sizes: where its KEM, or its longer messages, could make a difference. */
+  /** Tried on `net~noisepq` in the quick size too: where its KEM, or its longer messages, could make a difference. */
   readonly hybrid?: true
   readonly run: (stack: StackName, size: Size) => Effect.Effect<Verdict, never, Scope.Scope>
 }
@@ -33,14 +33,12 @@ export const everywhere: ReadonlyArray<StackName> = [...stacks, ...webSockets]
 export const beforeHandshakes: ReadonlyArray<StackName> = ["net~shs", "ws~noise", "wss~shs"]
 
 /** What a scenario is tried on in the full size. */
-export const stacksOf = ({ hybrid, once, over = stacks }: Scenario): ReadonlyArray<StackName> => {
-  const hybrids: ReadonlyArray<StackName> = hybrid === undefined ? [] : ["net~noisepq"]
-  return once ? over.slice(0, 1) : [...over, ...hybrids]
-}
+export const stacksOf = ({ once, over = stacks }: Scenario): ReadonlyArray<StackName> =>
+  once ? over.slice(0, 1) : over
 
 /** And in the quick size. */
 export const quickStacksOf = (scenario: Scenario): ReadonlyArray<StackName> => {
-  const [first, ...others] = stacksOf(scenario)
-  const hybrids = others.filter((stack) => stack === "net~noisepq")
-  return [first, scenario.second, ...hybrids].filter((stack) => stack !== undefined)
+  const [first] = stacksOf(scenario)
+  const hybrid: StackName | undefined = scenario.hybrid && "net~noisepq"
+  return [first, scenario.second, hybrid].filter((stack) => stack !== undefined)
 }

@@ -20,7 +20,7 @@ import type { Checks } from "./checks.ts"
 import { fresh, type Lend } from "./shelf.ts"
 
 /** Where a promise is tried that does not depend on the transport. */
-export const stacks = ["net~shs", "net~noise"] as const
+export const stacks = ["net~shs", "net~noise", "net~noisepq"] as const
 /** And where one that does is tried besides. */
 export const webSockets = ["ws~shs", "wss~noise"] as const
 /** Of the transports, those that can be reached from outside. */
