@@ -12,10 +12,11 @@ import type * as Scope from "effect/Scope"
 import { format, type MultiAddress } from "./Address.ts"
 import type * as Connection from "./Connection.ts"
 import { AllFailed, type Attempt, type AttemptReason, DialError, DialTimedOut } from "./DialError.ts"
-import { attempt, fallback } from "./dial/attempt.ts"
+import { attempt } from "./dial/attempt.ts"
 import { type Candidate, type DialPlan, planDial, type Timeouts } from "./dial/plan.ts"
 import { race } from "./dial/race.ts"
 import type { Environment } from "./Environment.ts"
+import type { Tried } from "./Events.ts"
 import { guardedPolicy, tellEach } from "./guarded.ts"
 import type { PublicKey } from "./Identity.ts"
 import { inOwnScope } from "./inOwnScope.ts"
@@ -59,19 +60,13 @@ const withRules = (environment: Environment, rules: DialRules): Environment => {
   }
 }
 
-/** Tries one candidate after another until one succeeds. Adds the reason of each that fails to `failed`. */
+/** Tries one candidate after another until one succeeds. Each that fails adds itself to `failed`. */
 const inOrder = (
   environment: Environment,
   [candidate, ...rest]: Arr.NonEmptyReadonlyArray<Candidate>,
-  failed: Array<Attempt>
+  failed: Array<Tried>
 ): Effect.Effect<Connection.Connection, AttemptReason, Scope.Scope> => {
-  const tried = attempt(environment, candidate, failed).pipe(
-    Effect.map(({ value }) => value.connection),
-    Effect.tapError((reason) => {
-      failed.push({ address: format(candidate.address), reason })
-      return fallback(environment, candidate, rest[0], reason)
-    })
-  )
+  const tried = attempt(environment, candidate, failed, () => rest[0])
   if (!Arr.isArrayNonEmpty(rest)) return tried
   const others = inOrder(environment, rest, failed)
   return tried.pipe(
@@ -125,7 +120,7 @@ export const dial = (
   Effect.flatMap(monotonicNow, (started) => {
     const ruled = policy === undefined ? environment : withRules(environment, policy)
     const { candidates, notTried } = planDial(ruled, addresses, { plan: dialPlan, timeouts, peer })
-    const failed = [...notTried]
+    const failed: Array<Tried> = [...notTried]
     const errorOf = (reason?: AttemptReason | TimeIsUp): DialError =>
       typeof reason === "number"
         ? new DialError({ address: format(addresses), reason: timedOut(reason, failed) })
@@ -133,7 +128,7 @@ export const dial = (
     const fail = (reason?: AttemptReason | TimeIsUp) =>
       Effect.flatMap(monotonicNow, (now) => {
         const error = errorOf(reason)
-        const event = { _tag: "DialFailed", error, millis: Math.round(now - started) } as const
+        const event = { _tag: "DialFailed", error, millis: Math.round(now - started), failed } as const
         return Effect.andThen(environment.emit(event), Effect.fail(error))
       })
     if (!Arr.isReadonlyArrayNonEmpty(candidates)) return fail()

@@ -1,7 +1,7 @@
 /**
  * Events: a record of each thing that happens to a connection, such as `Connected`, `Closed` and `HandshakeFailed`.
  * `Events` is a reference to the sinks that receive them: by default there are none. It is read where a Multiserver
- * layer is built. `log`, `metrics` and the command's `--json` are sinks.
+ * layer is built. `log`, `Metrics.layer` and the command's `--json` are sinks.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -13,20 +13,31 @@ import { levelOf, line } from "./events/line.ts"
 
 export * from "./events/event.ts"
 export { line } from "./events/line.ts"
-export { metrics } from "./events/metrics.ts"
 
 // -----------------------------------------------------------------------------
 // the sinks
 // -----------------------------------------------------------------------------
 
 /**
- * Receives each event. If it dies, that is logged, and nothing else ends. Connections wait for it, so it should be
- * quick: after the `close` time of `Limits` it is interrupted, and the event is lost. That costs other sinks nothing.
+ * Tells what an open connection has carried by now. The same object comes with `Connected` and with `Closed`, so it
+ * tells connections apart, too.
  *
  * @category models
  * @since 0.1.0
  */
-export type Sink = (event: Event) => Effect.Effect<void>
+export interface Carried {
+  readonly account: () => { readonly bytesRead: number; readonly bytesWritten: number }
+}
+
+/**
+ * Receives each event, and with `Connected` and `Closed` what tells how much the connection has carried at any time. If
+ * it dies, that is logged, and nothing else ends. Connections wait for it, so it should be quick: after the `close`
+ * time of `Limits` it is interrupted, and the event is lost. That costs other sinks nothing.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Sink = (event: Event, carried?: Carried) => Effect.Effect<void>
 
 /**
  * The sinks of a Multiserver, read where its layer is built. By default there are none.
@@ -52,7 +63,7 @@ export const Events: Context.Reference<ReadonlyArray<Sink>> = Context.Reference<
  * const Live = Multiserver.layer(["memory"]).pipe(
  *   Layer.provide(Memory.layer()),
  *   // Provided to the Multiserver, and not merged with it.
- *   Layer.provide(Events.layer(Events.metrics, (event) => Console.log(event._tag)))
+ *   Layer.provide(Events.layer(Events.log, (event) => Console.log(event._tag)))
  * )
  * await Effect.runPromise(Effect.ignore(Effect.scoped(Multiserver.dial("memory:nobody"))).pipe(Effect.provide(Live)))
  * // DialFailed
@@ -72,7 +83,7 @@ export const layer = (...sinks: ReadonlyArray<Sink>): Layer.Layer<never> =>
 // -----------------------------------------------------------------------------
 
 /**
- * Logs each event on one line: `Events.layer(Events.log, Events.metrics)`.
+ * Logs each event on one line: `Events.layer(Events.log, yourSink)`.
  *
  * @category sinks
  * @since 0.1.0
@@ -113,7 +124,7 @@ export class Hub extends Context.Service<Hub, PubSub.PubSub<Event>>()(
  *
  * const Live = Multiserver.layer(["memory"]).pipe(
  *   Layer.provide(Memory.layer()),
- *   Layer.provideMerge(Events.layerStream({ capacity: 100 }, Events.metrics))
+ *   Layer.provideMerge(Events.layerStream({ capacity: 100 }, Events.log))
  * )
  * const toJson = Schema.encodeEffect(Schema.fromJsonString(Schema.toCodecJson(Events.Event)))
  * const printed = Events.stream.pipe(

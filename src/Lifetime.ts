@@ -9,8 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { format } from "./Address.ts"
-import type { Connection, Peer } from "./Connection.ts"
-import type { Attempt } from "./DialError.ts"
+import type { Connection } from "./Connection.ts"
 import type * as Events from "./Events.ts"
 import { nobody } from "./guarded.ts"
 import { formatPublicKey } from "./Identity.ts"
@@ -24,14 +23,14 @@ export interface ObserveOptions {
   readonly role: "dial" | "listen"
   readonly stack: string
   /** Of a dial: the addresses that failed before this one. */
-  readonly failed?: ReadonlyArray<Attempt>
+  readonly failed?: ReadonlyArray<Events.Tried>
   /** Of an accepted connection: its source (an IP, for example), and the origin of its web page, if it has sent one. */
   readonly source?: string | undefined
   readonly origin?: string | undefined
   /** How long a connection may be silent before it is ended. */
   readonly idle: Duration.Duration
   /** Of a dial: how many milliseconds its transport took. Called once the connection is open. */
-  readonly connectMillis?: () => number
+  readonly connectMillis?: () => number | undefined
   /** Of a dial: called with a defect because of which no connection was opened. */
   readonly died?: (cause: unknown) => Effect.Effect<void>
 }
@@ -42,8 +41,10 @@ export interface Opened {
   readonly leaving: Leaving
 }
 
-const peerText = (peer: Peer): string | undefined =>
-  peer._tag === "Authenticated" ? formatPublicKey(peer.publicKey) : undefined
+/** What an event has of its own, beside what `Connected` and `Closed` have in common. */
+type What =
+  | Pick<Events.Connected, "_tag" | "connectMillis" | "origin" | "failed">
+  | Pick<Events.Closed, "_tag" | "phase" | "bytesRead" | "bytesWritten" | "tag" | "failure">
 
 /**
  * Opens a connection, emits `Connected`, ends the connection when it is idle, and emits `Closed` when its scope has
@@ -58,38 +59,26 @@ export const observe = <E, R>(
   if (emit === nobody) return opened
   return Effect.gen(function* () {
     const started = yield* monotonicNow
-    const fields = ({ id, peer, remote }: Connection) =>
-      Effect.map(monotonicNow, (now) => ({
-        id,
-        role,
-        stack,
-        source,
-        remote: format(remote),
-        peer: peerText(peer),
-        millis: Math.round(now - started)
-      }))
+    const tell = ({ connection: { id, peer, remote }, leaving }: Opened, what: What) =>
+      Effect.flatMap(monotonicNow, (now) => {
+        const key = peer._tag === "Authenticated" ? formatPublicKey(peer.publicKey) : undefined
+        const millis = Math.round(now - started)
+        return emit({ ...what, id, role, stack, source, remote: format(remote), peer: key, millis }, leaving)
+      })
     let begun: Opened | undefined
     // Registered before anything that opens, so it runs last: by then it is known how the connection ended.
     yield* Effect.addFinalizer((exit) => {
-      if (begun === undefined) {
-        const defect = Exit.isFailure(exit) ? Cause.findDefect(exit.cause) : undefined
-        return defect !== undefined && Result.isSuccess(defect) && died ? died(defect.success) : Effect.void
-      }
-      const account = begun.leaving.account()
-      return Effect.flatMap(fields(begun.connection), (common) =>
-        emit({ _tag: "Closed", phase: "open", ...common, ...account })
-      )
+      if (begun !== undefined) return tell(begun, { _tag: "Closed", phase: "open", ...begun.leaving.account() })
+      const defect = Exit.isFailure(exit) ? Cause.findDefect(exit.cause) : undefined
+      return defect !== undefined && Result.isSuccess(defect) && died ? died(defect.success) : Effect.void
     })
     begun = yield* opened
-    yield* Effect.flatMap(fields(begun.connection), (common) =>
-      emit({
-        _tag: "Connected",
-        ...common,
-        connectMillis: connectMillis?.(),
-        origin: origin && printable(origin),
-        failed: [...failed]
-      })
-    )
+    yield* tell(begun, {
+      _tag: "Connected",
+      connectMillis: connectMillis?.(),
+      origin: origin && printable(origin),
+      failed: [...failed]
+    })
     return begun
   })
 }

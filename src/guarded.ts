@@ -28,10 +28,10 @@ export const makeReport: Effect.Effect<Report> = Effect.map(
  * is.
  */
 export const guardedEffect =
-  <Input>(what: string, run: (input: Input) => Effect.Effect<void>) =>
-  (input: Input): Effect.Effect<void> =>
+  <Input extends ReadonlyArray<unknown>>(what: string, run: (...input: Input) => Effect.Effect<void>) =>
+  (...input: Input): Effect.Effect<void> =>
     Effect.catchCause(
-      Effect.suspend(() => effectOf("it", run(input))),
+      Effect.suspend(() => effectOf("it", run(...input))),
       (cause) => Effect.logError(what, cause)
     )
 
@@ -45,25 +45,25 @@ export const tellEach = <A>(
     Effect.sync(() => {
       for (const each of all) tell?.(each)
     })
-  )(undefined)
+  )()
 
 /**
  * As `guardedEffect`, but no caller waits longer than `patience`. A call that takes longer is interrupted, and its
  * input is lost. While an interrupted call still runs, no further call is made, and those inputs are lost too. Only the
  * first of several late calls is logged.
  */
-export const boundedEffect = <Input>(
+export const boundedEffect = <Input extends ReadonlyArray<unknown>>(
   what: string,
-  run: (input: Input) => Effect.Effect<void>,
+  run: (...input: Input) => Effect.Effect<void>,
   patience: Duration.Duration
-): ((input: Input) => Effect.Effect<void>) => {
+): ((...input: Input) => Effect.Effect<void>) => {
   const guarded = guardedEffect(what, run)
   let stuck = 0
   let isLate = false
-  return (input) =>
+  return (...input) =>
     Effect.gen(function* () {
       if (stuck > 0) return
-      const call = yield* Effect.forkDetach(guarded(input), { startImmediately: true })
+      const call = yield* Effect.forkDetach(guarded(...input), { startImmediately: true })
       if (call.pollUnsafe() === undefined) yield* endOrTime(call, patience)
       if (call.pollUnsafe() !== undefined) {
         isLate = false
@@ -100,10 +100,9 @@ export const nobody: Sink = () => Effect.void
 /** Gives each event to every sink at the same time. None waits for another. */
 export const emitTo = (sinks: ReadonlyArray<Sink>, patience: Duration.Duration): Sink => {
   const bounded = sinks.map((sink) => boundedEffect("a sink of events failed", sink, patience))
-  const [first, ...others] = bounded
-  if (first === undefined) return nobody
+  const [first = nobody, ...others] = bounded
   if (others.length === 0) return first
-  return (event) => Effect.forEach(bounded, (sink) => sink(event), { discard: true, concurrency: "unbounded" })
+  return (...input) => Effect.forEach(bounded, (sink) => sink(...input), { discard: true, concurrency: "unbounded" })
 }
 
 /** Rules about IPs can't be obeyed for an IP that nobody knows, so they deny it unless they say otherwise. */

@@ -8,7 +8,6 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import * as Metric from "effect/Metric"
 import * as Scope from "effect/Scope"
 import type * as Address from "../src/Address.ts"
 import * as Events from "../src/Events.ts"
@@ -117,36 +116,6 @@ describe("events", () => {
       }).pipe(Effect.provide(layer))
     }
   )
-
-  it.effect("are counted in Effect's metrics, beside other sinks", () => {
-    let heard = 0
-    const count: Events.Sink = () => Effect.sync(() => void heard++)
-    return Effect.gen(function* () {
-      const [address] = yield* served("net:127.0.0.1:0~shs", echo)
-      yield* exchange(address as Address.Address)
-      yield* exchange(address as Address.Address)
-      yield* send(portOf(address), pattern(64))
-      yield* send(portOf(address), pattern(64))
-      yield* send(portOf(address), pattern(64))
-      yield* until(() => heard >= 9)
-      yield* turns
-      const snapshot = yield* Metric.snapshot
-      const counted = (id: string, attributes: Record<string, string>) =>
-        snapshot.flatMap((metric) =>
-          metric.id === id &&
-          metric.type === "Counter" &&
-          Object.entries(attributes).every(([name, value]) => metric.attributes?.[name] === value)
-            ? [Number(metric.state.count)]
-            : []
-        )
-      const listen = { role: "listen", stack: "net~shs" }
-      assert.deepStrictEqual(counted("multiserver_events", { ...listen, event: "Closed", tag: "end" }), [2])
-      assert.deepStrictEqual(counted("multiserver_events", { ...listen, event: "HandshakeFailed" }), [2])
-      assert.deepStrictEqual(counted("multiserver_events", { ...listen, event: "Refused", tag: "TooFast" }), [1])
-      assert.deepStrictEqual(counted("multiserver_bytes_read", listen), [2000])
-      assert.isAtLeast(heard, 9)
-    }).pipe(Effect.provide(speaking(Events.metrics, count)), Effect.provideService(Metric.MetricRegistry, new Map()))
-  })
 })
 
 describe("a sink that fails", () => {

@@ -23,6 +23,7 @@ const owners: Readonly<Record<string, ReadonlyArray<string>>> = {
   link: ["Link.ts"],
   codec: ["Codec.ts"],
   events: ["Events.ts"],
+  metrics: ["Metrics.ts"],
   policy: ["Policy.ts"],
   transport: ["Transport.ts"],
   gossip: ["Gossip.ts"],

@@ -8,9 +8,10 @@ import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { format } from "../Address.ts"
 import * as Connection from "../Connection.ts"
-import { type Attempt, type AttemptReason, DialDefect, DialError, DialTimedOut } from "../DialError.ts"
+import { type AttemptReason, DialDefect, DialError, DialTimedOut } from "../DialError.ts"
 import { uncounted } from "../DialPlaces.ts"
 import type { Environment } from "../Environment.ts"
+import type { Tried } from "../Events.ts"
 import { HandshakeDefect, HandshakeError } from "../HandshakeError.ts"
 import { inOwnScope } from "../inOwnScope.ts"
 import * as Lifetime from "../Lifetime.ts"
@@ -95,28 +96,25 @@ export type Turn = (handshake: Handshake) => Handshake
 
 const atOnce: Turn = (handshake) => handshake
 
-/** An attempt that succeeded, and the scope that holds all of it. */
-export interface Opened {
-  readonly value: Lifetime.Opened
-  readonly scope: Scope.Closeable
-}
-
 /**
  * Dials one address: the transport's dial, then each transform, in a scope of its own. When the attempt fails or is
  * interrupted, closing that scope undoes everything: the socket is destroyed at once, whichever message the handshake
- * has reached.
+ * has reached. An attempt that fails adds itself to `failed`, and is told of as a `Fallback` when `next` says which
+ * address is tried now.
  */
 export const attempt = (
   { deadlines, emit, limits, nextId, places, spanned }: Environment,
   { address, connect, stack, times, upgrade }: Candidate,
-  failed: ReadonlyArray<Attempt>,
+  failed: Array<Tried>,
+  next: () => Candidate | undefined,
   turn: Turn = atOnce
-): Effect.Effect<Opened, AttemptReason, Scope.Scope> =>
-  Effect.withFiber<Opened, AttemptReason, Scope.Scope>((fiber) => {
+): Effect.Effect<Connection.Connection, AttemptReason, Scope.Scope> =>
+  Effect.withFiber<Connection.Connection, AttemptReason, Scope.Scope>((fiber) => {
     const clock = fiber.getRef(Clock.Clock)
     const started = monotonicMillis(clock)
     const deadline = new Deadline(times, clock, fiber.context)
-    let connectMillis = 0
+    let connectMillis: number | undefined
+    const took = () => Math.round(monotonicMillis(clock) - started)
     const { opensSockets } = stack.transport
     const place = places.place(opensSockets)
     const withPlace = <A, E, R>(next: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
@@ -143,7 +141,7 @@ export const attempt = (
     const help = { lookingUp, spare: opensSockets ? places.spare : uncounted }
     const placed = Effect.suspend(() => withPlace(() => connect(help)))
     const open = Effect.flatMap(placed, (transport) => {
-      connectMillis = Math.round(monotonicMillis(clock) - started)
+      connectMillis = took()
       place.connected()
       deadline.connected()
       return turn(
@@ -160,13 +158,12 @@ export const attempt = (
     })
     const died = (cause: unknown): Effect.Effect<void> => {
       const { phase } = deadline
-      const protocol = stack.name
       const reason =
         phase === "handshake"
-          ? new HandshakeError({ protocol, phase: "defect", reason: new HandshakeDefect({ cause }) })
+          ? new HandshakeError({ protocol: stack.name, phase: "defect", reason: new HandshakeDefect({ cause }) })
           : new DialDefect({ phase, cause })
       const error = new DialError({ address: format(address), reason })
-      return emit({ _tag: "DialFailed", error, millis: Math.round(monotonicMillis(clock) - started) })
+      return emit({ _tag: "DialFailed", error, millis: took() })
     }
     const observed = Lifetime.observe(
       { emit, idle: limits.idle, role: "dial", stack: stack.name, failed, connectMillis: () => connectMillis, died },
@@ -175,7 +172,25 @@ export const attempt = (
     return inOwnScope(observed, () => {
       deadline.stop()
       place.leave()
-    })
+    }).pipe(
+      Effect.map(({ value }) => value.connection),
+      Effect.tapError((reason) =>
+        Effect.suspend(() => {
+          const tried = { address: format(address), reason, stack: stack.name, millis: took(), connectMillis }
+          failed.push(tried)
+          const to = next()
+          return to === undefined
+            ? Effect.void
+            : emit({
+                _tag: "Fallback",
+                from: stack.name,
+                to: to.stack.name,
+                failed: tried,
+                next: format(to.address)
+              })
+        })
+      )
+    )
   }).pipe(
     spanned({
       name: "Multiserver.attempt",
@@ -183,20 +198,3 @@ export const attempt = (
       attributes: () => ({ "multiserver.address": format(address), "multiserver.stack": stack.name })
     })
   )
-
-/** Emits `Fallback` when another address is tried after one that failed. Without a next address it does nothing. */
-export const fallback = (
-  { emit }: Environment,
-  { address, stack }: Candidate,
-  next: Candidate | undefined,
-  reason: AttemptReason
-): Effect.Effect<void> =>
-  next === undefined
-    ? Effect.void
-    : emit({
-        _tag: "Fallback",
-        from: stack.name,
-        to: next.stack.name,
-        failed: { address: format(address), reason },
-        next: format(next.address)
-      })

@@ -4,12 +4,13 @@ import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import { format, hasSecret } from "../Address.ts"
+import { hasSecret } from "../Address.ts"
 import type * as Connection from "../Connection.ts"
-import type { Attempt, AttemptReason } from "../DialError.ts"
+import type { AttemptReason } from "../DialError.ts"
 import type { Environment } from "../Environment.ts"
+import type { Tried } from "../Events.ts"
 import { inOwnScope } from "../inOwnScope.ts"
-import { attempt, fallback, type Turn } from "./attempt.ts"
+import { attempt, type Turn } from "./attempt.ts"
 import type { Candidate } from "./plan.ts"
 
 /** The delay before the next attempt begins. Browsers wait as long between two address families. */
@@ -27,7 +28,7 @@ const handshakeTurn = "1 second"
 export const race = (
   environment: Environment,
   candidates: ReadonlyArray<Candidate>,
-  failed: Array<Attempt>
+  failed: Array<Tried>
 ): Effect.Effect<Connection.Connection, AttemptReason, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (all) => {
     const turn = takeTurns(candidates.length)
@@ -45,17 +46,12 @@ export const race = (
         yield* gate.await
         begun = i
         yield* Effect.forkChild(Effect.delay(beginNext, stagger))
-        const own = attempt(environment, candidate, failed, turn(hasSecret(candidate.address)))
-        const { value } = yield* Scope.provide(own, scope)
-        return { connection: value.connection, scope }
+        // It is a fallback only if the next attempt has not begun already.
+        const after = () => (begun === i ? next?.candidate : undefined)
+        const own = attempt(environment, candidate, failed, after, turn(hasSecret(candidate.address)))
+        const connection = yield* Scope.provide(own, scope)
+        return { connection, scope }
       }).pipe(
-        Effect.tapError((reason) =>
-          Effect.suspend(() => {
-            failed.push({ address: format(candidate.address), reason })
-            // It is a fallback only if the next attempt has not begun already.
-            return fallback(environment, candidate, begun === i ? next?.candidate : undefined, reason)
-          })
-        ),
         // Also needed after a defect: the fiber that would have begun the next attempt has ended with this one.
         Effect.onError(() => beginNext)
       )

@@ -29,6 +29,22 @@ const id = Schema.Number
 const bytes = { bytesRead: Schema.Int, bytesWritten: Schema.Int }
 
 /**
+ * An address of a dial that failed, and why.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Tried = Schema.Struct({
+  ...Attempt.fields,
+  /** Unless nothing was sent, such as for a stack that is not spoken: the stack, and how long the attempt took. */
+  stack: maybeText,
+  millis: Schema.optional(Schema.Int),
+  /** How many of its `millis` its transport took to connect, if it did. */
+  connectMillis: Schema.optional(Schema.Int)
+})
+export interface Tried extends Schema.Schema.Type<typeof Tried> {}
+
+/**
  * All handshakes are done.
  *
  * @category events
@@ -44,7 +60,7 @@ export const Connected = Schema.TaggedStruct("Connected", {
   /** Of a WebSocket that a web page opened: the page's origin, as its browser says. */
   origin: maybeText,
   /** Of a dial: the addresses that had failed before this one won, and why. */
-  failed: Schema.Array(Attempt)
+  failed: Schema.Array(Tried)
 })
 export interface Connected extends Schema.Schema.Type<typeof Connected> {}
 
@@ -153,7 +169,12 @@ export interface Refused extends Schema.Schema.Type<typeof Refused> {}
  * @category events
  * @since 0.1.0
  */
-export const DialFailed = Schema.TaggedStruct("DialFailed", { error: DialError, millis: Schema.Int })
+export const DialFailed = Schema.TaggedStruct("DialFailed", {
+  error: DialError,
+  millis: Schema.Int,
+  /** The addresses that failed, as `Connected` has them. */
+  failed: Schema.optionalKey(Schema.Array(Tried))
+})
 export interface DialFailed extends Schema.Schema.Type<typeof DialFailed> {}
 
 /**
@@ -167,7 +188,7 @@ export const Fallback = Schema.TaggedStruct("Fallback", {
   from: Schema.String,
   to: Schema.String,
   /** The address that failed, and why. */
-  failed: Attempt,
+  failed: Tried,
   /** The address that is tried now, as text without a seed. */
   next: Schema.String
 })

@@ -41,6 +41,9 @@ export class Refusals {
     this.waiting = []
     this.telling = batch.length > 0
     if (!this.telling) return Effect.void
-    return Effect.andThen(Effect.forEach(batch, this.emit, { discard: true }), this.tell)
+    return Effect.andThen(
+      Effect.forEach(batch, (refused) => this.emit(refused), { discard: true }),
+      this.tell
+    )
   })
 }

@@ -6,22 +6,13 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as HttpServer from "effect/http/HttpServer"
-import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
-import type * as NetAddress from "effect/net/NetAddress"
 import * as Redacted from "effect/Redacted"
-import * as Metrics from "../../examples/metrics.ts"
-import type { Address } from "../../src/Address.ts"
-import * as Sodium from "../../src/crypto/Sodium.ts"
 import * as Identity from "../../src/Identity.ts"
-import * as Multiserver from "../../src/Multiserver.ts"
 import { inside } from "../cli/inside.ts"
 import { hasPlatform } from "../support/nodes.ts"
 import { primitives } from "../support/primitives.ts"
-import { echo, pattern, served } from "../support/servers.ts"
+import { pattern } from "../support/servers.ts"
 import { block } from "./page.ts"
 import { type Machine, machine, ran } from "./shell.ts"
 
@@ -269,22 +260,4 @@ describe(page, () => {
     }
     fs.rmSync(place, { recursive: true })
   })
-
-  it.live.skipIf(!hasPlatform)("metrics: events are counted, and Prometheus can read them", () =>
-    Effect.gen(function* () {
-      const { address } = Context.get(yield* Layer.build(Metrics.metrics(0)), HttpServer.HttpServer)
-      const [target] = yield* served("memory:metrics~shs", echo)
-      yield* Multiserver.dial(target as Address)
-      const { port } = address as NetAddress.InetAddress
-      const response = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/metrics`))
-      const text = yield* Effect.promise(() => response.text())
-      assert.match(
-        text,
-        /^multiserver_events\{(?=.*event="Connected")(?=.*role="dial")(?=.*stack="memory~shs").*\} 1$/m
-      )
-    }).pipe(
-      Effect.provide(Metrics.Live.pipe(Layer.provide(Identity.layerEphemeral), Layer.provide(Sodium.layer))),
-      Effect.provide(Logger.layer([]))
-    )
-  )
 })
