@@ -38,9 +38,9 @@ export { prometheusName } from "./metrics/names.ts"
  */
 export const layer: Layer.Layer<never> = Layer.unwrap(
   Effect.gen(function* () {
-    const source = new Tally(yield* Effect.context<never>()).source()
-    const look = Effect.sync(() => source.look())
+    const tally = new Tally(yield* Effect.context<never>())
+    const look = Effect.sync(() => tally.look())
     yield* Effect.forkScoped(Effect.forever(Effect.delay(look, "5 seconds")))
-    return Events.layer((event, carried) => Effect.sync(() => source.event(event, carried)))
+    return Events.layer((event, carried) => Effect.sync(() => tally.event(event, carried)))
   })
 )

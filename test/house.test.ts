@@ -23,7 +23,7 @@ const owners: Readonly<Record<string, ReadonlyArray<string>>> = {
   link: ["Link.ts"],
   codec: ["Codec.ts"],
   events: ["Events.ts"],
-  metrics: ["Metrics.ts"],
+  metrics: ["Metrics.ts", "cli/telemetry.ts", "cli/status.ts"],
   policy: ["Policy.ts"],
   transport: ["Transport.ts"],
   gossip: ["Gossip.ts"],

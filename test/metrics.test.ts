@@ -56,9 +56,9 @@ const closed = (id: number, stack: string, more: Partial<Events.Closed> = {}): E
 describe("metrics", () => {
   it("have the units and the attributes of OpenTelemetry's conventions", () => {
     const context = fresh()
-    const source = new Tally(context).source()
-    source.event(connected(1, "net~shs"))
-    source.event(closed(1, "net~shs", { tag: "Reset" }))
+    const tally = new Tally(context)
+    tally.event(connected(1, "net~shs"))
+    tally.event(closed(1, "net~shs", { tag: "Reset" }))
     const units = Metric.snapshotUnsafe(context).map(({ attributes, id }) => [id, attributes?.unit] as const)
     assert.deepStrictEqual(Object.fromEntries(units), {
       "multiserver.active_connections": "{connection}",
@@ -79,14 +79,14 @@ describe("metrics", () => {
 
   it("tell of each attempt of a dial how long it took, and its handshakes, also when they failed", () => {
     const context = fresh()
-    const source = new Tally(context).source()
+    const tally = new Tally(context)
     const rejected = new HandshakeError({ protocol: "shs", phase: "accept", reason: new Rejected({ after: "auth" }) })
     const failed: ReadonlyArray<Events.Tried> = [
       { address: "net:h:1~noise:KEY", reason: new Refused({}), stack: "net~noise", millis: 10 },
       { address: "net:h:1~shs:KEY", reason: rejected, stack: "net~shs", millis: 50, connectMillis: 20 }
     ]
-    source.event(connected(1, "ws~shs", { role: "dial", millis: 100, connectMillis: 60, failed }))
-    source.event({
+    tally.event(connected(1, "ws~shs", { role: "dial", millis: 100, connectMillis: 60, failed }))
+    tally.event({
       _tag: "DialFailed",
       error: new DialError({ address: "net:h:1~shs:KEY", reason: rejected }),
       millis: 50,
@@ -114,7 +114,7 @@ describe("metrics", () => {
 
   it("have only so many labels, whatever a protocol or a peer makes up, and none with a key or an IP", () => {
     const context = fresh()
-    const source = new Tally(context).source()
+    const tally = new Tally(context)
     let size = 0
     for (let i = 0; i < 5000; i++) {
       const stack = `net~made-up-${i}`
@@ -122,13 +122,13 @@ describe("metrics", () => {
       const own = { code: `code ${i}`, detail: `detail ${i}`, isRetryable: true }
       // What the types rule out, from a protocol whose code says what its peer has sent.
       const tag = `Peer said ${i}` as "Other"
-      source.event(connected(i, stack, { remote, peer: `KEY${i}`, origin: `https://${i}.example` }))
-      source.event(closed(i, stack, { remote, tag }))
+      tally.event(connected(i, stack, { remote, peer: `KEY${i}`, origin: `https://${i}.example` }))
+      tally.event(closed(i, stack, { remote, tag }))
       const error = new HandshakeError({ protocol: `protocol ${i}`, phase: `phase ${i}`, reason: new Other(own) })
-      source.event({ ...closed(i, `bad\n"${i}`), _tag: "HandshakeFailed", protocol: "x", phase: "x", tag, error })
-      source.event({ _tag: "Refused", stack, source: `203.0.113.${i % 256}`, tag: tag as "Host", count: 1 })
+      tally.event({ ...closed(i, `bad\n"${i}`), _tag: "HandshakeFailed", protocol: "x", phase: "x", tag, error })
+      tally.event({ _tag: "Refused", stack, source: `203.0.113.${i % 256}`, tag: tag as "Host", count: 1 })
       const failure = new DialError({ address: remote, reason: new OtherDial(own) })
-      source.event({ _tag: "DialFailed", error: failure, millis: 1 })
+      tally.event({ _tag: "DialFailed", error: failure, millis: 1 })
       if (i === 99) size = Metric.snapshotUnsafe(context).length
     }
     assert.strictEqual(Metric.snapshotUnsafe(context).length, size)
@@ -137,22 +137,14 @@ describe("metrics", () => {
     assert.include(others.join("\n"), `{multiserver_stack="_OTHER",error_type="_OTHER"} 4936`)
   })
 
-  it("forget the connections of a worker process that is gone, and keep what they have carried", () => {
+  it("tell connections apart by their numbers, where events come from other processes", () => {
     const context = fresh()
     const tally = new Tally(context)
-    const worker = tally.source()
-    const other = tally.source()
-    for (const id of [1, 2]) worker.event(connected(id, "net~shs"))
-    // The numbers of another process begin at 1, too.
-    other.event(connected(1, "net~shs"))
-    worker.carried(1, 100, 10)
-    worker.carried(1, 150, 10)
+    for (const id of [1, 2, 3]) tally.event(connected(id, "net~shs"))
     assert.strictEqual(tally.totals.open, 3)
-    worker.gone()
-    assert.deepStrictEqual(tally.totals, { open: 1, accepted: 3, refused: 0, bytesRead: 150, bytesWritten: 10 })
-    other.carried(1, 60, 0)
-    other.event(closed(1, "net~shs"))
-    assert.deepStrictEqual(tally.totals, { open: 0, accepted: 3, refused: 0, bytesRead: 220, bytesWritten: 40 })
+    for (const id of [1, 3]) tally.event(closed(id, "net~shs", { tag: "Truncated" }))
+    assert.deepStrictEqual(tally.totals, { open: 1, accepted: 3, refused: 0, bytesRead: 140, bytesWritten: 60 })
+    tally.event(closed(2, "net~shs"))
     assert.deepStrictEqual(linesOf(context, "multiserver_active"), [
       `multiserver_active_connections{multiserver_role="listen",multiserver_stack="net~shs",network_transport="tcp"} 0`
     ])
@@ -160,8 +152,8 @@ describe("metrics", () => {
 
   it("are never below 0 for a connection that was closed before it was told of", () => {
     const context = fresh()
-    const source = new Tally(context).source()
-    source.event(closed(1, "net~shs"))
+    const tally = new Tally(context)
+    tally.event(closed(1, "net~shs"))
     assert.deepStrictEqual(linesOf(context, "multiserver_active"), [])
     assert.lengthOf(linesOf(context, "multiserver_network_io"), 2)
   })

@@ -106,6 +106,11 @@ export type Event =
     }
   | { readonly event: "lookup"; readonly source: string; readonly reason: string; readonly message: string }
   | ({ readonly event: "dial-failed"; readonly id: number; readonly from: string } & Failed)
+  | {
+      readonly event: "metrics"
+      /** Where Prometheus finds them. */
+      readonly url: string
+    }
   | { readonly event: "created"; readonly file: string; readonly key: string }
   | { readonly event: "reloaded"; readonly file: string }
   | { readonly event: "warning"; readonly message: string }

@@ -164,6 +164,11 @@ const listening = {
     Flag.withMetavar("device|local|public"),
     Flag.withDescription("Print the addresses by which it can be reached from there; can be repeated. Without it, all"),
     Flag.atLeast(0)
+  ),
+  metrics: Flag.String("metrics").pipe(
+    Flag.withMetavar("[HOST:]PORT"),
+    Flag.withDescription("Show metrics to Prometheus at http://HOST:PORT/metrics; without HOST, on loopback only"),
+    Flag.optional
   )
 }
 

@@ -82,6 +82,8 @@ export const formatLine = (raw: Event): string => {
       return `bridged #${event.id} with #${event.with}`
     case "retry":
       return `${event.message}; dialing again in ${event.millis} ms`
+    case "metrics":
+      return `metrics at ${event.url}`
     case "created":
       return `a new key is in ${event.file}: keep it secret`
     case "reloaded":

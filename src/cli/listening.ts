@@ -30,12 +30,13 @@ import type { Settings } from "./settings.ts"
 import * as Signals from "./signals.ts"
 import { exampleExternal, isPeer } from "./spoken.ts"
 import * as Stacks from "./stacks.ts"
+import * as Telemetry from "./telemetry.ts"
 import * as Tls from "./tls.ts"
 import * as Used from "./used.ts"
 
 const reaches = ["device", "local", "public"] as const
 
-interface Input extends Keys.Input, Tls.Input {
+interface Input extends Keys.Input, Tls.Input, Telemetry.Input {
   readonly allow: ReadonlyArray<string>
   readonly origin: ReadonlyArray<string>
   readonly host: ReadonlyArray<string>
@@ -158,6 +159,7 @@ export const serve = <E, R>(input: Input, task: Task<E, R>) =>
     const credentials = yield* Tls.shown(input, secure === undefined ? TlsFiles.none : settings.tls)
     if (secure !== undefined && credentials === undefined) return yield* withoutCertificate(secure)
     const appKey = yield* Keys.appKey(input, settings.appKey)
+    const counting = yield* Telemetry.start(input, serving.isMany)
     const events = yield* held
     const stacks = Stacks.layer({
       ...dialing,
@@ -202,7 +204,7 @@ export const serve = <E, R>(input: Input, task: Task<E, R>) =>
           Layer.provideMerge([
             Keys.identity(input.keyFile, settings.keyFile),
             InheritedSockets.layerConfig(addresses),
-            Events.layer(events.sink),
+            Events.layer(events.sink, ...counting),
             Layer.succeed(Policy.Policy, {
               ...policy.rules,
               mayConnect: (source, at) => serving.mayConnect() && policy.rules.mayConnect(source, at)

@@ -30,6 +30,10 @@ export class Reporter extends Context.Service<
     readonly say: (event: Event) => Effect.Effect<void>
     /** Shows a line on a terminal, in the place of the one before; nothing for an empty one. Elsewhere does nothing. */
     readonly status: (line: string) => Effect.Effect<void>
+    /** Whether `status` shows anything. */
+    readonly showsStatus: boolean
+    /** How wide the terminal is now. A line that were wider would leave a part of itself behind. */
+    readonly columns: () => number
   }
 >()("effect-multiserver/cli/Reporter") {}
 
@@ -76,12 +80,15 @@ export const layer: Layer.Layer<Reporter, never, Stdio.Stdio> = Layer.effect(
     }
     const isTerminal = yield* stderrIsTerminal
     let isShown = false
-    const status = (line: string) => {
-      if (!isTerminal || json || quiet || (line === "" && !isShown)) return Effect.void
-      isShown = line !== ""
-      return Effect.ignore(Stream.run(Stream.make(`${clear}${line}`), stderr()))
-    }
-    return { json, loudness, say, status }
+    const showsStatus = isTerminal && !json && !quiet
+    const columns = () => process.stderr.columns ?? 80
+    const status = (line: string) =>
+      Effect.suspend(() => {
+        if (!showsStatus || (line === "" && !isShown)) return Effect.void
+        isShown = line !== ""
+        return Effect.ignore(Stream.run(Stream.make(`${clear}${line.slice(0, columns() - 1)}`), stderr()))
+      })
+    return { json, loudness, say, status, showsStatus, columns }
   })
 )
 

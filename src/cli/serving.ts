@@ -7,6 +7,8 @@ import type * as Listener from "../Listener.ts"
 export interface Serving<E, R> {
   readonly handler: Listener.Handler<E, R>
   readonly mayConnect: () => boolean
+  /** Whether it serves many connections at once. */
+  readonly isMany: boolean
   /** Completes as the handler of the only connection does. Never completes where there are many. */
   readonly outcome: Effect.Effect<void, E>
 }
@@ -23,6 +25,7 @@ const withoutGoodbye = <E, R>(handler: Listener.Handler<E, R>): Listener.Handler
 export const many = <E, R>(handler: Listener.Handler<E, R>): Serving<E, R> => ({
   handler: withoutGoodbye(handler),
   mayConnect: () => true,
+  isMany: true,
   outcome: Effect.never
 })
 
@@ -39,6 +42,7 @@ export const once = <E, R>(handler: Listener.Handler<E, R>): Serving<E, R> => {
       })
     ),
     mayConnect: () => !taken,
+    isMany: false,
     outcome: Deferred.await(outcome)
   }
 }

@@ -24,25 +24,25 @@ export interface Totals {
 interface Open {
   readonly role: Role
   readonly stack: string
-  readonly account: Events.Carried["account"] | undefined
+  readonly carried: Events.Carried | undefined
   bytesRead: number
   bytesWritten: number
 }
 
-/** The numbers of a program, in the metrics of one context. */
+/**
+ * The numbers of a program, in the metrics of one context. It knows the open connections. The bytes of one are counted
+ * when `look` sees them, and the rest when it closes.
+ */
 export class Tally {
   readonly totals: Totals = { open: 0, accepted: 0, refused: 0, bytesRead: 0, bytesWritten: 0 }
   private readonly context: Context.Context<never>
   private readonly stacks = new Stacks()
   private readonly series = new Map<string, Metric.Metric<number, unknown>>()
+  /** By what comes with the events of a connection of this process, or by the number of one of a worker process. */
+  private readonly open = new Map<unknown, Open>()
 
   constructor(context: Context.Context<never>) {
     this.context = context
-  }
-
-  /** What counts the events of one process: this one, or a worker. */
-  source(): Source {
-    return new Source(this)
   }
 
   private of(metric: Metric.Metric<number, unknown>, labels: Labels): Metric.Metric<number, unknown> {
@@ -62,12 +62,52 @@ export class Tally {
     return { "multiserver.role": role, ...this.stacks.labels(stack) }
   }
 
-  opened({ role, stack }: Open, by: 1 | -1): void {
+  /** Counts an event. `carried` is what a sink gets beside it. */
+  event(event: Events.Event, carried?: Events.Carried): void {
+    if (event._tag === "Connected") this.opened(event, carried)
+    if (event._tag === "Closed") this.closed(event, carried)
+    this.count(event)
+  }
+
+  /** Counts what open connections have carried since they were looked at last. */
+  look(): void {
+    for (const open of this.open.values()) {
+      const account = open.carried?.account()
+      if (account !== undefined) this.see(open, account.bytesRead, account.bytesWritten)
+    }
+  }
+
+  private opened({ id, role, stack }: Events.Connected, carried: Events.Carried | undefined): void {
+    const open = { role, stack, carried, bytesRead: 0, bytesWritten: 0 }
+    this.open.set(carried ?? id, open)
+    this.active(open, 1)
+  }
+
+  private closed(event: Events.Closed, carried: Events.Carried | undefined): void {
+    const key = carried ?? event.id
+    const open = this.open.get(key)
+    // A dial can be interrupted before it is told that it has succeeded.
+    if (open === undefined) {
+      this.carry(event, event.bytesRead, event.bytesWritten)
+      return
+    }
+    this.open.delete(key)
+    this.see(open, event.bytesRead, event.bytesWritten)
+    this.active(open, -1)
+  }
+
+  private see(open: Open, bytesRead: number, bytesWritten: number): void {
+    this.carry(open, bytesRead - open.bytesRead, bytesWritten - open.bytesWritten)
+    open.bytesRead = Math.max(open.bytesRead, bytesRead)
+    open.bytesWritten = Math.max(open.bytesWritten, bytesWritten)
+  }
+
+  private active({ role, stack }: Open, by: 1 | -1): void {
     this.of(Instruments.active, this.labels(role, stack)).modifyUnsafe(by, this.context)
     if (role === "listen") this.totals.open += by
   }
 
-  carried({ role, stack }: Pick<Open, "role" | "stack">, bytesRead: number, bytesWritten: number): void {
+  private carry({ role, stack }: Pick<Open, "role" | "stack">, bytesRead: number, bytesWritten: number): void {
     const labels = this.labels(role, stack)
     if (bytesRead > 0) this.add(Instruments.carried, { ...labels, "network.io.direction": "receive" }, bytesRead)
     if (bytesWritten > 0) this.add(Instruments.carried, { ...labels, "network.io.direction": "transmit" }, bytesWritten)
@@ -91,7 +131,7 @@ export class Tally {
   }
 
   /** Counts all of an event that does not depend on which connections are open. */
-  event(event: Events.Event): void {
+  private count(event: Events.Event): void {
     switch (event._tag) {
       case "Connected":
         this.connected(event)
@@ -140,68 +180,5 @@ export class Tally {
     this.add(Instruments.dials, {})
     this.add(Instruments.attempts, this.stacks.labels(stack), millis / 1000)
     for (const tried of failed) this.failed(tried)
-  }
-}
-
-/**
- * Counts the events of one process, and knows its open connections. The bytes of an open connection are counted when
- * `look` or `carried` sees them, and the rest when it closes.
- *
- * @category models
- * @since 0.1.0
- */
-export class Source {
-  private readonly tally: Tally
-  /** By what comes with the events of a connection in this process, and otherwise by its number. */
-  private readonly open = new Map<unknown, Open>()
-
-  constructor(tally: Tally) {
-    this.tally = tally
-  }
-
-  /** Counts an event. `carried` is what a sink gets beside it; an event of another process has none. */
-  event(event: Events.Event, carried?: Events.Carried): void {
-    if (event._tag === "Connected") {
-      const { id, role, stack } = event
-      const open = { role, stack, account: carried && (() => carried.account()), bytesRead: 0, bytesWritten: 0 }
-      this.open.set(carried ?? id, open)
-      this.tally.opened(open, 1)
-    } else if (event._tag === "Closed") {
-      const key = carried ?? event.id
-      const open = this.open.get(key)
-      if (open === undefined) this.tally.carried(event, event.bytesRead, event.bytesWritten)
-      else {
-        this.open.delete(key)
-        this.see(open, event.bytesRead, event.bytesWritten)
-        this.tally.opened(open, -1)
-      }
-    }
-    this.tally.event(event)
-  }
-
-  /** Counts what open connections of this process have carried since they were looked at last. */
-  look(): void {
-    for (const open of this.open.values()) {
-      const account = open.account?.()
-      if (account !== undefined) this.see(open, account.bytesRead, account.bytesWritten)
-    }
-  }
-
-  /** Counts what an open connection of another process has carried by now, in all. */
-  carried(id: number, bytesRead: number, bytesWritten: number): void {
-    const open = this.open.get(id)
-    if (open !== undefined) this.see(open, bytesRead, bytesWritten)
-  }
-
-  /** The process is gone, and its connections with it. None of them is told by an event. */
-  gone(): void {
-    for (const open of this.open.values()) this.tally.opened(open, -1)
-    this.open.clear()
-  }
-
-  private see(open: Open, bytesRead: number, bytesWritten: number): void {
-    this.tally.carried(open, bytesRead - open.bytesRead, bytesWritten - open.bytesWritten)
-    open.bytesRead = Math.max(open.bytesRead, bytesRead)
-    open.bytesWritten = Math.max(open.bytesWritten, bytesWritten)
   }
 }

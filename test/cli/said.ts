@@ -19,6 +19,7 @@ const Event = Schema.fromJsonString(
     peer: Schema.optionalKey(Schema.NullOr(Schema.String)),
     bytesRead: Schema.optionalKey(Schema.Number),
     bytesWritten: Schema.optionalKey(Schema.Number),
+    url: Schema.optionalKey(Schema.String),
     tag: Schema.optionalKey(Schema.String),
     reason: Schema.optionalKey(Schema.String),
     message: Schema.optionalKey(Schema.String),
@@ -83,6 +84,11 @@ export class Said {
       check()
       return Effect.sync(() => this.waiting.delete(check))
     })
+  }
+
+  /** Everything on stderr so far. */
+  get text(): string {
+    return this.err
   }
 
   /** Whole lines of stderr so far, as events. */
