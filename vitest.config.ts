@@ -26,6 +26,7 @@ export default defineConfig({
       { find: /^effect-multiserver$/, replacement: source("index.ts") },
       { find: "effect-multiserver/node", replacement: source("node.ts") },
       { find: "effect-multiserver/browser", replacement: source("browser.ts") },
+      { find: "effect-multiserver/cluster", replacement: source("cluster.ts") },
       { find: "effect-multiserver/hyperdht", replacement: source("hyperdht.ts") },
       { find: "effect-multiserver/testing", replacement: source("testing/index.ts") }
     ]

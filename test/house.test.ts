@@ -60,10 +60,10 @@ describe("the source", () => {
         .map((target) => `./${target.replace(/\.ts$/, "")}`)
         .filter((name) => name !== "./index")
     const { exports } = JSON.parse(fs.readFileSync(path.join(root, "../package.json"), "utf8"))
-    const doors = ["./package.json", ".", "./node", "./browser", "./hyperdht", "./testing"]
+    const doors = ["./package.json", ".", "./node", "./browser", "./cluster", "./hyperdht", "./testing"]
     assert.deepStrictEqual(
       Object.keys(exports).sort(),
-      [...doors, ...["index.ts", "node.ts", "browser.ts", "hyperdht.ts"].flatMap(modulesOf)].sort()
+      [...doors, ...["index.ts", "node.ts", "browser.ts", "cluster.ts", "hyperdht.ts"].flatMap(modulesOf)].sort()
     )
     // What needs Node is not for browsers and React Native.
     for (const name of ["./node", "./hyperdht", ...["node.ts", "hyperdht.ts"].flatMap(modulesOf)]) {

@@ -8,6 +8,7 @@ const read = (path) => readFileSync(new URL(path, root), "utf8")
 /** The doors, and the modules that each of them exports: the widest door last. */
 const doors = [
   ["effect-multiserver/testing", read("src/testing/index.ts")],
+  ["effect-multiserver/cluster", read("src/cluster.ts")],
   ["effect-multiserver/hyperdht", read("src/hyperdht.ts")],
   ["effect-multiserver/node", read("src/node.ts")],
   ["effect-multiserver/browser", read("src/browser.ts")],

@@ -6,7 +6,7 @@ const root = new URL("../../", import.meta.url)
 const { exports } = JSON.parse(readFileSync(new URL("package.json", root), "utf8"))
 
 /** The doors only gather what these modules have. */
-const doors = new Set([".", "./node", "./browser", "./hyperdht", "./testing", "./package.json"])
+const doors = new Set([".", "./node", "./browser", "./cluster", "./hyperdht", "./testing", "./package.json"])
 
 const modules = Object.entries(exports)
   .filter(([name]) => !doors.has(name))

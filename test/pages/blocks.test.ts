@@ -7,6 +7,7 @@ import { blocksOf, read, shown } from "./page.ts"
 const pages = [
   "docs/start.md",
   "docs/rpc.md",
+  "docs/cluster.md",
   "docs/deploying.md",
   "docs/migrating.md",
   "docs/serving-pages.md",

@@ -4,7 +4,7 @@ import * as path from "node:path"
 import ts from "typescript-5.9"
 
 /** What is in these is in modules of their own too (`test/house.test.ts`). */
-const doors = [".", "./node", "./browser", "./hyperdht", "./package.json"]
+const doors = [".", "./node", "./browser", "./cluster", "./hyperdht", "./package.json"]
 
 /** What a module exports, these files alone say: those of Effect and of the DOM would be read for nothing. */
 const options: ts.CompilerOptions = { module: ts.ModuleKind.NodeNext, noLib: true, types: [] }
