@@ -9,6 +9,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
 import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
@@ -17,6 +18,7 @@ import { type Connection, destroy, fromEffects } from "../Connection.ts"
 import { ConnectionError } from "../ConnectionError.ts"
 import { inOwnScope } from "../inOwnScope.ts"
 import type { Link, WhoOptions } from "../Link.ts"
+import * as Multiserver from "../Multiserver.ts"
 import { anonymous } from "../Peer.ts"
 import { closeError, isCleanEnd, isClosed, openError, readError, toReason, writeError } from "./socketErrors.ts"
 
@@ -120,6 +122,48 @@ export const toSocket = <E, R>(
 
     return Effect.succeed(Socket.make({ reader, writer: Effect.acquireRelease(Effect.succeed(writer), release) }))
   })
+
+/**
+ * The socket of these addresses: it dials each time its reader is acquired. Its writer follows: it writes to the
+ * connection of the moment, and waits while there is none. What `toSocket` says about errors and ends holds here too.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  target: Multiserver.Target,
+  options?: Multiserver.DialOptions
+): Effect.Effect<Socket.Socket, never, Multiserver.Multiserver> => toSocket(Multiserver.dial(target, options))
+
+/**
+ * `make` as a layer, for whatever runs over Effect's `Socket`. Building the layer dials nothing.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Socket } from "effect/socket"
+ * import { Memory, Multiserver, MultiserverSocket } from "effect-multiserver"
+ *
+ * const Live = MultiserverSocket.layer("memory:greeter").pipe(
+ *   Layer.provideMerge(Multiserver.layer(["memory"])),
+ *   Layer.provide(Memory.layer())
+ * )
+ * const program = Effect.gen(function* () {
+ *   const greet = Multiserver.layerServer("memory:greeter", ({ write }) => write(new TextEncoder().encode("hello")))
+ *   yield* Layer.build(greet)
+ *   const pull = yield* Socket.readerString(yield* Socket.Socket)
+ *   console.log((yield* pull).join("")) // hello
+ * })
+ * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(Live)))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  target: Multiserver.Target,
+  options?: Multiserver.DialOptions
+): Layer.Layer<Socket.Socket, never, Multiserver.Multiserver> => Layer.effect(Socket.Socket, make(target, options))
 
 // -----------------------------------------------------------------------------
 // a link over a socket

@@ -9,18 +9,25 @@ import { DialError } from "../DialError.ts"
 export const closeError = (code: number, closeReason?: string): Socket.SocketError =>
   new Socket.SocketError({ reason: new Socket.SocketCloseError({ code, closeReason }) })
 
+/** Effect's own messages say only "An error occurred during Open". This one says what the cause says. */
+const explained = <A extends Error>(reason: A): A => {
+  const { cause, message } = reason
+  const value = cause instanceof Error && cause.message !== "" ? cause.message : message
+  return Object.defineProperty(reason, "message", { value, configurable: true, enumerable: false })
+}
+
 export const openError = (cause: unknown): Socket.SocketError => {
   const kind = cause instanceof DialError && cause.reason._tag === "TimedOut" ? "Timeout" : "Unknown"
-  return new Socket.SocketError({ reason: new Socket.SocketOpenError({ kind, cause }) })
+  return new Socket.SocketError({ reason: explained(new Socket.SocketOpenError({ kind, cause })) })
 }
 
 export const readError = (cause: ConnectionError): Socket.SocketError =>
   isDraining(cause)
     ? closeError(1001, "draining")
-    : new Socket.SocketError({ reason: new Socket.SocketReadError({ cause }) })
+    : new Socket.SocketError({ reason: explained(new Socket.SocketReadError({ cause })) })
 
 export const writeError = (cause: ConnectionError): Socket.SocketError =>
-  new Socket.SocketError({ reason: new Socket.SocketWriteError({ cause }) })
+  new Socket.SocketError({ reason: explained(new Socket.SocketWriteError({ cause })) })
 
 /** A loop over a socket ends only by a failure: this one is the peer's end, or the listener's. */
 const isClose = (error: unknown): boolean =>

@@ -1,14 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import { RpcClientError } from "effect/rpc/RpcClientError"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Socket from "effect/socket/Socket"
 import type { Address } from "../../src/Address.ts"
-import { toSocket } from "../../src/bridge/MultiserverSocket.ts"
+import * as MultiserverSocket from "../../src/bridge/MultiserverSocket.ts"
 import type { Connection } from "../../src/Connection.ts"
 import { DialError } from "../../src/DialError.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
@@ -19,7 +23,7 @@ const isEnd = (error: Socket.SocketError) => error.reason._tag === "SocketCloseE
 
 const open = (connection: Connection) =>
   Effect.gen(function* () {
-    const socket = yield* toSocket(Effect.succeed(connection))
+    const socket = yield* MultiserverSocket.toSocket(Effect.succeed(connection))
     const writer = yield* socket.writer
     const pull = yield* Socket.readerBytes(socket)
     return {
@@ -52,7 +56,7 @@ describe("a Socket", () => {
     Effect.gen(function* () {
       const bytes = pattern(1 << 20)
       const [address] = yield* served("net:127.0.0.1:0~shs", echo)
-      const socket = yield* toSocket(Multiserver.dial(address as Address))
+      const socket = yield* MultiserverSocket.toSocket(Multiserver.dial(address as Address))
       const chunks = yield* Stream.fromIterable(cuts(bytes)).pipe(
         Stream.pipeThroughChannel(Socket.toChannel(socket)),
         Stream.catchIf(isEnd, () => Stream.empty),
@@ -69,7 +73,7 @@ describe("a Socket", () => {
         accepted++
         return echo(connection)
       })
-      const socket = yield* toSocket(Multiserver.dial(address as Address))
+      const socket = yield* MultiserverSocket.toSocket(Multiserver.dial(address as Address))
       const writer = yield* socket.writer
       assert.strictEqual(accepted, 0)
       for (const time of [1, 2]) {
@@ -89,7 +93,7 @@ describe("a Socket", () => {
 
   it.live("fails to open with the DialError, and opens when it is tried again", () =>
     Effect.gen(function* () {
-      const socket = yield* toSocket(Multiserver.dial("memory:m"))
+      const socket = yield* MultiserverSocket.toSocket(Multiserver.dial("memory:m"))
       const error = yield* Effect.flip(Effect.scoped(socket.reader))
       assert.strictEqual(error.reason._tag, "SocketOpenError")
       const cause = error.reason._tag === "SocketOpenError" ? error.reason.cause : undefined
@@ -99,10 +103,46 @@ describe("a Socket", () => {
     }).pipe(Effect.provide(multiserver()))
   )
 
+  it.live("prints why it failed to open, also within an RpcClientError and after it was sent", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Effect.scoped(Effect.flatMap(Socket.Socket, ({ reader }) => reader)))
+      const cause = error.reason._tag === "SocketOpenError" ? error.reason.cause : undefined
+      assert.instanceOf(cause, DialError)
+      assert.include(cause.message, "nothing listens")
+      assert.strictEqual(error.message, cause.message)
+      assert.include(Cause.pretty(Cause.fail(error)), cause.message)
+      assert.include(new RpcClientError({ reason: error.reason }).message, cause.message)
+      const sent = JSON.parse(JSON.stringify(yield* Schema.encodeEffect(Socket.SocketErrorReason)(error.reason)))
+      const received = yield* Schema.decodeEffect(Socket.SocketErrorReason)(sent)
+      assert.include(String(received.cause), cause.message)
+    }).pipe(Effect.provide(MultiserverSocket.layer("memory:m").pipe(Layer.provide(multiserver()))))
+  )
+
+  it.live("is a layer whose writer follows the connections, and waits while there is none", () =>
+    Effect.gen(function* () {
+      const socket = yield* Socket.Socket
+      const writer = yield* socket.writer
+      const waiting = yield* Effect.forkChild(writer.write("first"), { startImmediately: true })
+      for (const word of ["first", "second"]) {
+        const serving = yield* Scope.make()
+        yield* Scope.provide(served("memory:m", echo), serving)
+        const reading = yield* Scope.make()
+        const { pull } = yield* Scope.provide(socket.reader, reading)
+        yield* word === "first" ? Fiber.join(waiting) : writer.write(word)
+        assert.strictEqual(String(Buffer.from((yield* pull)[0] as Uint8Array)), word)
+        yield* Scope.close(serving, Exit.void)
+        const error = yield* Effect.flip(pull)
+        assert.strictEqual(error.reason._tag, "SocketCloseError")
+        yield* Scope.close(reading, Exit.void)
+        assert.strictEqual((yield* Effect.flip(Effect.scoped(socket.reader))).reason._tag, "SocketOpenError")
+      }
+    }).pipe(Effect.provide(Layer.provideMerge(MultiserverSocket.layer("memory:m"), multiserver())), Effect.scoped)
+  )
+
   it.live("half closes when its writer's scope closes, and doesn't wait for a peer that stalls", () =>
     Effect.gen(function* () {
       const [near, far] = yield* pair("memory:m~shs")
-      const socket = yield* toSocket(Effect.succeed(near))
+      const socket = yield* MultiserverSocket.toSocket(Effect.succeed(near))
       const { pull } = yield* socket.reader
       const writing = yield* Effect.forkChild(
         Effect.scoped(Effect.flatMap(socket.writer, (writer) => writer.write("to a slow reader")))
@@ -113,7 +153,7 @@ describe("a Socket", () => {
       assert.strictEqual((yield* pull)[0].length, 10)
 
       const stalled = yield* pair("memory:stalled~shs")
-      const other = yield* toSocket(Effect.succeed(stalled[0]))
+      const other = yield* MultiserverSocket.toSocket(Effect.succeed(stalled[0]))
       yield* other.reader
       const scope = yield* Scope.make()
       const writer = yield* Scope.provide(other.writer, scope)
@@ -133,7 +173,7 @@ describe("a Socket", () => {
           yield* Deferred.succeed(heard, yield* readAll(connection))
         })
       )
-      yield* loop(yield* toSocket(Multiserver.dial(address as Address)))
+      yield* loop(yield* MultiserverSocket.toSocket(Multiserver.dial(address as Address)))
       assert.isTrue(sameBytes(yield* Deferred.await(heard), pattern(300_000)))
     }).pipe(Effect.provide(multiserver()))
   )
@@ -148,7 +188,7 @@ describe("a Socket", () => {
           yield* Deferred.succeed(heard, reasonOf(yield* Effect.flip(readAll(connection))))
         })
       )
-      const socket = yield* toSocket(Multiserver.dial(address as Address))
+      const socket = yield* MultiserverSocket.toSocket(Multiserver.dial(address as Address))
       const fiber = yield* Effect.forkChild(loop(socket))
       yield* Deferred.await(accepted)
       yield* Fiber.interrupt(fiber)
@@ -159,7 +199,7 @@ describe("a Socket", () => {
   it.live("over an open connection says no goodbye when it is left by a failure", () =>
     Effect.gen(function* () {
       const [near, far] = yield* pair("net:127.0.0.1:0~shs")
-      const socket = yield* toSocket(Effect.succeed(near))
+      const socket = yield* MultiserverSocket.toSocket(Effect.succeed(near))
       yield* Effect.ignore(Effect.scoped(Effect.andThen(socket.reader, Effect.fail("a bug of the user"))))
       yield* Effect.forkChild(Effect.ignore(near.end))
       assert.include(["Truncated", "Reset"], reasonOf(yield* Effect.flip(readAll(far))))
@@ -169,7 +209,7 @@ describe("a Socket", () => {
   it.live("closes with the code that its writer gives", () =>
     Effect.gen(function* () {
       const [near] = yield* pair("memory:m~shs")
-      const socket = yield* toSocket(Effect.succeed(near))
+      const socket = yield* MultiserverSocket.toSocket(Effect.succeed(near))
       const { pull } = yield* socket.reader
       const writer = yield* socket.writer
       const parked = yield* Effect.forkChild(Effect.flip(pull), { startImmediately: true })
