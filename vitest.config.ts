@@ -28,6 +28,7 @@ export default defineConfig({
       { find: "effect-multiserver/browser", replacement: source("browser.ts") },
       { find: "effect-multiserver/cluster", replacement: source("cluster.ts") },
       { find: "effect-multiserver/hyperdht", replacement: source("hyperdht.ts") },
+      { find: "effect-multiserver/rpc", replacement: source("rpc.ts") },
       { find: "effect-multiserver/testing", replacement: source("testing/index.ts") }
     ]
   },

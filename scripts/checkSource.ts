@@ -24,7 +24,7 @@ const modules = Object.keys(exports)
   })
 
 /** Each module of these doors has a name of its own in `exports`. */
-const doors = ["index", "node", "browser", "hyperdht"].map((door) => path.join(root, `src/${door}.ts`))
+const doors = ["index", "node", "browser", "hyperdht", "rpc"].map((door) => path.join(root, `src/${door}.ts`))
 
 const program = ts.createProgram(modules, {
   target: ts.ScriptTarget.ESNext,

@@ -9,12 +9,12 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
-import { type AddressError, format } from "./Address.ts"
+import type { AddressError } from "./Address.ts"
 import type { Primitives } from "./crypto/Primitives.ts"
-import { ListenError, NotListenable } from "./ListenError.ts"
+import type { ListenError } from "./ListenError.ts"
 import type { Listener, ListenOptions } from "./Listener.ts"
-import * as Multiserver from "./Multiserver.ts"
+import type * as Multiserver from "./Multiserver.ts"
+import { listenAuthenticated } from "./rpc/listening.ts"
 import { make, type Options } from "./tracker/server.ts"
 
 export { type SourceOptions, source } from "./tracker/client.ts"
@@ -42,20 +42,8 @@ export class Tracker extends Context.Service<Tracker, Listener>()(
 ) {}
 
 /** Listens, if all addresses prove keys. */
-const listen = (
-  target: Multiserver.Target,
-  options?: ListenOptions
-): Effect.Effect<Listener, AddressError | ListenError, Multiserver.Multiserver | Scope.Scope> =>
-  Effect.flatMap(Multiserver.listen(target, options), (listener) => {
-    if (listener.authenticates) return Effect.succeed(listener)
-    const address = listener
-      .addresses()
-      .map((each) => format(each))
-      .join(";")
-    const detail =
-      "a tracker takes a record only from the peer that it is about, and this stack proves no key: add ~shs or ~noise"
-    return Effect.fail(new ListenError({ address, reason: new NotListenable({ detail }) }))
-  })
+const listen = (target: Multiserver.Target, options?: ListenOptions) =>
+  listenAuthenticated(target, options, "a tracker takes a record only from the peer that it is about")
 
 /**
  * Serves a tracker as long as the layer lives, and drains when it is released. All addresses have to prove keys:

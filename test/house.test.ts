@@ -60,11 +60,9 @@ describe("the source", () => {
         .map((target) => `./${target.replace(/\.ts$/, "")}`)
         .filter((name) => name !== "./index")
     const { exports } = JSON.parse(fs.readFileSync(path.join(root, "../package.json"), "utf8"))
-    const doors = ["./package.json", ".", "./node", "./browser", "./cluster", "./hyperdht", "./testing"]
-    assert.deepStrictEqual(
-      Object.keys(exports).sort(),
-      [...doors, ...["index.ts", "node.ts", "browser.ts", "cluster.ts", "hyperdht.ts"].flatMap(modulesOf)].sort()
-    )
+    const doors = ["./package.json", ".", "./node", "./browser", "./cluster", "./hyperdht", "./rpc", "./testing"]
+    const modules = ["index.ts", "node.ts", "browser.ts", "cluster.ts", "hyperdht.ts", "rpc.ts"].flatMap(modulesOf)
+    assert.deepStrictEqual(Object.keys(exports).sort(), [...doors, ...modules].sort())
     // What needs Node is not for browsers and React Native.
     for (const name of ["./node", "./hyperdht", ...["node.ts", "hyperdht.ts"].flatMap(modulesOf)]) {
       assert.isNull(exports[name].browser, name)

@@ -8,7 +8,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { type AddressRecord, records as recordsOf } from "../AddressRecord.ts"
 import { AddressRecords, type Options as RecordsOptions } from "../AddressRecords.ts"
-import type { Connection } from "../Connection.ts"
+import { type Connection, destroy } from "../Connection.ts"
 import type { ConnectionError } from "../ConnectionError.ts"
 import type { Primitives } from "../crypto/Primitives.ts"
 import { uncheckedPublicKey } from "../crypto/publicKey.ts"
@@ -16,6 +16,7 @@ import { formatPublicKey } from "../Identity.ts"
 import { Limits } from "../Limits.ts"
 import { monotonicNow } from "../monotonic.ts"
 import { positive } from "../positive.ts"
+import * as Serving from "../rpc/serving.ts"
 import { nowSeconds } from "../sinceEpoch.ts"
 import {
   BadRecord,
@@ -29,7 +30,6 @@ import {
   TrackerError
 } from "./procedures.ts"
 import { type Rate, Rates } from "./rates.ts"
-import * as Serving from "./serving.ts"
 
 /**
  * How much a tracker keeps, and how much it does for each caller.
@@ -59,13 +59,22 @@ export interface Options {
   readonly idle?: Duration.Input
 }
 
+/** Who calls. */
+interface Caller {
+  /** The key that it has proved, base64. */
+  readonly key: string
+  /** The IP that it comes from, or what else the transport knows its origin by. */
+  readonly source: string | undefined
+  readonly pause: (millis: number) => void
+}
+
 const refuse = (reason: TrackerError["reason"]) => Effect.fail(new TrackerError({ reason }))
 
 /** The longest time for which nothing is read after a refusal, in milliseconds. */
 const longestPause = 1000
 
 /** Takes a token, or refuses. */
-const limited = (rates: Rates, { key, pause, source }: Serving.Caller): Effect.Effect<void, TrackerError> =>
+const limited = (rates: Rates, { key, pause, source }: Caller): Effect.Effect<void, TrackerError> =>
   Effect.flatMap(monotonicNow, (now) => {
     const retryAfter = rates.take(key, source, now)
     if (retryAfter === 0) return Effect.void
@@ -92,8 +101,10 @@ export const make = ({
   Primitives | Scope.Scope
 > =>
   Effect.gen(function* () {
-    const bounds = { calls, idle: Duration.fromInputUnsafe(idle) }
-    positive({ calls, idle: Duration.toMillis(bounds.idle) })
+    const longest = Duration.fromInputUnsafe(idle)
+    positive({ calls, idle: Duration.toMillis(longest) })
+    // Its procedures don't wait for each other and have no streams: so further calls can wait.
+    const bounds = { calls, idle: longest, overflow: "wait", ended: "answer" } as const
     const { exemptLoopback } = yield* Limits
     const wire = yield* recordsOf
     const kept = new AddressRecords({ keys: 10_000, longest: 2 * 3600, ...records })
@@ -115,7 +126,7 @@ export const make = ({
       }
     }
 
-    const publish = (caller: Serving.Caller, bytes: Uint8Array): Effect.Effect<void, TrackerError> =>
+    const publish = (caller: Caller, bytes: Uint8Array): Effect.Effect<void, TrackerError> =>
       Effect.gen(function* () {
         yield* limited(publishRates, caller)
         const record = wire.decode(bytes)
@@ -127,7 +138,7 @@ export const make = ({
         yield* take(record.success, yield* nowSeconds)
       })
 
-    const find = (caller: Serving.Caller, key: Uint8Array): Effect.Effect<ReadonlyArray<Uint8Array>, TrackerError> =>
+    const find = (caller: Caller, key: Uint8Array): Effect.Effect<ReadonlyArray<Uint8Array>, TrackerError> =>
       Effect.gen(function* () {
         yield* limited(findRates, caller)
         const record = kept.get(uncheckedPublicKey(key))
@@ -135,9 +146,18 @@ export const make = ({
       })
 
     /** For the caller of this number. One that has gone needs no answer. */
-    const from = <A>(id: number, answer: (caller: Serving.Caller) => Effect.Effect<A, TrackerError>) => {
+    const from = <A>(id: number, answer: (caller: Caller) => Effect.Effect<A, TrackerError>) => {
       const caller = serving.callerOf(id)
-      return caller === undefined ? Effect.interrupt : answer(caller)
+      if (caller === undefined || caller.connection.peer._tag !== "Authenticated") return Effect.interrupt
+      const {
+        connection,
+        connection: { peer }
+      } = caller
+      return answer({
+        key: formatPublicKey(peer.publicKey),
+        source: connection.source,
+        pause: (millis) => caller.pause(millis)
+      })
     }
     const handlers = Procedures.toLayer({
       Publish: ({ record }, { client }) => from(client.id, (caller) => publish(caller, record)),
@@ -151,5 +171,5 @@ export const make = ({
     )
     const dropExpired = Effect.map(nowSeconds, (now) => kept.dropExpired(now))
     yield* Effect.forkScoped(Effect.repeat(dropExpired, Schedule.spaced("1 minute")))
-    return serving.serve
+    return (connection) => (connection.peer._tag === "Authenticated" ? serving.serve(connection) : destroy(connection))
   })

@@ -2,31 +2,39 @@
 import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
-import type { FromClientEncoded, FromServerEncoded } from "effect/rpc/RpcMessage"
+import type { FromClientEncoded, FromServerEncoded, ResponseExitEncoded } from "effect/rpc/RpcMessage"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
+import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import * as Connection from "../Connection.ts"
 import { type ConnectionError, isDraining } from "../ConnectionError.ts"
-import { formatPublicKey } from "../Identity.ts"
-
-/** Who calls. */
-export interface Caller {
-  /** The key that it has proved, base64. */
-  readonly key: string
-  /** The IP that it comes from, or what else the transport knows its origin by. */
-  readonly source: string | undefined
-  /** Reads nothing more for so long, in milliseconds. */
-  readonly pause: (millis: number) => void
-}
 
 /** How a connection's calls are bounded. */
 export interface Bounds {
   /** How many calls of one connection may be unanswered. */
   readonly calls: number
-  /** How long a connection may stay open without a call. */
-  readonly idle: Duration.Duration
+  /**
+   * What becomes of one call more. It waits, and so does everything behind it, which would be for ever if the calls
+   * waited for what is behind them: for acknowledgements of a stream, or for another call. Or it is refused.
+   */
+  readonly overflow: "wait" | "refuse"
+  /** What becomes of unanswered calls when the peer has ended its side. */
+  readonly ended: "answer" | "interrupt"
+  /** How long a connection may stay open without a call. By default for ever. */
+  readonly idle?: Duration.Duration
+  /** Whether this procedure answers with a stream. Nobody waits for the end of one when the listener stops. */
+  readonly isStream?: (procedure: string) => boolean
+}
+
+/** A connection, as RPC knows it. */
+export interface Caller {
+  readonly connection: Connection.Connection
+  /** Reads nothing more for so long, in milliseconds. */
+  readonly pause: (millis: number) => void
 }
 
 /** RPC over any number of connections. */
@@ -40,33 +48,41 @@ export interface Serving {
 
 type Serialization = RpcSerialization.RpcSerialization["Service"]
 
-/** The peer has sent what no client of a tracker sends. */
+/** The peer has sent what no client sends. */
 class Nonsense {
   readonly _tag = "Nonsense"
 }
 const nonsense = new Nonsense()
 
+const never = Schema.Exit(Schema.Never, Schema.Never, Schema.Defect())
+
 /** One connection. */
-class Client {
-  readonly caller: Caller
+class Client implements Caller {
   readonly connection: Connection.Connection
-  /** A turn for each call that may be unanswered. */
-  readonly turns: Semaphore.Semaphore
-  readonly bounds: Bounds
+  private readonly bounds: Bounds
+  private readonly codecFor: Serialization["codecFor"]
   private readonly parser: ReturnType<Serialization["makeUnsafe"]>
-  private readonly unanswered = new Set<string | number>()
+  /** A turn for each call that may be unanswered. */
+  private readonly turns: Semaphore.Semaphore
+  /** The unanswered calls, and whether they are streams. */
+  private readonly unanswered = new Map<string | number, boolean>()
+  /** How many of them are not. */
+  private single = 0
+  /** Open while it is none. */
+  private readonly quiet = Latch.makeUnsafe(true)
   private answered = 0
   private pausing = 0
 
-  constructor(connection: Connection.Connection, key: string, bounds: Bounds, serialization: Serialization) {
+  constructor(connection: Connection.Connection, bounds: Bounds, serialization: Serialization) {
     this.connection = connection
     this.bounds = bounds
+    this.codecFor = serialization.codecFor
     this.parser = serialization.makeUnsafe()
     this.turns = Semaphore.makeUnsafe(bounds.calls)
-    const pause = (millis: number) => {
-      this.pausing = millis
-    }
-    this.caller = { key, source: connection.source, pause }
+  }
+
+  pause(millis: number): void {
+    this.pausing = millis
   }
 
   /** The messages in these bytes. Those of servers may be among them. */
@@ -77,20 +93,28 @@ class Client {
     })
   }
 
-  /** Waits until one more message may be taken. */
-  admit(message: FromClientEncoded): Effect.Effect<void, Nonsense> {
+  /** Waits until one more message may be taken, and gives it to `use`. Or refuses it. */
+  take(
+    message: FromClientEncoded,
+    use: (message: FromClientEncoded) => Effect.Effect<void>
+  ): Effect.Effect<void, Nonsense> {
     switch (message._tag) {
       case "Ping":
       case "Ack":
       case "Interrupt":
-        return Effect.void
+        return use(message)
       case "Request": {
-        const { discard, id, isNotification } = message
-        // Of these it is not known when they are over.
-        if (isNotification === true || discard === true || this.unanswered.has(id)) return Effect.fail(nonsense)
+        const { discard: _, ...request } = message
+        const { id, isNotification, tag } = request
+        // It is not known when a notification is over. When a number is used twice, it is not known which call is.
+        if (isNotification === true || this.unanswered.has(id)) return Effect.fail(nonsense)
+        const { calls, overflow } = this.bounds
+        if (overflow === "refuse" && this.unanswered.size >= calls) return this.refuse(id)
+        // Without its mark, a call whose result nobody wants is answered when it is over, and not when it begins.
         return this.paused.pipe(
           Effect.andThen(this.turns.take(1)),
-          Effect.andThen(Effect.sync(() => void this.unanswered.add(id)))
+          Effect.andThen(Effect.suspend(() => this.begin(id, tag))),
+          Effect.andThen(use(request))
         )
       }
       default:
@@ -104,6 +128,19 @@ class Client {
     return millis > 0 ? Effect.sleep(millis) : Effect.void
   })
 
+  private begin(id: string | number, procedure: string): Effect.Effect<void> {
+    const isStream = this.bounds.isStream?.(procedure) === true
+    this.unanswered.set(id, isStream)
+    if (!isStream && this.single++ === 0) this.quiet.closeUnsafe()
+    return Effect.void
+  }
+
+  private refuse(id: string | number): Effect.Effect<void> {
+    const most = `at most ${this.bounds.calls} calls of one connection are worked on at once`
+    const exit = Schema.encodeUnknownSync(this.codecFor(never))(Exit.die(new Error(most)))
+    return this.send({ _tag: "Exit", requestId: id, exit: exit as ResponseExitEncoded["exit"] })
+  }
+
   /** Writes a response. If it can't be written, the connection is over, which its reader notices. */
   send(response: FromServerEncoded): Effect.Effect<void> {
     const write = Effect.suspend(() => {
@@ -115,22 +152,27 @@ class Client {
 
   private over(id: string | number): Effect.Effect<unknown> {
     return Effect.suspend(() => {
-      if (!this.unanswered.delete(id)) return Effect.void
+      const isStream = this.unanswered.get(id)
+      if (isStream === undefined) return Effect.void
+      this.unanswered.delete(id)
       this.answered++
+      if (!isStream && --this.single === 0) this.quiet.openUnsafe()
       return this.turns.release(1)
     })
   }
 
   /** Succeeds when no call was answered for the idle time. */
-  readonly whenIdle: Effect.Effect<void> = Effect.suspend(() => {
-    const before = this.answered
-    return Effect.flatMap(Effect.sleep(this.bounds.idle), () =>
-      this.answered === before ? Effect.void : this.whenIdle
-    )
-  })
+  whenIdle(idle: Duration.Duration): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const before = this.answered
+      return Effect.flatMap(Effect.sleep(idle), () => (this.answered === before ? Effect.void : this.whenIdle(idle)))
+    })
+  }
 
-  /** Succeeds when all calls are answered. */
-  readonly settled: Effect.Effect<void> = Effect.suspend(() => Effect.asVoid(this.turns.take(this.bounds.calls)))
+  /** Succeeds when all calls but streams are answered. */
+  get settled(): Effect.Effect<void> {
+    return this.quiet.await
+  }
 }
 
 export const make = (bounds: Bounds): Effect.Effect<Serving, never, RpcSerialization.RpcSerialization> =>
@@ -150,43 +192,42 @@ export const make = (bounds: Bounds): Effect.Effect<Serving, never, RpcSerializa
         initialMessage: Effect.succeedNone,
         supportsAck: true,
         supportsTransferables: false,
-        supportsSpanPropagation: false,
+        supportsSpanPropagation: true,
         supportsNotifications: false,
         codecFor: serialization.codecFor
       })
     })
 
-    const take = (id: number, client: Client, message: FromClientEncoded) =>
-      Effect.andThen(client.admit(message), handOn(id, message))
-
     const read = (id: number, client: Client): Effect.Effect<void, ConnectionError> =>
       client.connection.pull.pipe(
         Effect.flatMap((chunks) => Effect.forEach(chunks, (chunk) => client.decode(chunk))),
         Effect.flatMap((messages) =>
-          Effect.forEach(messages.flat(), (message) => take(id, client, message), { discard: true })
+          Effect.forEach(messages.flat(), (message) => client.take(message, (taken) => handOn(id, taken)), {
+            discard: true
+          })
         ),
         Effect.forever,
-        // The peer has ended its side, or the listener stops: what was asked is answered.
-        Effect.catchIf(Cause.isDone, () => client.settled),
+        // The peer has ended its side.
+        Effect.catchIf(Cause.isDone, () => (bounds.ended === "answer" ? client.settled : Effect.void)),
         Effect.catchTags({
           Nonsense: () => Connection.destroy(client.connection),
+          // The listener stops: what was asked is answered.
           ConnectionError: (error) => (isDraining(error) ? client.settled : Effect.fail(error))
         })
       )
 
     const serve: Serving["serve"] = (connection) =>
       Effect.suspend(() => {
-        const { peer } = connection
-        // The listener was checked: only a transform that breaks its promise comes here.
-        if (peer._tag !== "Authenticated") return Connection.destroy(connection)
         const id = connections++
-        const client = new Client(connection, formatPublicKey(peer.publicKey), bounds, serialization)
+        const client = new Client(connection, bounds, serialization)
         clients.set(id, client)
         const gone = Effect.suspend(() => {
           clients.delete(id)
           return Queue.offer(disconnects, id)
         })
-        return Effect.raceFirst(read(id, client), client.whenIdle).pipe(Effect.ensuring(gone))
+        const reading = read(id, client)
+        const { idle } = bounds
+        return Effect.ensuring(idle === undefined ? reading : Effect.raceFirst(reading, client.whenIdle(idle)), gone)
       })
-    return { protocol, serve, callerOf: (id) => clients.get(id)?.caller }
+    return { protocol, serve, callerOf: (id) => clients.get(id) }
   })
