@@ -162,7 +162,7 @@ const runnerOf = (target: string, listed: (own: string) => ReadonlyArray<string>
     return yield* Layer.build(
       Layer.fresh(Cluster.layerRunner(target)).pipe(
         Layer.provide(Cluster.layerMembers({ runners: listed(own) })),
-        Layer.provide([ShardingConfig.layer(config), MessageStorage.layerNoop, table().layer])
+        Layer.provide([ShardingConfig.layer(config), MessageStorage.layerNoop, RunnerStorage.layerMemory])
       )
     )
   })
@@ -197,9 +197,10 @@ describe("a runner", () => {
         scope
       )
       const { addresses } = yield* Effect.provideContext(Listening, context)
-      const asStranger = Multiserver.layer(["net~noise"]).pipe(Layer.provide(Layer.fresh(protocols())))
+      const asStranger = Multiserver.layer(["net~noise"]).pipe(Layer.provide(Layer.fresh(protocols())), Layer.fresh)
       const connection = yield* Effect.provide(Multiserver.dial(addresses()), asStranger)
-      yield* connection.closed
+      const ended = yield* Effect.flip(connection.pull)
+      assert.strictEqual(ended._tag === "ConnectionError" && ended.reason._tag, "Truncated")
       assert.isTrue(logged.some((line) => line.includes("A stranger from ")))
       yield* Scope.close(scope, Exit.void)
     }).pipe(Effect.provide(multiserver()), Effect.provide(Logger.layer([logger])))
