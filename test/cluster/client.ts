@@ -16,14 +16,16 @@ const Order = Schema.Struct({
   what: Schema.Literals(["Add", "WhereAreYou"]),
   count: Schema.Int,
   counters: Schema.Int,
-  atOnce: Schema.Int
+  atOnce: Schema.Int,
+  /** Milliseconds after each call. */
+  pause: Schema.optionalKey(Schema.Int)
 })
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Order))
 
 const say = (event: object) => Effect.sync(() => void process.stdout.write(`${JSON.stringify(event)}\n`))
 
 /** Each 50th answer is said, so that the test knows how far it is. */
-const carryOut = ({ atOnce, count, counters, name, what }: typeof Order.Type) =>
+const carryOut = ({ atOnce, count, counters, name, pause = 0, what }: typeof Order.Type) =>
   Effect.gen(function* () {
     const clientOf = yield* Counter.client
     const millis: Array<number> = []
@@ -36,6 +38,7 @@ const carryOut = ({ atOnce, count, counters, name, what }: typeof Order.Type) =>
         else answers.add(yield* counter.WhereAreYou())
         millis.push(performance.now() - began)
         if (millis.length % 50 === 0) yield* say({ event: "answered", name, count: millis.length })
+        yield* Effect.sleep(pause)
       })
     yield* Effect.forEach(Array.from({ length: count }).keys(), call, { concurrency: atOnce, discard: true })
     millis.sort((a, b) => a - b)

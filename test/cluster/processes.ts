@@ -62,6 +62,7 @@ export class Process extends Said {
     readonly count: number
     readonly counters: number
     readonly atOnce: number
+    readonly pause?: number
   }): Effect.Effect<void> {
     return Effect.sync(() => void this.child.stdin.write(`${JSON.stringify(order)}\n`))
   }
