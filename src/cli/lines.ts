@@ -82,6 +82,10 @@ export const formatLine = (raw: Event): string => {
       return `bridged #${event.id} with #${event.with}`
     case "retry":
       return `${event.message}; dialing again in ${event.millis} ms`
+    case "worker-started":
+      return `worker ${event.worker} is process ${event.pid}`
+    case "worker-exited":
+      return event.message
     case "created":
       return `a new key is in ${event.file}: keep it secret`
     case "reloaded":

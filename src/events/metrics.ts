@@ -42,6 +42,9 @@ export const metrics = (event: Event): Effect.Effect<void> => {
     case "RecordRefused":
     case "GossipDropped":
       return tagged({ role: "lookup", tag: event.tag })
+    case "WorkerStarted":
+    case "WorkerExited":
+      return tagged({ role: "listen" })
     case "Closed": {
       const labels = { role: event.role, stack: event.stack }
       return Effect.all(
