@@ -7,6 +7,8 @@ import type { ListenError } from "./ListenError.ts"
 import type { Listener } from "./Listener.ts"
 
 export interface WorkerHooks {
+  /** Whether this process does what only one of several does. */
+  readonly isFirst: boolean
   /** The numbers of connections begin after this one, so that no two workers give the same. */
   readonly firstId: number
   /** This worker's part of the limits. Dies where they can't be divided. */
@@ -22,6 +24,6 @@ export interface WorkerHooks {
 export const WorkerHooks: Context.Reference<WorkerHooks> = Context.Reference<WorkerHooks>(
   "effect-multiserver/WorkerHooks",
   {
-    defaultValue: () => ({ firstId: 0, part: Effect.succeed, listening: (_, listen) => listen })
+    defaultValue: () => ({ isFirst: true, firstId: 0, part: Effect.succeed, listening: (_, listen) => listen })
   }
 )

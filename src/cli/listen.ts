@@ -14,6 +14,7 @@ import * as Listening from "./listening.ts"
 import * as Serving from "./serving.ts"
 import * as Settings from "./settings.ts"
 import * as Pipe from "./stdio.ts"
+import * as Workers from "./workers.ts"
 
 const echo = (connection: Connection.Connection): Effect.Effect<void, ConnectionError> =>
   connection.pull.pipe(
@@ -37,6 +38,13 @@ export const run = (input: Flags.Input<typeof Flags.ofListen>) =>
       const message = "--once is for --echo; without that, listen always stops after one connection: leave it out"
       return yield* new UsageError({ kind: "Conflict", message })
     }
+    if (Option.isSome(input.workers)) {
+      yield* Workers.check(input, input.once)
+      if (!input.echo) {
+        const message = "--workers is for --echo, which serves many peers; without it, listen serves one: leave it out"
+        return yield* new UsageError({ kind: "Conflict", message })
+      }
+    }
     const how = yield* Pipe.options(input, true)
     const bridge = (connection: Connection.Connection) => Pipe.bridge(connection, how)
     const serving = input.echo ? (input.once ? Serving.once(echo) : Serving.many(echo)) : Serving.once(bridge)
@@ -47,6 +55,7 @@ export const run = (input: Flags.Input<typeof Flags.ofListen>) =>
       dialed: [],
       finding: Finding.none,
       trackers: trackers.addresses,
+      workers: Option.getOrUndefined(input.workers),
       serving,
       settings,
       dialing: yield* Dialing.trackerOptions(settings)

@@ -10,6 +10,7 @@ import * as References from "effect/References"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { printableJson } from "../printable.ts"
+import { isWorker, send } from "../workerChannel.ts"
 import type { Event } from "./events.ts"
 import { formatLine, formatVerbose } from "./lines.ts"
 
@@ -74,6 +75,9 @@ export const layer: Layer.Layer<Reporter, never, Stdio.Stdio> = Layer.effect(
         return Console.error(line)
       })
     }
+    // A worker prints nothing: the process that has started it does.
+    if (isWorker())
+      return { json, loudness, say: (event) => send({ _tag: "Said", said: event }), status: () => Effect.void }
     const isTerminal = yield* stderrIsTerminal
     let isShown = false
     const status = (line: string) => {

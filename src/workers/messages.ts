@@ -60,7 +60,7 @@ const FromWorker = Schema.Union([
   /** Events that the worker could not send, because the parent took none for too long. */
   Schema.TaggedStruct("Lost", { events: Schema.Int }),
   /** What the program itself reports. */
-  Schema.TaggedStruct("Said", { said: Schema.Unknown })
+  Schema.TaggedStruct("Said", { said: Schema.Json })
 ])
 export type FromWorker = typeof FromWorker.Type
 

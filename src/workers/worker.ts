@@ -141,6 +141,7 @@ const given = (
 ) =>
   Effect.gen(function* () {
     const hooks: WorkerHooks = {
+      isFirst: init.index === 0,
       firstId: init.before * numbersOfEach,
       part: (limits) => {
         onLimits(limits)
