@@ -15,9 +15,12 @@ export const isWorker = (): boolean => process.connected === true && process.env
 /** Our messages stand under this name, because programs may send messages of their own. */
 export const envelope = "effect-multiserver"
 
+/** Sends a message to the parent, and calls back when the system has taken it, or when the parent is gone. */
+export const post = (message: unknown, done: () => void): void => {
+  if (process.send === undefined || process.connected !== true) done()
+  else process.send({ [envelope]: message }, undefined, undefined, done)
+}
+
 /** Sends a message to the parent. Succeeds when the system has taken it, or when the parent is gone. */
 export const send = (message: unknown): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    if (process.send === undefined || process.connected !== true) return resume(Effect.void)
-    process.send({ [envelope]: message }, undefined, undefined, () => resume(Effect.void))
-  })
+  Effect.callback((resume) => post(message, () => resume(Effect.void)))

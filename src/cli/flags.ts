@@ -208,8 +208,8 @@ const finding = {
 const workers = Flag.Int("workers").pipe(
   Flag.withMetavar("N"),
   Flag.withDescription(
-    "Serve with N processes that share the ports, to use as many cores; without it, with this process alone. One that " +
-      "ends is started again"
+    "Serve with N processes that share the ports, to use as many cores, and start one again that ends; without " +
+      "it, this process serves alone"
   ),
   Flag.optional
 )

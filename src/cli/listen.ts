@@ -26,6 +26,13 @@ const echo = (connection: Connection.Connection): Effect.Effect<void, Connection
 export const run = (input: Flags.Input<typeof Flags.ofListen>) =>
   Effect.gen(function* () {
     const settings = yield* Settings.read("listen", input)
+    if (Option.isSome(input.workers)) {
+      yield* Workers.check(input, input.once)
+      if (!input.echo) {
+        const message = "--workers is for --echo, which serves many peers; without it, listen serves one: leave it out"
+        return yield* new UsageError({ kind: "Conflict", message })
+      }
+    }
     if (!input.echo) yield* keepStdin("listen", input)
     if (!input.echo && !input.recvOnly) yield* stdinIsNoDirectory
     const given = yield* Addresses.given(input.addresses, input.addressFile)
@@ -37,13 +44,6 @@ export const run = (input: Flags.Input<typeof Flags.ofListen>) =>
     if (input.once && !input.echo) {
       const message = "--once is for --echo; without that, listen always stops after one connection: leave it out"
       return yield* new UsageError({ kind: "Conflict", message })
-    }
-    if (Option.isSome(input.workers)) {
-      yield* Workers.check(input, input.once)
-      if (!input.echo) {
-        const message = "--workers is for --echo, which serves many peers; without it, listen serves one: leave it out"
-        return yield* new UsageError({ kind: "Conflict", message })
-      }
     }
     const how = yield* Pipe.options(input, true)
     const bridge = (connection: Connection.Connection) => Pipe.bridge(connection, how)

@@ -91,10 +91,10 @@ class Life {
 
   private hear(message: FromWorker): Effect.Effect<void> {
     switch (message._tag) {
-      case "Event":
+      case "Happened":
         return Effect.andThen(
-          this.around.emit(this.noted(message.event)),
-          Effect.sync(() => this.take())
+          Effect.forEach(message.events, (event) => this.around.emit(this.noted(event)), { discard: true }),
+          Effect.sync(() => this.take(message.events.length))
         )
       case "Hello":
         return Effect.sync(() => this.forked.send(this.around.init))
@@ -137,8 +137,9 @@ class Life {
   }
 
   /** Tells the worker now and then how many events were taken. */
-  private take(): void {
-    if (++this.taken < eventsAtOnce) return
+  private take(events: number): void {
+    this.taken += events
+    if (this.taken < eventsAtOnce) return
     this.forked.send({ _tag: "Taken", events: this.taken })
     this.taken = 0
   }

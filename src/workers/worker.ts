@@ -8,21 +8,20 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 import * as Address from "../Address.ts"
 import { AddressError } from "../AddressError.ts"
-import { Events, type Sink } from "../Events.ts"
+import * as Events from "../Events.ts"
 import * as Identity from "../Identity.ts"
 import type { LimitValues } from "../Limits.ts"
 import { ListenError, NotListenable } from "../ListenError.ts"
 import type { Listener } from "../Listener.ts"
 import { Inherited, InheritedSockets } from "../sockets/inherited.ts"
-import { send } from "../workerChannel.ts"
+import { post } from "../workerChannel.ts"
 import { WorkerHooks } from "../workerHooks.ts"
 import { sharedBind } from "./bind.ts"
 import { WorkersError } from "./errors.ts"
 import { part } from "./limits.ts"
-import { encodeFromWorker, type FromWorker, type Init, type Places, toWorker } from "./messages.ts"
+import { encodeFromWorker, encodeHappened, type FromWorker, type Init, type Places, toWorker } from "./messages.ts"
 
 /** How many connections a worker process can number. The numbers of the next one begin after them. */
 const numbersOfEach = 1_000_000_000
@@ -33,15 +32,23 @@ const shared: ReadonlyArray<string> = ["net", "ws", "wss"]
 /** What is told to the parent. All of it has been taken by the system when `flushed` succeeds. */
 class Told {
   private pending = 0
+  private events: Array<Events.Event> = []
   private onFlushed: (() => void) | undefined
 
-  readonly tell = (message: FromWorker): void => {
+  private readonly done = (): void => {
+    if (--this.pending === 0) this.onFlushed?.()
+  }
+
+  tell(message: FromWorker): void {
     this.pending++
-    Effect.runCallback(send(encodeFromWorker(message)), {
-      onExit: () => {
-        if (--this.pending === 0) this.onFlushed?.()
-      }
-    })
+    post(encodeFromWorker(message), this.done)
+  }
+
+  /** The events of one turn of the event loop are one message. */
+  happened(event: Events.Event): void {
+    if (this.events.push(event) > 1) return
+    this.pending++
+    setImmediate(() => post(encodeHappened(this.events.splice(0)), this.done))
   }
 
   readonly flushed: Effect.Effect<void> = Effect.callback((resume) => {
@@ -52,33 +59,41 @@ class Told {
 
 /** Sends events while the parent takes them. An event that waits too long is lost, as with any sink, and counted. */
 class Sent {
-  private readonly tell: Told["tell"]
-  private readonly room: Semaphore.Semaphore
+  private readonly told: Told
+  private free: number
+  private waiting: Array<() => void> = []
   private lost = 0
 
-  constructor(tell: Told["tell"], most: number) {
-    this.tell = tell
-    this.room = Semaphore.makeUnsafe(most)
+  constructor(told: Told, most: number) {
+    this.told = told
+    this.free = most
   }
 
-  readonly sink: Sink = (event) =>
-    this.room.take(1).pipe(
-      Effect.andThen(Effect.sync(() => this.tell({ _tag: "Event", event }))),
-      Effect.onInterrupt(() =>
-        Effect.sync(() => {
-          this.lost++
-        })
-      )
-    )
+  readonly sink: Events.Sink = (event) =>
+    Effect.suspend(() => {
+      if (this.free === 0) return Effect.andThen(this.room, this.sink(event))
+      this.free--
+      this.told.happened(event)
+      return Effect.void
+    })
+
+  /** Succeeds when there may be room. */
+  private readonly room: Effect.Effect<void> = Effect.callback((resume) => {
+    const go = () => resume(Effect.void)
+    this.waiting.push(go)
+    return Effect.sync(() => {
+      this.waiting = this.waiting.filter((each) => each !== go)
+      this.lost++
+    })
+  })
 
   /** The parent has taken so many. */
-  readonly taken = (events: number): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      const { lost } = this
-      this.lost = 0
-      if (lost > 0) this.tell({ _tag: "Lost", events: lost })
-      return Effect.asVoid(this.room.release(events))
-    })
+  taken(events: number): void {
+    this.free += events
+    for (const go of this.waiting.splice(0)) go()
+    if (this.lost > 0) this.told.tell({ _tag: "Lost", events: this.lost })
+    this.lost = 0
+  }
 }
 
 const notShared = ({ transport }: Address.Address): string => {
@@ -107,13 +122,13 @@ const introduced = (told: Told): Effect.Effect<Introduced, never, Scope.Scope> =
   Effect.gen(function* () {
     const first = yield* Deferred.make<Init>()
     const stop = yield* Deferred.make<void>()
-    let sent = new Sent(told.tell, 1)
+    let sent = new Sent(told, 1)
     const hear = (raw: unknown): void => {
       const message = Option.getOrUndefined(toWorker(raw))
       if (message?._tag === "Init") {
-        sent = new Sent(told.tell, message.events)
+        sent = new Sent(told, message.events)
         Deferred.doneUnsafe(first, Effect.succeed(message))
-      } else if (message?._tag === "Taken") Effect.runFork(sent.taken(message.events))
+      } else if (message?._tag === "Taken") sent.taken(message.events)
       else if (message?._tag === "Stop") Deferred.doneUnsafe(stop, Effect.void)
     }
     yield* Effect.acquireRelease(
@@ -127,7 +142,7 @@ const introduced = (told: Told): Effect.Effect<Introduced, never, Scope.Scope> =
 
 interface Introduced {
   readonly init: Init
-  readonly sink: Sink
+  readonly sink: Events.Sink
   /** Succeeds when this worker is to stop. */
   readonly stop: Effect.Effect<void>
 }
@@ -162,7 +177,7 @@ const given = (
     const bind = sharedBind(init, (place, port) => told.tell({ _tag: "Bound", place, port }))
     const context = Context.make(WorkerHooks, hooks).pipe(
       Context.add(InheritedSockets, new Inherited([], [], bind)),
-      Context.add(Events, init.events === 0 ? [] : [sink])
+      Context.add(Events.Events, init.events === 0 ? [] : [sink])
     )
     if (init.secret === null) return context
     const identity = yield* Effect.orDie(Identity.parseSecretFile("the parent process", init.secret))

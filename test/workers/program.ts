@@ -11,7 +11,7 @@ import * as NodeIdentity from "../../src/NodeIdentity.ts"
 import * as NodeMultiserver from "../../src/NodeMultiserver.ts"
 import * as Workers from "../../src/Workers.ts"
 
-const { address = "", sharing, workers = 2 } = JSON.parse(process.argv[2] ?? "{}")
+const { address = "", ownKeys = false, sharing, workers = 2 } = JSON.parse(process.argv[2] ?? "{}")
 
 const encode = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(Events.Event)))
 const say = (line: string) => Effect.sync(() => void process.stdout.write(`${line}\n`))
@@ -21,7 +21,9 @@ const Server = Multiserver.layerServer(address, (peer) =>
   peer
     .writeAll([new TextEncoder().encode(`${process.pid}\n`)])
     .pipe(Effect.andThen(Effect.forever(Effect.flatMap(peer.pull, peer.writeAll))))
-).pipe(Layer.provide(NodeMultiserver.layer()))
+).pipe(
+  Layer.provide(ownKeys ? Layer.provide(NodeMultiserver.layer(), NodeIdentity.layerEphemeral) : NodeMultiserver.layer())
+)
 
 const main = Workers.launch(Server, {
   workers,
