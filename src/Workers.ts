@@ -110,12 +110,12 @@ export const launchWith = <A, E, R>(
  * @example
  * ```ts
  * import * as os from "node:os"
- * import { Effect, Layer } from "effect"
+ * import { Effect, Layer, Stream } from "effect"
  * import { Connection, Events, Multiserver, NodeIdentity, NodeMultiserver, Workers } from "effect-multiserver/node"
  *
- * const Server = Multiserver.layerServer("net:0.0.0.0:8008~shs", (peer) => peer.writeAll([peer.peer.publicKey])).pipe(
- *   Layer.provide(NodeMultiserver.layer())
- * )
+ * const Server = Multiserver.layerServer("net:0.0.0.0:8008~shs", (peer) =>
+ *   Stream.run(Connection.stream(peer), Connection.sink(peer))
+ * ).pipe(Layer.provide(NodeMultiserver.layer()))
  * // In a main module: `NodeRuntime.runMain(main)`.
  * export const main = Workers.launch(Server, { workers: os.availableParallelism() }).pipe(
  *   Effect.provide([NodeIdentity.layerEphemeral, Events.layerLog])
