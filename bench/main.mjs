@@ -114,5 +114,9 @@ console.log(`Node ${result.node}, ${result.cpu}, ${result.commit}: medians, cell
 for (const [test, peers] of Object.entries(middle)) console.log(`${table(test, peers)}\n`)
 if (paired.length > 0) console.log(`${pairedTable(paired)}\n`)
 if (judged.length > 0) console.log(`${gateTable(judged)}\n`)
+if (everything) {
+  const { workers, workersTable } = await import("./workers.mjs")
+  console.log(`${workersTable(await workers())}\n`)
+}
 console.log(`${Math.round((Date.now() - began) / 1000)} s`)
 process.exitCode = exitCodeOf(judged)

@@ -28,6 +28,7 @@ import { Policy } from "./Policy.ts"
 import { Resolver } from "./Resolver.ts"
 import * as Stack from "./Stack.ts"
 import { makeSpanned } from "./spans.ts"
+import { WorkerHooks } from "./workerHooks.ts"
 
 export type { DialOptions, DialPlan, Timeouts } from "./Dialer.ts"
 export type { Handler, Listener, ListenOptions } from "./Listener.ts"
@@ -123,14 +124,16 @@ export const layer = <const Names extends string>(
   Layer.effect(
     Multiserver,
     Effect.gen(function* () {
-      const environment = yield* makeEnvironment(names)
+      const worker = yield* WorkerHooks
+      const limits = yield* worker.part(yield* Limits)
+      const environment = yield* Effect.provideService(makeEnvironment(names, worker.firstId), Limits, limits)
       const listenOn = yield* Listener.make(environment)
       return {
         dial: dialBy(environment),
         listen: (target, options) =>
           // `external` comes from configuration. If it is invalid, fail before anything is bound.
           Effect.flatMap(Effect.fromResult(External.parse([options?.external ?? []].flat())), (external) =>
-            withAddresses(target, (addresses) => listenOn(addresses, external, options))
+            withAddresses(target, (addresses) => worker.listening(addresses, listenOn(addresses, external, options)))
           )
       }
     })
@@ -164,7 +167,10 @@ const dialBy =
   (target, options) =>
     withAddresses(target, (addresses) => Dialer.dial(environment, addresses, options))
 
-const makeEnvironment = Effect.fnUntraced(function* <const Names extends string>(names: ReadonlyArray<Names>) {
+const makeEnvironment = Effect.fnUntraced(function* <const Names extends string>(
+  names: ReadonlyArray<Names>,
+  connections = 0
+) {
   const context = yield* Effect.context<Stack.Requires<Names>>()
   const limits = yield* Limits
   const stacks = new Map(names.map((name) => [name, Stack.resolve(context, name)]))
@@ -173,7 +179,6 @@ const makeEnvironment = Effect.fnUntraced(function* <const Names extends string>
   const rooms = new Set([...stacks.values()].map(({ transport }) => transport.room))
   const room = Math.min(...[...rooms].map((ask) => ask()))
   const capacity = new Capacity(limits.connections, room)
-  let connections = 0
   const environment: Environment = {
     stacks,
     policy: guardedPolicy(yield* Policy, report),

@@ -30,7 +30,8 @@ const owners: Readonly<Record<string, ReadonlyArray<string>>> = {
   lifetime: ["Lifetime.ts"],
   lan: ["Lan.ts"],
   tracker: ["Tracker.ts"],
-  variables: ["variables.ts"]
+  variables: ["variables.ts"],
+  workers: ["Workers.ts"]
 }
 
 /** What a file imports from within `src`. */

@@ -18,6 +18,7 @@ import * as Listening from "./listening.ts"
 import { type Reporter, report } from "./reporter.ts"
 import * as Serving from "./serving.ts"
 import * as Settings from "./settings.ts"
+import * as Workers from "./workers.ts"
 
 type Failure = Address.AddressError | DialError | ConnectionError
 type Needs = Multiserver.Multiserver | Scope.Scope
@@ -33,6 +34,7 @@ const reported =
 export const run = (input: Flags.Input<typeof Flags.ofBridge>) =>
   Effect.gen(function* () {
     const settings = yield* Settings.read("bridge", input)
+    if (Option.isSome(input.workers)) yield* Workers.check(input, input.once)
     const dial = yield* Dialing.dialAgain(input)
     const here = yield* Addresses.given([input.listen], Option.none())
     const there = yield* Addresses.given(Option.toArray(input.dial), input.addressFile)
@@ -55,6 +57,7 @@ export const run = (input: Flags.Input<typeof Flags.ofBridge>) =>
       finding,
       settings,
       dialing,
+      workers: Option.getOrUndefined(input.workers),
       serving: input.once ? Serving.once(relaying) : Serving.many(reported(relaying))
     })
   })

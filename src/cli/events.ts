@@ -11,7 +11,12 @@ interface OfId {
   readonly id: number
 }
 
-interface OfConnection {
+interface OfWorker {
+  /** Of several workers, the one that has the connection, from 1. */
+  readonly worker?: number
+}
+
+interface OfConnection extends OfWorker {
   /** Whether this side dialed or listened. */
   readonly role: "dial" | "listen"
   /** The peer's address as it was reached, with the key that the peer proved. */
@@ -88,13 +93,13 @@ export type Event =
       readonly message: string
       readonly count: number
     } & OfConnection)
-  | {
+  | ({
       readonly event: "refused"
       readonly source: string | null
       readonly stack: string
       readonly reason: string
       readonly count: number
-    }
+    } & OfWorker)
   | {
       readonly event: "fallback"
       readonly address: string
@@ -111,6 +116,19 @@ export type Event =
       /** Where Prometheus finds them. */
       readonly url: string
     }
+  | { readonly event: "worker-started"; readonly worker: number; readonly pid: number; readonly millis: number }
+  | {
+      readonly event: "worker-exited"
+      readonly worker: number
+      readonly pid: number
+      readonly code: number | null
+      readonly signal: string | null
+      /** How many connections broke with it. */
+      readonly open: number
+      /** When it is started again. */
+      readonly restartMillis: number
+      readonly message: string
+    }
   | { readonly event: "created"; readonly file: string; readonly key: string }
   | { readonly event: "reloaded"; readonly file: string }
   | { readonly event: "warning"; readonly message: string }
@@ -121,13 +139,16 @@ export type Event =
 // events from elsewhere
 // -----------------------------------------------------------------------------
 
+const ofWorker = ({ worker }: { readonly worker?: number | undefined }): OfWorker =>
+  worker === undefined ? {} : { worker }
+
 /** Converts an event of the library. `undefined` for a failed dial, which is reported once: as the command's error. */
 export const fromLibrary = (event: Events.Event): Event | undefined => {
   switch (event._tag) {
     case "Connected":
     case "Closed": {
       const { id, millis, peer = null, remote: address, role, source = null, stack } = event
-      const common = { id, role, address, peer, stack, source, millis }
+      const common = { id, role, address, peer, stack, source, millis, ...ofWorker(event) }
       if (event._tag === "Connected") {
         const { connectMillis } = event
         return { event: "connected", ...common, ...(connectMillis !== undefined && { connectMillis }) }
@@ -138,7 +159,7 @@ export const fromLibrary = (event: Events.Event): Event | undefined => {
     }
     case "HandshakeFailed": {
       const { bytesRead, bytesWritten, error, millis, phase, protocol, remote, role, source = null, stack, tag } = event
-      const common = { role, address: remote, stack, source, millis }
+      const common = { role, address: remote, stack, source, millis, ...ofWorker(event) }
       const what = { protocol, phase, bytesRead, bytesWritten, reason: tag, message: error.message }
       return { event: "handshake-failed", ...common, ...what, count: 1 }
     }
@@ -148,7 +169,8 @@ export const fromLibrary = (event: Events.Event): Event | undefined => {
         source: event.source ?? null,
         stack: event.stack,
         reason: event.tag,
-        count: event.count
+        count: event.count,
+        ...ofWorker(event)
       }
     case "Fallback": {
       const { failed, from, next, to } = event
@@ -165,6 +187,14 @@ export const fromLibrary = (event: Events.Event): Event | undefined => {
         reason: "tag" in event ? event.tag : event._tag,
         message: Events.line(event)
       }
+    case "WorkerStarted": {
+      const { millis, pid, worker } = event
+      return { event: "worker-started", worker, pid, millis }
+    }
+    case "WorkerExited": {
+      const { code, open, pid, restartMillis, signal, worker } = event
+      return { event: "worker-exited", worker, pid, code, signal, open, restartMillis, message: Events.line(event) }
+    }
     case "DialFailed":
       return undefined
   }

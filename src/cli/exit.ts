@@ -8,6 +8,7 @@ import type { HandshakeError } from "../HandshakeError.ts"
 import type { IdentityError } from "../Identity.ts"
 import type { ListenError } from "../ListenError.ts"
 import type { InheritedSocketsError } from "../sockets/InheritedSockets.ts"
+import type { WorkersError } from "../Workers.ts"
 import { question } from "./meant.ts"
 import { spoken } from "./spoken.ts"
 
@@ -74,6 +75,7 @@ export type CommandError =
   | ListenError
   | IdentityError
   | InheritedSocketsError
+  | WorkersError
   | ConnectionError
 
 const handshakeCode = ({ reason }: HandshakeError): number => {
@@ -139,6 +141,8 @@ export const codeOf = (error: CommandError): number => {
       return listenCode(error)
     case "InheritedSocketsError":
       return error.reason._tag === "NotListening" ? codes.local : codes.usage
+    case "WorkersError":
+      return error.reason._tag === "NotStarted" ? codes.local : codes.usage
     case "ConnectionError":
       return codes.broken
   }

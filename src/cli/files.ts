@@ -109,10 +109,28 @@ const flags = {
   appKeyFile: "--app-key-file",
   tlsKey: "--tls-key",
   tlsCert: "--tls-cert",
-  tlsCa: "--tls-ca"
+  tlsCa: "--tls-ca",
+  records: "--records"
 } as const
 
-type Input = { readonly [Name in keyof typeof flags]?: Option.Option<string> }
+/** The files of flags; `-` and descriptors are no files of their own. */
+export type Input = { readonly [Name in keyof typeof flags]?: Option.Option<string> }
+
+/**
+ * For a command with workers, each of which reads the files again. Fails if one is stdin or a descriptor, which this
+ * process alone has. The secret file is read by this process, which hands the key over.
+ */
+export const keepToPaths = (input: Input): Effect.Effect<void, UsageError> => {
+  const [flag] = Struct.keys(flags).flatMap((name) => {
+    const file = input[name]
+    const isNone =
+      file !== undefined && Option.exists(file, (path) => isStdin(path) || descriptorOf(path) !== undefined)
+    return isNone && name !== "keyFile" ? [flags[name]] : []
+  })
+  if (flag === undefined) return Effect.void
+  const message = `${flag}: with --workers each process reads the file, so it can't be stdin or a descriptor; name it`
+  return Effect.fail(new UsageError({ kind: "Conflict", message }))
+}
 
 /** For a command that sends stdin to its peer. Fails if a file is to be read from stdin, too. */
 export const keepStdin = (command: string, input: Input): Effect.Effect<void, UsageError> => {

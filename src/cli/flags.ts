@@ -209,6 +209,16 @@ const finding = {
   )
 }
 
+/** For commands that serve many connections, each on its own. */
+const workers = Flag.Int("workers").pipe(
+  Flag.withMetavar("N"),
+  Flag.withDescription(
+    "Serve with N processes that share the ports, to use as many cores, and start one again that ends; without " +
+      "it, this process serves alone"
+  ),
+  Flag.optional
+)
+
 /** What both ways to serve take. */
 const served = {
   addresses: address.pipe(
@@ -248,7 +258,8 @@ export const ofListen = {
   once: Flag.Boolean("once").pipe(
     Flag.withDescription("With --echo: stop after one connection, as without --echo"),
     Flag.withDefault(false)
-  )
+  ),
+  workers
 }
 
 export const ofConnect = {
@@ -279,7 +290,8 @@ export const ofBridge = {
   ...finding,
   idle,
   retry,
-  once: Flag.Boolean("once").pipe(Flag.withDescription("Stop after one connection"), Flag.withDefault(false))
+  once: Flag.Boolean("once").pipe(Flag.withDescription("Stop after one connection"), Flag.withDefault(false)),
+  workers
 }
 
 export const ofProbe = {

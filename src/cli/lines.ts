@@ -84,6 +84,10 @@ export const formatLine = (raw: Event): string => {
       return `${event.message}; dialing again in ${event.millis} ms`
     case "metrics":
       return `metrics at ${event.url}`
+    case "worker-started":
+      return `worker ${event.worker} is process ${event.pid}`
+    case "worker-exited":
+      return event.message
     case "created":
       return `a new key is in ${event.file}: keep it secret`
     case "reloaded":

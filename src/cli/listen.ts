@@ -14,6 +14,7 @@ import * as Listening from "./listening.ts"
 import * as Serving from "./serving.ts"
 import * as Settings from "./settings.ts"
 import * as Pipe from "./stdio.ts"
+import * as Workers from "./workers.ts"
 
 const echo = (connection: Connection.Connection): Effect.Effect<void, ConnectionError> =>
   connection.pull.pipe(
@@ -25,6 +26,13 @@ const echo = (connection: Connection.Connection): Effect.Effect<void, Connection
 export const run = (input: Flags.Input<typeof Flags.ofListen>) =>
   Effect.gen(function* () {
     const settings = yield* Settings.read("listen", input)
+    if (Option.isSome(input.workers)) {
+      yield* Workers.check(input, input.once)
+      if (!input.echo) {
+        const message = "--workers is for --echo, which serves many peers; without it, listen serves one: leave it out"
+        return yield* new UsageError({ kind: "Conflict", message })
+      }
+    }
     if (!input.echo) yield* keepStdin("listen", input)
     if (!input.echo && !input.recvOnly) yield* stdinIsNoDirectory
     const given = yield* Addresses.given(input.addresses, input.addressFile)
@@ -47,6 +55,7 @@ export const run = (input: Flags.Input<typeof Flags.ofListen>) =>
       dialed: [],
       finding: Finding.none,
       trackers: trackers.addresses,
+      workers: Option.getOrUndefined(input.workers),
       serving,
       settings,
       dialing: yield* Dialing.trackerOptions(settings)

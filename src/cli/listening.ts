@@ -15,6 +15,7 @@ import * as Policy from "../Policy.ts"
 import * as InheritedSockets from "../sockets/InheritedSockets.ts"
 import type { Reach } from "../Transport.ts"
 import * as TlsFiles from "../tlsFiles.ts"
+import { WorkerHooks } from "../workerHooks.ts"
 import * as Addresses from "./addresses.ts"
 import * as Allowed from "./allowed.ts"
 import { type Event, fromLibrary } from "./events.ts"
@@ -33,6 +34,7 @@ import * as Stacks from "./stacks.ts"
 import * as Telemetry from "./telemetry.ts"
 import * as Tls from "./tls.ts"
 import * as Used from "./used.ts"
+import * as Workers from "./workers.ts"
 
 const reaches = ["device", "local", "public"] as const
 
@@ -138,6 +140,8 @@ export interface Task<E, R> {
   readonly finding: Finding.Finding
   /** Where the addresses of the listener are published. */
   readonly trackers?: ReadonlyArray<Address.MultiAddress>
+  /** How many processes serve. `undefined`: this one alone. */
+  readonly workers?: number | undefined
   readonly settings: Settings
 }
 
@@ -148,6 +152,7 @@ export interface Task<E, R> {
 export const serve = <E, R>(input: Input, task: Task<E, R>) =>
   Effect.gen(function* () {
     const { addresses, dialed, dialing, exposed, finding, isTracker = false, serving, settings, trackers = [] } = task
+    const { workers } = task
     const allowed = yield* Allowed.parse(input.allow, settings.allowed, addresses)
     const { hosts: externalHosts } = yield* Effect.fromResult(External.parse(input.external))
     const { limits, policy, trustedProxies } = settings
@@ -156,11 +161,17 @@ export const serve = <E, R>(input: Input, task: Task<E, R>) =>
     const hosts = yield* Hosts.parse(input.host)
     yield* checkUsed(input, addresses)
     const secure = addresses.find(({ transport }) => transport._tag === "wss")
-    const credentials = yield* Tls.shown(input, secure === undefined ? TlsFiles.none : settings.tls)
+    const credentials = yield* Tls.shown(
+      input,
+      secure === undefined ? TlsFiles.none : settings.tls,
+      !Workers.areOthers(workers)
+    )
     if (secure !== undefined && credentials === undefined) return yield* withoutCertificate(secure)
     const appKey = yield* Keys.appKey(input, settings.appKey)
-    const counting = yield* Telemetry.start(input, serving.isMany)
     const events = yield* held
+    // Of several processes, the one that reports counts, too.
+    const counting = Workers.isOne(workers) ? [] : yield* Telemetry.start(input, serving.isMany)
+    const sinks = [events.sink, ...counting]
     const stacks = Stacks.layer({
       ...dialing,
       trustedProxies,
@@ -178,44 +189,73 @@ export const serve = <E, R>(input: Input, task: Task<E, R>) =>
         events.stopping.begun = true
       })
     )
-    const signal = yield* Effect.gen(function* () {
-      const listener = yield* Multiserver.listen(addresses, { external: input.external })
-      const scopes = input.scope.length > 0 ? input.scope : reaches
-      const isBare = (each: Address.Address) => each.transforms.length === 0 && !isPeer(each)
-      const passes = dialed.length > 0 && [...addresses, ...dialed].every(isBare)
-      yield* report({
-        event: "listening",
-        addresses: listener.addresses(scopes).map(Address.format),
-        ...(passes && { passes }),
-        ...(isTracker && { tracker: isTracker })
+    /** Says where it is listened, and what happened meanwhile. */
+    const said = (addressesOf: (scopes: ReadonlyArray<Reach>) => ReadonlyArray<Address.Address>) =>
+      Effect.gen(function* () {
+        const scopes = input.scope.length > 0 ? input.scope : reaches
+        const isBare = (each: Address.Address) => each.transforms.length === 0 && !isPeer(each)
+        const passes = dialed.length > 0 && [...addresses, ...dialed].every(isBare)
+        yield* report({
+          event: "listening",
+          addresses: addressesOf(scopes).map(Address.format),
+          ...(passes && { passes }),
+          ...(isTracker && { tracker: isTracker })
+        })
+        const unused = externalHosts.filter((host) => !addressesOf(reaches).some(leadsTo(host)))
+        yield* Effect.forEach(unused, (host) => report(unusedWarning(host)))
+        if (exposed) yield* report(Addresses.exposedWarning)
+        yield* Effect.forEach([...addresses, ...dialed].filter(Stacks.isOpen), (each) =>
+          report(Stacks.openWarning(each))
+        )
+        yield* events.release
       })
-      const unused = externalHosts.filter((host) => !listener.addresses(reaches).some(leadsTo(host)))
-      yield* Effect.forEach(unused, (host) => report(unusedWarning(host)))
-      if (exposed) yield* report(Addresses.exposedWarning)
-      yield* Effect.forEach([...addresses, ...dialed].filter(Stacks.isOpen), (each) => report(Stacks.openWarning(each)))
-      yield* events.release
-      if (trackers.length > 0) yield* Effect.forkScoped(published(listener, trackers, input.scope))
-      const served = Effect.as(Effect.raceFirst(listener.run(serving.handler), serving.outcome), undefined)
-      return yield* Effect.raceFirst(served, signalled)
+    const listen = Multiserver.listen(addresses, { external: input.external })
+    const publish = (listener: Listener) =>
+      trackers.length > 0 ? Effect.forkScoped(published(listener, trackers, input.scope)) : Effect.void
+    const multiserver = finding.over(stacks, appKey).pipe(
+      Layer.provideMerge([
+        InheritedSockets.layerConfig(addresses),
+        Layer.succeed(Policy.Policy, {
+          ...policy.rules,
+          mayConnect: (source, at) => serving.mayConnect() && policy.rules.mayConnect(source, at)
+        }),
+        Layer.succeed(Limits.Limits, limits),
+        AppKey.layer(appKey)
+      ]),
+      Layer.provideMerge([Sodium.layer, NodeKem.layer])
+    )
+    const identity = Layer.provide(Keys.identity(input.keyFile, settings.keyFile), Sodium.layer)
+    const alone = Effect.gen(function* () {
+      const listener = yield* listen
+      yield* said(listener.addresses)
+      yield* publish(listener)
+      return yield* Effect.raceFirst(listener.run(serving.handler), serving.outcome)
     }).pipe(
       Effect.scoped,
-      Effect.provide(
-        finding.over(stacks, appKey).pipe(
-          Layer.provideMerge([
-            Keys.identity(input.keyFile, settings.keyFile),
-            InheritedSockets.layerConfig(addresses),
-            Events.layer(events.sink, ...counting),
-            Layer.succeed(Policy.Policy, {
-              ...policy.rules,
-              mayConnect: (source, at) => serving.mayConnect() && policy.rules.mayConnect(source, at)
-            }),
-            Layer.succeed(Limits.Limits, limits),
-            AppKey.layer(appKey)
-          ]),
-          Layer.provideMerge([Sodium.layer, NodeKem.layer])
-        )
-      )
+      Effect.provide(Layer.provideMerge(multiserver, Layer.merge(identity, Events.layer(...sinks))))
     )
+    const inWorkers = (count: number) =>
+      Effect.flatMap(
+        Effect.promise(() => import("./launch.ts")),
+        ({ serve }) =>
+          serve({
+            workers: count,
+            limits,
+            identity,
+            sinks,
+            reloads: secure !== undefined,
+            listening: said,
+            server: Layer.effectDiscard(
+              Effect.gen(function* () {
+                const listener = yield* listen
+                if ((yield* WorkerHooks).isFirst) yield* publish(listener)
+                yield* Effect.forkScoped(listener.run(serving.handler))
+              })
+            ).pipe(Layer.provide(multiserver))
+          })
+      )
+    const until = <E, R>(served: Effect.Effect<void, E, R>) => Effect.raceFirst(Effect.as(served, undefined), signalled)
+    const signal = yield* workers === undefined ? until(alone) : until(inWorkers(workers))
     if (signal === undefined) return
     if (events.stopping.hasCut || !Signals.asksToStop(signal)) return yield* new Signalled({ signal })
   }).pipe(Effect.scoped)

@@ -10,6 +10,7 @@ import * as References from "effect/References"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { printableJson } from "../printable.ts"
+import { isWorker, send } from "../workerChannel.ts"
 import type { Event } from "./events.ts"
 import { formatLine, formatVerbose } from "./lines.ts"
 
@@ -77,6 +78,11 @@ export const layer: Layer.Layer<Reporter, never, Stdio.Stdio> = Layer.effect(
         isShown = false
         return Console.error(line)
       })
+    }
+    // A worker prints nothing: the process that has started it does.
+    if (isWorker()) {
+      const say = (event: Event) => send({ _tag: "Said", said: event })
+      return { json, loudness, say, status: () => Effect.void, showsStatus: false, columns: () => 80 }
     }
     const isTerminal = yield* stderrIsTerminal
     let isShown = false

@@ -87,7 +87,8 @@ const named = ({ tlsKey }: Input): string =>
 /** The key and certificate of a listener. They are read again at each SIGHUP, for example after a renewal. */
 export const shown = (
   input: Input,
-  byDefault: TlsFiles.TlsFiles
+  byDefault: TlsFiles.TlsFiles,
+  isReloaded = true
 ): Effect.Effect<LiveCredentials | undefined, UsageError | LocalError, Files.Needs | Reporter | Scope.Scope> =>
   Effect.gen(function* () {
     const given = yield* credentials(input, byDefault)
@@ -96,7 +97,7 @@ export const shown = (
       makeCredentials(given),
       ({ code, message }) => new LocalError({ kind: code, message: `${named(input)}: ${message}` })
     )
-    yield* reloadedAtHangup(live, input, byDefault)
+    if (isReloaded) yield* reloadedAtHangup(live, input, byDefault)
     return live
   })
 

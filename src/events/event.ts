@@ -19,7 +19,9 @@ const common = {
    */
   source: maybeText,
   /** Milliseconds since the connection was accepted or its dial began. */
-  millis: Schema.Int
+  millis: Schema.Int,
+  /** Of several worker processes, the one that has the connection; from 1. */
+  worker: Schema.optional(Schema.Int)
 }
 
 /** The `id` of the connection: `Connected` and `Closed` of one connection have the same. */
@@ -159,7 +161,8 @@ export const Refused = Schema.TaggedStruct("Refused", {
    * How many refusals this event stands for. It is more than 1 when they come faster than the sink takes events.
    * The others may be of other sources.
    */
-  count: Schema.Int
+  count: Schema.Int,
+  worker: Schema.optional(Schema.Int)
 })
 export interface Refused extends Schema.Schema.Type<typeof Refused> {}
 
@@ -280,6 +283,40 @@ export const GossipDropped = Schema.TaggedStruct("GossipDropped", {
 export interface GossipDropped extends Schema.Schema.Type<typeof GossipDropped> {}
 
 /**
+ * A worker process listens. Emitted by the process that has started it: see `Workers`.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const WorkerStarted = Schema.TaggedStruct("WorkerStarted", {
+  /** Which of the workers it is, from 1. A worker that is started again has the same number. */
+  worker: Schema.Int,
+  pid: Schema.Int,
+  /** Milliseconds since its process was started. */
+  millis: Schema.Int
+})
+export interface WorkerStarted extends Schema.Schema.Type<typeof WorkerStarted> {}
+
+/**
+ * A worker process has ended although nobody has asked it to. A `Closed` event follows for each of its connections.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const WorkerExited = Schema.TaggedStruct("WorkerExited", {
+  worker: Schema.Int,
+  pid: Schema.Int,
+  /** Its exit code, or the signal that has ended it. */
+  code: Schema.NullOr(Schema.Int),
+  signal: Schema.NullOr(Schema.String),
+  /** How many open connections have broken with it. */
+  open: Schema.Int,
+  /** After how many milliseconds it is started again. */
+  restartMillis: Schema.Int
+})
+export interface WorkerExited extends Schema.Schema.Type<typeof WorkerExited> {}
+
+/**
  * Any event. Encodes as JSON with `Schema.toCodecJson(Events.Event)`.
  *
  * @category events
@@ -295,7 +332,9 @@ export const Event = Schema.Union([
   SourceFailed,
   RecordRefused,
   RecordConflict,
-  GossipDropped
+  GossipDropped,
+  WorkerStarted,
+  WorkerExited
 ])
 export type Event =
   | Connected
@@ -308,3 +347,5 @@ export type Event =
   | RecordRefused
   | RecordConflict
   | GossipDropped
+  | WorkerStarted
+  | WorkerExited

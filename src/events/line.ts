@@ -39,6 +39,16 @@ export const line = (event: Event): string => {
       )
     case "GossipDropped":
       return oneLine(`${event.source} dropped ${event.remote}: ${event.tag}, ${event.detail}`)
+    case "WorkerStarted":
+      return `worker ${event.worker} listens after ${event.millis} ms, as process ${event.pid}`
+    case "WorkerExited": {
+      const { code, open, pid, restartMillis, signal, worker } = event
+      const lost = open === 1 ? "1 connection broke" : `${open} connections broke`
+      return oneLine(
+        `worker ${worker}, process ${pid}, has ended (${signal ?? `exit code ${code}`}), and ${lost}: it is started ` +
+          `again in ${restartMillis} ms`
+      )
+    }
   }
 }
 
@@ -57,6 +67,10 @@ export const levelOf = (event: Event): LogLevel.Severity => {
     case "Closed":
       if (event.tag === "Defect") return "Error"
       return event.tag === "Tampered" || event.tag === "ProtocolViolation" ? "Warn" : "Info"
+    case "WorkerStarted":
+      return "Info"
+    case "WorkerExited":
+      return "Error"
     case "HandshakeFailed":
       return event.tag === "Defect" || failedToAuthorize(event) ? "Error" : "Info"
     case "Refused":

@@ -113,7 +113,8 @@ const make = (
     const sockets = yield* Effect.forEach(descriptors, (descriptor) =>
       Effect.catch(open(descriptor), (detail) => failed(new NotListening({ descriptor, detail })))
     )
-    const inherited = new Inherited(sockets, addresses)
+    const { bind } = yield* InheritedSockets
+    const inherited = new Inherited(sockets, addresses, bind)
     const { unnamed } = inherited
     if (unnamed !== undefined) {
       const { descriptor, name, place } = unnamed

@@ -117,6 +117,17 @@ export class UnixSocket {
 
 export type Socket = TcpSocket | UnixSocket
 
+/** Makes a server listen with a socket of its own. */
+export type Bind = (
+  server: net.Server,
+  place: { readonly host: string; readonly port: number },
+  done: () => void
+) => void
+
+const bindAlone: Bind = (server, { host, port }, done) => {
+  server.listen({ host, port, backlog }, done)
+}
+
 /**
  * The inherited sockets, each with the section of the address that names it.
  *
@@ -127,8 +138,11 @@ export class Inherited {
   private readonly named: ReadonlyArray<{ readonly section: Address.Section; readonly socket: Socket }>
   /** The first socket that no address names. */
   readonly unnamed: Socket | undefined
+  /** How what is not inherited is bound. The workers of one program share it. */
+  readonly bind: Bind
 
-  constructor(sockets: ReadonlyArray<Socket>, addresses: ReadonlyArray<Address.Address>) {
+  constructor(sockets: ReadonlyArray<Socket>, addresses: ReadonlyArray<Address.Address>, bind: Bind = bindAlone) {
+    this.bind = bind
     const free = new Set(sockets)
     const named: Array<{ readonly section: Address.Section; readonly socket: Socket }> = []
     // Where there is a socket for each wildcard, each address gets its own.
@@ -165,7 +179,7 @@ export class Inherited {
       ({ section }) => "host" in section && section.host === host && section.port === port
     )?.socket
     if (found instanceof TcpSocket) return found.listen(server, done)
-    server.listen({ host, port, backlog }, done)
+    this.bind(server, { host, port }, done)
     return Result.void
   }
 }

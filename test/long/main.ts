@@ -123,6 +123,11 @@ const parts: ReadonlyArray<Part> = [
     run: () => ran(process.execPath, [...vitest, "test/chaos.test.ts"], { CHAOS: "all" })
   },
   {
+    name: "workers",
+    what: "6,000 dials to two workers, where npm test has 600",
+    run: () => ran(process.execPath, [...vitest, "test/cli/workers.test.ts"], { WORKERS_DIALS: "6000" })
+  },
+  {
     name: "yields",
     what: "nothing is missed wherever Effect lets others run: each place with each stack and view",
     run: () => ran(process.execPath, [...vitest, "test/faults/yields.test.ts"], { YIELDS: "all" })

@@ -155,6 +155,8 @@ const line = (event: Events.Event): string => {
     case "RecordRefused":
     case "RecordConflict":
     case "GossipDropped":
+    case "WorkerStarted":
+    case "WorkerExited":
       return event._tag
   }
 }

@@ -1,0 +1,66 @@
+/** A worker process, as the parent has it. */
+import cluster from "node:cluster"
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import { envelope, variable } from "../workerChannel.ts"
+import { encodeToWorker, type FromWorker, fromWorker, type ToWorker } from "./messages.ts"
+
+/** How a process has ended. */
+export interface Ended {
+  readonly code: number | null
+  readonly signal: string | null
+}
+
+export interface Forked {
+  readonly pid: number
+  /** What it says. It ends when the process has ended and everything that it has said is there. */
+  readonly messages: Queue.Dequeue<FromWorker, Cause.Done>
+  readonly send: (message: ToWorker) => void
+  readonly kill: () => void
+  /** How it has ended, once it has. */
+  readonly ended: () => Ended
+}
+
+/** Says for all workers how they are started. Node keeps the first policy. */
+export const setup = Effect.sync(() => {
+  // With the other policy, the parent would accept each connection and hand it over, which costs it 0.15 ms.
+  cluster.schedulingPolicy = cluster.SCHED_NONE
+  cluster.setupPrimary({ stdio: ["ignore", "inherit", "inherit", "ipc"] })
+})
+
+/** Starts a process with the arguments of this one. */
+export const fork: Effect.Effect<Forked> = Effect.sync(() => {
+  const messages = Effect.runSync(Queue.unbounded<FromWorker, Cause.Done>())
+  const worker = cluster.fork({ [variable]: String(process.pid) })
+  let ended: Ended = { code: null, signal: null }
+  // The channel may still hold messages when the process has ended.
+  const missing = new Set(["exit", "disconnect"])
+  const over = (what: string) => {
+    missing.delete(what)
+    if (missing.size === 0) Queue.endUnsafe(messages)
+  }
+  worker.on("message", (raw: unknown) => {
+    const message = fromWorker(raw)
+    if (Option.isSome(message)) Queue.offerUnsafe(messages, message.value)
+  })
+  worker.process.on("exit", (code, signal) => {
+    ended = { code, signal }
+    over("exit")
+  })
+  worker.process.on("disconnect", () => over("disconnect"))
+  worker.on("error", () => {
+    // A process that could not be started neither exits nor disconnects.
+    if (worker.process.pid === undefined) Queue.endUnsafe(messages)
+  })
+  return {
+    pid: worker.process.pid ?? 0,
+    messages,
+    send: (message) => {
+      if (worker.isConnected()) worker.send({ [envelope]: encodeToWorker(message) }, undefined, () => {})
+    },
+    kill: () => void worker.process.kill("SIGKILL"),
+    ended: () => ended
+  }
+})
