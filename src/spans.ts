@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 
@@ -54,6 +55,20 @@ export const makeSpanned: Effect.Effect<Spanned> = Effect.map(
   Effect.context<never>(),
   ({ mapUnsafe }: Context.Context<never>) => (mapUnsafe.has(Tracer.Tracer.key) ? spanned : unspanned)
 )
+
+/** The tag of the innermost reason: `Rejected`, for example, and not `HandshakeError`. */
+const errorType = (error: unknown): string => {
+  if (Predicate.hasProperty(error, "reason")) return errorType(error.reason)
+  return Predicate.hasProperty(error, "_tag") ? String(error._tag) : "_OTHER"
+}
+
+/** Says in the current span why an effect fails, where there are spans. A dial does without, because pages load it. */
+export const withErrorType =
+  (spanned: Spanned) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    spanned === unspanned
+      ? effect
+      : Effect.tapError(effect, (error) => Effect.annotateCurrentSpan("error.type", errorType(error)))
 
 /** The current span of a context, where there are spans. */
 export const parentOf = (spanned: Spanned, context: Context.Context<never>): Option.Option<Tracer.AnySpan> =>

@@ -39,13 +39,14 @@ describe("the package", () => {
     stderr = published.stderr
   })
 
-  it("has the source, what is built of it, the manual, completions, the pages and the examples, and nothing else", () => {
+  it("has the source, what is built of it, the manual, completions, the dashboard and alerts, the pages and the examples, and nothing else", () => {
     const kinds = [
       /^(LICENSE|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|SECURITY\.md|package\.json)$/,
       /^src\/.*\.ts$/,
       /^dist\/.*\.(js|d\.ts)(\.map)?$/,
       /^dist\/cli\/LICENCES\.md$/,
       /^man\/multiserver(-\w+)?\.1$/,
+      /^ops\/[\w.]+\.(yml|json)$/,
       /^completions\/\w+(\.bash|\.fish)?$/,
       /^docs\/.*\.(md|svg)$/,
       /^examples\/.*\.(ts|mjs|html|css|svg)$/

@@ -15,7 +15,7 @@ import { effectOf } from "../effectOf.ts"
 import { HandshakeDefect, HandshakeError } from "../HandshakeError.ts"
 import * as Lifetime from "../Lifetime.ts"
 import type { Link } from "../Link.ts"
-import { handshakeSpan } from "../spans.ts"
+import { handshakeSpan, withErrorType } from "../spans.ts"
 import type { Admission } from "./admission.ts"
 import { type Arrival, endedError, protocolOf } from "./arrival.ts"
 import { sayGoodbye } from "./drain.ts"
@@ -74,7 +74,7 @@ export class Serving {
       // interrupted before that, and it does not yield.
       fiber.setContext(Context.add(context, Scheduler.PreventSchedulerYield, true))
       return this.opened(arrival)
-    }).pipe(span, Effect.scoped, Effect.catchCause(logUnhandled))
+    }).pipe(withErrorType(this.environment.spanned), span, Effect.scoped, Effect.catchCause(logUnhandled))
   }
 
   private opened(arrival: Arrival): Effect.Effect<void, unknown, Scope.Scope> {

@@ -11,7 +11,8 @@ const pages = [
   "docs/deploying.md",
   "docs/migrating.md",
   "docs/serving-pages.md",
-  "docs/lookup.md"
+  "docs/lookup.md",
+  "docs/observability.md"
 ]
 
 /** The tests that run blocks. */
