@@ -1,89 +1,99 @@
 // #region procedures
-import { Context, Effect, Layer, Option, Schedule, Schema, Stream } from "effect"
-import { Rpc, RpcClient, RpcGroup, RpcMiddleware, RpcSerialization, RpcServer } from "effect/rpc"
-import { Socket, SocketServer } from "effect/socket"
-import { Connection, Identity, Multiserver, MultiserverSocket, MultiserverSocketServer } from "effect-multiserver/node"
-
-/** The peer that calls: the public key that it has proved. */
-export class Caller extends Context.Service<Caller, Identity.PublicKey>()("Caller") {}
-
-/** Gives each handler its caller. */
-class Callers extends RpcMiddleware.Service<Callers, { provides: Caller }>()("Callers") {}
+import { Effect, Fiber, Layer, Queue, Schema, Stream } from "effect"
+import { Rpc, RpcClient, RpcGroup } from "effect/rpc"
+import { Identity, type Multiserver, MultiserverSocketServer } from "effect-multiserver/node"
+import { MultiserverRpc } from "effect-multiserver/rpc"
 
 export const Procedures = RpcGroup.make(
   Rpc.make("WhoAmI", { success: Schema.String }),
   Rpc.make("Count", { payload: { to: Schema.Int }, success: Schema.Int, stream: true })
-).middleware(Callers)
+).middleware(MultiserverRpc.RequireKey)
 // #endregion
 
 // #region server
 const handlers = Procedures.toLayer({
-  WhoAmI: () => Effect.map(Caller, Identity.formatPublicKey),
+  WhoAmI: () => Effect.map(MultiserverRpc.RemotePeer, ({ publicKey }) => Identity.formatPublicKey(publicKey)),
   Count: ({ to }) => Stream.range(1, to)
 })
 
-const callers = Layer.succeed(Callers, (handler) =>
-  Effect.gen(function* () {
-    const accepted = yield* Effect.serviceOption(MultiserverSocketServer.Accepted)
-    const peer = Option.map(accepted, (connection) => connection.peer)
-    if (Option.isNone(peer) || peer.value._tag !== "Authenticated") return yield* Effect.die("the stack proves no key")
-    return yield* Effect.provideService(handler, Caller, peer.value.publicKey)
-  })
-)
+/** Serves the procedures as long as the layer lives. */
+export const server = (target: Multiserver.Target) =>
+  MultiserverRpc.layerServer(Procedures, target).pipe(Layer.provide(handlers))
 
-/** Serves the procedures until its scope closes, and gives the addresses to dial. */
+/** The same until the scope closes. Gives the addresses to dial. */
 export const serve = (target: Multiserver.Target) =>
   Effect.gen(function* () {
-    const listener = yield* Multiserver.listen(target)
-    const sockets = Layer.succeed(SocketServer.SocketServer, MultiserverSocketServer.fromListener(listener))
-    yield* Layer.build(
-      RpcServer.layer(Procedures).pipe(
-        Layer.provide([handlers, callers, RpcServer.layerProtocolSocketServer]),
-        Layer.provide([sockets, RpcSerialization.layerSchemaBinary()])
-      )
-    )
+    const context = yield* Layer.build(server(target))
+    const listener = yield* Effect.provideContext(MultiserverSocketServer.Listening, context)
     return listener.addresses()
   })
 // #endregion
 
 // #region client
-const clientOver = <R>(
-  socket: Effect.Effect<Socket.Socket, never, R>,
-  options: Parameters<typeof RpcClient.layerProtocolSocket>[0]
-) =>
+/** Who the server says that we are. */
+export const whoAmI = (target: Multiserver.Target) =>
   Effect.gen(function* () {
-    const protocol = yield* Layer.build(
-      RpcClient.layerProtocolSocket(options).pipe(
-        Layer.provide([Layer.effect(Socket.Socket, socket), RpcSerialization.layerSchemaBinary()])
-      )
-    )
-    return yield* Effect.provide(RpcClient.make(Procedures), protocol)
-  })
+    const { WhoAmI } = yield* RpcClient.make(Procedures)
+    return yield* WhoAmI()
+  }).pipe(Effect.provide(MultiserverRpc.layerProtocolClient(target)), Effect.scoped)
+// #endregion
 
-/** A client over one connection. If the dial fails, there is no client, but a `DialError`. */
+// #region connected
+/** A client that is there only when the first dial has succeeded. */
 export const connect = (target: Multiserver.Target) =>
   Effect.gen(function* () {
-    const connection = yield* Multiserver.dial(target, { timeout: "10 seconds" })
-    return yield* clientOver(MultiserverSocket.toSocket(Effect.succeed(connection)), {
-      retryPolicy: Schedule.recurs(0),
-      // Nobody answers pings any more. A goodbye would say that all is well.
-      onPingTimeout: Connection.destroy(connection)
-    })
+    const protocol = MultiserverRpc.layerProtocolConnected(target, { dial: { timeout: "10 seconds" } })
+    return yield* Effect.provide(RpcClient.make(Procedures), yield* Layer.build(protocol))
   })
 // #endregion
 
-// #region reconnecting
-/** After a connection that has ended, dials again. After a dial that has failed, only where that can help. */
-const again = Schedule.exponential("500 millis").pipe(
-  Schedule.while(
-    ({ input }: Schedule.Metadata<unknown, Socket.SocketError>) =>
-      input.reason._tag !== "SocketOpenError" || Multiserver.isRetryable(input)
-  )
+// #region upload
+const Uploads = RpcGroup.make(
+  /** Gives the number of bytes that `Put` brings. */
+  Rpc.make("Upload", { payload: { id: Schema.Int }, success: Schema.Int }),
+  /** No bytes: that is all. */
+  Rpc.make("Put", { payload: { id: Schema.Int, bytes: Schema.Uint8Array } })
 )
 
-/** A client that dials when it is made, and again when its connection has ended. */
-export const connectAgain = (target: Multiserver.Target) => {
-  const dial = Multiserver.dial(target).pipe(Effect.tapError((error) => Effect.logWarning(error.message)))
-  return clientOver(MultiserverSocket.toSocket(dial), { retryPolicy: again })
-}
+const receiving = Effect.sync(() => {
+  const uploads = new Map<string, Queue.Queue<Uint8Array>>()
+  return Uploads.toLayer({
+    Upload: Effect.fnUntraced(function* ({ id }, { client }) {
+      const name = `${client.id}/${id}`
+      const queue = yield* Queue.bounded<Uint8Array>(1)
+      uploads.set(name, queue)
+      yield* Effect.addFinalizer(() =>
+        Effect.andThen(
+          Queue.shutdown(queue),
+          Effect.sync(() => uploads.delete(name))
+        )
+      )
+      const stream = Stream.fromQueue(queue).pipe(Stream.takeWhile((bytes) => bytes.length > 0))
+      return yield* Stream.runFold(
+        stream,
+        () => 0,
+        (sum, bytes) => sum + bytes.length
+      )
+    }, Effect.scoped),
+    // Is answered when there is room in the queue. So the client sends no faster than the server takes.
+    Put: ({ bytes, id }, { client }) => {
+      const queue = uploads.get(`${client.id}/${id}`)
+      return queue === undefined ? Effect.interrupt : Effect.asVoid(Queue.offer(queue, bytes))
+    }
+  })
+})
+
+export const uploadServer = (target: Multiserver.Target) =>
+  MultiserverRpc.layerServer(Uploads, target).pipe(Layer.provide(Layer.unwrap(receiving)))
+
+/** Sends the stream, and gives what the server made of it. */
+export const upload = <E, R>(target: Multiserver.Target, bytes: Stream.Stream<Uint8Array, E, R>) =>
+  Effect.gen(function* () {
+    const { Put, Upload } = yield* RpcClient.make(Uploads)
+    const id = 1
+    const result = yield* Effect.forkChild(Upload({ id }), { startImmediately: true })
+    yield* Stream.runForEach(bytes, (chunk) => Put({ id, bytes: chunk }))
+    yield* Put({ id, bytes: new Uint8Array() })
+    return yield* Fiber.join(result)
+  }).pipe(Effect.provide(MultiserverRpc.layerProtocolClient(target)), Effect.scoped)
 // #endregion

@@ -55,10 +55,8 @@ export interface ServerOptions {
  * import { Identity, NodeIdentity, NodeMultiserver, Sodium } from "effect-multiserver/node"
  * import { MultiserverRpc } from "effect-multiserver/rpc"
  *
- * const Procedures = RpcGroup.make(Rpc.make("WhoAmI", { success: Schema.String })).middleware(
- *   MultiserverRpc.RequireKey
- * )
- *
+ * const WhoAmI = Rpc.make("WhoAmI", { success: Schema.String })
+ * const Procedures = RpcGroup.make(WhoAmI).middleware(MultiserverRpc.RequireKey)
  * const handlers = Procedures.toLayer({
  *   WhoAmI: () => Effect.map(MultiserverRpc.RemotePeer, ({ publicKey }) => Identity.formatPublicKey(publicKey))
  * })

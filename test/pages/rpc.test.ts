@@ -1,6 +1,5 @@
 /** docs/rpc.md: its program, with real peers. */
 import { assert, describe, it } from "@effect/vitest"
-import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -9,11 +8,10 @@ import * as Logger from "effect/Logger"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as TestClock from "effect/testing/TestClock"
 import * as Rpc from "../../examples/rpc.ts"
+import * as MultiserverSocketServer from "../../src/bridge/MultiserverSocketServer.ts"
 import * as Connection from "../../src/Connection.ts"
 import * as Sodium from "../../src/crypto/Sodium.ts"
-import { DialError } from "../../src/DialError.ts"
 import * as Events from "../../src/Events.ts"
 import * as Identity from "../../src/Identity.ts"
 import * as Multiserver from "../../src/Multiserver.ts"
@@ -22,7 +20,6 @@ import * as Policy from "../../src/Policy.ts"
 import * as Shs from "../../src/shs/Shs.ts"
 import * as Unix from "../../src/unix/Unix.ts"
 import { folder } from "../cli/support.ts"
-import { turns } from "../support/servers.ts"
 
 /** A program with an identity of its own. */
 const somebody = (options: Shs.Options = {}) =>
@@ -44,8 +41,7 @@ describe("docs/rpc.md", () => {
       const [alice, bob, eve] = [yield* somebody(), yield* somebody(), yield* somebody()]
       const { authorize } = yield* Policy.makeKeys([alice.key, bob.key])
       const server = yield* somebody({ authorize })
-      const serving = yield* Scope.fork(yield* Effect.scope)
-      const addresses = yield* server.as(Rpc.serve("net:127.0.0.1:0~shs")).pipe(Scope.provide(serving))
+      const addresses = yield* server.as(Rpc.serve("net:127.0.0.1:0~shs"))
 
       for (const friend of [alice, bob]) {
         const { Count, WhoAmI } = yield* friend.as(Rpc.connect(addresses))
@@ -55,14 +51,8 @@ describe("docs/rpc.md", () => {
       const refused = yield* Effect.flip(eve.as(Rpc.connect(addresses)))
       assert.include(refused.message, "it refuses our key")
       assert.isFalse(Multiserver.isRetryable(refused))
-
-      // One connection, and no other: when it has ended, calls fail.
-      const { WhoAmI } = yield* alice.as(Rpc.connect(addresses))
-      const bare = yield* alice.as(Multiserver.dial(addresses))
-      yield* Scope.close(serving, Exit.void)
-      assert.isTrue(Cause.isDone(yield* Effect.flip(bare.pull)))
-      assert.strictEqual((yield* Effect.flip(WhoAmI()))._tag, "RpcClientError")
-      assert.strictEqual((yield* Effect.flip(WhoAmI()))._tag, "RpcClientError")
+      const call = yield* Effect.flip(eve.as(Rpc.whoAmI(addresses)))
+      assert.include(call.message, "it refuses our key")
     })
   )
 
@@ -95,48 +85,33 @@ describe("docs/rpc.md", () => {
     })
   )
 
-  it.live("a stack that proves no key gets a defect", () =>
+  it.live("a stack that proves no key is not listened on", () =>
     Effect.gen(function* () {
       const server = yield* somebody()
-      const { WhoAmI } = yield* server.as(Effect.flatMap(Rpc.serve("net:127.0.0.1:0"), Rpc.connect))
-      assert.include(String(yield* Effect.catchDefect(WhoAmI(), Effect.succeed)), "the stack proves no key")
-    }).pipe(Effect.provide(Logger.layer([])))
+      const error = yield* Effect.flip(server.as(Rpc.serve("net:127.0.0.1:0")))
+      assert.include(error.message, "this stack proves no key")
+    })
   )
 
-  it.live("a client connects again when the server is back", () =>
+  it.live("a client waits for its dial, connects again when the server is back, and uploads", () =>
     Effect.gen(function* () {
       const [alice, server] = [yield* somebody(), yield* somebody()]
       const socket = `unix:${yield* folder}/socket~shs`
       const serving = yield* Scope.fork(yield* Effect.scope)
       const addresses = yield* server.as(Rpc.serve(socket)).pipe(Scope.provide(serving))
+      assert.strictEqual(yield* alice.as(Rpc.whoAmI(addresses)), alice.key)
 
-      const { WhoAmI } = yield* alice.as(Rpc.connectAgain(addresses))
-      assert.strictEqual(yield* WhoAmI(), alice.key)
+      const { WhoAmI } = yield* alice.as(Rpc.connect(addresses))
       yield* Scope.close(serving, Exit.void)
       assert.strictEqual((yield* Effect.flip(WhoAmI()))._tag, "RpcClientError")
       yield* server.as(Rpc.serve(socket))
       assert.strictEqual(yield* Effect.retry(WhoAmI(), Schedule.spaced("50 millis")), alice.key)
-    }).pipe(Effect.provide(Logger.layer([])))
-  )
 
-  it.effect(
-    "a client that connects again does not do so after a refusal, which is logged and the cause of errors",
-    () => {
-      const logged: Array<string> = []
-      const logger = Logger.make(({ message }) => void logged.push(String(message)))
-      return Effect.gen(function* () {
-        const [eve, server] = [yield* somebody(), yield* somebody({ authorize: () => Effect.succeed(false) })]
-        const addresses = yield* server.as(Rpc.serve("net:127.0.0.1:0~shs"))
-        const { WhoAmI } = yield* eve.as(Rpc.connectAgain(addresses))
-        const error = yield* Effect.flip(WhoAmI())
-        const cause = error._tag === "RpcClientError" && "cause" in error.reason ? error.reason.cause : undefined
-        assert.instanceOf(cause, DialError)
-        assert.include((cause as DialError).message, "it refuses our key")
-        assert.notInclude(error.message, "it refuses our key")
-        yield* TestClock.adjust("1 hour")
-        yield* turns
-        assert.deepStrictEqual(logged, [(cause as DialError).message])
-      }).pipe(Effect.provide(Logger.layer([logger])))
-    }
+      const other = `unix:${yield* folder}/socket~shs`
+      const context = yield* server.as(Layer.build(Rpc.uploadServer(other)))
+      const listener = yield* Effect.provideContext(MultiserverSocketServer.Listening, context)
+      const bytes = Stream.range(1, 100).pipe(Stream.map(() => new Uint8Array(1000)))
+      assert.strictEqual(yield* alice.as(Rpc.upload(listener.addresses(), bytes)), 100_000)
+    }).pipe(Effect.provide(Logger.layer([])))
   )
 })
