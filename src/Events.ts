@@ -63,7 +63,7 @@ export const Events: Context.Reference<ReadonlyArray<Sink>> = Context.Reference<
  * const Live = Multiserver.layer(["memory"]).pipe(
  *   Layer.provide(Memory.layer()),
  *   // Provided to the Multiserver, and not merged with it.
- *   Layer.provide(Events.layer(Events.log, (event) => Console.log(event._tag)))
+ *   Layer.provide(Events.layer((event) => Console.log(event._tag)))
  * )
  * await Effect.runPromise(Effect.ignore(Effect.scoped(Multiserver.dial("memory:nobody"))).pipe(Effect.provide(Live)))
  * // DialFailed
@@ -124,7 +124,7 @@ export class Hub extends Context.Service<Hub, PubSub.PubSub<Event>>()(
  *
  * const Live = Multiserver.layer(["memory"]).pipe(
  *   Layer.provide(Memory.layer()),
- *   Layer.provideMerge(Events.layerStream({ capacity: 100 }, Events.log))
+ *   Layer.provideMerge(Events.layerStream({ capacity: 100 }))
  * )
  * const toJson = Schema.encodeEffect(Schema.fromJsonString(Schema.toCodecJson(Events.Event)))
  * const printed = Events.stream.pipe(

@@ -19,11 +19,11 @@ export { prometheusName } from "./metrics/names.ts"
  * @example
  * ```ts
  * import { Effect, Layer, Metric } from "effect"
- * import { Events, Memory, Metrics, Multiserver } from "effect-multiserver"
+ * import { Memory, Metrics, Multiserver } from "effect-multiserver"
  *
  * const Live = Multiserver.layer(["memory"]).pipe(
  *   Layer.provide(Memory.layer()),
- *   Layer.provide(Metrics.layer.pipe(Layer.provide(Events.layerLog)))
+ *   Layer.provide(Metrics.layer)
  * )
  * const program = Effect.gen(function* () {
  *   yield* Effect.ignore(Effect.scoped(Multiserver.dial("memory:nobody")))

@@ -5,6 +5,7 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Completions from "./completions.ts"
 import * as Flags from "./flags.ts"
+import * as GlobalFlags from "./globalFlags.ts"
 import * as Spoken from "./spoken.ts"
 
 interface Handler<Input, E, R> {
@@ -172,14 +173,14 @@ export const multiserver = Command.make("multiserver").pipe(
     143 SIGTERM; 0 for listen, bridge and tracker when nothing was cut off`),
   Command.withSubcommands([keygen, listen, connect, bridge, probe, tracker, record, address]),
   Command.withGlobalFlags([
-    GlobalFlag.Setting("json")({ flag: Flags.json }),
-    GlobalFlag.Setting("quiet")({ flag: Flags.quiet }),
-    GlobalFlag.Setting("verbose")({ flag: Flags.verbose })
+    GlobalFlag.Setting("json")({ flag: GlobalFlags.json }),
+    GlobalFlag.Setting("quiet")({ flag: GlobalFlags.quiet }),
+    GlobalFlag.Setting("verbose")({ flag: GlobalFlags.verbose })
   ])
 )
 
 const version = GlobalFlag.Action({
-  flag: Flags.version,
+  flag: GlobalFlags.version,
   run: (_, { command, version }) =>
     CliOutput.Presenter.use(({ present }) => present({ _tag: "Version", name: command.name, version }))
 })

@@ -5,17 +5,17 @@ import * as Completions from "effect/cli/Completions"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Flags from "./flags.ts"
+import * as GlobalFlags from "./globalFlags.ts"
 
 const { flag } = GlobalFlag.Completions
 
 /** Effect describes a command without its global flags. So these are described as those of a command of their own. */
 const everywhere = Command.make("everywhere", {
-  json: Flags.json,
-  quiet: Flags.quiet,
-  verbose: Flags.verbose,
+  json: GlobalFlags.json,
+  quiet: GlobalFlags.quiet,
+  verbose: GlobalFlags.verbose,
   help: GlobalFlag.Help.flag,
-  version: Flags.version,
+  version: GlobalFlags.version,
   completions: flag
 })
 
