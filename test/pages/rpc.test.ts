@@ -1,4 +1,7 @@
 /** docs/rpc.md: its program, with real peers. */
+import { execFile } from "node:child_process"
+import * as path from "node:path"
+import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -20,6 +23,7 @@ import * as Policy from "../../src/Policy.ts"
 import * as Shs from "../../src/shs/Shs.ts"
 import * as Unix from "../../src/unix/Unix.ts"
 import { folder } from "../cli/support.ts"
+import { bundle } from "../support/bundle.ts"
 
 /** A program with an identity of its own. */
 const somebody = (options: Shs.Options = {}) =>
@@ -82,6 +86,24 @@ describe("docs/rpc.md", () => {
       const called = alice.as(Effect.flatMap(Rpc.connect(listener.addresses()), ({ WhoAmI }) => Effect.exit(WhoAmI())))
       assert.isTrue(Exit.isFailure(yield* Effect.scoped(called)))
       assert.strictEqual(yield* Deferred.await(ended), "Truncated")
+    })
+  )
+
+  it.live("two processes call and stream, also after a restart, and a stranger is refused", () =>
+    Effect.gen(function* () {
+      const programs = yield* Effect.promise(() =>
+        bundle("rpc", { processes: new URL("../../examples/rpc-processes.ts", import.meta.url) })
+      )
+      const { stdout } = yield* Effect.promise(() =>
+        promisify(execFile)(process.execPath, [path.join(programs, "processes.mjs")])
+      )
+      assert.deepStrictEqual(stdout.trim().split("\n"), [
+        "the server knows us: true",
+        "it counts to 1000",
+        "it takes 4194304 bytes",
+        "a stranger: noise handshake, at accept: the peer hung up after we authenticated: it refuses our key",
+        "after a restart it knows us: true"
+      ])
     })
   )
 
