@@ -22,7 +22,16 @@ import { concat } from "./crypto/scratch.ts"
 import { formatPublicKey, type KeyPair, type PublicKey } from "./Identity.ts"
 import { printable } from "./printable.ts"
 
-export { keyIn, maxAddresses, maxBytes } from "./addressRecord/layout.ts"
+export { maxAddresses, maxBytes } from "./addressRecord/layout.ts"
+
+/**
+ * The key that stands in the bytes of a record, without a look at the rest of them.
+ *
+ * @internal
+ * @category accessors
+ * @since 0.1.0
+ */
+export const keyIn = Layout.keyIn
 
 // -----------------------------------------------------------------------------
 // errors
