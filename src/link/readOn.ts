@@ -49,23 +49,26 @@ export const readOn = (port: Port, { altogether, first, more }: Patience): Effec
     port.listen(discard)
     discard.readable()
     const began = monotonicMillis(clock)
-    let last = began
     let patience = first
+    // Counted in looks: while this process is held up, it hears of nothing, and that is no silence of the peer.
+    let silent = 0
     for (;;) {
-      const now = monotonicMillis(clock)
       if (discard.arrived) {
         discard.arrived = false
-        last = now
+        silent = 0
         patience = more
       }
       if (
         discard.hasThrown ||
         port.ended ||
         port.failure !== undefined ||
-        now - began >= altogether ||
-        now - last >= patience
+        monotonicMillis(clock) - began >= altogether ||
+        silent >= patience
       )
         return
       yield* Effect.sleep(lookMillis)
+      // A timer that is late rings before the sockets are read.
+      yield* Effect.yieldNow
+      silent += lookMillis
     }
   })
