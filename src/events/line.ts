@@ -40,12 +40,12 @@ export const line = (event: Event): string => {
     case "GossipDropped":
       return oneLine(`${event.source} dropped ${event.remote}: ${event.tag}, ${event.detail}`)
     case "WorkerStarted":
-      return `worker ${event.worker} listens after ${event.millis} ms, as process ${event.pid}`
+      return `worker ${event.worker} (pid ${event.pid}) listens after ${event.millis} ms`
     case "WorkerExited": {
       const { code, open, pid, restartMillis, signal, worker } = event
       const lost = open === 1 ? "1 connection broke" : `${open} connections broke`
       return oneLine(
-        `worker ${worker}, process ${pid}, has ended (${signal ?? `exit code ${code}`}), and ${lost}: it is started ` +
+        `worker ${worker} (pid ${pid}) has ended (${signal ?? `exit code ${code}`}), and ${lost}: it is started ` +
           `again in ${restartMillis} ms`
       )
     }
