@@ -53,7 +53,7 @@ const trap = Effect.acquireRelease(
 
 /** What all tests share: they are one story. */
 const make = Effect.gen(function* () {
-  const bundled = yield* Effect.promise(programs)
+  const bundled = yield* Effect.promise(() => programs("cluster"))
   const url = yield* postgres
   const context = yield* Layer.build(PgClient.layer({ url: Redacted.make(url), maxConnections: 2 }))
   const sql = yield* Effect.provideContext(SqlClient, context)

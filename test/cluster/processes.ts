@@ -11,9 +11,9 @@ import { Said } from "../cli/said.ts"
 import { patience } from "../cli/support.ts"
 import { bundle } from "../support/bundle.ts"
 
-/** The programs, bundled into a folder: each starts in a third of the time. */
-export const programs = () =>
-  bundle("cluster", {
+/** The programs, bundled into a folder of the test's own: each starts in a third of the time. */
+export const programs = (name: string) =>
+  bundle(name, {
     runner: new URL("../../examples/cluster/runner.ts", import.meta.url),
     client: new URL("client.ts", import.meta.url),
     asked: new URL("../../examples/cluster/client.ts", import.meta.url)

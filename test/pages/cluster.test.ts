@@ -16,7 +16,7 @@ describe.runIf(hasPostgres)(page, () => {
   it.live("from one process to three, and to another protocol", () =>
     Effect.gen(function* () {
       const url = yield* postgres
-      const bundled = yield* Effect.promise(programs)
+      const bundled = yield* Effect.promise(() => programs("cluster-page"))
       const here = yield* machine
       yield* ran(here, block(page, "install"))
       for (const name of all) {
