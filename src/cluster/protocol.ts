@@ -5,16 +5,16 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as RpcClient from "effect/rpc/RpcClient"
 import { RpcSerialization } from "effect/rpc/RpcSerialization"
 import * as Schedule from "effect/Schedule"
-import * as Socket from "effect/socket/Socket"
+import type * as Socket from "effect/socket/Socket"
 import type { SocketServer } from "effect/socket/SocketServer"
 import { toSocket } from "../bridge/MultiserverSocket.ts"
 import { Accepted, fromListener } from "../bridge/MultiserverSocketServer.ts"
 import { type Connection, destroy } from "../Connection.ts"
 import type { Listener } from "../Listener.ts"
 import { isRetryable, Multiserver } from "../Multiserver.ts"
+import * as Protocol from "../rpc/protocol.ts"
 import { Members } from "./members.ts"
 import { dialable } from "./storage.ts"
 
@@ -48,10 +48,7 @@ export const layerClientProtocol: Layer.Layer<RpcClientProtocol, never, RpcSeria
               )
             ),
             (socket) =>
-              RpcClient.makeProtocolSocket({ retryPolicy: again }).pipe(
-                Effect.provideService(Socket.Socket, socket),
-                Effect.provideService(RpcSerialization, serialization)
-              )
+              Effect.provideService(Protocol.make(socket, { retryPolicy: again }), RpcSerialization, serialization)
           )
       }
     })

@@ -3,13 +3,12 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as RpcClient from "effect/rpc/RpcClient"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import * as Socket from "effect/socket/Socket"
+import type * as Socket from "effect/socket/Socket"
 import type { AddressError } from "../Address.ts"
 import { toSocket } from "../bridge/MultiserverSocket.ts"
 import { type Connection, destroy } from "../Connection.ts"
@@ -18,6 +17,7 @@ import { inOwnScope } from "../inOwnScope.ts"
 import * as Multiserver from "../Multiserver.ts"
 import { positive } from "../positive.ts"
 import * as Messages from "./messages.ts"
+import * as Protocol from "./protocol.ts"
 
 /**
  * How a client connects.
@@ -73,42 +73,6 @@ interface Own {
   readonly scope: Scope.Closeable
 }
 
-/** A write that fails is no defect of the call: the reader fails too, and with it all calls. */
-const withoutDefects = (socket: Socket.Socket): Socket.Socket =>
-  Socket.make({
-    reader: socket.reader,
-    writer: Effect.map(socket.writer, ({ write, writeAll }) => ({
-      write: (chunk) => Effect.ignore(write(chunk)),
-      writeAll: (chunks) => Effect.ignore(writeAll(chunks))
-    }))
-  })
-
-/**
- * `RpcClient` offers a chunk of a stream to the stream's reader, and reads nothing more until that reader has taken it:
- * no other answer and no pong, so that a slow reader would end the connection. Here one chunk of each stream may wait
- * beside. The server sends no second one before the first is acknowledged; one that does so has to wait.
- */
-const withoutStalls = (protocol: RpcClient.Protocol["Service"]): RpcClient.Protocol["Service"] => ({
-  ...protocol,
-  run: (id, deliver) =>
-    Effect.suspend(() => {
-      const waiting = new Map<string | number, Fiber.Fiber<void>>()
-      return protocol.run(id, (message) => {
-        if (message._tag !== "Chunk") return deliver(message)
-        const { requestId } = message
-        const earlier = waiting.get(requestId)
-        if (earlier !== undefined) return Effect.andThen(Fiber.await(earlier), deliver(message))
-        return Effect.forkChild(deliver(message), { startImmediately: true }).pipe(
-          Effect.map((fiber) => {
-            if (fiber.pollUnsafe() !== undefined) return
-            waiting.set(requestId, fiber)
-            fiber.addObserver(() => void waiting.delete(requestId))
-          })
-        )
-      })
-    })
-})
-
 type Dial = Effect.Effect<Own, AddressError | DialError, Multiserver.Multiserver>
 
 /** `first` is given when something is dialed already. */
@@ -143,19 +107,11 @@ const makeProtocol = (
     })
     const fork = Effect.runForkWith(yield* Effect.context<never>())
     const socket = yield* toSocket(open)
-    const protocol = yield* RpcClient.makeProtocolSocket({
-      retryPolicy: policy,
-      onPingTimeout: breakOff,
-      ...(pingInterval === undefined ? {} : { pingInterval }),
-      ...(pingTimeout === undefined ? {} : { pingTimeout })
-    }).pipe(
-      Effect.provideService(Socket.Socket, withoutDefects(socket)),
-      Effect.provideService(
-        RpcSerialization.RpcSerialization,
-        Messages.breaking(serialization, () => void fork(breakOff))
-      )
+    return yield* Effect.provideService(
+      Protocol.make(socket, { retryPolicy: policy, onPingTimeout: breakOff, pingInterval, pingTimeout }),
+      RpcSerialization.RpcSerialization,
+      Messages.breaking(serialization, () => void fork(breakOff))
     )
-    return withoutStalls(protocol)
   })
 
 /** The connections are the layer's: they are left after `RpcClient`. */
