@@ -177,6 +177,19 @@ describe("a server of RPC", () => {
 })
 
 describe("a client of RPC", () => {
+  it.effect.each([
+    ["that is none", "net:127.0.0.1", "AddressError"],
+    ["of a stack that it does not speak", "net:127.0.0.1:8008", "DialError"]
+  ] as const)("fails its first call at once for an address %s", ([, target, tag]) =>
+    Effect.gen(function* () {
+      const { WhoAmI } = yield* client(yield* somebody(), target)
+      const error = yield* Effect.flip(WhoAmI())
+      const cause = error._tag === "RpcClientError" && "cause" in error.reason ? error.reason.cause : undefined
+      assert.propertyVal(cause, "_tag", tag)
+      assert.strictEqual((yield* Effect.flip(WhoAmI())).message, error.message)
+    }).pipe(quietly)
+  )
+
   it.live("breaks off a connection on which it hears no RPC, and dials again", () =>
     Effect.gen(function* () {
       const [alice, server] = [yield* somebody(), yield* somebody()]
