@@ -109,9 +109,11 @@ class Team {
   }
 
   /** A worker has ended by itself. */
-  exited(worker: number, pid: number, { broken, code, detail, signal }: Outcome, restartMillis: number) {
+  exited(worker: number, pid: number, outcome: Outcome, restartMillis: number) {
+    const { broken, code, detail, signal } = outcome
     const event = { _tag: "WorkerExited", worker, pid, code, signal, open: broken.length, restartMillis } as const
-    const log = this.sinks.length > 0 && detail === "" ? Effect.void : Effect.logError(`worker ${worker}: ${detail}`)
+    const why = detail || endedBy(outcome)
+    const log = this.sinks.length > 0 && detail === "" ? Effect.void : Effect.logError(`worker ${worker}: ${why}`)
     return Effect.forEach([event, ...broken], (each) => this.emit(each), { discard: true }).pipe(Effect.andThen(log))
   }
 }

@@ -36,22 +36,32 @@ const run = (options: object) =>
 
 const live = NodeMultiserver.layer().pipe(Layer.provide(NodeIdentity.layerEphemeral))
 
+/** The number of the process that serves a connection. */
+const pidOf = (address: string) =>
+  Effect.scoped(Effect.flatMap(Multiserver.dial(address), ({ pull }) => Effect.map(pull, ([chunk]) => String(chunk))))
+
 describe("Workers.launch", () => {
   it.live("gives all workers the port and the key of one, and drains them at SIGINT", () =>
     Effect.gen(function* () {
       const { child, closed, next } = yield* run({ address: "net:127.0.0.1:0~shs", sharing: "cluster" })
       const [, address = ""] = /"(net:[^"]+)"/.exec(yield* next(/Listening/)) ?? []
-      const pidOf = Effect.scoped(
-        Effect.flatMap(Multiserver.dial(address), ({ pull }) => Effect.map(pull, ([chunk]) => String(chunk)))
-      )
       const pids = new Set<string>()
       yield* Effect.repeat(
-        Effect.map(pidOf, (pid) => void pids.add(pid)),
+        Effect.map(pidOf(address), (pid) => void pids.add(pid)),
         { until: () => pids.size === 2 }
       ).pipe(Effect.provide(live))
       child.kill("SIGINT")
       yield* closed
       assert.strictEqual(child.exitCode, 130)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("logs how a worker has ended where no sink of events hears of it", () =>
+    Effect.gen(function* () {
+      const { next } = yield* run({ address: "net:127.0.0.1:0~shs", hasSinks: false })
+      const [, address = ""] = /"(net:[^"]+)"/.exec(yield* next(/Listening/)) ?? []
+      process.kill(Number(yield* pidOf(address).pipe(Effect.provide(live))), "SIGKILL")
+      assert.match(yield* next(/worker [12]: /), /worker [12]: its process was ended by SIGKILL/)
     }).pipe(Effect.scoped)
   )
 

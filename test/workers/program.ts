@@ -11,7 +11,7 @@ import * as NodeIdentity from "../../src/NodeIdentity.ts"
 import * as NodeMultiserver from "../../src/NodeMultiserver.ts"
 import * as Workers from "../../src/Workers.ts"
 
-const { address = "", ownKeys = false, sharing, workers = 2 } = JSON.parse(process.argv[2] ?? "{}")
+const { address = "", hasSinks = true, ownKeys = false, sharing, workers = 2 } = JSON.parse(process.argv[2] ?? "{}")
 
 const encode = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(Events.Event)))
 const say = (line: string) => Effect.sync(() => void process.stdout.write(`${line}\n`))
@@ -30,6 +30,9 @@ const main = Workers.launch(Server, {
   ...(sharing && { sharing }),
   onListening: (listeners) =>
     say(JSON.stringify({ _tag: "Listening", addresses: listeners.map(({ device }) => device.map(Address.format)) }))
-}).pipe(Effect.provide([NodeIdentity.layerEphemeral, Events.layer((event) => say(encode(event))), Limits.layer({})]))
+}).pipe(
+  Effect.provide(hasSinks ? Events.layer((event) => say(encode(event))) : Layer.empty),
+  Effect.provide([NodeIdentity.layerEphemeral, Limits.layer({})])
+)
 
 NodeRuntime.runMain(main)
