@@ -92,7 +92,8 @@ export const upload = <E, R>(target: Multiserver.Target, bytes: Stream.Stream<Ui
     const { Put, Upload } = yield* RpcClient.make(Uploads)
     const id = 1
     const result = yield* Effect.forkChild(Upload({ id }), { startImmediately: true })
-    yield* Stream.runForEach(bytes, (chunk) => Put({ id, bytes: chunk }))
+    const some = Stream.filter(bytes, (chunk) => chunk.length > 0)
+    yield* Stream.runForEach(some, (chunk) => Put({ id, bytes: chunk }))
     yield* Put({ id, bytes: new Uint8Array() })
     return yield* Fiber.join(result)
   }).pipe(Effect.provide(MultiserverRpc.layerProtocolClient(target)), Effect.scoped)

@@ -132,7 +132,7 @@ describe("docs/rpc.md", () => {
       const other = `unix:${yield* folder}/socket~shs`
       const context = yield* server.as(Layer.build(Rpc.uploadServer(other)))
       const listener = yield* Effect.provideContext(MultiserverSocketServer.Listening, context)
-      const bytes = Stream.range(1, 100).pipe(Stream.map(() => new Uint8Array(1000)))
+      const bytes = Stream.range(0, 100).pipe(Stream.map((i) => new Uint8Array(i === 50 ? 0 : 1000)))
       assert.strictEqual(yield* alice.as(Rpc.upload(listener.addresses(), bytes)), 100_000)
     }).pipe(Effect.provide(Logger.layer([])))
   )
