@@ -5,7 +5,7 @@ import * as RpcSerialization from "effect/rpc/RpcSerialization"
 
 type Serialization = RpcSerialization.RpcSerialization["Service"]
 
-/** For a message of at most so many bytes. `undefined` for the default. */
+/** The longest message in bytes, where nobody says otherwise. */
 export const defaultMaxMessage = 1024 * 1024
 
 /** What a frame has besides its message: its length. */
