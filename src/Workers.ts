@@ -38,7 +38,10 @@ export {
 export interface Options {
   /** How many worker processes there are, from 1 to 1024. `os.availableParallelism()` is a good number. */
   readonly workers: number
-  /** Run in the parent when all workers listen, with the addresses of each listener. */
+  /**
+   * Run in the parent when all workers listen, with the addresses of each listener. It may go on as long as `launch`
+   * does. What it dies of is logged.
+   */
   readonly onListening?: (listeners: ReadonlyArray<Listening>) => Effect.Effect<void>
   /**
    * How the workers share a port. `reusePort`: each listens on it, and the system spreads the connections evenly.

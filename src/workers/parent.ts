@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { encodeBase64 } from "../crypto/base64.ts"
 import { Events, type Sink } from "../Events.ts"
-import { emitTo } from "../guarded.ts"
+import { emitTo, guardedEffect } from "../guarded.ts"
 import { Identity } from "../Identity.ts"
 import { Limits } from "../Limits.ts"
 import { monotonicNow } from "../monotonic.ts"
@@ -56,6 +56,8 @@ class Team {
   private missing: number
   private expected: ReadonlyArray<Places> | undefined
   readonly first = Deferred.makeUnsafe<void>()
+  /** Where they listen, once all of them do. */
+  readonly listening = Deferred.makeUnsafe<ReadonlyArray<Places>>()
 
   constructor(settings: Settings, secret: string | null, sinks: ReadonlyArray<Sink>, emit: Sink) {
     this.settings = settings
@@ -75,8 +77,8 @@ class Team {
       const addresses = alike(listeners)
       if (addresses.join() !== expected.join()) return failed(new OtherAddresses({ worker, addresses, expected }))
       Deferred.doneUnsafe(this.first, Effect.void)
-      if (isFirst) this.missing--
-      return isFirst && this.missing === 0 ? this.settings.onListening(this.expected) : Effect.void
+      if (isFirst && --this.missing === 0) Deferred.doneUnsafe(this.listening, Effect.succeed(this.expected))
+      return Effect.void
     })
   }
 
@@ -160,6 +162,8 @@ export const run = (settings: Settings): Effect.Effect<never, Failure> =>
     const team = new Team(settings, secret, sinks, emitTo(sinks, limits.close))
     yield* setup
     const all = Array.from({ length: workers }, (_, index) => kept(team, index))
-    yield* Effect.all(all, { concurrency: "unbounded", discard: true })
+    // Beside them, because it may take as long as it likes.
+    const told = Effect.flatMap(Deferred.await(team.listening), guardedEffect("onListening", settings.onListening))
+    yield* Effect.all([...all, told], { concurrency: "unbounded", discard: true })
     return yield* Effect.never
   })

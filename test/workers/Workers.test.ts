@@ -65,6 +65,19 @@ describe("Workers.launch", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("starts workers again, and stops, while onListening goes on", () =>
+    Effect.gen(function* () {
+      const { child, closed, next } = yield* run({ address: "net:127.0.0.1:0~shs", goesOn: true })
+      const [, pid] = /"pid":(\d+)/.exec(yield* next(/"WorkerStarted","worker":2/)) ?? []
+      yield* next(/Listening/)
+      process.kill(Number(pid), "SIGKILL")
+      yield* next(/"WorkerStarted","worker":2/)
+      child.kill("SIGINT")
+      yield* closed
+      assert.strictEqual(child.exitCode, 130)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("fails where each worker makes a key of its own", () =>
     Effect.gen(function* () {
       const { child, closed, next } = yield* run({ address: "net:127.0.0.1:0~shs", ownKeys: true })

@@ -11,7 +11,14 @@ import * as NodeIdentity from "../../src/NodeIdentity.ts"
 import * as NodeMultiserver from "../../src/NodeMultiserver.ts"
 import * as Workers from "../../src/Workers.ts"
 
-const { address = "", hasSinks = true, ownKeys = false, sharing, workers = 2 } = JSON.parse(process.argv[2] ?? "{}")
+const {
+  address = "",
+  goesOn = false,
+  hasSinks = true,
+  ownKeys = false,
+  sharing,
+  workers = 2
+} = JSON.parse(process.argv[2] ?? "{}")
 
 const encode = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(Events.Event)))
 const say = (line: string) => Effect.sync(() => void process.stdout.write(`${line}\n`))
@@ -29,7 +36,10 @@ const main = Workers.launch(Server, {
   workers,
   ...(sharing && { sharing }),
   onListening: (listeners) =>
-    say(JSON.stringify({ _tag: "Listening", addresses: listeners.map(({ device }) => device.map(Address.format)) }))
+    Effect.andThen(
+      say(JSON.stringify({ _tag: "Listening", addresses: listeners.map(({ device }) => device.map(Address.format)) })),
+      goesOn ? Effect.never : Effect.void
+    )
 }).pipe(
   Effect.provide(hasSinks ? Events.layer((event) => say(encode(event))) : Layer.empty),
   Effect.provide([NodeIdentity.layerEphemeral, Limits.layer({})])
