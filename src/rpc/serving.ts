@@ -54,6 +54,9 @@ class Nonsense {
 }
 const nonsense = new Nonsense()
 
+/** The most headers of one call. Decoded, a header of a few bytes takes ten times as much memory. */
+const mostHeaders = 128
+
 const never = Schema.Exit(Schema.Never, Schema.Never, Schema.Defect())
 
 /** One connection. */
@@ -105,11 +108,17 @@ class Client implements Caller {
         return use(message)
       case "Request": {
         const { discard: _, ...request } = message
-        const { id, isNotification, tag } = request
+        const { headers, id, isNotification, tag } = request
         // It is not known when a notification is over. When a number is used twice, it is not known which call is.
         if (isNotification === true || this.unanswered.has(id)) return Effect.fail(nonsense)
         const { calls, overflow } = this.bounds
-        if (overflow === "refuse" && this.unanswered.size >= calls) return this.refuse(id)
+        if (overflow === "refuse" && this.unanswered.size >= calls) {
+          return this.refuse(id, `at most ${calls} calls of one connection are worked on at once`)
+        }
+        // Another serialization may not have checked that they are there.
+        if (Array.isArray(headers) && headers.length > mostHeaders) {
+          return this.refuse(id, `a call has at most ${mostHeaders} headers`)
+        }
         // Without its mark, a call whose result nobody wants is answered when it is over, and not when it begins.
         return this.paused.pipe(
           Effect.andThen(this.turns.take(1)),
@@ -135,9 +144,8 @@ class Client implements Caller {
     return Effect.void
   }
 
-  private refuse(id: string | number): Effect.Effect<void> {
-    const most = `at most ${this.bounds.calls} calls of one connection are worked on at once`
-    const exit = Schema.encodeUnknownSync(this.codecFor(never))(Exit.die(new Error(most)))
+  private refuse(id: string | number, why: string): Effect.Effect<void> {
+    const exit = Schema.encodeUnknownSync(this.codecFor(never))(Exit.die(new Error(why)))
     return this.send({ _tag: "Exit", requestId: id, exit: exit as ResponseExitEncoded["exit"] })
   }
 

@@ -131,6 +131,19 @@ describe("a server of RPC", () => {
     }).pipe(quietly)
   )
 
+  it.effect("refuses a call with more headers than anybody needs", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* handlers
+      const [alice, server] = [yield* somebody(), yield* somebody()]
+      const { WhoAmI } = yield* client(alice, yield* serve(server, "memory:headers~shs", layer))
+      const call = (headers: number) =>
+        WhoAmI(undefined, { headers: Object.fromEntries(Array.from({ length: headers }, (_, i) => [`x${i}`, ""])) })
+      assert.strictEqual(yield* call(128), alice.key)
+      assert.include(yield* defectOf(call(129)), "a call has at most 128 headers")
+      assert.strictEqual(yield* WhoAmI(), alice.key)
+    }).pipe(quietly)
+  )
+
   it.effect("takes messages up to a length, and a longer one is a defect of its own call", () =>
     Effect.gen(function* () {
       const { layer } = yield* handlers
