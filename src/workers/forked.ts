@@ -30,8 +30,14 @@ export const setup = Effect.sync(() => {
   cluster.setupPrimary({ stdio: ["ignore", "inherit", "inherit", "ipc"] })
 })
 
-/** Starts a process with the arguments of this one. */
-export const fork: Effect.Effect<Forked> = Effect.sync(() => {
+/** A process that could not be started. */
+const none: Effect.Effect<Forked> = Effect.sync(() => {
+  const messages = Effect.runSync(Queue.unbounded<FromWorker, Cause.Done>())
+  Queue.endUnsafe(messages)
+  return { pid: 0, messages, send: () => {}, kill: () => {}, ended: () => ({ code: null, signal: null }) }
+})
+
+const forked: Effect.Effect<Forked> = Effect.sync(() => {
   const messages = Effect.runSync(Queue.unbounded<FromWorker, Cause.Done>())
   const worker = cluster.fork({ [variable]: String(process.pid) })
   let ended: Ended = { code: null, signal: null }
@@ -64,3 +70,11 @@ export const fork: Effect.Effect<Forked> = Effect.sync(() => {
     ended: () => ended
   }
 })
+
+/**
+ * Starts a process with the arguments of this one. Node reports some failures to do so, and throws others, such as a
+ * lack of memory: none of them may end the other workers.
+ */
+export const fork: Effect.Effect<Forked> = Effect.catchDefect(forked, (error) =>
+  Effect.andThen(Effect.logError("a worker process could not be started", error), none)
+)
