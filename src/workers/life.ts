@@ -70,13 +70,18 @@ class Life {
   private detail = ""
   private fatal: WorkersError | undefined
   private taken = 0
-  graceMillis = 0
+  private graceMillis = 0
 
   constructor(forked: Forked, around: Around, clock: Clock.Clock) {
     this.forked = forked
     this.around = around
     this.clock = clock
     this.began = monotonicMillis(clock)
+  }
+
+  /** How long it may take to stop, in milliseconds. */
+  get patience(): number {
+    return this.graceMillis + patienceMillis
   }
 
   /** Takes what the worker says until it is gone. */
@@ -115,9 +120,11 @@ class Life {
           return this.around.emit(started).pipe(
             Effect.andThen(this.around.ready(message.listeners)),
             Effect.catch((error) =>
-              Effect.sync(() => {
+              Effect.suspend(() => {
                 this.fatal = error
                 this.forked.send({ _tag: "Stop" })
+                const kill = Effect.delay(Effect.sync(this.forked.kill), this.patience)
+                return Effect.asVoid(Effect.forkChild(kill))
               })
             )
           )
@@ -191,7 +198,7 @@ export const live = (fork: Effect.Effect<Forked>, around: Around): Effect.Effect
         forked.send({ _tag: "Stop" })
         const ended = Fiber.join(hearing)
         return Effect.timeoutOrElse(ended, {
-          duration: life.graceMillis + patienceMillis,
+          duration: life.patience,
           orElse: () => Effect.andThen(Effect.sync(forked.kill), ended)
         })
       })
