@@ -41,8 +41,10 @@ export const layerClientProtocol: Layer.Layer<RpcClientProtocol, never, RpcSeria
         make: (address) =>
           Effect.flatMap(
             toSocket(
-              Effect.flatMap(dialable(members, address), ({ addresses, key }) =>
-                multiserver.dial(addresses, { plan: "strongest", peer: key })
+              // A refusal in the turn in which the client is made would leave its first call without an answer.
+              Effect.yieldNow.pipe(
+                Effect.andThen(dialable(members, address)),
+                Effect.flatMap(({ addresses, key }) => multiserver.dial(addresses, { plan: "strongest", peer: key }))
               )
             ),
             (socket) =>

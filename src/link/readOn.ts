@@ -7,6 +7,9 @@ import type { Port, PortListener } from "../Port.ts"
 /** How often to look whether the peer still sends, in milliseconds. */
 export const lookMillis = 20
 
+/** How many turns of the event loop a look that comes late waits for bytes. */
+const turnsWhenLate = 10
+
 /** How long to read on, in milliseconds. */
 export interface Patience {
   /** How long to wait for the first bytes. */
@@ -49,26 +52,26 @@ export const readOn = (port: Port, { altogether, first, more }: Patience): Effec
     port.listen(discard)
     discard.readable()
     const began = monotonicMillis(clock)
+    let last = began
     let patience = first
-    // Counted in looks: while this process is held up, it hears of nothing, and that is no silence of the peer.
-    let silent = 0
     for (;;) {
+      const now = monotonicMillis(clock)
       if (discard.arrived) {
         discard.arrived = false
-        silent = 0
+        last = now
         patience = more
       }
       if (
         discard.hasThrown ||
         port.ended ||
         port.failure !== undefined ||
-        monotonicMillis(clock) - began >= altogether ||
-        silent >= patience
+        now - began >= altogether ||
+        now - last >= patience
       )
         return
       yield* Effect.sleep(lookMillis)
-      // A timer that is late rings before the sockets are read.
-      yield* Effect.yieldNow
-      silent += lookMillis
+      // A process that was held up has not read its sockets meanwhile: that is no silence of the peer.
+      const isLate = monotonicMillis(clock) - now > 2 * lookMillis
+      for (let turn = 0; isLate && turn < turnsWhenLate && !discard.arrived; turn++) yield* Effect.yieldNow
     }
   })

@@ -90,7 +90,8 @@ const makeProtocol = (
     let dialed = first
     let current: Own | undefined
     const open = Effect.gen(function* () {
-      const own = dialed ?? (yield* dial)
+      // `RpcClient.make` hears of failures from its next turn on. One in this turn would leave its first call waiting.
+      const own = dialed ?? (yield* Effect.andThen(Effect.yieldNow, dial))
       dialed = undefined
       current = own
       // `RpcClient` interrupts its reader when it is left. The goodbye is said after that, by the scope of all.

@@ -44,37 +44,11 @@ const withoutStalls = (protocol: Protocol): Protocol => ({
     })
 })
 
-/**
- * `RpcClient.make` forks `run`, which begins in the next turn. A dial that fails before that tells no client, and a
- * call that was sent by then would wait for ever. So the first calls of a client wait for that turn.
- */
-const withoutLostFailures = (protocol: Protocol): Protocol => {
-  const running = new Set<number>()
-  return {
-    ...protocol,
-    run: (id, deliver) =>
-      Effect.suspend(() => {
-        running.add(id)
-        return Effect.ensuring(
-          protocol.run(id, deliver),
-          Effect.sync(() => running.delete(id))
-        )
-      }),
-    send: (id, ...request) =>
-      running.has(id)
-        ? protocol.send(id, ...request)
-        : Effect.andThen(
-            Effect.yieldNow,
-            Effect.suspend(() => protocol.send(id, ...request))
-          )
-  }
-}
-
 export const make = (
   socket: Socket.Socket,
   options: Parameters<typeof RpcClient.makeProtocolSocket>[0]
 ): Effect.Effect<Protocol, never, RpcSerialization.RpcSerialization | Scope.Scope> =>
   RpcClient.makeProtocolSocket(options).pipe(
     Effect.provideService(Socket.Socket, withoutDefects(socket)),
-    Effect.map((protocol) => withoutLostFailures(withoutStalls(protocol)))
+    Effect.map(withoutStalls)
   )
