@@ -7,9 +7,6 @@ import type { Port, PortListener } from "../Port.ts"
 /** How often to look whether the peer still sends, in milliseconds. */
 export const lookMillis = 20
 
-/** How many turns of the event loop a look that comes late waits for bytes. */
-const turnsWhenLate = 10
-
 /** How long to read on, in milliseconds. */
 export interface Patience {
   /** How long to wait for the first bytes. */
@@ -70,8 +67,5 @@ export const readOn = (port: Port, { altogether, first, more }: Patience): Effec
       )
         return
       yield* Effect.sleep(lookMillis)
-      // A process that was held up has not read its sockets meanwhile: that is no silence of the peer.
-      const isLate = monotonicMillis(clock) - now > 2 * lookMillis
-      for (let turn = 0; isLate && turn < turnsWhenLate && !discard.arrived; turn++) yield* Effect.yieldNow
     }
   })
