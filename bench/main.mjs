@@ -41,7 +41,7 @@ const everything = !rows && !flags.quick && flags.gates === undefined
 const repetitions = number(flags.reps, rows ? 3 : everything ? 2 : fewest)
 /** How many CPU seconds of work a cell measures, and for how many seconds all that is not clear is measured longer. */
 const seconds = number(flags.seconds, 0.8)
-const longer = number(flags.longer, flags.quick ? 60 : 70)
+const longer = number(flags.longer, flags.quick ? 60 : 30)
 
 /** Everything: the gates, and besides them the peers of the tables. */
 const planned = () => {
