@@ -26,6 +26,7 @@ import { parseAll } from "./address/parse.ts"
 import { type AddressFields, printRedacted, printRevealed } from "./address/print.ts"
 import { secretsStay } from "./address/secret.ts"
 import { definitionOf, isTransform, isTransport, Section, sectionName } from "./address/section.ts"
+import type { PublicKey } from "./crypto/publicKey.ts"
 import { blank, makeUnchecked } from "./schema/makeUnchecked.ts"
 
 export * from "./AddressError.ts"
@@ -169,6 +170,17 @@ export const MultiAddressFromString: Schema.Codec<MultiAddress, string> = Schema
 const sectionHasSecret = (section: Section): boolean => definitionOf(section).secret?.find(section) !== undefined
 
 const withoutSecret = (section: Section): Section => definitionOf(section).secret?.remove(section) ?? section
+
+/**
+ * The public keys that the sections of an address name, in their order.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const publicKeysOf = ({ transforms }: Address): ReadonlyArray<PublicKey> =>
+  transforms.flatMap((section) =>
+    "publicKey" in section && section.publicKey !== undefined ? [section.publicKey] : []
+  )
 
 /**
  * Whether the address holds a seed or token.

@@ -1,11 +1,10 @@
 /** The address of a runner: the text of addresses of one peer, as the host of Effect's `RunnerAddress`. No I/O. */
 
 import { make, type RunnerAddress } from "effect/cluster/RunnerAddress"
-import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { type Address, format, type MultiAddress, parse } from "../Address.ts"
-import { formatPublicKey, PublicKey } from "../Identity.ts"
+import { type Address, format, type MultiAddress, parse, publicKeysOf } from "../Address.ts"
+import { formatPublicKey, type PublicKey } from "../Identity.ts"
 import { printable } from "../printable.ts"
 
 /** The tables of a cluster hold 255 characters, and Effect writes the port after the host: `:0`. */
@@ -52,20 +51,12 @@ export interface Dialable {
   readonly key: PublicKey
 }
 
-const isKey = Schema.is(PublicKey)
-
-/** The keys that the sections of an address name. */
-const keysOf = ({ transforms }: Address): ReadonlyArray<PublicKey> =>
-  transforms.flatMap((section) =>
-    Predicate.hasProperty(section, "publicKey") && isKey(section.publicKey) ? [section.publicKey] : []
-  )
-
 const read = (text: string): Result.Result<Dialable, RunnerError> => {
   const fail = (reason: RunnerError["reason"]) => Result.fail(runnerError(text, reason))
   if (text.length > longest) return fail("TooLong")
   const parsed = parse(text)
   if (Result.isFailure(parsed)) return fail("Unreadable")
-  const keys = parsed.success.map(keysOf)
+  const keys = parsed.success.map(publicKeysOf)
   const [key] = keys.flat()
   if (key === undefined || keys.some((each) => each.length === 0)) return fail("NoKey")
   const isOne = new Set(keys.flat().map(formatPublicKey)).size === 1

@@ -1,10 +1,8 @@
 /** The list of a gossip: how its peers are dialed, and by what they are known when they come. */
-import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
-import { Address, type AddressError, format, type MultiAddress, parse, type Section } from "../Address.ts"
+import { Address, type AddressError, format, type MultiAddress, parse, publicKeysOf } from "../Address.ts"
 import type { Connection } from "../Connection.ts"
-import { formatPublicKey, PublicKey } from "../Identity.ts"
+import { formatPublicKey, type PublicKey } from "../Identity.ts"
 import { BadPeer, GossipError } from "./errors.ts"
 import { type Fault, fault } from "./fault.ts"
 
@@ -17,13 +15,8 @@ export interface Listed {
   readonly key: PublicKey | undefined
 }
 
-const isKey = Schema.is(PublicKey)
-
-const keyOf = (section: Section): ReadonlyArray<PublicKey> =>
-  Predicate.hasProperty(section, "publicKey") && isKey(section.publicKey) ? [section.publicKey] : []
-
 /** The key that the address names, if its stack proves one. */
-const keyIn = ({ transforms }: Address): PublicKey | undefined => transforms.flatMap(keyOf).at(-1)
+const keyIn = (address: Address): PublicKey | undefined => publicKeysOf(address).at(-1)
 
 const isTrusted = ({ transforms }: Address): boolean => transforms.some(({ _tag }) => _tag === "noauth")
 

@@ -43,10 +43,8 @@ const signedBytes = (address: string): Uint8Array => encoder.encode(JSON.stringi
 // -----------------------------------------------------------------------------
 
 /** The key that the address names: `undefined` when it names none, or several. */
-const keyOf = ({ transforms }: Address.Address): PublicKey | undefined => {
-  const keys = transforms.flatMap((section) =>
-    "publicKey" in section && section.publicKey !== undefined ? [section.publicKey] : []
-  )
+const keyOf = (address: Address.Address): PublicKey | undefined => {
+  const keys = Address.publicKeysOf(address)
   const [first] = keys
   return first !== undefined && keys.every((key) => formatPublicKey(key) === formatPublicKey(first)) ? first : undefined
 }
