@@ -7,11 +7,12 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Console, Effect, Layer, Option, Result, Schedule, Stream } from "effect"
+import { Console, Context, Effect, Layer, Option, Result, Schedule, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import {
   Identity,
   Multiserver,
+  MultiserverSocketServer,
   Net,
   NodeIdentity,
   NodeMultiserver,
@@ -25,6 +26,10 @@ import * as Calls from "./rpc.ts"
 // the server's process: KEY-FILE CLIENT-KEY ADDRESS ADDRESS
 // -----------------------------------------------------------------------------
 
+/** The listener of a server, which serves until the scope closes. */
+const listening = <E, R>(server: Layer.Layer<MultiserverSocketServer.Listening, E, R>) =>
+  Effect.map(Layer.build(server), (context) => Context.get(context, MultiserverSocketServer.Listening))
+
 /** Serves calls and uploads at these addresses, for one client. Prints where, and stays. */
 const serving = (keyFile: string, client: string, calls: string, uploads: string) =>
   Effect.gen(function* () {
@@ -34,8 +39,8 @@ const serving = (keyFile: string, client: string, calls: string, uploads: string
       Layer.provide([NodeIdentity.layerFileOrCreate(keyFile), Sodium.layer])
     )
     yield* Effect.gen(function* () {
-      const places = [yield* Calls.serve(calls), yield* Calls.serveUploads(uploads)]
-      yield* Console.log(places.flat().join(" "))
+      const listeners = [yield* listening(Calls.server(calls)), yield* listening(Calls.uploadServer(uploads))]
+      yield* Console.log(listeners.flatMap(({ addresses }) => addresses()).join(" "))
       return yield* Effect.never
     }).pipe(Effect.scoped, Effect.provide(stack))
   })

@@ -98,11 +98,3 @@ export const upload = <E, R>(target: Multiserver.Target, bytes: Stream.Stream<Ui
     return yield* Fiber.join(result)
   }).pipe(Effect.provide(MultiserverRpc.layerProtocolClient(target)), Effect.scoped)
 // #endregion
-
-/** Serves uploads until the scope closes. Gives the addresses to dial. */
-export const serveUploads = (target: Multiserver.Target) =>
-  Effect.gen(function* () {
-    const context = yield* Layer.build(uploadServer(target))
-    const listener = yield* Effect.provideContext(MultiserverSocketServer.Listening, context)
-    return listener.addresses()
-  })

@@ -64,8 +64,8 @@ export interface Listening {
   readonly public: ReadonlyArray<Address.Address>
 }
 
-/** What the command's own workers report. */
-interface Told {
+/** Takes what the workers of the command report. */
+interface Reporting {
   readonly said: (said: unknown, worker: number) => Effect.Effect<void>
 }
 
@@ -79,7 +79,7 @@ const listening = ({ device, local, public: everywhere }: Places): Listening => 
 })
 
 /**
- * `launch`, which also takes what the workers say besides events.
+ * As `launch`. It also takes what the workers report besides events.
  *
  * @internal
  * @category combinators
@@ -87,7 +87,7 @@ const listening = ({ device, local, public: everywhere }: Places): Listening => 
  */
 export const launchWith = <A, E, R>(
   layer: Layer.Layer<A, E, R>,
-  { onListening = () => Effect.void, said, sharing, workers }: Options & Told
+  { onListening = () => Effect.void, said, sharing, workers }: Options & Reporting
 ): Effect.Effect<void, ListenError | AddressError | WorkersError, R> =>
   Effect.suspend(() =>
     isWorker()

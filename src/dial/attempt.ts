@@ -117,10 +117,10 @@ export const attempt = (
     const took = () => Math.round(monotonicMillis(clock) - started)
     const { opensSockets } = stack.transport
     const place = places.place(opensSockets)
-    const withPlace = <A, E, R>(next: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+    const withPlace = <A, E, R>(connecting: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
       const begun = () => {
         deadline.begin("connect")
-        return next()
+        return connecting()
       }
       if (place.take()) return begun()
       deadline.begin("place")
