@@ -25,7 +25,7 @@ import { printable } from "./printable.ts"
 export { maxAddresses, maxBytes } from "./addressRecord/layout.ts"
 
 /**
- * The key that stands in the bytes of a record, without a look at the rest of them.
+ * Reads the key out of the bytes of a record, and checks nothing else.
  *
  * @internal
  * @category accessors

@@ -28,7 +28,7 @@ export type Verdict = "newest" | "known" | "older" | "conflict"
 export interface Options {
   /**
    * The most keys. By default 1,000. When there are more, the record that expires first goes. Of those that are valid
-   * for more than an hour yet, the one that came first goes first: who signs for longer gets no longer stay.
+   * for another hour or more, the one that came first goes first: a far expiry buys no longer stay.
    */
   readonly keys?: number
   /** A record counts as expired after this time, in seconds from when it came. By default one week. */
@@ -40,9 +40,9 @@ interface Kept {
   readonly record: AddressRecord
   /** When it expires for this memory, in seconds since 1970. */
   readonly until: number
-  /** Its place among those that go when there are too many: the lowest goes first. In seconds, too. */
+  /** When there are too many records, the one with the lowest of these goes first. In seconds since 1970, too. */
   readonly goes: number
-  /** Of those with the same place, the one that came first goes first. */
+  /** Where `goes` is the same, the record that came first goes first. */
   readonly came: number
 }
 

@@ -72,7 +72,7 @@ const inOrder = (
   return tried.pipe(
     // As in a race, code of one address that throws takes no other address away. If all others fail, the dial dies.
     Effect.catchDefect((defect) => Effect.catch(others, () => Effect.die(defect))),
-    // After that, so that what the code of the others throws has them tried only once.
+    // This comes second: were it first, a defect of the others would have them tried once more.
     Effect.catch(() => others)
   )
 }

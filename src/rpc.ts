@@ -1,2 +1,2 @@
-/** The door of RPC: nothing else but trackers loads Effect's RPC. */
+/** The door of `MultiserverRpc`. Besides it, only trackers and the cluster load Effect's RPC. */
 export * as MultiserverRpc from "./rpc/MultiserverRpc.ts"

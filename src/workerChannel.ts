@@ -12,7 +12,7 @@ export const variable = "EFFECT_MULTISERVER_WORKER_OF"
  */
 export const isWorker = (): boolean => process.connected === true && process.env[variable] === String(process.ppid)
 
-/** Our messages stand under this name, because programs may send messages of their own. */
+/** The property that holds our messages: programs may send messages of their own through the same channel. */
 export const envelope = "effect-multiserver"
 
 /** Sends a message to the parent, and calls back when the system has taken it, or when the parent is gone. */

@@ -7,7 +7,7 @@ import type { ListenError } from "./ListenError.ts"
 import type { Listener } from "./Listener.ts"
 
 export interface WorkerHooks {
-  /** Whether this process does what only one of several does. */
+  /** Whether this process does what only one of them has to do, such as publishing addresses. */
   readonly isFirst: boolean
   /** The numbers of connections begin after this one, so that no two workers give the same. */
   readonly firstId: number

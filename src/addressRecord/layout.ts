@@ -57,7 +57,7 @@ const encoder = new TextEncoder()
 /** One address: no white space, no control or other invisible character, and no `;`, which separates addresses. */
 export const isAddressText = (text: string): boolean => /^[^\s;\p{C}]+$/u.test(text)
 
-/** The key that stands in the bytes of a record, without a look at the rest of them. */
+/** Reads the key out of the bytes of a record, and checks nothing else. */
 export const keyIn = (bytes: Uint8Array): PublicKey | undefined =>
   bytes.length < 65 ? undefined : uncheckedPublicKey(bytes.subarray(33, 65))
 

@@ -113,7 +113,7 @@ const flags = {
   records: "--records"
 } as const
 
-/** The files of flags; `-` and descriptors are no files of their own. */
+/** The flags that name a file. */
 export type Input = { readonly [Name in keyof typeof flags]?: Option.Option<string> }
 
 /**

@@ -15,7 +15,7 @@ import type { Event } from "./events.ts"
 import { Reporter } from "./reporter.ts"
 import * as Signals from "./signals.ts"
 
-/** Whether it is what a worker reports. All workers are this program. */
+/** Whether a worker reports an event. All workers run this program, so a closer look is not needed. */
 const isEvent = (said: unknown): said is Event => Predicate.hasProperty(said, "event") && typeof said.event === "string"
 
 /** Passes each SIGHUP on to the workers, which read their files again. */

@@ -169,7 +169,7 @@ export const serve = <E, R>(input: Input, task: Task<E, R>) =>
     if (secure !== undefined && credentials === undefined) return yield* withoutCertificate(secure)
     const appKey = yield* Keys.appKey(input, settings.appKey)
     const events = yield* held
-    // Of several processes, the one that reports counts, too.
+    // Workers count nothing: the process that reports their events does.
     const counting = Workers.isOne(workers) ? [] : yield* Telemetry.start(input, serving.isMany)
     const sinks = [events.sink, ...counting]
     const stacks = Stacks.layer({
@@ -189,7 +189,7 @@ export const serve = <E, R>(input: Input, task: Task<E, R>) =>
         events.stopping.begun = true
       })
     )
-    /** Says where it is listened, and what happened meanwhile. */
+    /** Reports where it listens, and then the events that have waited for that. */
     const said = (addressesOf: (scopes: ReadonlyArray<Reach>) => ReadonlyArray<Address.Address>) =>
       Effect.gen(function* () {
         const scopes = input.scope.length > 0 ? input.scope : reaches

@@ -33,7 +33,7 @@ export class Reporter extends Context.Service<
     readonly status: (line: string) => Effect.Effect<void>
     /** Whether `status` shows anything. */
     readonly showsStatus: boolean
-    /** How wide the terminal is now. A line that were wider would leave a part of itself behind. */
+    /** How wide the terminal is now. A wider line would leave a part of itself behind. */
     readonly columns: () => number
   }
 >()("effect-multiserver/cli/Reporter") {}

@@ -44,7 +44,7 @@ const graceMillis = 1000
 
 const plain = { "Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff" }
 
-/** The status of what is not answered with the metrics. */
+/** The status of a request that does not get the metrics; `undefined` for one that does. */
 const refusal = ({ headers, method, url = "" }: http.IncomingMessage, isLocal: boolean): number | undefined => {
   const rules: Rules = { origins: "any", hosts: isLocal ? "loopback" : "any" }
   if (misnamed(rules, { origin: undefined, host: headers.host }) !== undefined) return 403
@@ -70,7 +70,7 @@ const answer =
   (text: () => string, isLocal: () => boolean): http.RequestListener =>
   (request, response) => {
     const status = refusal(request, isLocal())
-    // The body of a request would still be read after the answer.
+    // Otherwise Node would still read the body of the request after the answer.
     const hasBody = request.headers["content-length"] !== undefined || "transfer-encoding" in request.headers
     if (hasBody || status !== undefined) response.setHeader("Connection", "close")
     if (status === undefined) {
@@ -105,7 +105,7 @@ const advice: Readonly<Record<string, string>> = {
 const cannotBind = ({ text }: Place, { code = "Unknown", message }: NodeJS.ErrnoException): LocalError =>
   new LocalError({ kind: code, message: `--metrics ${text}: ${advice[code] ?? message}` })
 
-/** Stops to accept, lets the scrapes that are under way end, and ends what is left. */
+/** Stops accepting, lets the scrapes that are under way end, and then closes what is left. */
 const stopped = (server: http.Server): Effect.Effect<void> =>
   Effect.callback((resume) => {
     const late = setTimeout(() => server.closeAllConnections(), graceMillis)
@@ -134,7 +134,7 @@ export const serve = (
       server.once("error", failed)
       server.listen({ host: place.host, port: place.port }, () => {
         server.off("error", failed)
-        // Such as a lack of file descriptors when it accepts. The next scrape may succeed.
+        // Accepting can fail, for lack of file descriptors for example. The next scrape may succeed.
         server.on("error", () => {})
         resume(Effect.succeed(server))
       })

@@ -40,8 +40,8 @@ const openWarning = (url: string) =>
 
 /**
  * Binds the endpoint and reports it, and shows the status while the scope is open. Succeeds with what counts the
- * events: nothing, where nobody wants to see the numbers. `isMany`: whether many connections are served, because for a
- * single one there is something better to show.
+ * events: nothing, where nobody wants to see the numbers. `isMany` says whether many connections are
+ * served: a single one has its own progress to show.
  */
 export const start = (
   { metrics }: Input,

@@ -35,7 +35,7 @@ import { isLight, layerChecked } from "./storage.ts"
 export { authorize, type Lists, layerMembers, Members } from "./members.ts"
 export { RunnerError } from "./runnerAddress.ts"
 
-/** What both kinds of processes have between them and Effect's layers. */
+/** What runners and clients both put below Effect's layers. */
 const between = Layer.merge(layerClientProtocol, layerChecked).pipe(
   Layer.provideMerge(RpcSerialization.layerSchemaBinary())
 )
@@ -83,7 +83,7 @@ export const layerRunner = (
       const given = Context.make(SocketServer, server).pipe(
         Context.add(ShardingConfig, { ...config, runnerAddress: Option.some(address) })
       )
-      // Made last, so that it is the first to go.
+      // Added last, so that it runs first when the layer is released.
       return Layer.effectDiscard(Effect.addFinalizer(() => breakOff)).pipe(
         Layer.provideMerge(RunnerServer.layer),
         Layer.provideMerge(Sharding.layer),

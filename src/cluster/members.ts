@@ -49,7 +49,7 @@ export const make = (lists: Lists): Effect.Effect<Members["Service"], KeyError> 
     return {
       isRunner: (publicKey) => runners.authorize({ publicKey }),
       isMember: (publicKey) => all.authorize({ publicKey }),
-      // The first fails for whatever key the second would fail for.
+      // The first list has all keys of the second, so where the second would fail, the first has failed already.
       replace: (next) => Effect.andThen(all.replace(allOf(next)), runners.replace(next.runners))
     }
   })

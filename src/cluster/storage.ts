@@ -11,10 +11,10 @@ import { formatPublicKey } from "../Identity.ts"
 import { Members } from "./members.ts"
 import { type Dialable, fromRunnerAddress, type RunnerError, runnerError } from "./runnerAddress.ts"
 
-/** Each runner puts 128 points for each unit of its weight on the ring of each of its groups. */
+/** The highest weight, and the most groups: a runner puts 128 points a unit of weight on the ring of each group. */
 const most = 100
 
-/** So many different faults of the database are logged, and no more. */
+/** How many different faults of the database are logged at most. */
 const mostLogged = 100
 
 /** The addresses of a runner that is on the list. */
@@ -28,7 +28,7 @@ export const dialable = (
     )
   )
 
-/** Whether a runner asks for no more of the ring than a runner needs. */
+/** Whether a runner asks for no more of the ring than runners need. */
 export const isLight = (weight: number, groups: number): boolean => weight > 0 && weight <= most && groups <= most
 
 const checked = (members: Members["Service"], { address, groups, weight }: Runner) =>

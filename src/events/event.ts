@@ -43,7 +43,7 @@ const bytes = { bytesRead: Schema.Int, bytesWritten: Schema.Int }
  */
 export const Tried = Schema.Struct({
   ...Attempt.fields,
-  /** Unless nothing was sent, such as for a stack that is not spoken: the stack, and how long the attempt took. */
+  /** The stack, and how long the attempt took. Not there where nothing was tried, as for a stack that isn't spoken. */
   stack: maybeText,
   millis: Schema.optional(Schema.Int),
   /** How many of its `millis` its transport took to connect, if it did. */

@@ -30,12 +30,12 @@ const ended: Outcome = { reached: 0, faults: [{ _tag: "Unreachable", detail: "th
 /** Makes the exchanges of one round. `reached` is to be run after each that was completed. */
 export type Round = (reached: Effect.Effect<void>) => Effect.Effect<Outcome>
 
-/** Those who wait for a round: for its first peer, or for all. */
+/** Those who wait for a round: some for its first peer, others for all of its peers. */
 class Waiters {
   readonly first = Deferred.makeUnsafe<Outcome>()
   readonly all = Deferred.makeUnsafe<Outcome>()
 
-  /** A peer that stalls doesn't hold up those who wait for any. */
+  /** Resumes those who wait for the first peer, so that a peer that stalls does not hold them up. */
   readonly reached = Effect.sync(() => void Deferred.doneUnsafe(this.first, Effect.succeed({ reached: 1, faults: [] })))
 
   ended(outcome: Outcome): void {

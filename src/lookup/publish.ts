@@ -53,7 +53,7 @@ export const publisher = (
    * are asked again before the next one, until none of them fails to answer.
    */
   let haveAnswered = false
-  /** Kept here, too: look-ups of many other keys can push the own record out of `kept`. */
+  /** Kept here, too, because look-ups of many other keys can push this program's own record out of `kept`. */
   let last = -1
   const ask = Effect.suspend(() => {
     let haveFailed = false

@@ -1,4 +1,4 @@
-/** What a label can say. Whatever peers do, and whatever the code of protocols answers, there are only so many. */
+/** What a label can say. There are only so many labels, whatever peers do and whatever a protocol's code answers. */
 import type { AttemptReason, DialError } from "../DialError.ts"
 import type * as Events from "../Events.ts"
 

@@ -20,7 +20,7 @@ export interface Totals {
   bytesWritten: number
 }
 
-/** An open connection, and what is counted of it by now. */
+/** An open connection, and how much of it has been counted so far. */
 interface Open {
   readonly role: Role
   readonly stack: string
@@ -38,7 +38,7 @@ export class Tally {
   private readonly context: Context.Context<never>
   private readonly stacks = new Stacks()
   private readonly series = new Map<string, Metric.Metric<number, unknown>>()
-  /** By what comes with the events of a connection of this process, or by the number of one of a worker process. */
+  /** By the object that comes with a connection's events; by its number where it is a worker's and there is none. */
   private readonly open = new Map<unknown, Open>()
 
   constructor(context: Context.Context<never>) {

@@ -1,6 +1,7 @@
 /**
- * Follows what a search finds: one lane for each record that the peer has signed, and one for each source that says
- * what nobody signed. So no source can hold up another one, however many addresses it names at which nobody answers.
+ * Dials what a search finds, in lanes that run side by side. Each record that the peer has signed has a lane, and each
+ * source has one for the addresses that nobody signed. So a source that names addresses at which nobody answers holds
+ * up no other source.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -15,8 +16,8 @@ import type { Connection } from "../Connection.ts"
 import type { Found, LookupError } from "../Lookup.ts"
 
 /**
- * How long what is known already is followed alone. After that the sources are asked, too: the peer may have moved, and
- * the time to connect to each of its old addresses would have to pass first.
+ * How long only the known record is tried. After that the sources are asked, too, because the peer may have moved.
+ * Otherwise the time to connect would have to pass for each of its old addresses first.
  */
 const headStart = "2 seconds"
 
@@ -48,7 +49,7 @@ export const firstOf = (
     const winner = Deferred.makeUnsafe<void>()
     const counts = new Map<string, number>()
     const turns = new Map<string, Semaphore.Semaphore>()
-    /** Made before a lane begins: whatever it has opened when it is interrupted is in there. */
+    /** One for each lane, made before the lane begins, so that it has whatever the lane had opened when interrupted. */
     const scopes: Array<Scope.Closeable> = []
     let won: Won | undefined
     let died: Effect.Effect<never> | undefined

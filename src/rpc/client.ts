@@ -94,7 +94,7 @@ const makeProtocol = (
       const own = dialed ?? (yield* Effect.andThen(Effect.yieldNow, dial))
       dialed = undefined
       current = own
-      // `RpcClient` interrupts its reader when it is left. The goodbye is said after that, by the scope of all.
+      // When `RpcClient` is left, it interrupts its reader. The layer's scope says the goodbye after that.
       yield* Effect.addFinalizer((exit) =>
         Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? Effect.void : Scope.close(own.scope, exit)
       )

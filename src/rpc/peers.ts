@@ -56,7 +56,7 @@ export class RequireKey extends RpcMiddleware.Service<RequireKey, { provides: Re
 
 const refuse = (detail: string) => Effect.fail(new NotAdmitted({ detail }))
 
-/** The connection of the call that this fiber works on. */
+/** The connection through which the call of this fiber came. */
 const connectionOf: Effect.Effect<Connection, NotAdmitted> = Effect.flatMap(
   Effect.serviceOption(Accepted),
   Option.match({
@@ -66,7 +66,7 @@ const connectionOf: Effect.Effect<Connection, NotAdmitted> = Effect.flatMap(
 )
 
 /**
- * `RequireKey` for servers that are not made by `layerServer`, which has it already: for
+ * The implementation of `RequireKey`. `layerServer` provides it already. Provide it yourself where you serve with
  * `RpcServer.layerProtocolSocketServer` over `MultiserverSocketServer.layer`.
  *
  * @category layers

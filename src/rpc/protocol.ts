@@ -8,7 +8,7 @@ import * as Socket from "effect/socket/Socket"
 
 type Protocol = RpcClient.Protocol["Service"]
 
-/** A write that fails is no defect of the call: the reader fails too, and with it all calls. */
+/** Effect makes a defect of a write that fails. Here it is none: the reader fails too, and with it all calls. */
 const withoutDefects = (socket: Socket.Socket): Socket.Socket =>
   Socket.make({
     reader: socket.reader,
@@ -20,8 +20,8 @@ const withoutDefects = (socket: Socket.Socket): Socket.Socket =>
 
 /**
  * `RpcClient` offers a chunk of a stream to the stream's reader, and reads nothing more until that reader has taken it:
- * no other answer and no pong, so that a slow reader would end the connection. Here one chunk of each stream may wait
- * beside. The server sends no second one before the first is acknowledged; one that does so has to wait.
+ * no other answer and no pong, so that a slow reader would end the connection. Here one chunk of each stream waits in
+ * a fiber of its own. The server sends no second one before the first is acknowledged; one that does so has to wait.
  */
 const withoutStalls = (protocol: Protocol): Protocol => ({
   ...protocol,

@@ -29,7 +29,7 @@ export interface ServerOptions {
   readonly calls?: number
   /**
    * The longest message in bytes, in both directions. By default 1 MiB. A connection with a longer one is broken off.
-   * So the calls of one connection hold at most `calls * maxMessage` of what it has sent.
+   * So one connection can make the server keep at most `calls * maxMessage` bytes of its calls.
    */
   readonly maxMessage?: number
   /** How messages are written, instead of schema-binary. It has to bound them itself: `maxMessage` is not used. */
@@ -37,7 +37,10 @@ export interface ServerOptions {
   readonly disableTracing?: boolean
   readonly spanPrefix?: string
   readonly spanAttributes?: Record<string, unknown>
-  /** How many calls of all connections are worked on at once. By default as many as come. */
+  /**
+   * How many calls of all connections are worked on at once. By default as many as come. A stream counts until it has
+   * ended, so peers that never acknowledge theirs can use up all places: set this only where you know all peers.
+   */
   readonly concurrency?: number | "unbounded"
 }
 
@@ -100,7 +103,7 @@ export const layerServer = <Rpcs extends Rpc.Any>(
           return procedure !== undefined && RpcSchema.isStreamSchema(procedure.successSchema)
         }
       }).pipe(Effect.provide(serialization))
-      // Before the listener, because what it drains is still answered.
+      // Built before the listener, and so released after it: calls are still answered while the listener drains.
       yield* Layer.build(
         RpcServer.layer(group, { ...options, disableFatalDefects: true }).pipe(
           Layer.provide([layerRequireKey, Layer.succeed(RpcServer.Protocol, serving.protocol)])

@@ -48,7 +48,7 @@ export interface Serving {
 
 type Serialization = RpcSerialization.RpcSerialization["Service"]
 
-/** The peer has sent what no client sends. */
+/** The peer has sent something that no client sends. */
 class Nonsense {
   readonly _tag = "Nonsense"
 }
@@ -65,13 +65,13 @@ class Client implements Caller {
   private readonly bounds: Bounds
   private readonly codecFor: Serialization["codecFor"]
   private readonly parser: ReturnType<Serialization["makeUnsafe"]>
-  /** A turn for each call that may be unanswered. */
+  /** Has a permit for each call that may be unanswered. A call takes one, and its answer gives it back. */
   private readonly turns: Semaphore.Semaphore
   /** The unanswered calls, and whether they are streams. */
   private readonly unanswered = new Map<string | number, boolean>()
-  /** How many of them are not. */
+  /** How many of the unanswered calls are no streams. */
   private single = 0
-  /** Open while it is none. */
+  /** Open while there are none but streams. */
   private readonly quiet = Latch.makeUnsafe(true)
   private answered = 0
   private pausing = 0
@@ -109,7 +109,7 @@ class Client implements Caller {
       case "Request": {
         const { discard: _, ...request } = message
         const { headers, id, isNotification, tag } = request
-        // It is not known when a notification is over. When a number is used twice, it is not known which call is.
+        // Nothing tells when a notification is over. When two calls have one number, nothing tells which one is over.
         if (isNotification === true || this.unanswered.has(id)) return Effect.fail(nonsense)
         const { calls, overflow } = this.bounds
         if (overflow === "refuse" && this.unanswered.size >= calls) {

@@ -5,8 +5,8 @@ import type { Bind } from "../sockets/inherited.ts"
 import type { Init } from "./messages.ts"
 
 /**
- * Binds a port that the workers share. The first worker of all finds the port that port 0 stands for, and the others
- * get its number from the parent.
+ * Binds a port that the workers share. For port 0, the first worker takes a free port, and the others get its number
+ * from the parent.
  *
  * With `SO_REUSEPORT`, the system would let a second program of this user take the same port, and give it half of the
  * connections. So the first worker binds the port alone before, which fails where anybody has it. `node:cluster` knows

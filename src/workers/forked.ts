@@ -15,7 +15,7 @@ export interface Ended {
 
 export interface Forked {
   readonly pid: number
-  /** What it says. It ends when the process has ended and everything that it has said is there. */
+  /** What it says. The queue ends after the process has, and after all that it has said. */
   readonly messages: Queue.Dequeue<FromWorker, Cause.Done>
   readonly send: (message: ToWorker) => void
   readonly kill: () => void
@@ -23,9 +23,9 @@ export interface Forked {
   readonly ended: () => Ended
 }
 
-/** Says for all workers how they are started. Node keeps the first policy. */
+/** Tells Node how to start workers. Of several scheduling policies that a program sets, Node keeps the first. */
 export const setup = Effect.sync(() => {
-  // With the other policy, the parent would accept each connection and hand it over, which costs it 0.15 ms.
+  // With SCHED_RR, the parent would accept each connection and hand it over, which takes it 0.15 ms.
   cluster.schedulingPolicy = cluster.SCHED_NONE
   cluster.setupPrimary({ stdio: ["ignore", "inherit", "inherit", "ipc"] })
 })

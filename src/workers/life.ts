@@ -15,9 +15,9 @@ import type { FromWorker, Init, Places } from "./messages.ts"
 
 /** How many events a worker may send before the parent has taken them. */
 export const eventsUnderWay = 1024
-/** After how many of them the worker is told. */
+/** After how many events the worker is told that they were taken. */
 const eventsAtOnce = 64
-/** What is added to the time that a worker may take to stop, before it is killed. */
+/** How much longer than it has said a worker may take to stop, before it is killed. */
 const patienceMillis = 5000
 
 export type Failure = WorkersError | ListenError | AddressError
@@ -30,11 +30,11 @@ export interface Around {
   readonly emit: Events.Sink
   readonly said: (said: unknown) => Effect.Effect<void>
   readonly bound: (place: string, port: number) => void
-  /** It listens. A failure ends it, and everything. */
+  /** Called when it listens. A failure stops this worker, and then all of them. */
   readonly ready: (listeners: ReadonlyArray<Places>) => Effect.Effect<void, WorkersError>
 }
 
-/** How a life has ended that nobody has ended. */
+/** How a worker has ended that was not told to stop. */
 export interface Outcome extends Ended {
   readonly pid: number
   /** When it was ready; `undefined`: never. */
@@ -42,7 +42,7 @@ export interface Outcome extends Ended {
   /** Why it could not start, where it says so. */
   readonly failure: Failure | undefined
   readonly detail: string
-  /** Why nothing may go on. */
+  /** Why all workers have to stop. */
   readonly fatal: WorkersError | undefined
   /** The events of the connections that broke with it. */
   readonly broken: ReadonlyArray<Events.Closed>
@@ -151,7 +151,7 @@ class Life {
     this.taken = 0
   }
 
-  /** The event with the name of the worker. Remembers which connections are open. */
+  /** The event with the number of the worker. Also remembers which connections are open. */
   private noted(event: Events.Event): Events.Event {
     const { worker } = this.around
     switch (event._tag) {

@@ -3,7 +3,7 @@ import * as Result from "effect/Result"
 import type { LimitValues } from "../Limits.ts"
 import { LimitTooSmall } from "./errors.ts"
 
-/** What is counted. The other limits are times, which are those of each connection. */
+/** The limits on numbers. The others are times, which hold for each connection alone, so they stay whole. */
 const counted = ["connections", "pendingHandshakes", "sourceConnections", "sourceRate", "dials"] as const
 
 /** The part of one worker, whose number counts from 0. What can't be divided evenly goes to the first ones. */

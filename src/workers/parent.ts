@@ -162,7 +162,7 @@ export const run = (settings: Settings): Effect.Effect<never, Failure> =>
     const team = new Team(settings, secret, sinks, emitTo(sinks, limits.close))
     yield* setup
     const all = Array.from({ length: workers }, (_, index) => kept(team, index))
-    // Beside them, because it may take as long as it likes.
+    // Runs beside the workers, because the program's `onListening` may take as long as it likes.
     const told = Effect.flatMap(Deferred.await(team.listening), guardedEffect("onListening", settings.onListening))
     yield* Effect.all([...all, told], { concurrency: "unbounded", discard: true })
     return yield* Effect.never

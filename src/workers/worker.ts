@@ -23,13 +23,13 @@ import { WorkersError } from "./errors.ts"
 import { part } from "./limits.ts"
 import { encodeFromWorker, encodeHappened, type FromWorker, type Init, type Places, toWorker } from "./messages.ts"
 
-/** How many connections a worker process can number. The numbers of the next one begin after them. */
+/** How many numbers for connections each worker process has. Those of the next process begin after them. */
 const numbersOfEach = 1_000_000_000
 
 /** Transports that bind ports of this machine, which several processes can share. */
 const shared: ReadonlyArray<string> = ["net", "ws", "wss"]
 
-/** What is told to the parent. All of it has been taken by the system when `flushed` succeeds. */
+/** Sends messages to the parent. When `flushed` succeeds, the system has taken all of them. */
 class Told {
   private pending = 0
   private events: Array<Events.Event> = []
@@ -208,7 +208,7 @@ export const run = <A, E, R>(layer: Layer.Layer<A, E, R>): Effect.Effect<void, n
       const context = yield* given(parent, told, listeners, (limits) => {
         grace = Math.max(grace, Duration.toMillis(limits.grace) + Duration.toMillis(limits.close))
       })
-      // With a memo map of its own: a Multiserver that was built elsewhere knows nothing of workers.
+      // A memo map of its own has each Multiserver built anew: one that was built before knows nothing of workers.
       const memoMap = yield* Layer.makeMemoMap
       const scope = yield* Effect.scope
       yield* Layer.buildWithMemoMap(layer, memoMap, scope).pipe(
